@@ -1,0 +1,42 @@
+# `make demo` and `make test` do all the set-up on a fresh machine with Python 3.11+ and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# CPU wheels of torch where pip finds none installed; override with TORCH=torch for the build of your platform.
+TORCH  ?= torch==2.13.0
+CLIPS  ?= heldout
+
+.PHONY: demo test lint results docs clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python -m noisebook.recipes.demo demo-out
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check noisebook tests
+	$(BIN)/ruff format --check noisebook tests
+	$(BIN)/mypy
+
+results: $(VENV)/.dev
+	$(BIN)/pip install --quiet -e '.[metrics]'
+	$(BIN)/python -m noisebook.recipes.results $(CLIPS) --perceptual
+
+docs: $(VENV)/.demo
+	$(BIN)/python -m noisebook.cli.reference > docs/cli.md
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet '$(TORCH)'
+	$(BIN)/pip install --quiet -e '.[plot]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/pip install --quiet -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-out

@@ -1,0 +1,25 @@
+"""noisebook: compress, transform and generate audio with Denoising Diffusion Codebook Models.
+
+    import noisebook
+
+    backend = noisebook.load_backend()                  # the model inside the package
+    stream = noisebook.compress(waveform, sample_rate=44100, backend=backend, preset="300")
+    sound = noisebook.decompress(stream, backend=backend)  # .samples [C, N] float32, .sample_rate
+
+Importing the package is cheap: torch is loaded by the first call that needs it.
+"""
+
+from noisebook._version import __version__
+from noisebook.api import StreamInfo, Waveform, compress, decompress, load_backend, read_info
+from noisebook.errors import Error
+
+__all__ = [
+    "Error",
+    "StreamInfo",
+    "Waveform",
+    "__version__",
+    "compress",
+    "decompress",
+    "load_backend",
+    "read_info",
+]

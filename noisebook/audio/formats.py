@@ -1,0 +1,93 @@
+"""The file formats that can be written: what each of them holds, and its bytes."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+
+from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
+from noisebook.errors import AudioError
+
+__all__ = ["WRITABLE", "encode"]
+
+_PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
+# suffix -> libsndfile's name of the container and of the sample formats it may hold, the default first
+WRITABLE: dict[str, tuple[str, tuple[str, ...]]] = {
+    ".wav": ("WAV", _PCM),
+    ".flac": ("FLAC", ("PCM_16", "PCM_24")),
+    ".ogg": ("OGG", ("VORBIS", "OPUS")),
+    ".opus": ("OGG", ("OPUS",)),
+    ".mp3": ("MP3", ("MPEG_LAYER_III",)),
+    ".aiff": ("AIFF", _PCM),
+    ".aif": ("AIFF", _PCM),
+    ".caf": ("CAF", _PCM),
+    ".w64": ("W64", _PCM),
+}
+
+
+# subtype -> rates in Hz, most channels; checked here because libsndfile's Vorbis encoder crashes beyond
+_LIMITS: dict[str, tuple[range | tuple[int, ...], int]] = {
+    "VORBIS": (range(MIN_SAMPLE_RATE, 200_001), 255),
+    "OPUS": ((8_000, 12_000, 16_000, 24_000, 48_000), 255),
+    "MPEG_LAYER_III": ((8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000), 2),
+}
+_ANY_LIMIT = (range(MIN_SAMPLE_RATE, MAX_SAMPLE_RATE + 1), 1024)  # the channels that libsndfile knows
+_FRAMES_PER_WRITE = 2**12  # libsndfile's Vorbis encoder overruns its stack on a long sound in one call
+_32_BIT_SIZES = ("WAV", "AIFF")  # containers that end at 4 GiB
+
+
+def encode(waveform: Waveform, container: str, subtype: str) -> tuple[memoryview, int]:
+    """The bytes of a file in one of the pairs of container and subtype in `WRITABLE`.
+
+    Integer subtypes round to the nearest step, without dither; all subtypes but FLOAT clip at full scale.
+
+    Returns:
+        The bytes, and how many samples lay beyond [-1, 1] and were clipped.
+
+    Raises:
+        AudioError: a sample rate, channel count or length that the format cannot hold.
+    """
+    import soundfile
+
+    _check_limits(waveform, container, subtype)
+    frames, clipped = _quantise(waveform.samples.T, subtype)
+    buffer = BytesIO()
+    try:
+        with soundfile.SoundFile(
+            buffer, "w", waveform.sample_rate, waveform.channels, subtype=subtype, format=container
+        ) as sound:
+            for start in range(0, len(frames), _FRAMES_PER_WRITE):
+                sound.write(frames[start : start + _FRAMES_PER_WRITE])
+    except soundfile.LibsndfileError as error:
+        shape = f"{waveform.channels} channels at {waveform.sample_rate} Hz"
+        raise AudioError(f"{container} {subtype} does not take {shape}: {error.error_string}") from error
+    return buffer.getbuffer(), clipped
+
+
+def _check_limits(waveform: Waveform, container: str, subtype: str) -> None:
+    rates, channels = _LIMITS.get(subtype, _ANY_LIMIT)
+    if waveform.sample_rate not in rates:
+        allowed = f"{rates[0]} to {rates[-1]}" if isinstance(rates, range) else ", ".join(map(str, rates))
+        raise AudioError(f"{subtype} does not take {waveform.sample_rate} Hz: resample to {allowed} Hz")
+    if waveform.channels > channels:
+        raise AudioError(f"{subtype} takes {channels} channels at most, not {waveform.channels}: mix down")
+    width = 2 if subtype == "PCM_16" else 4
+    if container in _32_BIT_SIZES and waveform.samples.size * width > 2**32 - 2**16:
+        raise AudioError(f"{container} ends at 4 GiB: write .w64, .caf or .flac")
+
+
+def _quantise(frames: np.ndarray, subtype: str) -> tuple[np.ndarray, int]:
+    """Samples as libsndfile shall store them: int32 with the value in the upper bits, or float32.
+
+    Rounded here and not by libsndfile, which writes with a full scale of 32767 but reads with 32768.
+    """
+    if subtype == "FLOAT":
+        return frames, 0
+    clipped = int(np.count_nonzero(np.abs(frames) > 1))
+    if not subtype.startswith("PCM_"):
+        return np.clip(frames, -1, 1), clipped
+    bits = int(subtype.removeprefix("PCM_"))
+    scale = 2.0 ** (bits - 1)
+    steps = np.clip(np.rint(frames.astype(np.float64) * scale), -scale, scale - 1)
+    return steps.astype(np.int32) << (32 - bits), clipped

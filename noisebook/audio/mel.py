@@ -1,0 +1,89 @@
+"""The training-matched log-mel front end of an AudioLDM VAE.
+
+HiFi-GAN framing (Kong et al. 2020) as AudioLDM (Liu et al. 2023) was trained with it: reflect padding of
+`(n_fft - hop_length) / 2` samples, no centring, magnitude spectrum, Slaney mel filters, natural logarithm of
+`max(., 1e-5)`. `N` samples give exactly `N // hop_length` frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisebook.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["LOG_FLOOR", "MelConfig", "log_mel", "mel_filter_bank"]
+
+_CLAMP = 1e-5
+LOG_FLOOR = log(_CLAMP)  # the value of silence, -11.513
+
+
+@dataclass(frozen=True)
+class MelConfig:
+    """Geometry of the mel front end; the defaults are AudioLDM's. Frequencies in Hz, lengths in samples."""
+
+    sample_rate: int = 16000
+    n_fft: int = 1024
+    hop_length: int = 160
+    n_mels: int = 64
+    fmin: float = 0.0
+    fmax: float = 8000.0
+
+
+def log_mel(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Tensor:
+    """Natural-log magnitude mel spectrogram.
+
+    Args:
+        waveform: `[B, N]` float32 at `config.sample_rate`, N a positive multiple of `hop_length`.
+
+    Returns:
+        `[B, 1, N // hop_length, n_mels]`, values >= `LOG_FLOOR`.
+
+    Raises:
+        ConfigError: fewer samples than the reflect padding needs; extend the waveform with silence.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    pad = (config.n_fft - config.hop_length) // 2
+    if waveform.shape[-1] <= pad:
+        raise ConfigError(f"{waveform.shape[-1]} samples are too few: reflection needs more than {pad}")
+    padded = F.pad(waveform[:, None], (pad, pad), mode="reflect")[:, 0]
+    window = torch.hann_window(config.n_fft, device=waveform.device)
+    spectrum = torch.stft(padded, config.n_fft, config.hop_length, window=window, center=False, return_complex=True)
+    filters = torch.from_numpy(mel_filter_bank(config)).to(waveform.device)
+    mel = filters @ spectrum.abs()
+    return mel.clamp_min(_CLAMP).log().transpose(1, 2).unsqueeze(1)
+
+
+@lru_cache(maxsize=8)
+def mel_filter_bank(config: MelConfig) -> np.ndarray:
+    """Slaney-scale, area-normalised triangular filters, `[n_mels, n_fft // 2 + 1]` float32 (Slaney 1998)."""
+    bins = np.linspace(0, config.sample_rate / 2, config.n_fft // 2 + 1)
+    edges = _mel_to_hz(np.linspace(_hz_to_mel(config.fmin), _hz_to_mel(config.fmax), config.n_mels + 2))
+    widths = np.diff(edges)
+    rising = (bins - edges[:-2, None]) / widths[:-1, None]
+    falling = (edges[2:, None] - bins) / widths[1:, None]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+# Slaney's scale: linear below 1 kHz (15 mel), logarithmic above with 27 mel to a factor of 6.4.
+_BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27
+
+
+def _hz_to_mel(hz: float) -> float:
+    linear = hz * _BREAK_MEL / _BREAK_HZ
+    return linear if hz < _BREAK_HZ else float(_BREAK_MEL + np.log(hz / _BREAK_HZ) / _LOG_STEP)
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    linear = mel * _BREAK_HZ / _BREAK_MEL
+    return np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))

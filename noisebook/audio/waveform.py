@@ -1,0 +1,116 @@
+"""The one value that stands for sound: float32 samples `[C, N]` with their sample rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import index
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from noisebook.errors import AudioError
+
+__all__ = ["MAX_SAMPLES", "MAX_SAMPLE_RATE", "MIN_SAMPLE_RATE", "Waveform", "check_sample_rate"]
+
+# Between any two rates of this range soxr takes milliseconds for a second of sound. Beyond it does not: 384 kHz
+# to 1 Hz costs 10 s for a single sample, and 1 Hz to 384 kHz fills the memory from a small file.
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 384_000  # Hz
+MAX_SAMPLES = 2**31  # all channels together: 8 GiB of float32, 37 hours of mono at 16 kHz
+
+
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """Sound. Build it with `Waveform.of` unless the array is float32 `[C, N]` already.
+
+    Attributes:
+        samples: `[C, N]` float32, C and N at least 1, finite; full scale is [-1, 1], and values beyond it are
+            kept. Shared with the caller, not copied: treat it as read-only.
+        sample_rate: Hz, from `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE`.
+
+    Raises:
+        AudioError: samples or sample rate are not as described.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sample_rate", check_sample_rate(self.sample_rate))
+        shape, dtype = self.samples.shape, self.samples.dtype
+        if self.samples.ndim != 2 or dtype != np.float32:
+            raise AudioError(f"samples are {dtype} {list(shape)}, not float32 [C, N]; use Waveform.of")
+        if not self.samples.size:
+            raise AudioError(f"no samples: the shape is {list(shape)}, and neither C nor N may be 0")
+        _check_finite(self.samples)
+
+    @classmethod
+    def of(cls, array: ArrayLike, sample_rate: int) -> Waveform:
+        """Waveform from `[N]` or `[C, N]` of any real dtype; copies only where the dtype has to change.
+
+        Integers are divided by their full scale (int16 by 32768); unsigned ones are centred first, so that
+        128 is silence in uint8.
+
+        Raises:
+            AudioError: also for more channels than samples, the mark of an array that is `[N, C]`.
+        """
+        samples = np.asarray(array)
+        if samples.ndim not in (1, 2):
+            raise AudioError(f"an array of {samples.ndim} dimensions is not sound: give [N] or [C, N]")
+        samples = _to_float32(np.atleast_2d(samples))
+        channels, count = samples.shape
+        if channels > count > 0:
+            raise AudioError(f"{channels} channels of {count} samples: transpose an [N, C] array to [C, N]")
+        return cls(samples, sample_rate)
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return int(self.samples.shape[0])
+
+    @property
+    def sample_count(self) -> int:
+        """N, samples per channel."""
+        return int(self.samples.shape[1])
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.sample_count / self.sample_rate
+
+
+def check_sample_rate(sample_rate: int) -> int:
+    """The rate as a plain int.
+
+    Raises:
+        AudioError: not a whole number, or outside `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE` Hz.
+    """
+    try:
+        rate = index(sample_rate)
+    except TypeError:
+        raise AudioError(f"a sample rate of {sample_rate!r}: give a whole number of Hz") from None
+    if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+        raise AudioError(f"a sample rate of {rate} Hz: allowed are {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz")
+    return rate
+
+
+def _to_float32(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, which the checks name
+            return array.astype(np.float32, copy=False)
+    if array.dtype.kind not in "iu":
+        raise AudioError(f"samples of type {array.dtype}: give real floats or integers")
+    full_scale = 2.0 ** (8 * array.dtype.itemsize - 1)
+    centre = full_scale if array.dtype.kind == "u" else 0.0
+    return ((array - centre) / full_scale).astype(np.float32)
+
+
+def _check_finite(samples: np.ndarray) -> None:
+    finite = np.isfinite(samples)
+    if finite.all():
+        return
+    first = int(np.argmin(finite.all(axis=0)))
+    channel = int(np.argmin(finite[:, first]))
+    raise AudioError(
+        f"{finite.size - np.count_nonzero(finite)} of {finite.size} samples are NaN or infinite, "
+        f"the first at sample {first} of channel {channel}: repair or cut the sound there"
+    )

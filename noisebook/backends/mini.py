@@ -1,0 +1,163 @@
+"""The embedded model: mel VAE, denoiser and vocoder from three safetensors files inside the package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+
+from noisebook.audio.mel import MelConfig, log_mel
+from noisebook.backends.checkpoint import content_digest, load_network, read_config, read_metadata
+from noisebook.config import from_dict
+from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.schedule import scaled_linear
+from noisebook.errors import ConfigError, ModelError
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
+from noisebook.networks.mel_vae import MelVae, MelVaeConfig
+from noisebook.networks.vocoder import Vocoder, VocoderConfig
+
+__all__ = ["FILES", "WEIGHTS", "MiniBackend", "describe", "fingerprint", "margin_frames", "model_info"]
+
+WEIGHTS = Path(__file__).parent / "weights"
+FILES = ("vae.safetensors", "denoiser.safetensors", "vocoder.safetensors")
+_WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
+
+
+class MiniBackend:
+    """Satisfies `noisebook.diffusion.backend.Backend`.
+
+    Args:
+        folder: holds the files named in `FILES`.
+        device: of torch.
+        dtype: float32, or bfloat16 for the matrix products of the networks; everything between stays float32.
+
+    Raises:
+        ModelError: a file is missing or does not fit.
+        ConfigError: a device that is not there.
+    """
+
+    def __init__(self, folder: Path = WEIGHTS, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self.info = model_info(folder)
+        self.device = _device(device)
+        self.dtype = dtype
+        self._vae = load_network(folder / FILES[0], MelVae, MelVaeConfig).to(self.device)
+        self._denoiser = load_network(folder / FILES[1], Denoiser, DenoiserConfig).to(self.device)
+        self._vocoder = load_network(folder / FILES[2], Vocoder, VocoderConfig).to(self.device)
+
+    def mel(self, waveform: torch.Tensor) -> torch.Tensor:
+        return log_mel(waveform)
+
+    def encode(self, mel: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return self._vae.encode(mel).float()
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return self._vae.decode(latent)
+
+    def vocode(self, mel: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return self._vocoder(mel)
+
+    def denoise(self, x: torch.Tensor, t: int, tag: int = 0) -> torch.Tensor:
+        if not 0 <= tag <= len(self.info.tags):
+            raise ConfigError(f"tag {tag}: {self.info.name} has tags 0 (none) to {len(self.info.tags)}")
+        times = torch.full((len(x),), t, device=x.device)
+        with self._inference():
+            v = self._denoiser(x, times, torch.full_like(times, tag))
+            return x0_from_v(x, v, self.info.schedule.alpha(t))
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
+        ):
+            yield
+
+
+def fingerprint(folder: Path) -> bytes:
+    """SHA-256 over all that decides what a stream means: weights of VAE and denoiser, and the error curve."""
+    _require_files(folder)
+    digest = sha256()
+    for name in FILES[:2]:
+        digest.update(content_digest(folder / name))
+    curve = _curve(folder / FILES[1])
+    digest.update(json.dumps([curve.timesteps, curve.errors]).encode())
+    return digest.digest()
+
+
+def margin_frames(vae: MelVaeConfig, vocoder: VocoderConfig) -> int:
+    """Latent frames of context after which a cut is out of reach of mel window, VAE and vocoder."""
+    analysis = 1 + vae.encoder_reach  # half an analysis window is less than a latent frame
+    return max(analysis, vae.decoder_reach - (-vocoder.reach // 4))
+
+
+def describe(folder: Path) -> dict[str, dict[str, object]]:
+    """Configuration and training record of each file of a mini model."""
+    metadata = {name: read_metadata(folder / name) for name in FILES}
+    return {
+        name: {key: json.loads(values[key]) for key in ("config", "record") if key in values}
+        for name, values in metadata.items()
+    }
+
+
+def model_info(folder: Path = WEIGHTS) -> BackendInfo:
+    """What is fixed about a mini model, read from its files without building its networks.
+
+    Raises:
+        ModelError: a file is missing, damaged, or of another model than the others.
+    """
+    _require_files(folder)
+    vae = read_config(folder / FILES[0], "MelVae", MelVaeConfig)
+    denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
+    vocoder = read_config(folder / FILES[2], "Vocoder", VocoderConfig)
+    mel = MelConfig()
+    same_latent = (vae.latent_channels, vae.latent_bins) == (denoiser.latent_channels, denoiser.latent_bins)
+    same_mel = vae.n_mels == vocoder.n_mels == mel.n_mels and vocoder.hop_length == mel.hop_length
+    if not (same_latent and same_mel):
+        raise ModelError(f"{folder}: VAE, denoiser and vocoder have different shapes; they are of different models")
+    return BackendInfo(
+        name="mini",
+        fingerprint=fingerprint(folder),
+        sample_rate=mel.sample_rate,
+        hop_length=mel.hop_length,
+        frame_samples=4 * mel.hop_length,
+        latent_channels=vae.latent_channels,
+        latent_bins=vae.latent_bins,
+        frame_multiple=1,
+        window_frames=_WINDOW_FRAMES,
+        margin_frames=margin_frames(vae, vocoder),
+        schedule=scaled_linear(),
+        curve=_curve(folder / FILES[1]),
+        tags=denoiser.tags,
+    )
+
+
+def _require_files(folder: Path) -> None:
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"{folder} has no {', '.join(missing)}; a mini model is a folder with {', '.join(FILES)}")
+
+
+def _curve(path: Path) -> Curve:
+    try:
+        return from_dict(Curve, json.loads(read_metadata(path).get("record", "{}"))["curve"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} has no error curve in its record ({error}): train it with recipes.denoiser"
+        ) from error
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,165 @@
+"""Files in and out: names are checked before the work begins, and results appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from noisebook.errors import AudioError, ConfigError, NotAStream, StreamError
+
+if TYPE_CHECKING:
+    from noisebook.audio.waveform import Waveform
+
+__all__ = [
+    "STANDARD",
+    "STREAM_SUFFIX",
+    "check_format",
+    "naming",
+    "read_bytes",
+    "read_sound",
+    "sound_target",
+    "stream_target",
+    "write_bytes",
+    "write_sound",
+]
+
+STANDARD = "-"  # standard input or output
+STREAM_SUFFIX = ".ddcm"
+
+
+def stream_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
+    """Where the stream of the sound `source` goes; the likely mix-ups of compress and decompress get a hint."""
+    from noisebook.audio.formats import WRITABLE
+
+    if _suffix(source) == STREAM_SUFFIX:
+        raise ConfigError(f"{source} is named like a stream already; to hear it: noisebook decompress {source}")
+    target = _target(source, argument, option, STREAM_SUFFIX, force=force)
+    if _suffix(target) in WRITABLE:
+        better = Path(target).with_suffix(STREAM_SUFFIX)
+        raise ConfigError(f"{target} is named like a sound, and compress writes a stream; name it {better}")
+    return target
+
+
+def sound_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
+    """Where the sound of the stream `source` goes."""
+    from noisebook.audio.formats import WRITABLE
+
+    target = _target(source, argument, option, ".wav", force=force)
+    if target != STANDARD and not _is_device(target) and _suffix(target) not in WRITABLE:
+        raise ConfigError(f"cannot write {target} as sound; its suffix must be one of {' '.join(WRITABLE)}")
+    return target
+
+
+def check_format(target: str, sample_rate: int, channels: int) -> None:
+    """Raise now, and not after minutes of decoding, if the format of `target` cannot hold such a sound."""
+    import numpy as np
+
+    from noisebook.audio.formats import WRITABLE, encode
+    from noisebook.audio.waveform import Waveform
+
+    container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
+    try:
+        encode(Waveform(np.zeros((channels, 1), np.float32), sample_rate), container, subtypes[0])
+    except AudioError as error:
+        raise AudioError(f"cannot write {target}: {error}; .wav and .flac hold every stream") from error
+
+
+def read_sound(source: str) -> Waveform:
+    """A sound file, or one on standard input."""
+    from noisebook.audio import io
+
+    return io.read(sys.stdin.buffer if source == STANDARD else source)
+
+
+def read_bytes(source: str) -> bytes:
+    """A file's bytes, or those of standard input."""
+    if source == STANDARD:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise AudioError(f"cannot read {source}: {error.strerror}") from error
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Put the stream's name before what is wrong with it."""
+    try:
+        yield
+    except NotAStream as error:
+        hint = f"if it is a sound: noisebook compress {source}"
+        raise NotAStream(f"{source} is not a stream: {error}; {hint}") from error
+    except StreamError as error:
+        raise type(error)(f"{source}: {error}") from error
+
+
+def write_bytes(target: str, data: bytes | memoryview, *, force: bool) -> None:
+    """To the file, whole or not at all, or to standard output."""
+    from noisebook.audio import io
+
+    if target == STANDARD:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()  # here, where a failure is still reported
+    else:
+        io.write_bytes_atomic(target, data, overwrite=force)
+
+
+def write_sound(target: str, sound: Waveform, *, force: bool) -> int:
+    """As a file in the format of its suffix, else as WAV; returns the number of clipped samples."""
+    from noisebook.audio.formats import WRITABLE, encode
+
+    container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
+    data, clipped = encode(sound, container, subtypes[0])
+    write_bytes(target, data, force=force)
+    return clipped
+
+
+def _target(source: str, argument: str | None, option: str | None, suffix: str, *, force: bool) -> str:
+    """The second argument or -o, else beside the source with `suffix`, else standard output for standard input."""
+    if argument is not None and option is not None:
+        message = "give the output once: as the second argument or with -o"
+        raise click.UsageError(message, click.get_current_context())
+    _check_source(source)
+    target = argument if argument is not None else option
+    if target is None:
+        target = STANDARD if source == STANDARD else str(Path(source).with_suffix(suffix))
+    if target != STANDARD:
+        _check_target(target, source, force=force)
+    elif sys.stdout.isatty():
+        raise ConfigError("standard output is a terminal; redirect it, or name a file with -o")
+    return target
+
+
+def _check_source(source: str) -> None:
+    if source == STANDARD:
+        return
+    if os.path.isdir(source):
+        raise AudioError(f"{source} is a directory; name a file in it")
+    if not os.path.exists(source):
+        raise AudioError(f"there is no file {source or repr(source)}")
+
+
+def _check_target(target: str, source: str, *, force: bool) -> None:
+    folder = os.path.dirname(target) or "."
+    if os.path.isdir(target):
+        raise ConfigError(f"{target} is a directory; name a file in it")
+    if source != STANDARD and os.path.exists(target) and os.path.samefile(target, source):
+        raise ConfigError(f"{target} is the input itself; name another output")
+    if os.path.isfile(target) and not force:
+        raise ConfigError(f"{target} exists; -f overwrites it")
+    if not os.path.isdir(folder):
+        raise ConfigError(f"there is no folder {folder}; make it first")
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix.lower()
+
+
+def _is_device(name: str) -> bool:
+    return os.path.exists(name) and not os.path.isfile(name)

@@ -1,0 +1,88 @@
+"""Options, progress and reports that the verbs share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from noisebook.diffusion.backend import Backend
+
+__all__ = ["backend_from", "engine_options", "json_option", "model_option", "progress", "report", "result_options"]
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+
+def _together(*options: Decorator) -> Decorator:
+    """One decorator for several; their help is in the order given."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+model_option = click.option(
+    "--model", metavar="MODEL", default="mini", show_default=True,
+    help="mini, which is inside the package, or a folder that holds a model.",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+result_options = _together(
+    click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists."),
+    click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told."),
+    json_option,
+)
+engine_options = _together(
+    model_option,
+    click.option(
+        "--device", metavar="DEVICE", default="auto", show_default=True,
+        help="auto (the fastest at hand), cpu, cuda, mps or xpu.",
+    ),
+    click.option(
+        "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+        help="Precision of the networks; float32 is the reference.",
+    ),
+    click.option("--threads", type=click.IntRange(1), help="CPU threads; by default all cores."),
+)  # fmt: skip
+
+
+def backend_from(options: Mapping[str, Any]) -> Backend:
+    """The backend that the engine options ask for."""
+    from noisebook.api import load_backend
+
+    if options["threads"] is not None:
+        import torch
+
+        torch.set_num_threads(options["threads"])
+    return load_backend(options["model"], device=options["device"], dtype=options["dtype"])
+
+
+@contextmanager
+def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """An `on_step` callback that draws a bar on the terminal; None where standard error is not one."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def report(values: Mapping[str, Any], text: str, *, as_json: bool, quiet: bool = False, err: bool = False) -> None:
+    """Show `values` as JSON where that was asked for, else `text`, unless quiet; on standard error if `err`."""
+    if as_json:
+        click.echo(json.dumps(values, indent=2), err=err)
+    elif not quiet:
+        # A file's name may hold bytes that are no text.
+        click.echo(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), err=err)

@@ -1,0 +1,197 @@
+"""`compress`, `decompress` and `info`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli import _files
+from noisebook.cli._shared import (
+    backend_from,
+    engine_options,
+    json_option,
+    model_option,
+    progress,
+    report,
+    result_options,
+)
+from noisebook.errors import CorruptStream, WrongModel
+
+if TYPE_CHECKING:
+    from noisebook.api import StreamInfo
+    from noisebook.audio.waveform import Waveform
+
+__all__ = ["compress", "decompress", "info"]
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="[OUT]", required=False)
+@click.option("-o", "--output", metavar="OUT", help="The stream to write; by default IN with the suffix .ddcm.")
+@click.option(
+    "-p", "--preset", metavar="NAME", help="8, 30, 100, 300, 700, 1500, 3000 (default) or 6000: bit/s a channel."
+)
+@click.option("-b", "--bitrate", type=float, metavar="RATE", help="Any other: bit/s of all channels together.")
+@click.option(
+    "-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), default="balanced", show_default=True,
+    help="Over how many steps the bits are spread: fast has few, high wastes fewer bits.",
+)  # fmt: skip
+@click.option(
+    "--channels", type=click.Choice(["auto", "dual", "mid-side", "mono"]), default="auto", show_default=True,
+    help="auto codes stereo as mid and side.",
+)  # fmt: skip
+@click.option("--mono", is_flag=True, help="Mix down to one channel: short for --channels mono.")
+@click.option("--tag", metavar="TAG", help="What the sound is, for the model: music, speech or effects.")
+@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of the codebooks.")
+@result_options
+@engine_options
+def compress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
+    """Compress a sound to a .ddcm stream.
+
+    IN is any sound file, or - for standard input. OUT may be - for standard output, and is that by default for
+    standard input; the report then goes to standard error.
+
+    \b
+    noisebook compress song.mp3                          # song.ddcm, 3000 bit/s a channel
+    noisebook compress song.mp3 -p 300 -o tiny.ddcm
+    noisebook compress talk.wav talk.ddcm --bitrate 500 --tag speech
+    noisebook compress - --mono < song.flac > song.ddcm
+    """
+    from noisebook import api
+
+    coding = _coding(options)
+    path = _files.stream_target(source, target, output, force=force)
+    sound = _files.read_sound(source)
+    backend = backend_from(options)
+    started = time.perf_counter()
+    with progress("compressing", quiet=options["quiet"]) as on_step:
+        stream = api.compress(sound, backend=backend, on_step=on_step, **coding)
+    seconds = time.perf_counter() - started
+    _files.write_bytes(path, stream, force=force)
+    _report_compressed(path, sound, stream, seconds, options)
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="[OUT]", required=False)
+@click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN with the suffix .wav.")
+@click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
+@result_options
+@engine_options
+def decompress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
+    """Turn a .ddcm stream back into sound.
+
+    The suffix of OUT names the format: .wav, .flac, .ogg, .opus, .mp3, .aiff, .caf or .w64. IN may be - for standard
+    input; OUT may be -, which is a WAV file on standard output, and is that by default for standard input.
+
+    \b
+    noisebook decompress song.ddcm                       # song.wav
+    noisebook decompress song.ddcm back.flac
+    noisebook decompress - < song.ddcm | aplay
+    """
+    from noisebook import api
+
+    with _files.naming(source):
+        data = _files.read_bytes(source)
+        shown = api.read_info(data)  # is it a stream at all? Asked before the model is loaded.
+        path = _files.sound_target(source, target, output, force=force)
+        _files.check_format(path, shown.sample_rate, shown.channels)
+        backend = backend_from(options)
+        started = time.perf_counter()
+        with progress("decompressing", quiet=options["quiet"]) as on_step:
+            sound = api.decompress(data, backend=backend, tail_steps=options["tail_steps"], on_step=on_step)
+        seconds = time.perf_counter() - started
+    clipped = _files.write_sound(path, sound, force=force)
+    _report_decompressed(path, sound, clipped, seconds, options)
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@model_option
+@json_option
+def info(source: str, model: str, as_json: bool) -> None:
+    """Show what a .ddcm stream says about itself, and whether it is whole.
+
+    Exit status 1 if it is damaged. A stream of another model than MODEL shows only its header.
+
+    \b
+    noisebook info song.ddcm
+    noisebook info song.ddcm --json
+    """
+    from noisebook import api
+
+    with _files.naming(source):
+        data = _files.read_bytes(source)
+        shown = api.read_info(data)
+        try:
+            shown = api.read_info(data, info=api.model_info(model))
+        except WrongModel as error:
+            click.echo(f"noisebook: only the header can be read: {error}", err=True)
+        report(vars(shown), _table(shown), as_json=as_json)
+        if shown.intact is False:
+            raise CorruptStream("damaged or cut short: its size or a checksum is wrong")
+
+
+def _coding(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are for `api.compress`."""
+    if options["mono"] and options["channels"] not in ("auto", "mono"):
+        raise click.UsageError(
+            f"--mono and --channels {options['channels']} exclude each other", click.get_current_context()
+        )
+    coding = {name: options[name] for name in ("preset", "bitrate", "quality", "channels", "seed", "tag")}
+    return {**coding, "channels": "mono"} if options["mono"] else coding
+
+
+def _report_compressed(path: str, sound: Waveform, stream: bytes, seconds: float, options: Mapping[str, Any]) -> None:
+    size, bitrate, ratio = len(stream), 8 * len(stream) / sound.duration, 2 * sound.samples.size / len(stream)
+    values = {
+        "output": path,
+        "bytes": size,
+        "bitrate": round(bitrate, 3),
+        "ratio_to_pcm16": round(ratio, 2),
+        "duration": round(sound.duration, 3),
+        "seconds": round(seconds, 3),
+    }
+    text = f"{path}: {size} bytes, {bitrate:.5g} bit/s, 1:{ratio:.4g} of 16-bit PCM, {seconds:.1f} s"
+    _report_result(values, text, options)
+
+
+def _report_decompressed(path: str, sound: Waveform, clipped: int, seconds: float, options: Mapping[str, Any]) -> None:
+    values = {
+        "output": path,
+        "sample_rate": sound.sample_rate,
+        "channels": sound.channels,
+        "duration": round(sound.duration, 3),
+        "seconds": round(seconds, 3),
+        "clipped": clipped,
+    }
+    kind = {1: "mono", 2: "stereo"}[sound.channels]
+    text = f"{path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {seconds:.1f} s"
+    if clipped:
+        text += f"; {clipped} samples were beyond full scale and are clipped"
+    _report_result(values, text, options)
+
+
+def _report_result(values: Mapping[str, Any], text: str, options: Mapping[str, Any]) -> None:
+    """On standard output, or on standard error where standard output carries the result."""
+    to_stderr = values["output"] == _files.STANDARD
+    report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=to_stderr)
+
+
+def _table(shown: StreamInfo) -> str:
+    return "\n".join(f"{key.replace('_', ' '):15}{_cell(value)}" for key, value in vars(shown).items())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return str(value)

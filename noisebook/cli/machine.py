@@ -1,0 +1,64 @@
+"""`models` and `doctor`: what is installed, and whether it works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli._shared import json_option, report
+
+if TYPE_CHECKING:
+    from noisebook.diagnosis import Check
+
+__all__ = ["doctor", "models"]
+
+_COLOURS = {"ok": "green", "missing": "yellow", "failed": "red"}
+
+
+@click.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the models at hand, with their fingerprints and training.
+
+    \b
+    noisebook models
+    """
+    from noisebook.diagnosis import list_models
+
+    rows = list_models()
+    report({"models": rows}, "\n".join(line for row in rows for line in _lines(row)), as_json=as_json)
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check that noisebook works here; exit status 1 if it does not.
+
+    \b
+    noisebook doctor
+    noisebook doctor --json
+    """
+    from noisebook.diagnosis import diagnose
+
+    checks = diagnose()
+    report({"checks": [vars(check) for check in checks]}, "\n".join(map(_line, checks)), as_json=as_json)
+    return int(any(check.state == "failed" for check in checks))
+
+
+def _lines(model: dict[str, Any]) -> list[str]:
+    """A model's own line, and one for each of its files."""
+    size = f"{model['parameters'] / 1e6:.1f} M parameters"
+    first = f"{model['name']}: stream id {model['fingerprint'][:4]}, {size}, {model['folder']}"
+    return [first, *(f"  {file}: {_training(record)}" for file, record in model["training"].items())]
+
+
+def _training(record: dict[str, Any]) -> str:
+    """What the recipes note about a training; each part may be absent."""
+    units = {"minutes": "{:.0f} minutes", "steps": "{} steps", "data_hours": "{:.1f} h of audio"}
+    return ", ".join(text.format(record[key]) for key, text in units.items() if key in record) or "no training record"
+
+
+def _line(check: Check) -> str:
+    state = click.style(f"{check.state:8}", fg=_COLOURS[check.state])  # click takes the colour out for files and pipes
+    return f"{state}{check.name:18}{check.detail}"

@@ -1,0 +1,140 @@
+"""The arithmetic of a stream: from the number of samples to frames, segments, parts, steps and bits. No tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from noisebook.audio.resample import resampled_count
+from noisebook.codec.presets import engine_of
+from noisebook.coding.container import Codebook, Engine, Header, Rule
+from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
+from noisebook.errors import ConfigError
+
+__all__ = [
+    "MAX_DENSE_VALUES",
+    "MAX_STACKS",
+    "SEGMENT_FRAMES",
+    "Layout",
+    "check_engine",
+    "layout_of",
+    "part_size",
+    "plan_of",
+]
+
+MAX_STACKS = 64  # structured atoms to a value of a part
+MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
+SEGMENT_FRAMES = 1600  # eight windows of 256 frames that overlap by 64: 64 s at 25 frames/s
+_SHORTEST_SEGMENT = 256  # a shorter rest joins the segment before it
+
+
+def part_size(engine: Engine, frame_values: int) -> int:
+    """d: the values of a part; the whole unit for the rules that do not partition."""
+    return 2**engine.log2_part if engine.rule == Rule.PARTITIONED else engine.unit_frames * frame_values
+
+
+def check_engine(engine: Engine, info: BackendInfo) -> None:
+    """Refuse coding parameters that no codebook can serve, or only with absurd memory.
+
+    Raises:
+        ConfigError: says what is allowed.
+    """
+    part, size = part_size(engine, info.frame_values), 2**engine.log2_K
+    if engine.codebook == Codebook.STRUCTURED:
+        if part & (part - 1) or not 2 <= part <= 2**15:
+            raise ConfigError(f"parts of {part} values: a structured codebook has powers of two from 2 to 32768")
+        if not 2 <= size <= MAX_STACKS * part:
+            raise ConfigError(
+                f"{size} structured atoms of {part} values: 2 to {MAX_STACKS} times the values are allowed"
+            )
+    elif part * size > MAX_DENSE_VALUES:
+        raise ConfigError(f"{size} dense atoms of {part} values: at most {MAX_DENSE_VALUES} values in all are allowed")
+    plan_of(engine, info)
+
+
+def plan_of(engine: Engine, info: BackendInfo) -> Plan:
+    """The coded steps: matched to the model's error curve, or uniform where kappa is 0.
+
+    Raises:
+        ConfigError: more uniform steps than timesteps.
+    """
+    if engine.kappa_percent == 0:
+        return coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=engine.steps))
+    # Bits of one step over a whole unit, so that a last unit that is not full does not change the plan.
+    values = engine.unit_frames * info.frame_values
+    bits = -(-values // part_size(engine, info.frame_values)) * engine.choice_bits
+    timesteps = kl_matched_timesteps(
+        info.schedule, info.curve, steps=engine.steps, bits_per_value=bits / values, kappa=engine.kappa_percent / 100
+    )
+    return coded_plan(info.schedule, timesteps)
+
+
+def layout_of(header: Header, info: BackendInfo) -> Layout:
+    """Segments and payload sizes of a stream."""
+    engine = engine_of(header)
+    count = resampled_count(header.sample_count, header.sample_rate, info.sample_rate)
+    return Layout(info, engine, len(plan_of(engine, info)), header.channel_mode.channels, count)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is, for a sound of `sample_count` samples at the model's rate.
+
+    Attributes:
+        info: of the model.
+        engine: coding parameters.
+        steps: coded steps (those of the plan; at most `engine.steps`).
+        channels: coded channels.
+        sample_count: per channel, at the model's sample rate.
+    """
+
+    info: BackendInfo
+    engine: Engine
+    steps: int
+    channels: int
+    sample_count: int
+
+    @property
+    def frames(self) -> int:
+        """Latent frames of the timeline."""
+        frames = _ceil(self.sample_count, self.info.frame_samples)
+        return _ceil(frames, self.info.frame_multiple) * self.info.frame_multiple
+
+    def segments(self) -> Iterator[tuple[int, int]]:
+        """First and end frame of each independently decodable segment."""
+        start = 0
+        while self.frames - start >= SEGMENT_FRAMES + _SHORTEST_SEGMENT:
+            yield start, start + SEGMENT_FRAMES
+            start += SEGMENT_FRAMES
+        yield start, self.frames
+
+    @property
+    def segment_count(self) -> int:
+        return 1 + max(0, (self.frames - _SHORTEST_SEGMENT) // SEGMENT_FRAMES)
+
+    def payload_bits(self, frames: int) -> int:
+        """Bits of a segment of `frames` latent frames."""
+        whole, rest = divmod(frames, self.engine.unit_frames)
+        parts = whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest)
+        return self.steps * self.channels * parts * self.engine.choice_bits
+
+    def payload_sizes(self) -> Iterator[int]:
+        """Bytes of each segment's payload, in order; lazily, since a damaged header can promise a great many."""
+        for start, end in self.segments():
+            yield _ceil(self.payload_bits(end - start), 8)
+
+    @property
+    def payload_size(self) -> int:
+        """Bytes of all payloads, without walking over them."""
+        rest = self.frames - (self.segment_count - 1) * SEGMENT_FRAMES
+        whole = _ceil(self.payload_bits(SEGMENT_FRAMES), 8)
+        return (self.segment_count - 1) * whole + _ceil(self.payload_bits(rest), 8)
+
+    def _unit_parts(self, frames: int) -> int:
+        values = self.info.frame_values
+        return _ceil(frames * values, part_size(self.engine, values))
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)

@@ -1,0 +1,146 @@
+"""Codebooks: atoms that encoder and decoder both know, at no cost in bits.
+
+A codebook is a value without state: the atoms of a step follow from (seed, segment, step) by `noisebook.rng`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import torch
+
+from noisebook import rng
+from noisebook.errors import ConfigError
+
+__all__ = ["Codebook", "DenseCodebook", "Key", "StructuredCodebook", "hadamard_transform"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which atoms: those of one coded step of one segment of a stream."""
+
+    seed: int
+    segment: int
+    step: int
+
+
+class Codebook(Protocol):
+    """K atoms of d values for each of P parts; an atom has mean square 1."""
+
+    @property
+    def size(self) -> int:
+        """K."""
+
+    def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
+        """Inner products of each part `[P, d]` with all of its atoms, `[P, K]`."""
+
+    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
+        """Sum of signed atoms: `indices [P, M]` int64, `signs [P, M]` of +-1 -> `[P, d]`."""
+
+
+@dataclass(frozen=True)
+class StructuredCodebook:
+    """Atoms that are the rows of `sqrt(d) H S3 H S2 H S1`, and of `stacks` such matrices one below the other.
+
+    H is the orthonormal Walsh-Hadamard matrix, the S are diagonals of random signs, fresh for every part, step and
+    stack. Atoms of one stack are orthogonal, so the M largest inner products are the best M atoms exactly. All
+    entries are integers over d: synthesis of one atom in float32 is exact, the same on every device, up to d = 2^15
+    (where products are not rounded to fewer bits, as TF32 does).
+
+    Attributes:
+        part: d, a power of two from 2 to 2^15.
+        size: K, a power of two; below d only the first K rows are used, above d it is `stacks` times d.
+    """
+
+    part: int
+    size: int
+
+    def __post_init__(self) -> None:
+        for name, value, top in (("part", self.part, 2**15), ("size", self.size, 2**24)):
+            if value & (value - 1) or not 2 <= value <= top:
+                raise ConfigError(
+                    f"{name} of a structured codebook: {value}, allowed are powers of two from 2 to {top}"
+                )
+
+    @property
+    def stacks(self) -> int:
+        return max(1, self.size // self.part)
+
+    def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
+        s1, s2, s3 = self._signs(len(parts), key, parts.device)  # each [stacks, P, d]
+        x = hadamard_transform(parts * s1)
+        x = hadamard_transform(x * s2)
+        x = hadamard_transform(x * s3) / self.part
+        return x.transpose(0, 1).flatten(1)[:, : self.size]
+
+    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
+        s1, s2, s3 = self._signs(len(indices), key, indices.device)
+        chosen = torch.zeros(len(indices), self.stacks * self.part, device=indices.device)
+        chosen.scatter_(1, indices, signs.to(torch.float32))
+        x = chosen.unflatten(1, (self.stacks, self.part)).transpose(0, 1)
+        x = hadamard_transform(x) * s3
+        x = hadamard_transform(x) * s2
+        return (hadamard_transform(x) * s1).sum(0) / self.part
+
+    def _signs(self, parts: int, key: Key, device: torch.device) -> torch.Tensor:
+        """`[3, stacks, P, d]` of +-1; S1 of all parts of all stacks come first, then S2, then S3."""
+        drawn = _signs_of(key, 3 * self.stacks * parts * self.part)
+        return drawn.to(device).view(3, self.stacks, parts, self.part)
+
+
+@lru_cache(maxsize=1)  # the encoder needs the signs of a step twice: to correlate, then to synthesise
+def _signs_of(key: Key, count: int) -> torch.Tensor:
+    purpose = rng.Purpose.SIGNS
+    drawn = rng.words(-(-count // 64), seed=key.seed, purpose=purpose, segment=key.segment, step=key.step)
+    return torch.from_numpy(rng.signs(drawn, count)).to(torch.float32)
+
+
+@dataclass(frozen=True)
+class DenseCodebook:
+    """K independent Gaussian atoms a step, shared by its parts: the codebook of the papers, and the test oracle."""
+
+    part: int
+    size: int
+
+    def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
+        return parts @ self._atoms(key, parts.device).T
+
+    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
+        atoms = self._atoms(key, indices.device)
+        return (atoms[indices] * signs.to(torch.float32)[..., None]).sum(1)
+
+    def _atoms(self, key: Key, device: torch.device) -> torch.Tensor:
+        """`[K, d]`, each atom scaled to mean square 1 exactly."""
+        drawn = rng.gaussian(
+            self.size * self.part,
+            seed=key.seed,
+            purpose=rng.Purpose.DENSE,
+            segment=key.segment,
+            step=key.step,
+        )
+        atoms = torch.from_numpy(drawn).view(self.size, self.part)
+        return (atoms * torch.rsqrt(atoms.square().mean(1, keepdim=True))).to(device)
+
+
+def hadamard_transform(x: torch.Tensor) -> torch.Tensor:
+    """Unnormalised Walsh-Hadamard transform of the last axis, `[..., d]`, d a power of two.
+
+    `H_ab = H_a (x) H_b`: two products with small matrices instead of log2(d) passes over memory.
+    """
+    size = x.shape[-1]
+    columns = 1 << (size.bit_length() - 1) // 2
+    if size <= 128:  # below, one product is faster than two (measured)
+        return x @ _hadamard(size).to(x.device)
+    grid = x.unflatten(-1, (size // columns, columns))
+    return (_hadamard(size // columns).to(x.device) @ (grid @ _hadamard(columns).to(x.device))).flatten(-2)
+
+
+@lru_cache(maxsize=16)
+def _hadamard(size: int) -> torch.Tensor:
+    """Sylvester's matrix `[size, size]` of +-1; symmetric."""
+    matrix = torch.ones(1, 1)
+    while len(matrix) < size:
+        matrix = torch.cat((torch.cat((matrix, matrix), 1), torch.cat((matrix, -matrix), 1)))
+    return matrix

@@ -1,0 +1,96 @@
+"""Cutting the latent timeline into the parts that choose an atom each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+
+from noisebook import rng
+from noisebook.errors import ConfigError
+
+__all__ = ["Partition"]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """How a latent `[channels, C, L, F']` falls into units of time, and each unit into parts.
+
+    A unit is `unit_frames` latent frames of one channel, the last one what is left. Its values, frame by frame,
+    are permuted, anew at every step, so that each part samples all of the unit's times and frequencies; the
+    permuted values are cut into parts of `part` values, the last filled with zeros.
+
+    Attributes:
+        shape: of the latent.
+        unit_frames: latent frames to a unit.
+        part: values to a part, d.
+        seed: of the stream; names the permutations.
+    """
+
+    shape: tuple[int, int, int, int]
+    unit_frames: int
+    part: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1 or self.unit_frames < 1 or self.part < 1:
+            raise ConfigError(f"shape {self.shape}, unit {self.unit_frames}, part {self.part}: all must be positive")
+
+    @property
+    def parts(self) -> int:
+        """Parts in all: those of channel 0 first, each channel's units in order of time."""
+        return self.shape[0] * self.parts_of(self.shape[2])
+
+    def parts_of(self, frames: int) -> int:
+        """Parts of one channel of `frames` latent frames."""
+        return sum(units * self._parts_of_unit(size) for units, size in self._groups(frames))
+
+    def split(self, latent: torch.Tensor, step: int) -> torch.Tensor:
+        """`[channels, C, L, F'] -> [parts, part]`, in the order of `step`'s permutation."""
+        values = latent.transpose(1, 2).flatten(2)  # [channels, L, C F']
+        pieces, start = [], 0
+        for units, size in self._groups(self.shape[2]):
+            piece = values[:, start : start + units * size].reshape(self.shape[0], units, -1)
+            ordered = piece[..., self._permutation(piece.shape[-1], step).to(piece.device)]
+            pieces.append(F.pad(ordered, (0, -piece.shape[-1] % self.part)).flatten(1))
+            start += units * size
+        return torch.cat(pieces, dim=1).reshape(-1, self.part)
+
+    def join(self, parts: torch.Tensor, step: int) -> torch.Tensor:
+        """The inverse of `split`; what fell on the zero filling is dropped."""
+        channels, latent_channels, frames, bins = self.shape
+        rows = parts.reshape(channels, -1)
+        pieces, start = [], 0
+        for units, size in self._groups(frames):
+            count, padded = size * self._frame_size, self._parts_of_unit(size) * self.part
+            piece = rows[:, start : start + units * padded].reshape(channels, units, padded)[..., :count]
+            values = torch.empty_like(piece)
+            values[..., self._permutation(count, step).to(piece.device)] = piece
+            pieces.append(values.reshape(channels, -1, self._frame_size))
+            start += units * padded
+        return torch.cat(pieces, dim=1).unflatten(-1, (latent_channels, bins)).transpose(1, 2)
+
+    def _groups(self, frames: int) -> list[tuple[int, int]]:
+        """(units, latent frames of each): the whole units, then what is left."""
+        whole, rest = divmod(frames, self.unit_frames)
+        return [group for group in ((whole, self.unit_frames), (1, rest)) if all(group)]
+
+    def _parts_of_unit(self, frames: int) -> int:
+        return -(-frames * self._frame_size // self.part)
+
+    def _permutation(self, count: int, step: int) -> torch.Tensor:
+        key = (count, step)
+        if self._last.get("key") != key:  # split and join of one step need the same order
+            drawn = rng.permutation(count, seed=self.seed, purpose=rng.Purpose.PERMUTATION, step=step)
+            self._last.update(key=key, order=torch.from_numpy(drawn))
+        return self._last["order"]  # type: ignore[return-value]
+
+    @cached_property
+    def _last(self) -> dict[str, object]:
+        return {}
+
+    @property
+    def _frame_size(self) -> int:
+        return self.shape[1] * self.shape[3]

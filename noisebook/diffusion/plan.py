@@ -1,0 +1,157 @@
+"""Plans: the steps of one run of the diffusion, with their coefficients fixed at construction.
+
+A plan is a tuple of `Step`, so `plan[k:]` is the plan from a later start, and two plans join with `+`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from noisebook.diffusion.schedule import Schedule
+from noisebook.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "LN2",
+    "Curve",
+    "Plan",
+    "Step",
+    "coded_plan",
+    "kl_matched_timesteps",
+    "reverse",
+    "tail_plan",
+    "uniform_timesteps",
+]
+
+LN2 = 0.6931471805599453
+
+
+@dataclass(frozen=True)
+class Step:
+    """One jump from timestep `t` to `s` (None: to clean data): `x_s = x0_weight x0_hat + x_weight x_t + std z`."""
+
+    t: int
+    s: int | None
+    x0_weight: float
+    x_weight: float
+    std: float
+
+    def mean(self, x: torch.Tensor, x0_hat: torch.Tensor) -> torch.Tensor:
+        return self.x0_weight * x0_hat + self.x_weight * x
+
+
+Plan = tuple[Step, ...]
+Denoise = Callable[["torch.Tensor", int], "torch.Tensor"]
+NoiseFor = Callable[[Step, "torch.Tensor"], "torch.Tensor"]
+
+
+def reverse(denoise: Denoise, plan: Plan, x: torch.Tensor, noise_for: NoiseFor) -> torch.Tensor:
+    """Run the diffusion backwards: the only place of the project that steps a diffusion model.
+
+    Args:
+        denoise: `(x_t [B, C, T', F'], t) -> x0_hat`, shaped alike.
+        plan: the steps, in order.
+        x: `x_t` at the first step's timestep.
+        noise_for: `(step, x0_hat) -> z`, unit variance, shaped as x. What z is makes the use: chosen against a
+            residual it compresses, read from a stream it decompresses, drawn at random it generates. Called only
+            for steps with noise.
+
+    Returns:
+        `x` after the last step.
+    """
+    for step in plan:
+        x0_hat = denoise(x, step.t)
+        x = step.mean(x, x0_hat)
+        if step.std > 0:
+            x = x + step.std * noise_for(step, x0_hat)
+    return x
+
+
+def make_step(schedule: Schedule, t: int, s: int | None, *, eta: float) -> Step:
+    """Coefficients of a DDIM jump (Song et al. 2021, eq. 12 and 16); eta 1 is the DDPM posterior, 0 deterministic."""
+    alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
+    variance = eta * eta * (1 - alpha_s) / (1 - alpha_t) * (1 - alpha_t / alpha_s)
+    towards_noise = sqrt(max(0.0, 1 - alpha_s - variance)) / sqrt(1 - alpha_t)  # weight of eps, over its own scale
+    return Step(t, s, sqrt(alpha_s) - towards_noise * sqrt(alpha_t), towards_noise, sqrt(variance))
+
+
+def coded_plan(schedule: Schedule, timesteps: Sequence[int]) -> Plan:
+    """Stochastic steps through `timesteps` (falling): one step, and one choice of noise, between each pair."""
+    _check_falling(schedule, timesteps)
+    return tuple(make_step(schedule, t, s, eta=1.0) for t, s in pairwise(timesteps))
+
+
+def tail_plan(schedule: Schedule, t: int, steps: int) -> Plan:
+    """`steps` deterministic jumps from t to clean data, denser towards the end (quadratic in t)."""
+    if steps < 1:
+        raise ConfigError(f"a tail has at least 1 step, not {steps}")
+    stops = sorted({t * (steps - i) * (steps - i) // (steps * steps) for i in range(steps)} | {t}, reverse=True)
+    ends = [*stops[1:], None]
+    return tuple(make_step(schedule, a, b, eta=0.0) for a, b in zip(stops, ends, strict=True))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Measured error of a denoiser: mean squared error of x0_hat (latent variance 1) at some timesteps, rising in t."""
+
+    timesteps: tuple[int, ...]
+    errors: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        ts, errors = self.timesteps, self.errors
+        if not ts or len(ts) != len(errors) or any(a >= b for a, b in pairwise(ts)) or min(errors) <= 0:
+            raise ConfigError("a curve needs rising timesteps with one positive error each")
+
+    def __call__(self, t: int) -> float:
+        """Error at t, linear between the measured timesteps, constant beyond them."""
+        ts, errors = self.timesteps, self.errors
+        if t <= ts[0]:
+            return errors[0]
+        for i in range(1, len(ts)):
+            if t <= ts[i]:
+                share = (t - ts[i - 1]) / (ts[i] - ts[i - 1])
+                return errors[i - 1] + share * (errors[i] - errors[i - 1])
+        return errors[-1]
+
+
+def kl_matched_timesteps(
+    schedule: Schedule, curve: Curve, *, steps: int, bits_per_value: float, kappa: float
+) -> tuple[int, ...]:
+    """Timesteps at which each step needs `kappa` times the bits it carries.
+
+    A jump from t to s needs `(SNR_s - SNR_t) error(t) / (2 ln 2)` bits a latent value (the discrete-time
+    loss of Kingma et al. 2021).
+    Plain float64 arithmetic: encoder and decoder compute the same list on any machine.
+
+    Returns:
+        `steps + 1` falling timesteps from the noisiest; fewer where clean data is reached before.
+    """
+    timesteps = [len(schedule) - 1]
+    while len(timesteps) <= steps and timesteps[-1] > 0:
+        t = timesteps[-1]
+        target = schedule.snr(t) + 2 * LN2 * kappa * bits_per_value / curve(t)
+        s = t - 1
+        while s > 0 and schedule.snr(s - 1) <= target:
+            s -= 1
+        timesteps.append(s)
+    return tuple(timesteps)
+
+
+def uniform_timesteps(schedule: Schedule, *, steps: int, last: int = 20) -> tuple[int, ...]:
+    """`steps + 1` timesteps spread evenly from the noisiest to `last`: what DDCM and Turbo-DDCM were published with."""
+    first = len(schedule) - 1
+    if not 1 <= steps <= first - last:
+        raise ConfigError(f"{steps} steps do not fit between timesteps {first} and {last}")
+    return tuple(first - (first - last) * i // steps for i in range(steps + 1))
+
+
+def _check_falling(schedule: Schedule, timesteps: Sequence[int]) -> None:
+    inside = all(0 <= t < len(schedule) for t in timesteps)
+    if not inside or any(a <= b for a, b in pairwise(timesteps)):
+        raise ConfigError(f"timesteps must fall and lie in 0..{len(schedule) - 1}, got {tuple(timesteps)}")

@@ -1,0 +1,57 @@
+"""The noise schedule: how much signal is left at each timestep (Ho et al. 2020).
+
+Everything here is plain float64 arithmetic of `+ - * / sqrt`, so every IEEE 754 machine computes the same schedule
+and, from it, the same coding plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+
+from noisebook.errors import ConfigError
+
+__all__ = ["Schedule", "as_schedule", "scaled_linear"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`alphas_cumprod[t]` for t = 0..T-1, strictly falling in (0, 1)."""
+
+    alphas_cumprod: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        values = (1.0, *self.alphas_cumprod, 0.0)
+        if len(values) < 4 or any(a <= b for a, b in pairwise(values)):
+            raise ConfigError("alphas_cumprod must fall strictly within (0, 1) and have at least two values")
+
+    def __len__(self) -> int:
+        return len(self.alphas_cumprod)
+
+    def alpha(self, t: int | None) -> float:
+        """`alphas_cumprod` at timestep t; None stands for clean data, where it is 1."""
+        return 1.0 if t is None else self.alphas_cumprod[t]
+
+    def snr(self, t: int) -> float:
+        """Signal-to-noise ratio `abar_t / (1 - abar_t)`."""
+        alpha = self.alphas_cumprod[t]
+        return alpha / (1.0 - alpha)
+
+
+def scaled_linear(first: float = 0.0015, last: float = 0.0195, steps: int = 1000) -> Schedule:
+    """Betas linear in their square root, as AudioLDM was trained (Rombach et al. 2022)."""
+    low, high = sqrt(first), sqrt(last)
+    alphas: list[float] = []
+    product = 1.0
+    for i in range(steps):
+        root = low + (high - low) * i / (steps - 1)
+        product *= 1.0 - root * root
+        alphas.append(product)
+    return Schedule(tuple(alphas))
+
+
+def as_schedule(alphas_cumprod: Sequence[float]) -> Schedule:
+    """A schedule from any sequence of numbers, such as a library scheduler's tensor."""
+    return Schedule(tuple(float(a) for a in alphas_cumprod))

@@ -1,0 +1,183 @@
+"""Training sound as one flat int16 file: write it once, then draw random crops from a memory map.
+
+folder of clips --pack_folder--> audio.i16 + index.json --PackedAudio.sample--> waveform [B, N], kind ids [B]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from noisebook.audio.channels import downmix
+from noisebook.audio.io import read
+from noisebook.audio.resample import resample
+from noisebook.errors import AudioError, ConfigError
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "KINDS",
+    "PREFIX_OF_KIND",
+    "SAMPLE_RATE",
+    "ClipEntry",
+    "PackedAudio",
+    "kind_of",
+    "pack_folder",
+    "read_mono",
+]
+
+SAMPLE_RATE = 16_000
+KINDS = ("music", "speech", "effects")  # the order is the id
+PREFIX_OF_KIND = {"music": "music", "speech": "speech", "effects": "sfx"}
+AUDIO_SUFFIXES = (".ogg", ".oga", ".opus", ".wav", ".flac", ".mp3")
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ClipEntry:
+    """One clip's place in the flat file; `start` and `length` in samples."""
+
+    name: str
+    kind: str
+    start: int
+    length: int
+
+
+def kind_of(path: Path, default: str | None = None) -> str:
+    """Kind from the `KIND__` or `KIND-` name prefix, else from a folder named after a kind, else `default`.
+
+    Raises ConfigError where none of the three answers.
+    """
+    words = {**{kind: kind for kind in KINDS}, "sfx": "effects"}
+    prefix = re.split("__|-", path.name, maxsplit=1)[0]
+    for word in (prefix, *reversed(path.parts[:-1])):
+        if word in words:
+            return words[word]
+    if default is None:
+        raise ConfigError(
+            f"{path}: neither its name (KIND__...) nor a folder tells the kind; "
+            "allowed are music, speech, sfx or effects; rename it or give --kind"
+        )
+    return default
+
+
+def read_mono(path: Path, sample_rate: int = SAMPLE_RATE) -> Samples:
+    """The whole sound at `path`, mixed to mono, [N] float32 at `sample_rate` Hz; AudioError when unreadable."""
+    samples: Samples = resample(downmix(read(path)), sample_rate).samples[0]
+    return samples
+
+
+def _append_clip(path: Path, out: BinaryIO, digest: Any) -> int:
+    # Decoders of lossy formats overshoot full scale: clip instead of wrapping around.
+    words = np.clip(np.rint(read_mono(path) * 32768.0), -32768, 32767).astype("<i2")
+    data = words.tobytes()
+    out.write(data)
+    digest.update(data)
+    return len(words)
+
+
+def pack_folder(
+    folder: Path,
+    out: Path,
+    *,
+    default_kind: str | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Decode every sound file under `folder` to `out/audio.i16` (16 kHz mono) with `out/index.json`.
+
+    The fingerprint is the SHA-256 over each clip's name, samples and length, in sorted order of
+    names. Memory holds one file at a time. Files appear under their final names only when complete.
+    Returns the index; raises AudioError for a file that does not decode, ConfigError for one of no kind.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    if not paths:
+        raise ConfigError(f"{folder}: no sound files; allowed are {', '.join(AUDIO_SUFFIXES)}; give a folder of clips")
+    names = [path.relative_to(folder) for path in paths]
+    kinds = [kind_of(name, default_kind) for name in names]  # before any decoding, so that it fails early
+    out.mkdir(parents=True, exist_ok=True)
+    digest, clips, start = hashlib.sha256(), [], 0
+    part = out / "audio.i16.part"
+    with part.open("wb") as file:
+        for path, name, kind in zip(paths, names, kinds, strict=True):
+            digest.update(name.as_posix().encode() + b"\0")
+            length = _append_clip(path, file, digest)
+            digest.update(length.to_bytes(8, "little"))
+            clips.append(ClipEntry(name.as_posix(), kind, start, length))
+            start += length
+            if on_step is not None:
+                on_step(len(clips), len(paths))
+    index = {
+        "sample_rate": SAMPLE_RATE,
+        "clips": [asdict(clip) for clip in clips],
+        "fingerprint": digest.hexdigest(),
+    }
+    os.replace(part, out / "audio.i16")
+    (out / "index.json").write_text(json.dumps(index, indent=0), encoding="utf-8")
+    return index
+
+
+class PackedAudio:
+    """Memory-mapped reader of a packed folder.
+
+    Draws: each kind present is equally likely, a clip within its kind in proportion to its
+    length, then a uniform crop; clips shorter than the crop are zero padded at the end.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        folder = Path(path)
+        try:
+            index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigError(f"{folder}: no index.json; make one with the pack verb") from error
+        self.clips = tuple(ClipEntry(**clip) for clip in index["clips"])
+        self.sample_rate: int = index["sample_rate"]
+        self.fingerprint: str = index["fingerprint"]
+        self._audio = np.memmap(folder / "audio.i16", dtype="<i2", mode="r")
+        expected = sum(clip.length for clip in self.clips)
+        if len(self._audio) != expected:
+            raise AudioError(
+                f"{folder}: audio.i16 has {len(self._audio)} samples, index.json says {expected}; pack again"
+            )
+        self._starts = np.array([clip.start for clip in self.clips], np.int64)
+        self._lengths = np.array([clip.length for clip in self.clips], np.int64)
+        ids = np.array([KINDS.index(clip.kind) for clip in self.clips], np.int64)
+        self._members = {int(kind): np.flatnonzero(ids == kind) for kind in np.unique(ids)}
+        self._cumulative = {kind: np.cumsum(self._lengths[rows]) for kind, rows in self._members.items()}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kind ids: `kinds[kind_id]`, whether or not the folder holds that kind."""
+        return KINDS
+
+    @property
+    def hours(self) -> float:
+        """Total duration in hours."""
+        return len(self._audio) / self.sample_rate / 3600
+
+    def sample(self, batch: int, samples: int, rng: np.random.Generator) -> tuple[Samples, npt.NDArray[np.int64]]:
+        """Random crops: waveform [batch, samples] float32 in [-1, 1) and kind ids [batch] int64."""
+        if batch < 1 or samples < 1:
+            raise ConfigError(f"batch {batch}, samples {samples}: both must be at least 1; give positive sizes")
+        kind_ids = rng.choice(np.array(list(self._members), np.int64), size=batch)
+        waveform = np.zeros((batch, samples), np.float32)
+        for row, kind in zip(waveform, kind_ids.tolist(), strict=True):
+            self._crop_into(row, kind, rng)
+        return waveform, kind_ids
+
+    def _crop_into(self, row: Samples, kind: int, rng: np.random.Generator) -> None:
+        ends = self._cumulative[kind]
+        drawn = np.searchsorted(ends, rng.integers(ends[-1]), side="right")
+        clip = int(self._members[kind][drawn])
+        length = int(self._lengths[clip])
+        count = min(len(row), length)
+        start = int(self._starts[clip]) + int(rng.integers(length - count + 1))
+        row[:count] = self._audio[start : start + count].astype(np.float32) / 32768.0

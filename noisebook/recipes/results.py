@@ -1,0 +1,268 @@
+"""Measure the codec on held-out clips and write the tables of docs/results.md.
+
+    python -m noisebook.recipes.results CLIPS [--out docs/results.md] [--limit 4] [--perceptual]
+
+CLIPS is a folder of sounds of about 10 s, named by kind: `music-...`, `speech-...`, `sfx-...` (`recipes.data build
+--held-out` makes one). Every measurement lies in `results.json` beside the tables.
+
+    bitrates   each preset: file bytes against the prediction, latent and mel error, metrics of the sound
+    controls   at the same rates: the stream of another clip, and a stream of random indices
+    ceilings   the vocoder on the true mel, and the autoencoder without any coding
+    drift      the same stream with one and two threads, in float32 and bfloat16
+    time       the share of encoding that is not spent in networks
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from noisebook import api
+from noisebook.audio import io
+from noisebook.audio.channels import downmix
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.layout import layout_of
+from noisebook.codec.presets import PRESETS
+from noisebook.codec.signal import levelled
+from noisebook.coding import container
+from noisebook.diffusion.backend import Backend
+from noisebook.metrics import available, evaluate, log_mel_l1_db
+from noisebook.recipes._tables import render
+
+_SAMPLES = 160000  # 10 s at 16 kHz
+_KINDS = ("music", "speech", "sfx")
+_CHEAP = ("mel_db_mae",)
+_PERCEPTUAL = ("visqol", "zimtohrli", "estoi")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", type=Path, help="folder of held-out sounds")
+    parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
+    parser.add_argument("--model", default=api.EMBEDDED)
+    parser.add_argument("--limit", type=int, default=4, help="clips of each kind")
+    parser.add_argument("--perceptual", action="store_true", help="ViSQOL, Zimtohrli and ESTOI too (minutes)")
+    args = parser.parse_args()
+
+    backend = api.load_backend(args.model, device="cpu")
+    clips = load_clips(args.clips, args.limit)
+    streams = encode_all(clips, backend)
+    rows = []
+    for index, clip in enumerate(clips):
+        print(f"measuring {index + 1}/{len(clips)} {clip.name}", flush=True)
+        rows += measure_clip(index, clips, streams, backend, _metric_names(clip.kind, args.perceptual))
+    results = {
+        "model": backend.info.fingerprint.hex()[:4],
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "clips": [clip.name for clip in clips],
+        "rows": rows,
+        "drift": measure_drift(clips[:: max(1, len(clips) // 3)][:3], args.model),
+        "time": measure_time(clips[0], backend),
+    }
+    args.out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(render(results), encoding="utf-8")
+    print(f"wrote {args.out} and {args.out.with_suffix('.json')}")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One held-out sound: 10 s, mono, 16 kHz."""
+
+    name: str
+    kind: str
+    sound: Waveform
+
+
+def load_clips(folder: Path, limit: int) -> list[Clip]:
+    """The first `limit` clips of each kind that are long enough, spread over their names; kinds take turns."""
+    by_kind: list[list[Clip]] = []
+    for kind in _KINDS:
+        paths = sorted(folder.glob(f"{kind}-*"))
+        chosen = [paths[i * len(paths) // limit] for i in range(limit)] if len(paths) > limit else paths
+        by_kind.append([_load(path, kind) for path in chosen])
+    return [clip for group in zip(*by_kind, strict=False) for clip in group]
+
+
+def _load(path: Path, kind: str) -> Clip:
+    sound = resample(downmix(io.read(path)), 16000)
+    samples = np.zeros((1, _SAMPLES), np.float32)
+    count = min(_SAMPLES, sound.sample_count)
+    samples[:, :count] = sound.samples[:, :count]
+    return Clip(path.stem, kind, Waveform(samples, 16000))
+
+
+def _metric_names(kind: str, perceptual: bool) -> tuple[str, ...]:
+    wanted = _CHEAP + (_PERCEPTUAL if perceptual else ())
+    return tuple(name for name in available(speech=kind == "speech") if name in wanted)
+
+
+def encode_all(clips: list[Clip], backend: Backend) -> dict[str, list[bytes]]:
+    """The stream of every clip at every preset."""
+    streams: dict[str, list[bytes]] = {}
+    for preset in PRESETS:
+        print(f"encoding at preset {preset.name}", flush=True)
+        streams[preset.name] = [api.compress(clip.sound, backend=backend, preset=preset.name) for clip in clips]
+    return streams
+
+
+def measure_clip(
+    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: Backend, names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Rows of one clip: ceilings, then each preset with its controls."""
+    clip = clips[index]
+    judge = _Judge(clip, streams[PRESETS[0].name][index], backend)
+    rows = [
+        judge.row("vocoder", None, _vocoded(clip, backend), names),
+        judge.row("autoencoder", None, judge.sound_of(judge.target), names, latent=judge.target),
+    ]
+    for preset, data in streams.items():
+        header = container.parse_header(data[index])[0]
+        predicted = container.overhead(header, 1) + layout_of(header, backend.info).payload_size
+        row = judge.decoded_row("codec", preset, data[index], names)
+        rows.append(row | {"bytes": len(data[index]), "predicted_bytes": predicted})
+        rows.append(judge.decoded_row("control: another clip", preset, data[(index + 1) % len(clips)], _CHEAP))
+        rows.append(judge.decoded_row("control: random indices", preset, _random_stream(header, backend), _CHEAP))
+    return rows
+
+
+class _Judge:
+    """Compares latents and sounds with one clip; `stream` is any of the clip's own, for its level."""
+
+    def __init__(self, clip: Clip, stream: bytes, backend: Backend) -> None:
+        self.clip, self.backend = clip, backend
+        self.header = container.parse_header(stream)[0]
+        self.target = ddcm.target_latent(clip.sound, self.header, backend=backend)
+        self.mel = backend.mel(torch.from_numpy(levelled(clip.sound, self.header, backend.info)))
+
+    def sound_of(self, latent: torch.Tensor) -> Waveform:
+        return ddcm.synthesise(latent, self.header, backend=self.backend)
+
+    def decoded_row(self, system: str, preset: str, data: bytes, names: Iterable[str]) -> dict[str, Any]:
+        header, latent = ddcm.decode_latent(data, backend=self.backend)
+        sound = ddcm.synthesise(latent, header, backend=self.backend)
+        row = self.row(system, preset, sound, names, latent=latent)
+        return row | {"nmse_db": _nmse_db(latent, self.target)}
+
+    def row(
+        self, system: str, preset: str | None, sound: Waveform, names: Iterable[str], latent: torch.Tensor | None = None
+    ) -> dict[str, Any]:
+        clip = self.clip
+        row: dict[str, Any] = {"clip": clip.name, "kind": clip.kind, "system": system, "preset": preset}
+        if latent is not None:
+            decoded = self.backend.decode(latent)[:, :, : self.mel.shape[2]]
+            row["mel"] = log_mel_l1_db(self.mel.numpy(), decoded.numpy())
+        return row | evaluate(clip.sound.samples[0], sound.samples[0], sample_rate=16000, names=list(names))
+
+
+def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
+    """Squared error relative to the target, in dB; -inf where they are the same."""
+    return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
+
+
+def _vocoded(clip: Clip, backend: Backend) -> Waveform:
+    samples = backend.vocode(backend.mel(torch.from_numpy(clip.sound.samples)))
+    return Waveform(samples.numpy(), 16000)
+
+
+def _random_stream(header: container.Header, backend: Backend) -> bytes:
+    """A stream of the same size and level whose choices are random."""
+    rng = np.random.default_rng(header.preset)
+    layout = layout_of(header, backend.info)
+    bits = layout.payload_bits(layout.frames)
+    payload = np.packbits(rng.integers(0, 2, bits, dtype=np.uint8)).tobytes()
+    return container.pack(header, [payload])
+
+
+def measure_drift(clips: list[Clip], model: str) -> list[dict[str, Any]]:
+    """How far other ways of computing move the decoded latent of the same streams: the largest difference in dB."""
+    reference = api.load_backend(model, device="cpu")
+    low = api.load_backend(model, device="cpu", dtype="bfloat16")
+    threads = torch.get_num_threads()
+    other = 1 if threads > 1 else 2
+    rows = []
+    for preset in PRESETS:
+        streams = [api.compress(clip.sound, backend=reference, preset=preset.name) for clip in clips]
+        latents = _decode_all(streams, reference)
+        again, in_bfloat16 = _decode_all(streams, reference), _decode_all(streams, low)
+        torch.set_num_threads(other)
+        threaded = _decode_all(streams, reference)
+        torch.set_num_threads(threads)
+        rows.append({
+            "preset": preset.name,
+            "decoded again": _largest_difference(again, latents),
+            f"{other} instead of {threads} threads": _largest_difference(threaded, latents),
+            "bfloat16": _largest_difference(in_bfloat16, latents),
+        })  # fmt: skip
+    return rows
+
+
+def _decode_all(streams: list[bytes], backend: Backend) -> list[torch.Tensor]:
+    return [ddcm.decode_latent(stream, backend=backend)[1] for stream in streams]
+
+
+def _largest_difference(latents: list[torch.Tensor], references: list[torch.Tensor]) -> float | None:
+    """In dB relative to the reference; None where all are the same to the bit."""
+    pairs = list(zip(latents, references, strict=True))
+    return max((_nmse_db(a, b) for a, b in pairs if not torch.equal(a, b)), default=None)
+
+
+class _Timed:
+    """A backend that adds up the time spent in its networks."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend, self.seconds = backend, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._backend, name)
+        if name not in ("mel", "encode", "decode", "vocode", "denoise"):
+            return attribute
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            started = time.perf_counter()
+            result = attribute(*args, **kwargs)
+            self.seconds += time.perf_counter() - started
+            return result
+
+        return timed
+
+
+def measure_time(clip: Clip, backend: Backend, *, runs: int = 5) -> list[dict[str, Any]]:
+    """Median seconds to encode and decode the clip at each preset, and the share outside the networks."""
+    rows = []
+    for preset in PRESETS:
+        stream = api.compress(clip.sound, backend=backend, preset=preset.name)  # warm
+        encodes, decodes = [], []
+        for _ in range(runs):
+            encodes.append(
+                _timed_share(lambda b, p=preset: api.compress(clip.sound, backend=b, preset=p.name), backend)
+            )
+            decodes.append(_timed_share(lambda b, s=stream: api.decompress(s, backend=b), backend))
+        encode, encode_share = np.median(encodes, axis=0)
+        decode, decode_share = np.median(decodes, axis=0)
+        rows.append({"preset": preset.name, "encode_seconds": encode, "encode_share": encode_share,
+                     "decode_seconds": decode, "decode_share": decode_share})  # fmt: skip
+    return rows
+
+
+def _timed_share(run: Any, backend: Backend) -> tuple[float, float]:
+    """Seconds of one run, and the share of them outside the networks."""
+    timed = _Timed(backend)
+    started = time.perf_counter()
+    run(timed)
+    total = time.perf_counter() - started
+    return total, 1 - timed.seconds / total
+
+
+if __name__ == "__main__":
+    main()

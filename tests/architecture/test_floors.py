@@ -1,0 +1,140 @@
+"""The plan of the house, checked: floors, what may be imported where, sizes, docstrings."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median, quantiles
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "noisebook"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+NUMPY_ONLY = ("coding", "rng", "config", "errors")  # torch is not imported at all
+TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "diffusion/backend", "codec/layout",
+                "codec/presets", "api", "cli", "diagnosis")  # torch within functions only  # fmt: skip
+NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}
+# The recipes' main functions read top to bottom: that is what they are for.
+LONG = {"recipes/denoiser.py:main", "recipes/vae.py:main", "recipes/vocoder.py:main"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imported(node: ast.AST, *, inside_functions: bool) -> Iterator[str]:
+    """Top names of what is imported when the module is loaded, and when its functions run."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and not child.level:
+            yield (child.module or "").split(".")[0]
+        elif not is_type_checking(child) and (inside_functions or not isinstance(child, Function)):
+            yield from imported(child, inside_functions=inside_functions)
+
+
+def functions() -> dict[str, int]:
+    """Lines of every function of the package."""
+    return {
+        f"{name_of(path)}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, Function)
+    }
+
+
+def lint_imports(config: Path) -> subprocess.CompletedProcess[str]:
+    code = "from importlinter.cli import lint_imports_command as run; run()"
+    command = [sys.executable, "-c", code, "--no-cache", "--config", str(config)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_imports_go_down_the_floors():
+    result = lint_imports(ROOT / "pyproject.toml")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 kept, 0 broken" in result.stdout
+
+
+def test_a_wrong_floor_would_be_noticed(tmp_path):
+    upside_down = tmp_path / "wrong.ini"
+    upside_down.write_text(
+        "[importlinter]\nroot_package = noisebook\n[importlinter:contract:1]\nname = Wrong\ntype = layers\n"
+        "layers =\n    noisebook.ddcm\n    noisebook.codec\n"
+    )
+    result = lint_imports(upside_down)
+    assert result.returncode == 1
+    assert "noisebook.codec.segment -> noisebook.ddcm.rules" in result.stdout
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_heavy_libraries_wait_until_they_are_needed(path):
+    name = name_of(path).removesuffix(".py")
+    on_load = set(imported(tree_of(path), inside_functions=False))
+    ever = set(imported(tree_of(path), inside_functions=True))
+    assert not on_load & NEVER_ON_TOP
+
+    def within(places: tuple[str, ...]) -> bool:
+        return any(name == place or name.startswith(f"{place}/") for place in places)
+
+    if within(NUMPY_ONLY):
+        assert "torch" not in ever
+    if within(TORCH_INSIDE):
+        assert "torch" not in on_load
+
+
+def test_what_needs_no_tensors_loads_no_torch():
+    modules = "noisebook, noisebook.cli, noisebook.codec.presets, noisebook.coding.container, noisebook.metrics"
+    code = f"import {modules}, sys; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_functions_and_classes_have_docstrings(path):
+    bare = [
+        node.name
+        for node in tree_of(path).body
+        if isinstance(node, Function | ast.ClassDef)
+        if not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    if path.parent.name == "recipes" and ast.get_docstring(tree_of(path)):
+        bare = [name for name in bare if name != "main"]  # its docstring is the module's
+    assert not bare
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_command_line_and_the_recipes_print(path):
+    if path.relative_to(PACKAGE).parts[0] in ("cli", "recipes"):
+        return
+    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+    assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+
+
+def test_functions_are_short():
+    lengths = functions()
+    assert {name for name, lines in lengths.items() if lines > 60} == LONG
+    assert median(lengths.values()) <= 10
+    assert quantiles(lengths.values(), n=10)[-1] <= 30
+
+
+def test_the_checks_see_what_they_look_for():
+    source = (
+        "from typing import TYPE_CHECKING\nimport a.b\nif TYPE_CHECKING:\n    import c\n"
+        "try:\n    from d.e import f\nexcept ImportError:\n    pass\ndef g():\n    import h\nclass I:\n    import j\n"
+    )
+    tree = ast.parse(source)
+    assert list(imported(tree, inside_functions=False)) == ["typing", "a", "d", "j"]
+    assert list(imported(tree, inside_functions=True)) == ["typing", "a", "d", "h", "j"]

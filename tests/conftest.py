@@ -1,0 +1,62 @@
+"""Fixtures shared by all kinds of tests: a real mini model with small random weights, and synthetic sounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None)  # a busy machine is no failure
+settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the three files of a mini model: every layer real and small, weights random."""
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("other"), seed=1)
+
+
+def make_tiny_model(folder: Path, *, seed: int) -> Path:
+    import torch
+
+    from noisebook.backends.checkpoint import save_network
+    from noisebook.backends.mini import FILES
+    from noisebook.config import to_dict
+    from noisebook.diffusion.plan import Curve
+    from noisebook.networks.denoiser import Denoiser, DenoiserConfig
+    from noisebook.networks.mel_vae import MelVae, MelVaeConfig
+    from noisebook.networks.vocoder import Vocoder, VocoderConfig
+
+    torch.manual_seed(seed)
+    curve = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
+    networks = (
+        MelVae(MelVaeConfig(dim=32, hidden=32, encoder_blocks=1, decoder_blocks=1)),
+        Denoiser(DenoiserConfig(dim=32, hidden=32, blocks=1, heads=2)),
+        Vocoder(VocoderConfig(dim=32, hidden=32, blocks=1)),
+    )
+    for name, network in zip(FILES, networks, strict=True):
+        for parameter in network.parameters():  # the zero-initialised layers too
+            parameter.data += 0.02 * torch.randn_like(parameter)
+        save_network(folder / name, network, {"curve": to_dict(curve)})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def backend(tiny_model: Path):  # type: ignore[no-untyped-def]
+    from noisebook.backends.mini import MiniBackend
+
+    return MiniBackend(tiny_model)
+
+
+@pytest.fixture
+def chirp() -> np.ndarray:
+    """1.5 s at 16 kHz: a rising tone with decay, `[1, 24000]` float32."""
+    time = np.arange(24000) / 16000
+    return (0.3 * np.sin(2 * np.pi * (200 + 600 * time) * time) * np.exp(-time))[None].astype(np.float32)

@@ -1,0 +1,38 @@
+"""The preset table of docs/format.md is the code's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from noisebook.codec.layout import MAX_DENSE_VALUES, MAX_STACKS, SEGMENT_FRAMES
+from noisebook.codec.presets import PRESETS
+from noisebook.coding.container import Codebook, Rule
+
+PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
+
+
+def rows_after(heading: str) -> list[list[str]]:
+    lines = PAGE[PAGE.index(heading) :].splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|---"))
+    body = lines[first + 1 :]
+    end = next(i for i, line in enumerate(body) if not line.startswith("|"))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body[:end]]
+
+
+def test_preset_table_is_current():
+    expected = []
+    for p in PRESETS:
+        e = p.engine
+        numbers = (p.wire_id, p.name, e.log2_part, e.log2_K, e.unit_frames, e.steps, e.choice_bits)
+        expected.append([*map(str, numbers), f"{p.bitrate:g}"])
+    assert rows_after("### 5.2 Presets") == expected
+    for preset in PRESETS:
+        engine = preset.engine
+        assert (engine.rule, engine.codebook, engine.M) == (Rule.PARTITIONED, Codebook.STRUCTURED, 1)
+        assert f"kappa {engine.kappa_percent}:" in PAGE
+
+
+def test_limits_are_stated():
+    assert f"segments of {SEGMENT_FRAMES} frames" in PAGE
+    assert f"at most {MAX_STACKS} d" in PAGE
+    assert f"at most 2^{MAX_DENSE_VALUES.bit_length() - 1}" in PAGE

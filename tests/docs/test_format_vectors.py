@@ -1,0 +1,93 @@
+"""The test vectors of docs/format.md, read from the page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from noisebook.coding import bitio, combinatorics
+from noisebook.coding.container import (
+    SAMPLE_RATES,
+    ChannelMode,
+    Codebook,
+    Engine,
+    Header,
+    Rule,
+    pack,
+    parse_header,
+    split,
+)
+from noisebook.rng import Purpose, gaussian, permutation, signs, words
+
+PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
+
+
+def section(number: str) -> str:
+    """The text from the heading with this number to the next heading of any level."""
+    found = re.search(rf"^#+ {re.escape(number)}\.? .*?\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"format.md has no section {number}"
+    return found[1]
+
+
+def stream(number: str) -> bytes:
+    lines = re.findall(r"^    ([0-9a-f ]+)$", section(number), re.MULTILINE)
+    assert len(lines) == 1
+    return bytes.fromhex(lines[0])
+
+
+def test_words() -> None:
+    lines = re.findall(r"^ {8}([0-9a-f ]+)$", section("8.1"), re.MULTILINE)
+    names = [(0, 1, 0, 0), (7, 3, 2, 40), (2**64 - 1,) * 4]
+    drawn = [words(6, seed=a, purpose=b, segment=c, step=d).tolist() for a, b, c, d in names]
+    assert [[int(word, 16) for word in line.split()] for line in lines] == drawn
+
+
+def test_signs_permutation_and_gaussian_numbers() -> None:
+    flips, order, numbers = re.findall(r"^ {8}(\S.*)$", section("8.2"), re.MULTILINE)
+    drawn = signs(words(1, seed=7, purpose=Purpose.SIGNS, segment=2, step=40), 16)
+    assert flips.split() == ["-" if sign < 0 else "+" for sign in drawn]
+    assert [int(index) for index in order.split()] == permutation(8, seed=0, purpose=Purpose.PERMUTATION).tolist()
+    expected = np.array(numbers.split(), dtype=np.float32)
+    np.testing.assert_allclose(gaussian(6, seed=0, purpose=Purpose.START), expected, rtol=2e-7)
+
+
+def test_the_stream_with_a_preset() -> None:
+    data = stream("8.3")
+    header, size = parse_header(data)
+    assert header == Header(b"\x5a\x17", 3, 44100, ChannelMode.MONO, 441_000, -6)
+    (payload,) = split(data, size, [4])
+    assert bitio.unpack(payload, np.array([9, 1] * 3), 6).tolist() == [300, 0, 7, 1, 511, 1]
+    assert pack(header, [payload]) == data
+
+
+def test_the_stream_with_an_engine_block() -> None:
+    data = stream("8.4")
+    header, size = parse_header(data)
+    engine = Engine(Rule.TOP_M, Codebook.DENSE, 0, 14, 3, 256, 1, 120)
+    assert header == Header(b"\x5a\x17", 0, 44000, ChannelMode.MONO, 5, 0, 9, 2, engine)
+    (payload,) = split(data, size, [6])
+    reader = bitio.BitReader(payload)
+    rank = reader.read(combinatorics.subset_bits(2**14, 3))
+    assert rank == 732739845936
+    assert combinatorics.unrank(rank, 2**14, 3).tolist() == [5, 1000, 16383]
+    assert reader.read_array(3, 1).tolist() == [1, 0, 1]
+    reader.finish()
+
+
+def test_the_fields_of_the_streams_are_where_the_tables_say() -> None:
+    for number in ("8.3", "8.4"):
+        data = stream(number)
+        rows = re.findall(r"^\| (\d+) \| `([0-9a-f ]+)`", section(number), re.MULTILINE)
+        assert len(rows) >= 8
+        for offset, field in rows:
+            assert data[int(offset) :].startswith(bytes.fromhex(field)), f"{number}: offset {offset}"
+
+
+def test_tables_of_wire_ids() -> None:
+    rates = re.search(r"^\| Hz \|(.*)\|$", section("2.1"), re.MULTILINE)
+    assert rates
+    assert tuple(int(rate) for rate in rates[1].split("|")) == SAMPLE_RATES
+    purposes = re.findall(r"^\| ([A-Z]+) \| (\d+) \|", section("4.1"), re.MULTILINE)
+    assert [(name, int(value)) for name, value in purposes] == [(purpose.name, purpose) for purpose in Purpose]

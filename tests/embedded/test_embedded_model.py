@@ -1,0 +1,89 @@
+"""The model that ships: it fits the package, follows what it codes, and more bits bring it nearer."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+
+from noisebook import api
+from noisebook.audio import io
+from noisebook.audio.waveform import Waveform
+from noisebook.backends.mini import FILES, WEIGHTS
+from noisebook.codec import ddcm
+from noisebook.codec.presets import PRESETS
+from noisebook.codec.signal import levelled
+from noisebook.coding import container
+from noisebook.diffusion.windows import window_starts
+from noisebook.metrics import log_mel_l1_db
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return api.load_backend(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Waveform]:
+    """Four seconds of music and of speech, from sources that were never trained on."""
+    sounds = (io.read(str(files("noisebook") / "assets" / name)) for name in ("demo.flac", "demo-speech.flac"))
+    return [Waveform(np.ascontiguousarray(sound.samples[:, 32000:96000]), 16000) for sound in sounds]
+
+
+def mel_error(stream: bytes, reference: Waveform, header: container.Header, backend) -> float:
+    mel = backend.mel(torch.from_numpy(levelled(reference, header, backend.info)))
+    return log_mel_l1_db(mel.numpy(), backend.decode(ddcm.decode_latent(stream, backend=backend)[1]).numpy())
+
+
+def test_it_fits_the_package():
+    assert sum((WEIGHTS / name).stat().st_size for name in FILES) <= 40 * 2**20
+
+
+def test_more_bits_come_nearer_and_all_beat_the_controls(embedded, clips):
+    for index, clip in enumerate(clips):
+        errors = []
+        for preset in ("100", "700", "3000"):
+            stream = api.compress(clip, backend=embedded, preset=preset)
+            header, size = container.parse_header(stream)
+            other = api.compress(clips[1 - index], backend=embedded, preset=preset)
+            random = container.pack(header, [np.random.default_rng(0).bytes(len(stream) - size - 3) + b"\0"])
+            own, *controls = (mel_error(s, clip, header, embedded) for s in (stream, other, random))
+            assert own < min(controls)
+            errors.append(own)
+        assert errors[0] > errors[1] > errors[2]
+        assert errors[2] < 3.5
+
+
+def test_the_autoencoder_is_a_ceiling_worth_having(embedded, clips):
+    for clip in clips:
+        mel = embedded.mel(torch.from_numpy(clip.samples))
+        assert log_mel_l1_db(mel.numpy(), embedded.decode(embedded.encode(mel)).numpy()) < 1.0
+
+
+def test_latents_have_the_scale_that_the_schedule_expects(embedded, clips):
+    latent = torch.cat([embedded.encode(embedded.mel(torch.from_numpy(clip.samples))) for clip in clips], dim=2)
+    assert 0.5 < float(latent.std()) < 1.6
+
+
+def test_every_plan_has_the_promised_steps(embedded):
+    for preset in PRESETS:
+        steps = len(ddcm.plan_of(preset.engine, embedded.info))
+        assert steps == preset.engine.steps
+
+
+def test_long_sound_has_no_seams_at_window_joints(embedded):
+    """A steady tone over more than two windows: the level moves no more where windows meet than elsewhere."""
+    time = np.arange(26 * 16000) / 16000
+    tone = Waveform((0.3 * np.sin(2 * np.pi * 440 * time))[None].astype(np.float32), 16000)
+    decoded = api.decompress(api.compress(tone, backend=embedded, preset="1500"), backend=embedded).samples[0]
+    levels = np.sqrt(np.square(decoded.reshape(-1, 800)).mean(1))
+    jumps = np.abs(np.diff(levels))
+    starts = window_starts(650, 256, 64)
+    edges = sorted({edge for start in starts[1:] for edge in (start, start + 64)})
+    near = np.zeros(len(jumps), bool)
+    for edge in edges:
+        centre = edge * 640 // 800
+        near[centre - 3 : centre + 3] = True
+    assert jumps[near].mean() < 1.5 * jumps[~near].mean()

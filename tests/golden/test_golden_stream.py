@@ -1,0 +1,158 @@
+"""What a stream's bits mean, pinned: choices and noise for fixed residuals, without any model.
+
+A hash that changes means that streams written before no longer decode. Never replace one of these values to make a
+test pass: give the new meaning a new wire id or format version, and keep the old one as it is (docs/format.md).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+
+from noisebook import rng
+from noisebook.codec.presets import PRESETS
+from noisebook.coding.bitio import BitReader, BitWriter
+from noisebook.coding.container import Rule
+from noisebook.ddcm import rules
+from noisebook.ddcm.codebooks import Codebook, DenseCodebook, Key, StructuredCodebook
+from noisebook.ddcm.partition import Partition
+from noisebook.diffusion.plan import Curve, kl_matched_timesteps, uniform_timesteps
+from noisebook.diffusion.schedule import scaled_linear
+
+SHAPE = (2, 8, 11, 16)  # two channels; with units of 8 frames the last unit is shorter
+SEED, SEGMENT, STEPS = 5, 2, 3
+
+#        rule, codebook, M, SHA-256 of the payload, and of the noise (None: not exact in float32)
+STREAMS = {
+    "partitioned": (
+        Rule.PARTITIONED,
+        StructuredCodebook(128, 128),
+        1,
+        "b43fe2025e6e3ce407dd2c9b9000ac8195630fa36cf4d38a9e3b2a1ba844bb8d",
+        "a8faf63674828d7fc6a6c75b23e46dc93b09c5ea4c562f081477c26f417e75f8",
+    ),
+    "partitioned, K < d": (
+        Rule.PARTITIONED,
+        StructuredCodebook(256, 32),
+        1,
+        "5d7c8ddb13fdc9429f78bceb206740d73d1e41f7ce5eb1a7ae57be42c0e93418",
+        "f21499b2c8b1fc776560766d02797c502fd26c2eae58f7f6354f0e83acf97ed5",
+    ),
+    "partitioned, K > d": (
+        Rule.PARTITIONED,
+        StructuredCodebook(64, 256),
+        1,
+        "744c2b82af204b462bdf09efe8deda0230aeef7d6272104cfa4c777e3626a4ec",
+        "efbd413de51e22aaae8b71ef61c5a5a558f9bc3d8849c2de3be67a1b0d88bedd",
+    ),
+    "one of K": (
+        Rule.ONE_OF_K,
+        StructuredCodebook(1024, 1024),
+        1,
+        "02f4133911e8455bec1a37dacef92271054b5c631b3f93a1aa6bb7a56565bf7c",
+        "51c6a63e44aa80b95bef709b7598c743951defd5a57d51fb8b9b22bd41a300fa",
+    ),
+    "top M": (
+        Rule.TOP_M,
+        StructuredCodebook(1024, 512),
+        9,
+        "1a5922f9bcc2c7f2ce612b5cf33065df08cfcb15604e567ece26149f5a71f6d4",
+        None,
+    ),
+    "one of K, dense": (
+        Rule.ONE_OF_K,
+        DenseCodebook(1024, 64),
+        1,
+        "6d7c4294c93162ab9e56265b8587c77342c9e3122b5f68c80005fedac12118a2",
+        None,
+    ),
+    "top M, dense": (
+        Rule.TOP_M,
+        DenseCodebook(1024, 64),
+        5,
+        "14175328872359760a3ee80554f81fda463027a315928bc9e1d10e5f175d7826",
+        None,
+    ),
+}
+
+
+def residual(step: int) -> torch.Tensor:
+    drawn = rng.gaussian(int(np.prod(SHAPE)), seed=99, purpose=rng.Purpose.NOISE, step=step)
+    return torch.from_numpy(drawn).view(SHAPE)
+
+
+def encode(rule: Rule, codebook: Codebook, M: int) -> tuple[bytes, list[torch.Tensor]]:
+    """Payload, and the noise of each step: what the codec does between two calls of the denoiser."""
+    partition = Partition(SHAPE, 8, codebook.part, SEED)
+    writer, noises = BitWriter(), []
+    for step in range(STEPS):
+        key = Key(SEED, SEGMENT, step)
+        choice = rules.choose(rule, codebook.correlate(partition.split(residual(step), step), key), M)
+        rules.write(rule, choice, codebook.size, writer)
+        noises.append(partition.join(rules.noise_of(codebook, choice, key), step))
+    return writer.getvalue(), noises
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_payload_and_noise(name):
+    rule, codebook, M, payload_hash, noise_hash = STREAMS[name]
+    payload, noises = encode(rule, codebook, M)
+    assert sha256(payload).hexdigest() == payload_hash
+    if noise_hash is not None:
+        data = (torch.stack(noises).contiguous() + 0.0).numpy().astype("<f4").tobytes()  # -0.0 becomes 0.0
+        assert sha256(data).hexdigest() == noise_hash
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_pinned_payload_reads_back_as_its_noise(name):
+    rule, codebook, M, _, _ = STREAMS[name]
+    payload, noises = encode(rule, codebook, M)
+    partition = Partition(SHAPE, 8, codebook.part, SEED)
+    reader = BitReader(payload)
+    for step, noise in enumerate(noises):
+        choice = rules.read(rule, partition.parts, codebook.size, M, reader)
+        assert torch.equal(partition.join(rules.noise_of(codebook, choice, Key(SEED, SEGMENT, step)), step), noise)
+    reader.finish()
+
+
+def test_dense_and_top_m_noise_to_five_digits():
+    """Where float32 may differ in the last place between machines: some values instead of a hash."""
+    corner = {name: encode(*STREAMS[name][:3])[1][1][1, 3, 4, :4] for name in ("top M", "one of K, dense")}
+    expected = {
+        "top M": [0.657552, -1.14974, 0.095052, 1.488281],
+        "one of K, dense": [1.074546, 1.611854, -0.335847, -0.411359],
+    }
+    for name, values in corner.items():
+        assert values.tolist() == pytest.approx(expected[name], abs=2e-5)
+
+
+# --- plans: encoder and decoder compute them from the model's curve ---------------------------------------------
+
+CURVE = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
+TIMESTEPS = {
+    "8": (999, 920, 884, 860, 842, 827),
+    "30": (999, 890, 847, 819, 798, 781, 767, 755, 744, 734, 725),
+    "100": (999, 813, 756, 720, 693, 671, 652, 635, 620, 607),
+    "300": (999, 726, 650, 601, 564, 534, 509, 487, 468),
+    "700": (999, 677, 588, 531, 488, 454, 425, 400, 378, 358, 340),
+    "1500": (999, 615, 507, 440, 390, 350, 317, 289, 264, 242, 223, 206),
+    "3000": (999, 557, 430, 353, 297, 253, 218, 190, 166, 146, 129, 115, 103),
+    "6000": (999, 507, 365, 281, 222, 179, 146, 121, 101, 85, 72, 61, 52, 45, 39, 34),
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_matched_timesteps_of_the_presets(preset):
+    e = preset.engine
+    bits = (e.log2_K + 1) / 2**e.log2_part
+    timesteps = kl_matched_timesteps(
+        scaled_linear(), CURVE, steps=e.steps, bits_per_value=bits, kappa=e.kappa_percent / 100
+    )
+    assert timesteps == TIMESTEPS[preset.name]
+
+
+def test_uniform_timesteps_stay():
+    assert uniform_timesteps(scaled_linear(), steps=7) == (999, 860, 720, 580, 440, 300, 160, 20)

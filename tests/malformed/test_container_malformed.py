@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule, pack, parse_header, split
+from noisebook.errors import CorruptStream, NotAStream, StreamError, TruncatedStream, UnsupportedStream
+
+PAYLOADS = (b"\x01\x02\x03", b"", b"\xff\x00")
+SIZES = tuple(map(len, PAYLOADS))
+ENGINE = Engine(Rule.TOP_M, Codebook.DENSE, 0, 14, 300, 256, 50, 120)
+HEADERS = (
+    Header(b"\x12\x34", 3, 44100, ChannelMode.MID_SIDE, 160_000, -7),
+    Header(b"\xff\xff", 0, 44_000, ChannelMode.MONO, 2**48, 127, 255, 0, ENGINE),
+)
+STREAMS = tuple(pack(header, PAYLOADS) for header in HEADERS)
+
+
+def read(data: bytes, sizes: tuple[int, ...] = SIZES) -> tuple[bytes, ...]:
+    return split(data, parse_header(data)[1], sizes)
+
+
+def with_byte(offset: int, value: int) -> bytes:
+    return STREAMS[0][:offset] + bytes([value]) + STREAMS[0][offset + 1 :]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_proper_prefix_is_truncated(stream: bytes) -> None:
+    assert read(stream) == PAYLOADS
+    for size in range(len(stream)):
+        with pytest.raises(TruncatedStream):
+            read(stream[:size])
+
+
+@pytest.mark.parametrize(("header", "stream"), list(zip(HEADERS, STREAMS, strict=True)))
+def test_every_flipped_bit_is_found(header: Header, stream: bytes) -> None:
+    for bit in range(8 * len(stream)):
+        damaged = bytearray(stream)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            parsed, size = parse_header(bytes(damaged))
+        except StreamError:
+            continue
+        in_header = bit // 8 < parse_header(stream)[1]
+        assert (parsed != header) == in_header, f"bit {bit} is read but means nothing"
+        with pytest.raises(StreamError):
+            split(bytes(damaged), size, SIZES)
+
+
+@given(st.binary(max_size=40), st.sampled_from([b"", b"\xdd", b"\xdd\xc1", STREAMS[0][:6], STREAMS[1][:14]]))
+@example(b"", b"")
+def test_random_bytes_raise_nothing_but_stream_errors(tail: bytes, start: bytes) -> None:
+    data = start + tail
+    try:
+        header, size = parse_header(data)
+    except StreamError:
+        return
+    assert pack(header, [b""])[:size] == data[:size], "an accepted header has this spelling only"
+    with pytest.raises(StreamError):
+        split(data, size, [len(data)])
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", TruncatedStream),
+        (b"RIFF", NotAStream),
+        (b"\xdd\xd1" + STREAMS[0][2:], NotAStream),
+        (with_byte(1, 0xC2), UnsupportedStream),
+        (with_byte(1, 0xC0), UnsupportedStream),
+        (with_byte(5, 0x2E), UnsupportedStream),  # sample-rate code 14
+        (with_byte(5, 0x30), UnsupportedStream),  # channel mode 3
+    ],
+)
+def test_errors_have_their_names(data: bytes, error: type[StreamError]) -> None:
+    with pytest.raises(error):
+        parse_header(data)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "07 8000 00",  # sample count 0 in two bytes
+        "07 ffffffffffffff7f 00",  # varint of eight bytes
+        "07 81808080808040 00",  # sample count 2**48 + 1
+        "47 05 00 00",  # seed byte 0
+        "0f 05 00 c4d802",  # 44100 Hz spelled out
+        "0f 05 00 00",  # 0 Hz
+        "0f 05 00 81f02e",  # 768001 Hz
+    ],
+)
+def test_spellings_and_ranges_that_no_encoder_writes_are_corrupt(tail: str) -> None:
+    with pytest.raises(CorruptStream):
+        parse_header(bytes.fromhex("ddc1 1234 01" + tail) + bytes(20))
+
+
+@pytest.mark.parametrize(
+    ("engine", "error"),
+    [
+        ("00 01 09 09 01 40 28 64", UnsupportedStream),  # rule 0
+        ("04 01 09 09 01 40 28 64", UnsupportedStream),  # rule 4
+        ("02 03 09 09 01 40 28 64", UnsupportedStream),  # codebook 3
+        ("02 01 03 09 01 40 28 64", CorruptStream),  # parts of 8
+        ("01 01 09 09 01 40 28 64", CorruptStream),  # parts without partition
+        ("02 01 09 19 01 40 28 64", CorruptStream),  # K = 2**25
+        ("02 01 09 09 02 40 28 64", CorruptStream),  # M = 2 without a subset
+        ("03 01 00 02 05 40 28 64", CorruptStream),  # M = 5 of K = 4
+        ("02 01 09 09 01 00 28 64", CorruptStream),  # no frames
+        ("02 01 09 09 01 8110 28 64", CorruptStream),  # 2049 frames
+        ("02 01 09 09 01 40 e907 64", CorruptStream),  # 1001 steps
+    ],
+)
+def test_engine_blocks_out_of_range(engine: str, error: type[StreamError]) -> None:
+    start = "ddc1 1234 00 07 05 00"
+    assert parse_header(bytes.fromhex(start + "02 01 09 09 01 40 28 64"))[1] == 16
+    with pytest.raises(error):
+        parse_header(bytes.fromhex(start + engine))
+
+
+def test_bytes_past_the_end_are_corrupt() -> None:
+    with pytest.raises(CorruptStream, match="bytes"):
+        read(STREAMS[0] + b"\x00")
+
+
+def test_a_stream_without_segments_is_corrupt() -> None:
+    with pytest.raises(CorruptStream):
+        split(STREAMS[0][:9], 9, ())
+
+
+def test_a_wrong_crc_names_its_segment() -> None:
+    damaged = bytearray(STREAMS[0])
+    damaged[-3] ^= 1
+    with pytest.raises(CorruptStream, match="segment 2"):
+        read(bytes(damaged))
+
+
+def test_endless_promises_end_with_the_bytes() -> None:
+    taken = itertools.count()
+    with pytest.raises(TruncatedStream):
+        split(STREAMS[1], parse_header(STREAMS[1])[1], (0 * next(taken) for _ in itertools.count()))
+    assert next(taken) <= len(STREAMS[1])
+    with pytest.raises(TruncatedStream):
+        split(STREAMS[1], 9, [2**62])

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from binascii import crc_hqx
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisebook.coding.container import (
+    SAMPLE_RATES,
+    ChannelMode,
+    Codebook,
+    Engine,
+    Header,
+    Rule,
+    overhead,
+    pack,
+    parse_header,
+    split,
+)
+from noisebook.errors import ConfigError
+
+PLAIN = Header(b"\x12\x34", 1, 44100, ChannelMode.MONO, 2**21 - 1)
+EXPLICIT = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 9, 9, 1, 64, 40, 100)
+
+
+@st.composite
+def engines(draw: st.DrawFn) -> Engine:
+    rule, log2_K = draw(st.sampled_from(Rule)), draw(st.integers(0, 24))
+    return Engine(
+        rule=rule,
+        codebook=draw(st.sampled_from(Codebook)),
+        log2_part=draw(st.integers(4, 15)) if rule == Rule.PARTITIONED else 0,
+        log2_K=log2_K,
+        M=draw(st.integers(1, min(2**log2_K, 4096))) if rule == Rule.TOP_M else 1,
+        unit_frames=draw(st.integers(1, 2048)),
+        steps=draw(st.integers(1, 1000)),
+        kappa_percent=draw(st.integers(0, 255)),
+    )
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> Header:
+    preset = draw(st.integers(0, 255))
+    return Header(
+        fingerprint=draw(st.binary(min_size=2, max_size=2)),
+        preset=preset,
+        sample_rate=draw(st.sampled_from(SAMPLE_RATES) | st.integers(1, 768_000)),
+        channel_mode=draw(st.sampled_from(ChannelMode)),
+        sample_count=draw(st.integers(0, 2**48)),
+        gain_half_db=draw(st.integers(-128, 127)),
+        seed=draw(st.integers(0, 255)),
+        tag=draw(st.none() | st.integers(0, 255)),
+        engine=None if preset else draw(engines()),
+    )
+
+
+@given(headers(), st.lists(st.binary(max_size=20), min_size=1, max_size=5))
+def test_a_stream_round_trips(header: Header, payloads: list[bytes]) -> None:
+    data = pack(header, payloads)
+    parsed, size = parse_header(data)
+    assert parsed == header
+    assert split(data, size, (len(payload) for payload in payloads)) == tuple(payloads)
+    assert overhead(header, len(payloads)) == len(data) - sum(map(len, payloads))
+
+
+@given(headers())
+def test_parsed_ids_are_enum_members(header: Header) -> None:
+    parsed, _ = parse_header(pack(header, [b""]))
+    assert isinstance(parsed.channel_mode, ChannelMode)
+    if parsed.engine is not None:
+        assert isinstance(parsed.engine.rule, Rule)
+        assert isinstance(parsed.engine.codebook, Codebook)
+
+
+def test_overhead_of_a_short_preset_stream_is_twelve_bytes() -> None:
+    assert overhead(PLAIN, 1) == 12
+    assert overhead(replace(PLAIN, sample_count=2**21), 1) == 13
+    assert overhead(replace(PLAIN, seed=1, tag=0), 3) == 18
+
+
+def test_every_field_lies_at_its_offset() -> None:
+    header = replace(
+        PLAIN, preset=7, channel_mode=ChannelMode.MID_SIDE, sample_count=300, gain_half_db=-3, seed=9, tag=0
+    )
+    head = bytes.fromhex("dd c1 1234 07 e7 ac02 fd 09 00")
+    assert pack(header, [b"\x55"])[:-2] == head + b"\x55"
+    rate = replace(PLAIN, sample_rate=44_000, sample_count=5)
+    assert pack(rate, [b""])[:-2] == bytes.fromhex("dd c1 1234 01 0f 05 00 e0d702")
+
+
+def test_the_engine_block_follows_everything_else() -> None:
+    engine = Engine(Rule.TOP_M, Codebook.DENSE, 0, 14, 300, 256, 50, 120)
+    header = replace(PLAIN, preset=0, sample_count=5, tag=1, engine=engine)
+    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c1 1234 00 87 05 00 01 03 02 00 0e ac02 8002 32 78")
+
+
+def test_the_first_crc_covers_the_header_and_the_others_their_payload() -> None:
+    assert crc_hqx(b"123456789", 0xFFFF) == 0x29B1, "the check value of CRC-16/CCITT-FALSE"
+    data = pack(PLAIN, [b"ab", b"cd"])
+    assert data[-6:-4] == crc_hqx(data[:-6], 0xFFFF).to_bytes(2, "big")
+    assert data[-2:] == crc_hqx(b"cd", 0xFFFF).to_bytes(2, "big")
+
+
+def test_channel_modes_have_one_or_two_channels() -> None:
+    assert [mode.channels for mode in ChannelMode] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fingerprint": b"abc"},
+        {"preset": 256},
+        {"preset": 0},
+        {"engine": EXPLICIT},
+        {"sample_rate": 0},
+        {"sample_rate": 768_001},
+        {"sample_rate": 44100.0},
+        {"channel_mode": 3},
+        {"sample_count": -1},
+        {"sample_count": 2**48 + 1},
+        {"gain_half_db": 128},
+        {"gain_half_db": -129},
+        {"seed": 256},
+        {"tag": -1},
+        {"tag": 256},
+    ],
+)
+def test_a_header_out_of_range_cannot_be_made(change: dict) -> None:
+    with pytest.raises(ConfigError):
+        replace(PLAIN, **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rule": 4},
+        {"rule": Rule.ONE_OF_K},
+        {"codebook": 0},
+        {"log2_part": 3},
+        {"log2_part": 16},
+        {"log2_K": 25},
+        {"M": 2},
+        {"rule": Rule.TOP_M, "log2_part": 0, "M": 513},
+        {"rule": Rule.TOP_M, "log2_part": 0, "M": 4097, "log2_K": 24},
+        {"unit_frames": 0},
+        {"unit_frames": 2049},
+        {"steps": 0},
+        {"steps": 1001},
+        {"kappa_percent": 256},
+    ],
+)
+def test_an_engine_out_of_range_cannot_be_made(change: dict) -> None:
+    with pytest.raises(ConfigError):
+        replace(EXPLICIT, **change)
+
+
+def test_a_stream_has_a_segment() -> None:
+    with pytest.raises(ConfigError):
+        pack(PLAIN, [])

@@ -1,0 +1,144 @@
+"""The whole codec on a small random model: streams, lengths, channels, segments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.ddcm import Settings, compress, decompress
+from noisebook.codec.layout import layout_of
+from noisebook.codec.presets import PRESETS
+from noisebook.coding import container
+from noisebook.coding.container import ChannelMode, Codebook, Engine, Rule
+from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, WrongModel
+
+FAST = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 7, 1, 8, 3, 80)
+ENGINES = [
+    FAST,
+    Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 6, 8, 1, 8, 3, 80),  # K > d: stacked transforms
+    Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 8, 5, 1, 8, 3, 80),  # K < d
+    Engine(Rule.PARTITIONED, Codebook.DENSE, 6, 6, 1, 8, 3, 80),
+    Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 5, 1, 8, 4, 0),
+    Engine(Rule.ONE_OF_K, Codebook.STRUCTURED, 0, 10, 1, 8, 4, 0),
+    Engine(Rule.TOP_M, Codebook.DENSE, 0, 8, 5, 8, 3, 0),
+    Engine(Rule.TOP_M, Codebook.STRUCTURED, 0, 10, 7, 8, 3, 80),
+]
+
+
+def latent_error(stream: bytes, waveform: Waveform, backend) -> float:
+    """Mean squared error of the decoded latent against the encoder's target."""
+    header, decoded = ddcm.decode_latent(stream, backend=backend, tail_steps=1)
+    target = ddcm.target_latent(waveform, header, backend=backend)
+    return float((decoded - target).square().mean())
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: f"{e.rule.name}-{e.codebook.name}-{e.log2_part}-{e.log2_K}")
+def test_every_engine_round_trips_and_follows_the_target(engine, backend, chirp):
+    waveform = Waveform(chirp, 16000)
+    stream = compress(waveform, backend=backend, settings=Settings(engine=engine))
+    header, size = container.parse_header(stream)
+    assert header.engine == engine
+    assert len(stream) == container.overhead(header, 1) + layout_of(header, backend.info).payload_size
+    decoded = decompress(stream, backend=backend)
+    assert decoded.samples.shape == chirp.shape
+    assert np.array_equal(decoded.samples, decompress(stream, backend=backend).samples)
+    # The same stream with its choices scrambled must be further from the sound.
+    payload = bytes(b ^ 0x5A for b in stream[size:-3]) + stream[-3:-2]  # the filling stays zero
+    if engine.rule != Rule.TOP_M:
+        scrambled = container.pack(header, [payload])
+        own, other = (latent_error(s, waveform, backend) for s in (stream, scrambled))
+        assert own < other
+
+
+@pytest.mark.parametrize("count", [1, 2, 159, 160, 639, 640, 641, 5000, 16001])
+def test_length_is_exact(count, backend, chirp):
+    waveform = Waveform(chirp[:, :count], 16000)
+    decoded = decompress(compress(waveform, backend=backend, settings=Settings(engine=FAST)), backend=backend)
+    assert decoded.samples.shape == (1, count)
+    assert np.isfinite(decoded.samples).all()
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 11025, 44100, 48000, 96000, 384000, 12345])
+def test_sample_rate_is_restored(rate, backend, chirp):
+    waveform = Waveform(chirp[:, :3000], rate)
+    decoded = decompress(compress(waveform, backend=backend, settings=Settings(engine=FAST)), backend=backend)
+    assert decoded.sample_rate == rate
+    assert decoded.samples.shape == waveform.samples.shape
+
+
+@pytest.mark.parametrize("mode", [None, ChannelMode.DUAL, ChannelMode.MID_SIDE])
+def test_stereo(mode, backend, chirp):
+    stereo = Waveform(np.concatenate([chirp, 0.5 * chirp[:, ::-1]]), 16000)
+    stream = compress(stereo, backend=backend, settings=Settings(engine=FAST, channel_mode=mode))
+    assert container.parse_header(stream)[0].channel_mode == (mode or ChannelMode.MID_SIDE)
+    assert decompress(stream, backend=backend).samples.shape == stereo.samples.shape
+
+
+def test_more_than_two_channels_are_refused(backend, chirp):
+    with pytest.raises(AudioError, match="3 channels"):
+        compress(Waveform(np.repeat(chirp, 3, 0), 16000), backend=backend)
+
+
+def test_segments_are_independent_and_join(backend, monkeypatch, chirp):
+    monkeypatch.setattr("noisebook.codec.layout.SEGMENT_FRAMES", 16)
+    monkeypatch.setattr("noisebook.codec.layout._SHORTEST_SEGMENT", 8)
+    waveform = Waveform(chirp, 16000)  # 38 latent frames: segments of 16 and 22
+    stream = compress(waveform, backend=backend, settings=Settings(engine=FAST))
+    header, size = container.parse_header(stream)
+    layout = layout_of(header, backend.info)
+    assert list(layout.segments()) == [(0, 16), (16, 38)]
+    assert layout.segment_count == 2
+    assert layout.payload_size == sum(layout.payload_sizes())
+    assert len(stream) == size + layout.payload_size + 4
+    assert decompress(stream, backend=backend).samples.shape == chirp.shape
+
+
+def test_seed_changes_the_stream_and_only_its_own_decodes(backend, chirp):
+    waveform = Waveform(chirp, 16000)
+    streams = [compress(waveform, backend=backend, settings=Settings(engine=FAST, seed=seed)) for seed in (0, 7)]
+    assert streams[0] != streams[1]
+    sounds = [decompress(stream, backend=backend).samples for stream in streams]
+    assert not np.array_equal(sounds[0], sounds[1])
+
+
+def test_silence_stays_silent_in_level(backend):
+    stream = compress(Waveform(np.zeros((1, 8000), np.float32), 16000), backend=backend, settings=Settings(engine=FAST))
+    assert container.parse_header(stream)[0].gain_half_db == 0
+    assert np.isfinite(decompress(stream, backend=backend).samples).all()
+
+
+def test_another_model_is_refused_by_name(backend, other_model, chirp):
+    from noisebook.backends.mini import MiniBackend
+
+    stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(engine=FAST))
+    with pytest.raises(WrongModel, match=backend.info.fingerprint[:2].hex()):
+        decompress(stream, backend=MiniBackend(other_model))
+
+
+def test_damage_is_named(backend, chirp):
+    stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(engine=FAST))
+    for cut in range(len(stream)):
+        with pytest.raises(StreamError):
+            decompress(stream[:cut], backend=backend)
+    with pytest.raises(TruncatedStream):
+        decompress(stream[:-1], backend=backend)
+    with pytest.raises(CorruptStream):
+        decompress(stream + b"\0", backend=backend)
+    for bit in range(0, 8 * len(stream), 37):
+        damaged = bytearray(stream)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(StreamError):
+            decompress(bytes(damaged), backend=backend)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.name)
+def test_presets_keep_their_promise(preset, backend):
+    """Ten seconds: exact size, at most 12 bytes besides the payload, payload within 3 % of the nominal rate."""
+    header = container.Header(b"ab", preset.wire_id, 48000, ChannelMode.MONO, 480000)
+    layout = layout_of(header, backend.info)
+    assert container.overhead(header, 1) <= 12
+    assert layout.payload_size * 8 / 10.24 <= 1.03 * float(preset.name)
+    if preset is PRESETS[0]:
+        assert container.overhead(header, 1) + layout.payload_size <= 32

@@ -1,0 +1,117 @@
+"""The table of metrics and `evaluate`."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from noisebook import metrics
+from noisebook.errors import AudioError, ConfigError, MissingExtra
+from noisebook.metrics import METRICS, Metric, available, evaluate, snr_db, suite
+
+RATE = 16000
+EXTRAS = ["visqol", "zimtohrli", "pystoi", "pesq"]
+NUMPY_ONLY = tuple(metric.name for metric in METRICS if metric.needs is None)
+
+
+@pytest.fixture
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    reference = 0.1 * rng.normal(size=RATE)
+    return reference, reference + 0.01 * rng.normal(size=RATE)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which no extra is installed."""
+    for module in EXTRAS:
+        monkeypatch.setitem(sys.modules, module, None)
+
+
+def test_rows_are_unique_exported_and_consistent() -> None:
+    names = [metric.name for metric in METRICS]
+    assert len(set(names)) == len(names)
+    for metric in METRICS:
+        assert getattr(metrics, metric.name) is metric.function
+        assert metric.better in ("higher", "lower", "zero")
+        assert metric.range[0] < metric.range[1]
+        assert metric.needs in (None, *EXTRAS)
+        assert metric.name.endswith("_db") <= (metric.unit == "dB")
+
+
+def test_a_row_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        METRICS[0].better = "lower"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("metric", [m for m in METRICS if m.needs is None], ids=lambda m: m.name)
+def test_direction_and_range_tell_the_truth(metric: Metric, pair: tuple[np.ndarray, np.ndarray]) -> None:
+    reference, estimate = pair
+    perfect = metric.function(reference, reference, sample_rate=RATE)
+    good = metric.function(reference, estimate, sample_rate=RATE)
+    bad = metric.function(reference, 8 * estimate[::-1], sample_rate=RATE)
+    order = {"higher": (bad, good, perfect), "lower": (perfect, good, bad), "zero": (0, abs(good), abs(bad))}
+    assert list(order[metric.better]) == sorted(order[metric.better])
+    assert good != bad
+    assert perfect == {"higher": metric.range[1], "lower": metric.range[0], "zero": 0}[metric.better]
+    assert all(metric.range[0] <= value <= metric.range[1] for value in (perfect, good, bad))
+
+
+def test_evaluate_runs_the_named_metrics_in_their_order(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    result = evaluate(*pair, sample_rate=RATE, names=["mel_db_mae", "snr_db"])
+    assert list(result) == ["mel_db_mae", "snr_db"]
+    assert result["snr_db"] == snr_db(*pair, sample_rate=RATE)
+    assert evaluate(*pair, sample_rate=RATE, names=[]) == {}
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_extras_evaluate_runs_what_numpy_can(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    assert available() == NUMPY_ONLY
+    result = evaluate(*pair, sample_rate=RATE)
+    assert tuple(result) == NUMPY_ONLY
+    assert all(type(value) is float and math.isfinite(value) for value in result.values())
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_missing_extra_is_refused_before_anything_is_computed(
+    pair: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+        raise AssertionError("computed")
+
+    rows = (Metric("first", never, "", "higher", (0, 1)), *METRICS)
+    monkeypatch.setattr(suite, "METRICS", rows)
+    with pytest.raises(MissingExtra, match=r"visqol, estoi not installed: pip install 'noisebook\[metrics\]'"):
+        evaluate(*pair, sample_rate=RATE, names=["first", "visqol", "estoi"])
+
+
+def test_available_can_leave_speech_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "find_spec", lambda name: object())
+    assert available() == tuple(metric.name for metric in METRICS)
+    assert set(available()) - set(available(speech=False)) == {"estoi", "pesq_wb"}
+
+
+def test_an_unknown_name_is_refused_with_the_choice(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(ConfigError, match=r"no metric named snr, mel: choose from snr_db, .*pesq_wb"):
+        evaluate(*pair, sample_rate=RATE, names=["snr", "snr_db", "mel"])
+
+
+def test_evaluate_refuses_signals_of_two_lengths(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(AudioError, match="equal lengths"):
+        evaluate(pair[0], pair[1][:-1], sample_rate=RATE, names=["snr_db"])
+
+
+def test_importing_the_metrics_imports_nothing_heavy() -> None:
+    heavy = {"torch", "librosa", "soxr", "scipy", "numba", *EXTRAS}
+    code = f"import sys, noisebook.metrics; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_all_names_exist_and_are_sorted() -> None:
+    assert all(hasattr(metrics, name) for name in metrics.__all__)
+    assert metrics.__all__ == sorted(metrics.__all__)

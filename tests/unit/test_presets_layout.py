@@ -1,0 +1,192 @@
+"""The preset table, the search for a bitrate, and the arithmetic of streams."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from noisebook.codec import layout, presets
+from noisebook.codec.layout import Layout
+from noisebook.codec.presets import DEFAULT, PRESETS, QUALITIES, by_name, by_wire_id, engine_bitrate, engine_for
+from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.errors import ConfigError, UnsupportedStream
+
+# Wire ids are in streams that exist: append to this table, never change a row of it.
+# id: name, log2 d, log2 K, frames to a unit, coded steps, kappa in percent
+WIRE = {
+    1: ("8", 15, 15, 256, 5, 70),
+    2: ("30", 14, 14, 128, 10, 70),
+    3: ("100", 12, 13, 32, 9, 70),
+    4: ("300", 10, 11, 8, 8, 70),
+    5: ("700", 9, 10, 8, 10, 70),
+    6: ("1500", 8, 10, 8, 11, 70),
+    7: ("3000", 7, 9, 8, 12, 70),
+    8: ("6000", 6, 7, 8, 15, 70),
+}
+INFO = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
+
+
+def row(preset: presets.Preset) -> tuple[object, ...]:
+    e = preset.engine
+    return preset.name, e.log2_part, e.log2_K, e.unit_frames, e.steps, e.kappa_percent
+
+
+# --- presets -----------------------------------------------------------------------------------------------------
+
+
+def test_presets_mean_what_they_have_always_meant():
+    assert {preset.wire_id: row(preset) for preset in PRESETS} == WIRE
+    for preset in PRESETS:
+        assert preset.engine.rule == Rule.PARTITIONED
+        assert preset.engine.codebook == Codebook.STRUCTURED
+        assert preset.engine.M == 1
+
+
+def test_names_and_ids_are_unique_and_found():
+    assert len({p.name for p in PRESETS}) == len({p.wire_id for p in PRESETS}) == len(PRESETS)
+    for preset in PRESETS:
+        assert by_name(preset.name) is by_wire_id(preset.wire_id) is preset
+    assert by_name(DEFAULT).name == "3000"
+
+
+def test_presets_are_named_by_their_bitrate():
+    assert all(a.bitrate < b.bitrate for a, b in pairwise(PRESETS))
+    for preset in PRESETS:
+        assert preset.bitrate == pytest.approx(float(preset.name), rel=0.04)
+
+
+def test_unknown_presets():
+    with pytest.raises(ConfigError, match=r"'8000'.*8, 30, 100"):
+        by_name("8000")
+    with pytest.raises(UnsupportedStream, match="preset id 99"):
+        by_wire_id(99)
+
+
+# --- any bitrate -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("quality", "tolerance"), [("fast", 0.07), ("balanced", 0.05), ("high", 0.03)])
+def test_any_bitrate_is_met(quality, tolerance):
+    """Fast has the fewest step counts to choose from, so it is the coarsest."""
+    misses = {}
+    for bitrate in np.geomspace(30, 6000, 60).tolist():
+        engine = engine_for(bitrate, quality=quality)
+        misses[bitrate] = abs(engine_bitrate(engine) / bitrate - 1)
+        fewest, most = QUALITIES[quality]
+        assert engine.steps <= most
+        assert engine.steps >= fewest or engine.log2_part == 15
+    worst = max(misses, key=lambda bitrate: misses[bitrate])
+    assert misses[worst] < tolerance, f"worst at {worst:.0f} bit/s: off by {misses[worst]:.1%}"
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_lowest_rates_are_met_roughly(quality):
+    for bitrate in (5, 6, 7.8, 10, 20):
+        assert engine_bitrate(engine_for(bitrate, quality=quality)) == pytest.approx(bitrate, rel=0.1)
+
+
+def test_engine_for_is_the_nearest_of_all_it_may_choose_from():
+    engine = engine_for(1000, quality="fast")
+    best = min(
+        abs(engine_bitrate(presets._partitioned(part, steps, log2_stacks=stacks)) - 1000)
+        for part in range(5, 16)
+        for stacks in range(3)
+        for steps in range(4, 9)
+    )
+    assert abs(engine_bitrate(engine) - 1000) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("bitrate", [4.9, 8001, 0, -1, float("nan"), float("inf")])
+def test_bitrates_out_of_range(bitrate):
+    with pytest.raises(ConfigError, match="5 to 8000"):
+        engine_for(bitrate)
+
+
+def test_unknown_quality():
+    with pytest.raises(ConfigError, match=r"'best'.*fast, balanced, high"):
+        engine_for(1000, quality="best")
+
+
+@pytest.mark.parametrize(
+    ("engine", "bitrate"),
+    [
+        (Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 7, 1, 8, 15, 80), 8 * 8 * 15 / 0.32),
+        (Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 6, 8, 1, 8, 3, 80), 9 * 16 * 3 / 0.32),
+        (Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 10, 1, 256, 100, 0), 10 * 100 / 10.24),
+        (Engine(Rule.TOP_M, Codebook.DENSE, 0, 12, 2, 8, 18, 0), (23 + 2) * 18 / 0.32),  # C(4096, 2) = 8386560
+    ],
+)
+def test_bitrate_by_hand(engine, bitrate):
+    assert engine_bitrate(engine) == pytest.approx(bitrate)
+
+
+# --- layout ------------------------------------------------------------------------------------------------------
+
+
+def layout_of_frames(frames: int, *, channels: int = 1, engine: Engine = PRESETS[6].engine) -> Layout:
+    return Layout(INFO, engine, engine.steps, channels, frames * 640)
+
+
+@pytest.mark.parametrize("frames", [*range(1, 10), 255, 256, 257, 1599, 1600, 1855, 1856, 1857, 3455, 3456, 10000])
+def test_segments_tile_the_timeline(frames):
+    timeline = layout_of_frames(frames)
+    segments = list(timeline.segments())
+    assert segments[0][0] == 0
+    assert segments[-1][1] == frames
+    assert all(a[1] == b[0] for a, b in pairwise(segments))
+    assert len(segments) == timeline.segment_count
+    sizes = [end - start for start, end in segments]
+    assert all(size == 1600 for size in sizes[:-1])
+    assert sizes[-1] < 1600 + 256
+    assert sizes[-1] >= 256 or len(sizes) == 1
+
+
+@pytest.mark.parametrize("segment", [10, 300, 1600])
+@pytest.mark.parametrize("shortest", [1, 7, 10])
+def test_segment_count_needs_no_walk(monkeypatch, segment, shortest):
+    monkeypatch.setattr(layout, "SEGMENT_FRAMES", segment)
+    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", shortest)
+    for frames in range(1, 4000, 7):
+        timeline = layout_of_frames(frames)
+        assert timeline.segment_count == len(list(timeline.segments()))
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("frames", [1, 250, 1855, 1856, 5000])
+def test_payload_size_is_the_sum(preset, frames):
+    timeline = layout_of_frames(frames, channels=2, engine=preset.engine)
+    sizes = list(timeline.payload_sizes())
+    assert timeline.payload_size == sum(sizes)
+    assert sizes == [-(-timeline.payload_bits(end - start) // 8) for start, end in timeline.segments()]
+
+
+def test_payload_bits_by_hand():
+    """Parts of 128: a unit of 8 frames is 8 parts of 128 values, of 8 bits each; a rest of 3 frames has 3 parts."""
+    timeline = layout_of_frames(11, channels=2)
+    assert timeline.payload_bits(11) == 15 * 2 * (8 + 3) * 8
+    lowest = layout_of_frames(250, engine=PRESETS[0].engine)
+    assert lowest.payload_bits(250) == 5 * 1 * 1 * 16  # one part, filled up
+
+
+def test_an_enormous_promise_costs_nothing():
+    timeline = layout_of_frames(2**48 // 640)
+    assert timeline.segment_count > 2**27
+    assert timeline.payload_size > 2**40
+    assert next(timeline.payload_sizes()) == 15 * 200 * 8 * 8 // 8
+
+
+def test_frames_are_whole_and_of_the_models_multiple():
+    eight = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=8)
+    for count, frames in ((1, 8), (640 * 8, 8), (640 * 8 + 1, 16)):
+        assert Layout(eight, PRESETS[6].engine, 1, 1, count).frames == frames
+    for count, frames in ((1, 1), (640, 1), (641, 2)):
+        assert Layout(INFO, PRESETS[6].engine, 1, 1, count).frames == frames
+
+
+def test_part_size_is_the_unit_where_the_rule_does_not_partition():
+    assert layout.part_size(PRESETS[6].engine, 128) == 128
+    whole = Engine(Rule.TOP_M, Codebook.DENSE, 0, 10, 4, 8, 5, 0)
+    assert layout.part_size(whole, 128) == 1024
