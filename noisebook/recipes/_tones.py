@@ -46,8 +46,8 @@ def _partials(rng: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.ND
         frequencies = np.minimum(40 * 2 ** rng.uniform(0, 7.5, rng.integers(2, 6)), 7500)
         return frequencies, 10 ** rng.uniform(-1, 0, len(frequencies))
     fundamental = 40 * 2 ** rng.uniform(0, 5)
-    orders = np.arange(1, min(40, int(7500 / fundamental)) + 1)
-    return fundamental * orders, orders ** -rng.uniform(0, 2)
+    orders = np.arange(1.0, min(40, int(7500 / fundamental)) + 1)
+    return fundamental * orders, (1.0 / orders) ** rng.uniform(0, 2)
 
 
 def _envelope(samples: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from noisebook.api import CHANNEL_MODES, DEVICES
+from noisebook.api.codec import CHANNEL_MODES
+from noisebook.api.models import DEVICES
 from noisebook.audio.formats import WRITABLE
 from noisebook.cli.main import cli
 from noisebook.cli.reference import reference

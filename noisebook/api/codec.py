@@ -1,14 +1,13 @@
-"""The facade: arrays and bytes in, bytes and arrays out. The only place that names concrete backends."""
+"""Sound to stream and back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisebook.audio.waveform import Waveform
-from noisebook.errors import ConfigError, CorruptStream, ModelError, TruncatedStream
+from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -16,48 +15,10 @@ if TYPE_CHECKING:
     from noisebook.codec.ddcm import Settings
     from noisebook.diffusion.backend import Backend, BackendInfo
 
-__all__ = ["EMBEDDED", "StreamInfo", "Waveform", "compress", "decompress", "load_backend", "model_info", "read_info"]
+__all__ = ["CHANNEL_MODES", "OnStep", "StreamInfo", "as_waveform", "compress", "decompress", "read_info"]
 
-EMBEDDED = "mini"
 CHANNEL_MODES = ("auto", "dual", "mid-side", "mono")
-DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 OnStep = Callable[[int, int], None]
-
-
-def load_backend(model: str = EMBEDDED, *, device: str = "auto", dtype: str = "float32") -> Backend:
-    """Load a diffusion engine.
-
-    Args:
-        model: "mini", the model inside the package, or a folder with the three files of such a model.
-        device: "auto", or a kind of device, "cpu", "cuda", "mps" or "xpu", with its number where there are several
-            ("cuda:1").
-        dtype: "float32", the reference, or "bfloat16" for the networks' matrix products.
-
-    Raises:
-        ModelError: no such model, or damaged weights.
-        ConfigError: an unknown dtype, or a device that is not there.
-    """
-    kind = device.partition(":")[0]
-    if kind not in DEVICES:
-        raise ConfigError(f"device {device!r}: {', '.join(DEVICES)} are possible")
-    if dtype not in ("float32", "bfloat16"):
-        raise ConfigError(f"dtype {dtype!r}: float32 and bfloat16 are possible")
-    import torch
-
-    from noisebook.backends.mini import MiniBackend
-
-    return MiniBackend(_model_folder(model), device=device, dtype=getattr(torch, dtype))
-
-
-def model_info(model: str = EMBEDDED) -> BackendInfo:
-    """What is fixed about a model, without loading it.
-
-    Raises:
-        ModelError: no such model, or damaged weights.
-    """
-    from noisebook.backends import mini
-
-    return mini.model_info(_model_folder(model))
 
 
 def compress(
@@ -93,7 +54,7 @@ def compress(
     """
     from noisebook.codec.ddcm import compress as compress_waveform
 
-    sound = _as_waveform(waveform, sample_rate)
+    sound = as_waveform(waveform, sample_rate)
     if channels == "mono":
         from noisebook.audio.channels import downmix
 
@@ -211,7 +172,12 @@ def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
     )
 
 
-def _as_waveform(waveform: Waveform | ArrayLike, sample_rate: int | None) -> Waveform:
+def as_waveform(waveform: Waveform | ArrayLike, sample_rate: int | None) -> Waveform:
+    """A `Waveform`, from an array `[N]` or `[C, N]` with its `sample_rate` in Hz where it is not one yet.
+
+    Raises:
+        ConfigError: an array without a rate, or a rate that disagrees with the waveform's.
+    """
     if isinstance(waveform, Waveform):
         if sample_rate not in (None, waveform.sample_rate):
             raise ConfigError(f"sample_rate {sample_rate} disagrees with the waveform's {waveform.sample_rate}")
@@ -250,14 +216,3 @@ def _settings(
         tag=0 if tag is None else 1 + info.tags.index(tag),
         channel_mode={"dual": ChannelMode.DUAL, "mid-side": ChannelMode.MID_SIDE}.get(channels),
     )
-
-
-def _model_folder(model: str) -> Path:
-    from noisebook.backends.mini import WEIGHTS
-
-    if model == EMBEDDED:
-        return WEIGHTS
-    folder = Path(model)
-    if not folder.is_dir():
-        raise ModelError(f"model {model!r}: give {EMBEDDED!r} or a folder that holds a model")
-    return folder
