@@ -10,7 +10,8 @@
         |-- UnsupportedStream  a version, preset or layout this build does not know
         |-- TruncatedStream fewer bytes than the header promises
         |-- CorruptStream   checksum mismatch, or bytes past the end
-        `-- WrongModel      made with another model than the one given
+        |-- WrongModel      made with another model than the one given
+        `-- WrongCodebook   made with another latent codebook than those at hand
 
 A message says what was given, what is allowed and what to do. Anything that is not an `Error` is a bug.
 """
@@ -26,6 +27,7 @@ __all__ = [
     "StreamError",
     "TruncatedStream",
     "UnsupportedStream",
+    "WrongCodebook",
     "WrongModel",
 ]
 
@@ -72,3 +74,7 @@ class CorruptStream(StreamError):
 
 class WrongModel(StreamError):
     """The stream was made with another model than the one given."""
+
+
+class WrongCodebook(StreamError):
+    """The stream was made with another latent codebook than the one given, or than those at hand."""

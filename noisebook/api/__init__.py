@@ -1,17 +1,49 @@
 """The facade: arrays and bytes in, bytes and arrays out."""
 
-from noisebook.api.codec import StreamInfo, as_waveform, compress, decompress, read_info
+from noisebook.api.codebooks import (
+    codebook_by_fingerprint,
+    codebook_info,
+    codebook_names,
+    fit_codebook,
+    load_codebook,
+)
+from noisebook.api.codec import as_waveform, compress, compress_with_codebook, decompress
+from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
 from noisebook.api.models import EMBEDDED, load_backend, model_info
+from noisebook.api.reconstruct import reconstruct, reconstruction_preset, reconstruction_presets
+from noisebook.api.restore import RestoredSound, RestoredStream, restore, restore_stream, within_full_scale
+from noisebook.api.stream_info import StreamInfo, read_info
+from noisebook.api.transform import transform
 from noisebook.audio.waveform import Waveform
 
 __all__ = [
     "EMBEDDED",
+    "GeneratedSound",
+    "GeneratedStream",
+    "RestoredSound",
+    "RestoredStream",
     "StreamInfo",
     "Waveform",
     "as_waveform",
+    "codebook_by_fingerprint",
+    "codebook_info",
+    "codebook_names",
     "compress",
+    "compress_with_codebook",
     "decompress",
+    "fit_codebook",
+    "generate",
+    "generate_stream",
     "load_backend",
+    "load_codebook",
     "model_info",
     "read_info",
+    "reconstruct",
+    "reconstruction_preset",
+    "reconstruction_presets",
+    "restore",
+    "restore_stream",
+    "transform",
+    "unknown_words",
+    "within_full_scale",
 ]

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisebook.audio.waveform import Waveform
-from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
+from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.codec.ddcm import Settings
+    from noisebook.coding.container import ChannelMode
     from noisebook.diffusion.backend import Backend, BackendInfo
+    from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["CHANNEL_MODES", "OnStep", "StreamInfo", "as_waveform", "compress", "decompress", "read_info"]
+__all__ = [
+    "CHANNEL_MODES",
+    "OnStep",
+    "as_waveform",
+    "coding_settings",
+    "compress",
+    "compress_with_codebook",
+    "decompress",
+]
 
 CHANNEL_MODES = ("auto", "dual", "mid-side", "mono")
 OnStep = Callable[[int, int], None]
@@ -54,122 +64,97 @@ def compress(
     """
     from noisebook.codec.ddcm import compress as compress_waveform
 
-    sound = as_waveform(waveform, sample_rate)
-    if channels == "mono":
-        from noisebook.audio.channels import downmix
-
-        sound = downmix(sound)
-    settings = _settings(sound, backend.info, preset, bitrate, quality, channels, seed, tag)
+    sound = _sound(waveform, sample_rate, channels)
+    settings = coding_settings(sound, backend.info, preset, bitrate, quality, channels, seed, tag)
     return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
 
 
+def compress_with_codebook(
+    waveform: Waveform | ArrayLike,
+    *,
+    backend: Backend,
+    codebook: LatentCodebook | Path | str,
+    sample_rate: int | None = None,
+    rule: str = "hard",
+    bitrate: float | None = None,
+    refine: float = 0.0,
+    refine_bitrate: float | None = None,
+    quality: str = "balanced",
+    channels: str = "auto",
+    seed: int = 0,
+    tag: str | None = None,
+    on_step: OnStep | None = None,
+) -> bytes:
+    """Compress a sound into a .ddcm stream that holds its latent in the words of a codebook.
+
+    Args:
+        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        backend: from `load_backend`.
+        codebook: fitted for that model: the name of one inside the package, a file, or from `load_codebook`. The
+            decoder needs it too.
+        rule: "hard", the nearest atom, or "soft", a mean of the nearest ones.
+        bitrate: budget of an adaptive codebook, bit/s of all channels together.
+        refine: 0..1, how far into the diffusion the decoder noises the latent before it denoises it.
+        refine_bitrate: bit/s of all channels together that choose the noise of that way, as `compress` does.
+        quality: of `refine_bitrate`, as of `compress`.
+        channels, seed, tag, on_step: as of `compress`.
+
+    Raises:
+        AudioError: the sound cannot be coded.
+        ConfigError: an option outside its range, or one that the codebook does not have.
+        ModelError: no such codebook, or one of another model.
+    """
+    from noisebook.codec import latent_vq
+    from noisebook.codec.presets import engine_for
+
+    sound = _sound(waveform, sample_rate, channels)
+    book = _codebook(codebook)
+    if bitrate is not None and book.method != "adaptive":
+        raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {book.method}, has its own")
+    if refine_bitrate is not None and not refine:
+        raise ConfigError("a bitrate of the refinement needs a strength of the refinement above 0")
+    settings = latent_vq.Settings(
+        rule=rule,
+        bits_per_frame=None if bitrate is None else bitrate / sound.channels / backend.info.frames_per_second,
+        strength=refine,
+        steering=None if refine_bitrate is None else engine_for(refine_bitrate / sound.channels, quality=quality),
+        seed=seed,
+        tag=_tag_id(tag, backend.info),
+        channel_mode=_channel_mode(channels),
+    )
+    return latent_vq.compress(sound, backend=backend, codebook=book, settings=settings, on_step=on_step)
+
+
 def decompress(
-    data: bytes, *, backend: Backend, tail_steps: int | None = None, on_step: OnStep | None = None
+    data: bytes,
+    *,
+    backend: Backend,
+    codebook: LatentCodebook | Path | str | None = None,
+    tail_steps: int | None = None,
+    on_step: OnStep | None = None,
 ) -> Waveform:
     """The sound of a .ddcm stream, with the original's sample rate, channels and exact length.
 
     Args:
         data: the whole stream.
         backend: the model it was made with.
+        codebook: that a quantised latent was made with; those inside the package are found without.
         tail_steps: denoising steps after the last coded one; the default if None.
         on_step: called with (steps done, steps in all).
 
     Raises:
-        StreamError: the bytes are not a whole, undamaged stream of this model.
+        StreamError: the bytes are not a whole, undamaged stream of this model and codebook.
+        ModelError: the codebook cannot be read.
     """
-    from noisebook.codec import ddcm
+    from noisebook.codec import ddcm, streams
+
+    def codebook_for(fingerprint: bytes) -> LatentCodebook:
+        from noisebook.api.codebooks import codebook_by_fingerprint
+
+        return codebook_by_fingerprint(fingerprint) if codebook is None else _codebook(codebook)
 
     steps = ddcm.TAIL_STEPS if tail_steps is None else tail_steps
-    return ddcm.decompress(data, backend=backend, tail_steps=steps, on_step=on_step)
-
-
-@dataclass(frozen=True)
-class StreamInfo:
-    """What a stream says about itself. The last four are None where the model is not at hand.
-
-    Attributes:
-        model: fingerprint, hexadecimal.
-        preset: name, or None for explicit parameters.
-        sample_rate: Hz.
-        channel_mode: "mono", "dual" or "mid-side".
-        sample_count: per channel.
-        duration: seconds.
-        gain_db: applied before encoding, taken back at decoding.
-        seed, tag: as given to `compress`; tag 0 is none.
-        engine: coding parameters.
-        file_bytes: size of the whole stream.
-        bitrate: of the whole file, bit/s.
-        segments, payload_bytes, coded_steps: of the layout.
-        intact: whether sizes and checksums agree.
-    """
-
-    model: str
-    preset: str | None
-    sample_rate: int
-    channel_mode: str
-    sample_count: int
-    duration: float
-    gain_db: float
-    seed: int
-    tag: int
-    engine: dict[str, int | str]
-    file_bytes: int
-    bitrate: float
-    segments: int | None = None
-    payload_bytes: int | None = None
-    coded_steps: int | None = None
-    intact: bool | None = None
-
-    @property
-    def channels(self) -> int:
-        """Of the decoded sound."""
-        return 1 if self.channel_mode == "mono" else 2
-
-
-def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
-    """What a stream says about itself; with the `info` of its backend also whether it is whole.
-
-    Raises:
-        StreamError: the header cannot be read, or holds what this build cannot decode.
-        WrongModel: `info` belongs to another model.
-    """
-    from noisebook.codec.ddcm import open_stream
-    from noisebook.codec.layout import layout_of
-    from noisebook.codec.presets import by_wire_id, engine_of
-    from noisebook.coding import container
-
-    header = container.parse_header(data)[0]
-    engine = engine_of(header)
-    duration = header.sample_count / header.sample_rate
-    shown = StreamInfo(
-        model=header.fingerprint.hex(),
-        preset=by_wire_id(header.preset).name if header.preset else None,
-        sample_rate=header.sample_rate,
-        channel_mode=header.channel_mode.name.lower().replace("_", "-"),
-        sample_count=header.sample_count,
-        duration=duration,
-        gain_db=header.gain_half_db / 2,
-        seed=header.seed,
-        tag=header.tag or 0,
-        engine={key: value.name.lower() if hasattr(value, "name") else value for key, value in vars(engine).items()},
-        file_bytes=len(data),
-        bitrate=8 * len(data) / duration if duration else 0.0,
-    )
-    if info is None:
-        return shown
-    try:
-        open_stream(data, info)
-        intact = True
-    except (TruncatedStream, CorruptStream):
-        intact = False
-    layout = layout_of(header, info)
-    return replace(
-        shown,
-        segments=layout.segment_count,
-        payload_bytes=layout.payload_size,
-        coded_steps=layout.steps,
-        intact=intact,
-    )
+    return streams.decompress(data, backend=backend, codebook_for=codebook_for, tail_steps=steps, on_step=on_step)
 
 
 def as_waveform(waveform: Waveform | ArrayLike, sample_rate: int | None) -> Waveform:
@@ -187,7 +172,7 @@ def as_waveform(waveform: Waveform | ArrayLike, sample_rate: int | None) -> Wave
     return Waveform.of(waveform, sample_rate)
 
 
-def _settings(
+def coding_settings(
     sound: Waveform,
     info: BackendInfo,
     preset: str | None,
@@ -197,22 +182,54 @@ def _settings(
     seed: int,
     tag: str | None,
 ) -> Settings:
+    """What the options of `compress` are to the codec.
+
+    Raises:
+        ConfigError: as `compress`.
+    """
     from noisebook.codec.ddcm import Settings
     from noisebook.codec.presets import DEFAULT, by_name, engine_for
-    from noisebook.coding.container import ChannelMode
 
-    if channels not in CHANNEL_MODES:
-        raise ConfigError(f"channels {channels!r}: {', '.join(CHANNEL_MODES)} are possible")
     if preset is not None and bitrate is not None:
         raise ConfigError("give a preset or a bitrate, not both")
-    if tag is not None and tag not in info.tags:
-        raise ConfigError(f"tag {tag!r}: {info.name} knows {', '.join(info.tags)}")
     name = DEFAULT if preset is None else preset
     rate = by_name(name).bitrate if bitrate is None else bitrate / sound.channels
     return Settings(
         preset=name,
         engine=None if bitrate is None and quality == "balanced" else engine_for(rate, quality=quality),
         seed=seed,
-        tag=0 if tag is None else 1 + info.tags.index(tag),
-        channel_mode={"dual": ChannelMode.DUAL, "mid-side": ChannelMode.MID_SIDE}.get(channels),
+        tag=_tag_id(tag, info),
+        channel_mode=_channel_mode(channels),
     )
+
+
+def _sound(waveform: Waveform | ArrayLike, sample_rate: int | None, channels: str) -> Waveform:
+    """The sound to be coded, mixed down where that is asked for."""
+    sound = as_waveform(waveform, sample_rate)
+    if channels not in CHANNEL_MODES:
+        raise ConfigError(f"channels {channels!r}: {', '.join(CHANNEL_MODES)} are possible")
+    if channels != "mono":
+        return sound
+    from noisebook.audio.channels import downmix
+
+    return downmix(sound)
+
+
+def _codebook(codebook: LatentCodebook | Path | str) -> LatentCodebook:
+    if not isinstance(codebook, Path | str):
+        return codebook
+    from noisebook.api.codebooks import load_codebook
+
+    return load_codebook(codebook)
+
+
+def _channel_mode(channels: str) -> ChannelMode | None:
+    from noisebook.coding.container import ChannelMode
+
+    return {"dual": ChannelMode.DUAL, "mid-side": ChannelMode.MID_SIDE}.get(channels)
+
+
+def _tag_id(tag: str | None, info: BackendInfo) -> int:
+    if tag is not None and tag not in info.tags:
+        raise ConfigError(f"tag {tag!r}: {info.name} knows {', '.join(info.tags)}")
+    return 0 if tag is None else 1 + info.tags.index(tag)

@@ -19,7 +19,7 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LOG_FLOOR", "MelConfig", "log_mel", "mel_filter_bank"]
+__all__ = ["LOG_FLOOR", "MelConfig", "log_mel", "magnitudes", "mel_centres", "mel_filter_bank"]
 
 _CLAMP = 1e-5
 LOG_FLOOR = log(_CLAMP)  # the value of silence, -11.513
@@ -50,6 +50,19 @@ def log_mel(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Te
         ConfigError: fewer samples than the reflect padding needs; extend the waveform with silence.
     """
     import torch
+
+    filters = torch.from_numpy(mel_filter_bank(config)).to(waveform.device)
+    mel = filters @ magnitudes(waveform, config)
+    return mel.clamp_min(_CLAMP).log().transpose(1, 2).unsqueeze(1)
+
+
+def magnitudes(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Tensor:
+    """The spectra behind `log_mel`: `[B, N] -> [B, n_fft // 2 + 1, N // hop_length]`.
+
+    Raises:
+        ConfigError: fewer samples than the reflect padding needs; extend the waveform with silence.
+    """
+    import torch
     import torch.nn.functional as F
 
     pad = (config.n_fft - config.hop_length) // 2
@@ -58,9 +71,7 @@ def log_mel(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Te
     padded = F.pad(waveform[:, None], (pad, pad), mode="reflect")[:, 0]
     window = torch.hann_window(config.n_fft, device=waveform.device)
     spectrum = torch.stft(padded, config.n_fft, config.hop_length, window=window, center=False, return_complex=True)
-    filters = torch.from_numpy(mel_filter_bank(config)).to(waveform.device)
-    mel = filters @ spectrum.abs()
-    return mel.clamp_min(_CLAMP).log().transpose(1, 2).unsqueeze(1)
+    return spectrum.abs()
 
 
 @lru_cache(maxsize=8)
@@ -73,6 +84,11 @@ def mel_filter_bank(config: MelConfig) -> np.ndarray:
     falling = (edges[2:, None] - bins) / widths[1:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
     return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+def mel_centres(config: MelConfig) -> np.ndarray:
+    """Centres of the filters in mel, `[n_mels]`, evenly spaced."""
+    return np.linspace(_hz_to_mel(config.fmin), _hz_to_mel(config.fmax), config.n_mels + 2)[1:-1]
 
 
 # Slaney's scale: linear below 1 kHz (15 mel), logarithmic above with 27 mel to a factor of 6.4.

@@ -12,8 +12,9 @@ import torch
 
 from noisebook.audio.mel import MelConfig, log_mel
 from noisebook.backends.checkpoint import content_digest, load_network, read_config, read_metadata
+from noisebook.backends.vocabulary import tag_weights
 from noisebook.config import from_dict
-from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
@@ -56,6 +57,12 @@ class MiniBackend:
         with self._inference():
             return self._vae.encode(mel).float()
 
+    def posterior(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with self._inference():
+            mean, log_variance = self._vae.posterior(mel)
+            scale = self._vae.config.scaling_factor
+            return mean.float() * scale, (0.5 * log_variance.float()).exp() * scale
+
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         with self._inference():
             return self._vae.decode(latent)
@@ -64,12 +71,19 @@ class MiniBackend:
         with self._inference():
             return self._vocoder(mel)
 
-    def denoise(self, x: torch.Tensor, t: int, tag: int = 0) -> torch.Tensor:
+    def condition(self, text: str) -> Condition:
+        weights, unknown = tag_weights(text, self.info.tags)
+        return Condition(text, unknown, weights)
+
+    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
         if not 0 <= tag <= len(self.info.tags):
             raise ConfigError(f"tag {tag}: {self.info.name} has tags 0 (none) to {len(self.info.tags)}")
         times = torch.full((len(x),), t, device=x.device)
+        tags = torch.full_like(times, tag)
+        if condition is not None:
+            tags = torch.tensor(condition.value, device=x.device).expand(len(x), -1)
         with self._inference():
-            v = self._denoiser(x, times, torch.full_like(times, tag))
+            v = self._denoiser(x, times, tags)
             return x0_from_v(x, v, self.info.schedule.alpha(t))
 
     @contextmanager

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compress", "decompress", "info"]
 
+_ONLY = {"ddcm": ("preset",), "vq": ("codebook", "rule", "refine", "refine_bitrate")}
+
 
 @click.command()
 @click.argument("source", metavar="IN")
@@ -34,7 +36,13 @@ __all__ = ["compress", "decompress", "info"]
 @click.option(
     "-p", "--preset", metavar="NAME", help="8, 30, 100, 300, 700, 1500, 3000 (default) or 6000: bit/s a channel."
 )
-@click.option("-b", "--bitrate", type=float, metavar="RATE", help="Any other: bit/s of all channels together.")
+@click.option(
+    "-b",
+    "--bitrate",
+    type=float,
+    metavar="RATE",
+    help="Any other: bit/s of all channels together; of vq, only with an adaptive codebook.",
+)
 @click.option(
     "-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), default="balanced", show_default=True,
     help="Over how many steps the bits are spread: fast has few, high wastes fewer bits.",
@@ -45,7 +53,20 @@ __all__ = ["compress", "decompress", "info"]
 )  # fmt: skip
 @click.option("--mono", is_flag=True, help="Mix down to one channel: short for --channels mono.")
 @click.option("--tag", metavar="TAG", help="What the sound is, for the model: music, speech or effects.")
-@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of the codebooks.")
+@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random numbers.")
+@click.option(
+    "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,
+    help="ddcm chooses the noise of a diffusion; vq writes the latent in the words of a codebook.",
+)  # fmt: skip
+@click.option("--codebook", metavar="NAME|FILE", help="vq: a codebook of the package, or a file of one.")
+@click.option("--rule", type=click.Choice(["hard", "soft"]), help="vq: nearest atom (default), or mean of the nearest.")
+@click.option(
+    "--refine", type=click.FloatRange(0, 1), metavar="STRENGTH",
+    help="vq: how far into the diffusion the decoder goes back to improve the latent; by default not at all, 0.",
+)  # fmt: skip
+@click.option(
+    "--refine-bitrate", type=float, metavar="RATE", help="vq: bit/s of all channels that steer the refinement."
+)
 @result_options
 @engine_options
 def compress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
@@ -59,16 +80,18 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
     noisebook compress song.mp3 -p 300 -o tiny.ddcm
     noisebook compress talk.wav talk.ddcm --bitrate 500 --tag speech
     noisebook compress - --mono < song.flac > song.ddcm
+    noisebook compress song.wav --codec vq --codebook mine.safetensors --refine 0.2
     """
     from noisebook import api
 
     coding = _coding(options)
+    compressed = api.compress if options["codec"] == "ddcm" else api.compress_with_codebook
     path = _files.stream_target(source, target, output, force=force)
     sound = _files.read_sound(source)
     backend = backend_from(options)
     started = time.perf_counter()
     with progress("compressing", quiet=options["quiet"]) as on_step:
-        stream = api.compress(sound, backend=backend, on_step=on_step, **coding)
+        stream = compressed(sound, backend=backend, on_step=on_step, **coding)
     seconds = time.perf_counter() - started
     _files.write_bytes(path, stream, force=force)
     _report_compressed(path, sound, stream, seconds, options)
@@ -79,6 +102,7 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN with the suffix .wav.")
 @click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
+@click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options
 @engine_options
 def decompress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
@@ -100,9 +124,10 @@ def decompress(source: str, target: str | None, output: str | None, force: bool,
         path = _files.sound_target(source, target, output, force=force)
         _files.check_format(path, shown.sample_rate, shown.channels)
         backend = backend_from(options)
+        decoding = {name: options[name] for name in ("codebook", "tail_steps")}
         started = time.perf_counter()
         with progress("decompressing", quiet=options["quiet"]) as on_step:
-            sound = api.decompress(data, backend=backend, tail_steps=options["tail_steps"], on_step=on_step)
+            sound = api.decompress(data, backend=backend, on_step=on_step, **decoding)
         seconds = time.perf_counter() - started
     clipped = _files.write_sound(path, sound, force=force)
     _report_decompressed(path, sound, clipped, seconds, options)
@@ -136,12 +161,20 @@ def info(source: str, model: str, as_json: bool) -> None:
 
 
 def _coding(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are for `api.compress`."""
+    """The options that are for `api.compress`, or `api.compress_with_codebook`."""
     if options["mono"] and options["channels"] not in ("auto", "mono"):
         raise click.UsageError(
             f"--mono and --channels {options['channels']} exclude each other", click.get_current_context()
         )
-    coding = {name: options[name] for name in ("preset", "bitrate", "quality", "channels", "seed", "tag")}
+    codec = options["codec"]
+    for name in _ONLY["vq" if codec == "ddcm" else "ddcm"]:
+        if options[name] is not None:
+            message = f"--{name.replace('_', '-')} is not an option of --codec {codec}"
+            raise click.UsageError(message, click.get_current_context())
+    if codec == "vq" and options["codebook"] is None:
+        raise click.UsageError("--codec vq needs a --codebook", click.get_current_context())
+    names = ("bitrate", "quality", "channels", "seed", "tag", *_ONLY[codec])
+    coding = {name: options[name] for name in names if options[name] is not None}
     return {**coding, "channels": "mono"} if options["mono"] else coding
 
 

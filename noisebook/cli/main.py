@@ -8,8 +8,13 @@ from typing import Any, NoReturn
 import click
 
 from noisebook._version import __version__
+from noisebook.cli.codebook import codebook
 from noisebook.cli.codec import compress, decompress, info
+from noisebook.cli.generate import generate
 from noisebook.cli.machine import doctor, models
+from noisebook.cli.reconstruct import reconstruct
+from noisebook.cli.restore import restore
+from noisebook.cli.transform import transform
 from noisebook.errors import Error
 
 __all__ = ["cli", "main"]
@@ -36,7 +41,7 @@ def cli(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (compress, decompress, info, models, doctor):
+for command in (compress, decompress, generate, info, models, doctor, reconstruct, codebook, transform, restore):
     cli.add_command(command)
 
 

@@ -5,6 +5,8 @@ python -m noisebook.cli.reference > docs/cli.md
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from noisebook.cli.main import cli
@@ -20,11 +22,17 @@ This page is written by `python -m noisebook.cli.reference`; change the help tex
 
 
 def reference() -> str:
-    """The help of `noisebook` and of each of its commands, as Markdown."""
-    root = _context(cli, "noisebook", None)
-    contexts = [root, *(_context(command, name, root) for name, command in cli.commands.items())]
+    """The help of `noisebook`, of each of its commands and of theirs, as Markdown."""
+    contexts = _contexts(cli, "noisebook", None)
     sections = [f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n" for context in contexts]
     return "\n".join([_HEAD, *sections])
+
+
+def _contexts(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
+    context = _context(command, name, parent)
+    yield context
+    for inner_name, inner in getattr(command, "commands", {}).items():
+        yield from _contexts(inner, inner_name, context)
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:

@@ -8,31 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
 from noisebook.audio.level import coding_gain
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of
+from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
 from noisebook.codec.presets import DEFAULT, by_name, engine_of
-from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
+from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
 from noisebook.codec.signal import analyse, levelled, restored
 from noisebook.codec.signal import synthesise as synthesise_samples
+from noisebook.codec.steering import OnStep, counted, over_timeline
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import Denoise, tail_plan
-from noisebook.diffusion.windows import windowed
 from noisebook.errors import AudioError, ConfigError, CorruptStream, UnsupportedStream, WrongModel
 
 __all__ = [
     "FINGERPRINT_BYTES",
     "TAIL_STEPS",
     "Settings",
+    "channel_mode_of",
+    "check_header",
     "compress",
+    "compress_towards",
     "decode_latent",
     "decompress",
+    "header_of",
     "open_stream",
     "synthesise",
     "target_latent",
@@ -40,8 +43,6 @@ __all__ = [
 
 FINGERPRINT_BYTES = 2
 TAIL_STEPS = 6
-_OVERLAP = 64  # latent frames that neighbouring windows share
-OnStep = Callable[[int, int], None]  # (steps done, steps in all)
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,28 @@ def compress(
         AudioError: more than two channels.
         ConfigError: settings outside their range.
     """
-    header = _header(waveform, settings, backend.info)
-    check_engine(engine_of(header), backend.info)
-    layout = layout_of(header, backend.info)
+    header = header_of(waveform, settings, backend.info)
     latent = target_latent(waveform, header, backend=backend)
+    return compress_towards(lambda start, end: latent[:, :, start:end], header, backend=backend, on_step=on_step)
+
+
+def compress_towards(
+    target_of: Callable[[int, int], Target], header: Header, *, backend: Backend, on_step: OnStep | None = None
+) -> bytes:
+    """A .ddcm stream that leads the diffusion to any target: `compress` behind the autoencoder.
+
+    Args:
+        target_of: `(start, end)` of a segment in latent frames -> what `encode_segment` aims at there.
+        header: as from `header_of`.
+        backend: the model.
+        on_step: called with (steps done, steps in all).
+    """
+    layout = layout_of(header, backend.info)
     denoise = _denoiser(backend, header, on_step, layout.segment_count * layout.steps)
-    payloads = [
-        encode_segment(latent[:, :, start:end], _coder(header, layout, end - start, index), denoise)
-        for index, (start, end) in enumerate(layout.segments())
-    ]
+    payloads = []
+    for index, (start, end) in enumerate(layout.segments()):
+        coder = _coder(header, layout, end - start, index)
+        payloads.append(encode_segment(target_of(start, end), coder, denoise, coder.start(backend.device)))
     return container.pack(header, payloads)
 
 
@@ -113,10 +127,10 @@ def decode_latent(
     header, layout, payloads = open_stream(data, info)
     tail = tail_plan(info.schedule, plan_of(layout.engine, info)[-1].s or 0, tail_steps)
     denoise = _denoiser(backend, header, on_step, layout.segment_count * (layout.steps + len(tail)))
-    latents = [
-        decode_segment(payload, _coder(header, layout, end - start, index), denoise, tail, backend.device)
-        for index, (payload, (start, end)) in enumerate(zip(payloads, layout.segments(), strict=True))
-    ]
+    latents = []
+    for index, (payload, (start, end)) in enumerate(zip(payloads, layout.segments(), strict=True)):
+        coder = _coder(header, layout, end - start, index)
+        latents.append(decode_segment(payload, coder, denoise, tail, coder.start(backend.device)))
     return header, torch.cat(latents, dim=2)
 
 
@@ -127,14 +141,7 @@ def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[b
         StreamError: as `decompress`.
     """
     header, header_size = container.parse_header(data)
-    own = info.fingerprint[:FINGERPRINT_BYTES]
-    if header.fingerprint != own:
-        raise WrongModel(
-            f"the stream was made with model {header.fingerprint.hex()}, and {info.name} is {own.hex()}; "
-            "pass the model it was made with"
-        )
-    if header.sample_count == 0:
-        raise CorruptStream("the stream has no samples")
+    check_header(header, info)
     try:
         check_engine(engine_of(header), info)
     except ConfigError as error:
@@ -143,33 +150,62 @@ def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[b
     return header, layout, container.split(data, header_size, layout.payload_sizes())
 
 
+def check_header(header: Header, info: BackendInfo) -> None:
+    """Refuse a stream of another model, and one without samples.
+
+    Raises:
+        WrongModel, CorruptStream.
+    """
+    own = info.fingerprint[:FINGERPRINT_BYTES]
+    if header.fingerprint != own:
+        raise WrongModel(
+            f"the stream was made with model {header.fingerprint.hex()}, and {info.name} is {own.hex()}; "
+            "pass the model it was made with"
+        )
+    if header.sample_count == 0:
+        raise CorruptStream("the stream has no samples")
+
+
 def target_latent(waveform: Waveform, header: Header, *, backend: Backend) -> torch.Tensor:
     """The latent `[channels, C, L, F']` that an encoder aims at, for a waveform and the header of its stream."""
-    layout = layout_of(header, backend.info)
-    return analyse(levelled(waveform, header, backend.info), layout, backend)
+    timeline = timeline_of(header, backend.info)
+    return analyse(levelled(waveform, header, backend.info), timeline, backend)
 
 
 def synthesise(latent: torch.Tensor, header: Header, *, backend: Backend) -> Waveform:
     """The sound of a latent `[channels, C, L, F']` at the rate, level and length of the header: ends `decompress`."""
-    layout = layout_of(header, backend.info)
-    return restored(synthesise_samples(latent, layout, backend), header, backend.info)
+    timeline = timeline_of(header, backend.info)
+    return restored(synthesise_samples(latent, timeline, backend), header, backend.info)
 
 
-def _header(waveform: Waveform, settings: Settings, info: BackendInfo) -> Header:
-    return Header(
+def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Header:
+    """The header of the stream of a waveform.
+
+    Raises:
+        AudioError, ConfigError: as `compress`.
+    """
+    header = Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0 if settings.engine else by_name(settings.preset).wire_id,
         sample_rate=waveform.sample_rate,
-        channel_mode=_channel_mode(waveform, settings.channel_mode),
+        channel_mode=channel_mode_of(waveform, settings.channel_mode),
         sample_count=waveform.sample_count,
         gain_half_db=coding_gain(waveform.samples),
         seed=settings.seed,
         tag=settings.tag or None,
         engine=settings.engine,
     )
+    check_engine(engine_of(header), info)
+    return header
 
 
-def _channel_mode(waveform: Waveform, wanted: ChannelMode | None) -> ChannelMode:
+def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None) -> ChannelMode:
+    """How the channels are coded: as wanted, else mono as mono and stereo as mid and side.
+
+    Raises:
+        AudioError: more than two channels.
+        ConfigError: a mode of another number of channels.
+    """
     if waveform.channels > 2:
         raise AudioError(f"{waveform.channels} channels: mono and stereo can be coded; mix down first (--mono)")
     mode = wanted if wanted is not None else (ChannelMode.MONO if waveform.channels == 1 else ChannelMode.MID_SIDE)
@@ -186,16 +222,4 @@ def _coder(header: Header, layout: Layout, frames: int, segment: int) -> Segment
 
 def _denoiser(backend: Backend, header: Header, on_step: OnStep | None, total: int) -> Denoise:
     """The backend's denoiser over the whole timeline, conditioned on the header's tag; calls are told to `on_step`."""
-    window = backend.info.window_frames
-    over_timeline = windowed(partial(backend.denoise, tag=header.tag or 0), window=window, overlap=_OVERLAP)
-    done = 0
-
-    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
-        nonlocal done
-        x0_hat = over_timeline(x, t)
-        done += 1
-        if on_step is not None:
-            on_step(done, total)
-        return x0_hat
-
-    return denoise
+    return counted(over_timeline(backend, tag=header.tag or 0), on_step, total)

@@ -17,10 +17,12 @@ __all__ = [
     "MAX_STACKS",
     "SEGMENT_FRAMES",
     "Layout",
+    "Timeline",
     "check_engine",
     "layout_of",
     "part_size",
     "plan_of",
+    "timeline_of",
 ]
 
 MAX_STACKS = 64  # structured atoms to a value of a part
@@ -34,8 +36,8 @@ def part_size(engine: Engine, frame_values: int) -> int:
     return 2**engine.log2_part if engine.rule == Rule.PARTITIONED else engine.unit_frames * frame_values
 
 
-def check_engine(engine: Engine, info: BackendInfo) -> None:
-    """Refuse coding parameters that no codebook can serve, or only with absurd memory.
+def check_engine(engine: Engine, info: BackendInfo, start: int | None = None) -> None:
+    """Refuse coding parameters that no codebook can serve, or only with absurd memory; `start` as of `plan_of`.
 
     Raises:
         ConfigError: says what is allowed.
@@ -50,48 +52,58 @@ def check_engine(engine: Engine, info: BackendInfo) -> None:
             )
     elif part * size > MAX_DENSE_VALUES:
         raise ConfigError(f"{size} dense atoms of {part} values: at most {MAX_DENSE_VALUES} values in all are allowed")
-    plan_of(engine, info)
+    plan_of(engine, info, start)
 
 
-def plan_of(engine: Engine, info: BackendInfo) -> Plan:
-    """The coded steps: matched to the model's error curve, or uniform where kappa is 0.
+def plan_of(engine: Engine, info: BackendInfo, start: int | None = None) -> Plan:
+    """The coded steps from timestep `start`, or the noisiest: matched to the model's curve, or uniform for kappa 0.
 
     Raises:
         ConfigError: more uniform steps than timesteps.
     """
     if engine.kappa_percent == 0:
-        return coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=engine.steps))
+        return coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=engine.steps, start=start))
     # Bits of one step over a whole unit, so that a last unit that is not full does not change the plan.
     values = engine.unit_frames * info.frame_values
     bits = -(-values // part_size(engine, info.frame_values)) * engine.choice_bits
     timesteps = kl_matched_timesteps(
-        info.schedule, info.curve, steps=engine.steps, bits_per_value=bits / values, kappa=engine.kappa_percent / 100
+        info.schedule,
+        info.curve,
+        steps=engine.steps,
+        bits_per_value=bits / values,
+        kappa=engine.kappa_percent / 100,
+        start=start,
     )
     return coded_plan(info.schedule, timesteps)
 
 
-def layout_of(header: Header, info: BackendInfo) -> Layout:
-    """Segments and payload sizes of a stream."""
-    engine = engine_of(header)
+def timeline_of(header: Header, info: BackendInfo) -> Timeline:
+    """Frames and segments of a stream."""
     count = resampled_count(header.sample_count, header.sample_rate, info.sample_rate)
-    return Layout(info, engine, len(plan_of(engine, info)), header.channel_mode.channels, count)
+    return Timeline(info, header.channel_mode.channels, count)
+
+
+def layout_of(header: Header, info: BackendInfo) -> Layout:
+    """Segments and payload sizes of a stream of noise choices.
+
+    Raises:
+        UnsupportedStream: a preset that this build does not know, or a stream of another codec.
+    """
+    engine, timeline = engine_of(header), timeline_of(header, info)
+    return Layout(info, timeline.channels, timeline.sample_count, engine, len(plan_of(engine, info)))
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where everything is, for a sound of `sample_count` samples at the model's rate.
+class Timeline:
+    """Where the latent frames are, for a sound of `sample_count` samples at the model's rate.
 
     Attributes:
         info: of the model.
-        engine: coding parameters.
-        steps: coded steps (those of the plan; at most `engine.steps`).
         channels: coded channels.
         sample_count: per channel, at the model's sample rate.
     """
 
     info: BackendInfo
-    engine: Engine
-    steps: int
     channels: int
     sample_count: int
 
@@ -112,6 +124,19 @@ class Layout:
     @property
     def segment_count(self) -> int:
         return 1 + max(0, (self.frames - _SHORTEST_SEGMENT) // SEGMENT_FRAMES)
+
+
+@dataclass(frozen=True)
+class Layout(Timeline):
+    """A timeline on which noise is chosen, and what the choices cost.
+
+    Attributes:
+        engine: coding parameters.
+        steps: coded steps (those of the plan; at most `engine.steps`).
+    """
+
+    engine: Engine
+    steps: int
 
     def payload_bits(self, frames: int) -> int:
         """Bits of a segment of `frames` latent frames."""

@@ -101,11 +101,13 @@ def by_wire_id(wire_id: int) -> Preset:
 
 
 def engine_of(header: Header) -> Engine:
-    """Coding parameters of a stream, explicit or of its preset.
+    """Coding parameters of a stream of noise choices, explicit or of its preset.
 
     Raises:
-        UnsupportedStream: a preset that this build does not know.
+        UnsupportedStream: a preset that this build does not know, or a stream that holds a quantised latent.
     """
+    if header.latent is not None:
+        raise UnsupportedStream("the stream holds a quantised latent and not the noise of a diffusion")
     return header.engine or by_wire_id(header.preset).engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -19,7 +20,9 @@ from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, Plan, Step, reverse
 
-__all__ = ["SegmentCoder", "decode_segment", "encode_segment"]
+__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment", "start_noise"]
+
+Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the latent; or (step, x0_hat) -> target
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class SegmentCoder:
         channels, frames: of the segment's latent.
         seed: of the stream.
         segment: index of the segment.
+        first: timestep at which the way begins; the noisiest if None.
     """
 
     engine: Engine
@@ -40,10 +44,11 @@ class SegmentCoder:
     frames: int
     seed: int
     segment: int
+    first: int | None = None
 
     @cached_property
     def plan(self) -> Plan:
-        return plan_of(self.engine, self.info)
+        return plan_of(self.engine, self.info, self.first)
 
     @cached_property
     def partition(self) -> Partition:
@@ -57,8 +62,11 @@ class SegmentCoder:
 
     def choose(self, residual: torch.Tensor, step: int) -> rules.Choice:
         """The atoms that lead from x0_hat towards the target, for `residual = target - x0_hat`."""
-        correlations = self.codebook.correlate(self.partition.split(residual, step), self._key(step))
-        return rules.choose(self.engine.rule, correlations, self.engine.M)
+        return rules.choose(self.engine.rule, self.correlations(residual, step), self.engine.M)
+
+    def correlations(self, residual: torch.Tensor, step: int) -> torch.Tensor:
+        """Inner products of each part with each of its atoms, `[parts, K]`."""
+        return self.codebook.correlate(self.partition.split(residual, step), self._key(step))
 
     def noise(self, choice: rules.Choice, step: int) -> torch.Tensor:
         """The noise that a choice stands for, `[channels, C, frames, F']`."""
@@ -66,11 +74,7 @@ class SegmentCoder:
 
     def start(self, device: torch.device) -> torch.Tensor:
         """x_T: Gaussian, from the seed and the segment alone."""
-        channels, latent_channels, frames, bins = self.partition.shape
-        size = channels * frames * latent_channels * bins
-        drawn = rng.gaussian(size, seed=self.seed, purpose=rng.Purpose.START, segment=self.segment)
-        values = torch.from_numpy(drawn).view(channels, frames, latent_channels, bins)
-        return values.transpose(1, 2).contiguous().to(device)
+        return start_noise(self.partition.shape, seed=self.seed, segment=self.segment, device=device)
 
     def _key(self, step: int) -> Key:
         return Key(self.seed, self.segment, step)
@@ -80,24 +84,41 @@ class SegmentCoder:
         return part_size(self.engine, self.info.frame_values)
 
 
-def encode_segment(target: torch.Tensor, coder: SegmentCoder, denoise: Denoise) -> bytes:
-    """The payload that leads the diffusion to `target`, `[channels, C, frames, F']`."""
+def start_noise(shape: tuple[int, int, int, int], *, seed: int, segment: int, device: torch.device) -> torch.Tensor:
+    """The Gaussian noise `[channels, C, frames, F']` with which a segment starts (format.md 5.7)."""
+    channels, latent_channels, frames, bins = shape
+    size = channels * frames * latent_channels * bins
+    drawn = rng.gaussian(size, seed=seed, purpose=rng.Purpose.START, segment=segment)
+    values = torch.from_numpy(drawn).view(channels, frames, latent_channels, bins)
+    return values.transpose(1, 2).contiguous().to(device)
+
+
+def encode_segment(target: Target, coder: SegmentCoder, denoise: Denoise, start: torch.Tensor) -> bytes:
+    """The payload that leads the diffusion from `start` to `target`.
+
+    Args:
+        target: `[channels, C, frames, F']`, or for each step the one that is nearest to its x0_hat.
+        coder: of the segment.
+        denoise: of its timeline.
+        start: shaped alike; `coder.start` is noise.
+    """
     writer, steps = BitWriter(), count()
 
-    def choose(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+    def choose(at: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         step = next(steps)
-        choice = coder.choose(target - x0_hat, step)
+        aim = target if isinstance(target, torch.Tensor) else target(at, x0_hat)
+        choice = coder.choose(aim - x0_hat, step)
         rules.write(coder.engine.rule, choice, coder.codebook.size, writer)
         return coder.noise(choice, step)
 
-    reverse(denoise, coder.plan, coder.start(target.device), choose)
+    reverse(denoise, coder.plan, start, choose)
     return writer.getvalue()
 
 
 def decode_segment(
-    payload: bytes, coder: SegmentCoder, denoise: Denoise, tail: Plan, device: torch.device
+    payload: bytes, coder: SegmentCoder, denoise: Denoise, tail: Plan, start: torch.Tensor
 ) -> torch.Tensor:
-    """The latent `[channels, C, frames, F']` of a payload: the coded steps, then `tail`.
+    """The latent `[channels, C, frames, F']` of a payload: the coded steps from the encoder's `start`, then `tail`.
 
     Raises:
         StreamError: the payload is not what an encoder writes.
@@ -109,6 +130,6 @@ def decode_segment(
         choice = rules.read(engine.rule, coder.partition.parts, coder.codebook.size, engine.M, reader)
         return coder.noise(choice.to(x0_hat.device), next(steps))
 
-    latent = reverse(denoise, coder.plan + tail, coder.start(device), look_up)
+    latent = reverse(denoise, coder.plan + tail, start, look_up)
     reader.finish()
     return latent

@@ -170,7 +170,7 @@ class ByteReader:
             TruncatedStream: there is none.
         """
         if self.position >= len(self._data):
-            raise TruncatedStream(f"the stream ends within its header, after {len(self._data)} bytes")
+            raise TruncatedStream(f"the stream ends after {len(self._data)} bytes, within its header or a size")
         self.position += 1
         return self._data[self.position - 1]
 

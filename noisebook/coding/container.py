@@ -1,27 +1,38 @@
 """The .ddcm container: a header, then payloads, each with its CRC-16 (`docs/format.md`, sections 2 and 3).
 
-    header := DD C1 | fingerprint(2) | preset | layout | sample count | gain | [rate] [seed] [tag] [engine]
+    header := DD C1 | fingerprint(2) | preset | layout | sample count | gain | [rate] [seed] [tag] [block]
     stream := header payload_0 CRC(header payload_0)  payload_1 CRC(payload_1)  ...
 
 The header determines the sizes of the payloads, so a stream holds no size table: the codec computes the sizes
-and `split` checks them. A header has one spelling: what `parse_header` accepts, `pack` writes again.
+and `split` checks them. Only the payload of a latent code is as long as its symbols ask for: it begins with a size.
+A header has one spelling: what `parse_header` accepts, `pack` writes again.
 """
 
 from __future__ import annotations
 
 from binascii import crc_hqx  # with initial value 0xFFFF this is CRC-16/CCITT-FALSE
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar
 
 from noisebook.coding import bitio
-from noisebook.coding.combinatorics import subset_bits
+from noisebook.coding.blocks import (
+    Codebook,
+    Engine,
+    LatentCode,
+    LatentRule,
+    Rule,
+    block_bytes,
+    check,
+    choice_bits,
+    known,
+    parse_block,
+)
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
-__all__ = ["SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "Engine", "Header", "Rule", "choice_bits", "overhead",
-           "pack", "parse_header", "split"]
+__all__ = ["SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "Engine", "Header", "LatentCode", "LatentRule",
+           "Rule", "choice_bits", "overhead", "pack", "parse_header", "sized", "sized_payloads", "split", "unsized"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
@@ -31,7 +42,6 @@ _MAGIC = 0xDDC0
 _EXPLICIT_RATE = 15
 _SEED_BIT, _TAG_BIT = 6, 7
 _CRC_SIZE = 2
-_E = TypeVar("_E", bound=IntEnum)
 
 
 class ChannelMode(IntEnum):
@@ -47,68 +57,12 @@ class ChannelMode(IntEnum):
         return 1 if self is ChannelMode.MONO else 2
 
 
-class Rule(IntEnum):
-    """How a choice is made; wire ids, append only."""
-
-    ONE_OF_K = 1
-    PARTITIONED = 2  # one signed atom a part
-    TOP_M = 3  # a signed subset, ranked
-
-
-class Codebook(IntEnum):
-    """Where atoms come from; wire ids, append only."""
-
-    STRUCTURED = 1
-    DENSE = 2
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Coding parameters of a stream without a preset. Ranges as in format.md 2.3, else ConfigError."""
-
-    rule: Rule
-    codebook: Codebook
-    log2_part: int  # part size d = 2**log2_part; 0 where the unit is the part
-    log2_K: int
-    M: int
-    unit_frames: int
-    steps: int
-    kappa_percent: int  # 0: uniform steps
-
-    def __post_init__(self) -> None:
-        _check("rule", self.rule, 1, max(Rule))
-        _check("codebook", self.codebook, 1, max(Codebook))
-        partitioned, top_m = self.rule == Rule.PARTITIONED, self.rule == Rule.TOP_M
-        _check("log2_part", self.log2_part, 4 if partitioned else 0, 15 if partitioned else 0)
-        _check("log2_K", self.log2_K, 0, 24)
-        _check("M", self.M, 1, min(2**self.log2_K, 4096) if top_m else 1)
-        _check("unit_frames", self.unit_frames, 1, 2048)
-        _check("steps", self.steps, 1, 1000)
-        _check("kappa_percent", self.kappa_percent, 0, 255)
-
-    @property
-    def choice_bits(self) -> int:
-        """Bits of one choice: what one part, or unit, costs at one step."""
-        return choice_bits(self.rule, 2**self.log2_K, self.M)
-
-
-def choice_bits(rule: Rule, K: int, M: int) -> int:
-    """Bits of one choice from K atoms: an index, an index and a sign, or the rank of a subset and M signs.
-
-    Raises:
-        ConfigError: not 0 <= M <= K.
-    """
-    if rule == Rule.TOP_M:
-        return subset_bits(K, M) + M
-    return (K - 1).bit_length() + (rule == Rule.PARTITIONED)
-
-
 @dataclass(frozen=True)
 class Header:
     """Everything a decoder needs to know before the payload. Ranges as in format.md 2, else ConfigError."""
 
     fingerprint: bytes  # first 2 bytes of the SHA-256 that names the weights
-    preset: int  # 1..255, or 0 with an engine
+    preset: int  # 1..255, or 0 with an engine or a latent code
     sample_rate: int  # Hz
     channel_mode: ChannelMode
     sample_count: int  # per channel, at sample_rate
@@ -116,19 +70,20 @@ class Header:
     seed: int = 0
     tag: int | None = None  # conditioning tag of the denoiser
     engine: Engine | None = None
+    latent: LatentCode | None = None
 
     def __post_init__(self) -> None:
         if len(self.fingerprint) != 2:
             raise ConfigError(f"fingerprint has {len(self.fingerprint)} bytes: give 2")
-        if (self.preset == 0) != (self.engine is not None):
-            raise ConfigError(f"preset {self.preset}: an engine goes with preset 0 and with no other")
-        _check("preset", self.preset, 0, 255)
-        _check("sample_rate", self.sample_rate, 1, 768_000)
-        _check("channel_mode", self.channel_mode, 0, max(ChannelMode))
-        _check("sample_count", self.sample_count, 0, 2**48)
-        _check("gain_half_db", self.gain_half_db, -128, 127)
-        _check("seed", self.seed, 0, 255)
-        _check("tag", 0 if self.tag is None else self.tag, 0, 255)
+        if (self.engine is not None) + (self.latent is not None) != (self.preset == 0):
+            raise ConfigError(f"preset {self.preset}: one engine or latent code goes with preset 0 and with no other")
+        check("preset", self.preset, 0, 255)
+        check("sample_rate", self.sample_rate, 1, 768_000)
+        check("channel_mode", self.channel_mode, 0, max(ChannelMode))
+        check("sample_count", self.sample_count, 0, 2**48)
+        check("gain_half_db", self.gain_half_db, -128, 127)
+        check("seed", self.seed, 0, 255)
+        check("tag", 0 if self.tag is None else self.tag, 0, 255)
 
 
 def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
@@ -137,7 +92,7 @@ def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
     Raises:
         ConfigError: no payload; a stream has at least one segment, which may be empty.
     """
-    _check("number of segments", len(payloads), 1, 2**48)
+    check("number of segments", len(payloads), 1, 2**48)
     head = _header_bytes(header)
     covered = [head + payloads[0], *payloads[1:]]
     return b"".join(part + _crc(part) for part in covered)
@@ -163,7 +118,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     _check_magic(cursor)
     fingerprint = bytes([cursor.u8(), cursor.u8()])
     preset, layout = cursor.u8(), cursor.u8()
-    mode = _known(ChannelMode, layout >> 4 & 3)
+    mode = known(ChannelMode, layout >> 4 & 3)
     sample_count, gain = cursor.varint(), cursor.u8()
     sample_rate = _parse_rate(cursor, layout & 15)
     seed = cursor.u8() if layout >> _SEED_BIT & 1 else None
@@ -171,9 +126,10 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     if seed == 0:
         raise CorruptStream("seed byte 0: seed 0 is written as no byte")
     try:
-        engine = None if preset else _parse_engine(cursor)
+        block = None if preset else parse_block(cursor)
         signed = (gain ^ 128) - 128
-        header = Header(fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, engine)
+        engine, latent = (block, None) if isinstance(block, Engine) else (None, block)
+        header = Header(fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, engine, latent)
     except ConfigError as error:
         raise CorruptStream(f"header: {error}") from error
     return header, cursor.position
@@ -207,6 +163,36 @@ def split(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> tuple[
     return tuple(data[first : end - _CRC_SIZE] for first, end in zip(starts, ends, strict=True))
 
 
+def sized(codes: bytes, choices: bytes = b"") -> bytes:
+    """The payload of a latent code: the size of the entropy-coded bytes, these, then the choices that steer."""
+    return bitio.varint(len(codes)) + codes + choices
+
+
+def unsized(payload: bytes) -> tuple[bytes, bytes]:
+    """The entropy-coded bytes of a payload, and the choices that steer."""
+    cursor = bitio.ByteReader(payload)
+    size = cursor.varint()
+    return payload[cursor.position : cursor.position + size], payload[cursor.position + size :]
+
+
+def sized_payloads(data: bytes, header_size: int, choices: Iterable[int]) -> Iterator[int]:
+    """Bytes of each payload of a latent code, for `split`, read from the size at its start.
+
+    Args:
+        data: the whole stream.
+        header_size: as `parse_header` returned it.
+        choices: bytes of the choices of each payload.
+    """
+    cursor = bitio.ByteReader(data)
+    cursor.position = header_size
+    for extra in choices:
+        start = cursor.position
+        size = cursor.varint() + extra
+        size += cursor.position - start
+        yield size
+        cursor.position = start + size + _CRC_SIZE
+
+
 def _check_magic(cursor: bitio.ByteReader) -> None:
     first = cursor.u8()
     if first != _MAGIC >> 8:
@@ -216,12 +202,6 @@ def _check_magic(cursor: bitio.ByteReader) -> None:
         raise NotAStream(f"the first bytes are DD {second:02X}: a .ddcm stream begins with DD C{VERSION}")
     if second & 0x0F != VERSION:
         raise UnsupportedStream(f"format version {second & 15}: this build reads {VERSION}, update it")
-
-
-def _known(kind: type[_E], value: int) -> _E:
-    if value not in set(kind):
-        raise UnsupportedStream(f"{kind.__name__} id {value}: this build knows up to {max(kind)}, update it")
-    return kind(value)
 
 
 def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
@@ -235,15 +215,8 @@ def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
     return rate
 
 
-def _parse_engine(cursor: bitio.ByteReader) -> Engine:
-    rule, codebook = _known(Rule, cursor.u8()), _known(Codebook, cursor.u8())
-    log2_part, log2_K = cursor.u8(), cursor.u8()
-    M, unit_frames, steps = cursor.varint(), cursor.varint(), cursor.varint()
-    return Engine(rule, codebook, log2_part, log2_K, M, unit_frames, steps, kappa_percent=cursor.u8())
-
-
 def _header_bytes(header: Header) -> bytes:
-    rate, tag, engine = header.sample_rate, header.tag, header.engine
+    rate, tag, block = header.sample_rate, header.tag, header.engine or header.latent
     code = SAMPLE_RATES.index(rate) if rate in SAMPLE_RATES else _EXPLICIT_RATE
     layout = code | header.channel_mode << 4 | (header.seed > 0) << _SEED_BIT | (tag is not None) << _TAG_BIT
     out = bytearray((_MAGIC | VERSION).to_bytes(2, "big") + header.fingerprint)
@@ -252,17 +225,9 @@ def _header_bytes(header: Header) -> bytes:
     out += bitio.varint(rate) if code == _EXPLICIT_RATE else b""
     out += bytes([header.seed]) if header.seed else b""
     out += bytes([tag]) if tag is not None else b""
-    if engine is not None:
-        out += bytes([engine.rule, engine.codebook, engine.log2_part, engine.log2_K])
-        out += b"".join(map(bitio.varint, (engine.M, engine.unit_frames, engine.steps)))
-        out += bytes([engine.kappa_percent])
+    out += block_bytes(block) if block is not None else b""
     return bytes(out)
 
 
 def _crc(data: bytes) -> bytes:
     return crc_hqx(data, 0xFFFF).to_bytes(_CRC_SIZE, "big")
-
-
-def _check(name: str, value: int, low: int, high: int) -> None:
-    if not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"{name} is {value}: give {low}" + (f" to {high}" if high > low else ""))

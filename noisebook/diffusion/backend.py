@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import Schedule
@@ -11,7 +11,7 @@ from noisebook.diffusion.schedule import Schedule
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo"]
+__all__ = ["Backend", "BackendInfo", "Condition"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,21 @@ class BackendInfo:
         return self.sample_rate / self.frame_samples
 
 
+@dataclass(frozen=True)
+class Condition:
+    """A text as a backend understands it; made by `Backend.condition`, for the denoiser of that backend.
+
+    Attributes:
+        text: as it was given.
+        unknown: its words that the model does not know and that have no effect, to be told to the user.
+        value: what the text became; the backend's own business.
+    """
+
+    text: str
+    unknown: tuple[str, ...]
+    value: Any
+
+
 class Backend(Protocol):
     """A loaded model. Tensors live on `device`; latents have variance near 1."""
 
@@ -73,7 +88,10 @@ class Backend(Protocol):
         """`[B, N] -> [B, 1, N / hop_length, n_mels]`, N a multiple of `frame_samples`."""
 
     def encode(self, mel: torch.Tensor) -> torch.Tensor:
-        """`[B, 1, T, n_mels] -> [B, C, T', F']`."""
+        """`[B, 1, T, n_mels] -> [B, C, T', F']`: the mode of the posterior."""
+
+    def posterior(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean (what `encode` gives) and standard deviation of the latent, each `[B, C, T', F']`."""
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """`[B, C, T', F'] -> [B, 1, T, n_mels]`."""
@@ -81,5 +99,15 @@ class Backend(Protocol):
     def vocode(self, mel: torch.Tensor) -> torch.Tensor:
         """`[B, 1, T, n_mels] -> [B, T * hop_length]`."""
 
-    def denoise(self, x: torch.Tensor, t: int, tag: int = 0) -> torch.Tensor:
-        """`x_t [B, C, T', F']` -> x0_hat, shaped alike; T' at most `window_frames`."""
+    def condition(self, text: str) -> Condition:
+        """What a text means to the denoiser; the empty text means any sound.
+
+        Raises:
+            ConfigError: no word of the text is known; says which are.
+        """
+
+    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
+        """`x_t [B, C, T', F']` -> x0_hat, shaped alike; T' at most `window_frames`.
+
+        A condition takes the place of the tag.
+        """

@@ -121,7 +121,13 @@ class Curve:
 
 
 def kl_matched_timesteps(
-    schedule: Schedule, curve: Curve, *, steps: int, bits_per_value: float, kappa: float
+    schedule: Schedule,
+    curve: Curve,
+    *,
+    steps: int,
+    bits_per_value: float,
+    kappa: float,
+    start: int | None = None,
 ) -> tuple[int, ...]:
     """Timesteps at which each step needs `kappa` times the bits it carries.
 
@@ -130,9 +136,9 @@ def kl_matched_timesteps(
     Plain float64 arithmetic: encoder and decoder compute the same list on any machine.
 
     Returns:
-        `steps + 1` falling timesteps from the noisiest; fewer where clean data is reached before.
+        `steps + 1` falling timesteps from `start`, or the noisiest if None; fewer where clean data is reached before.
     """
-    timesteps = [len(schedule) - 1]
+    timesteps = [len(schedule) - 1 if start is None else start]
     while len(timesteps) <= steps and timesteps[-1] > 0:
         t = timesteps[-1]
         target = schedule.snr(t) + 2 * LN2 * kappa * bits_per_value / curve(t)
@@ -143,9 +149,12 @@ def kl_matched_timesteps(
     return tuple(timesteps)
 
 
-def uniform_timesteps(schedule: Schedule, *, steps: int, last: int = 20) -> tuple[int, ...]:
-    """`steps + 1` timesteps spread evenly from the noisiest to `last`: what DDCM and Turbo-DDCM were published with."""
-    first = len(schedule) - 1
+def uniform_timesteps(schedule: Schedule, *, steps: int, last: int = 20, start: int | None = None) -> tuple[int, ...]:
+    """`steps + 1` timesteps spread evenly from `start`, or the noisiest if None, to `last`.
+
+    From the noisiest to 20 is what DDCM and Turbo-DDCM were published with.
+    """
+    first = len(schedule) - 1 if start is None else start
     if not 1 <= steps <= first - last:
         raise ConfigError(f"{steps} steps do not fit between timesteps {first} and {last}")
     return tuple(first - (first - last) * i // steps for i in range(steps + 1))

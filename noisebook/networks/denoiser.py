@@ -49,15 +49,27 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, tag: torch.Tensor) -> torch.Tensor:
-        """`x [B, C, T', F']`, timestep `t [B]` in 0..999, `tag [B]` int64 -> v, shaped as x, float32."""
+        """v, shaped as x, float32.
+
+        Args:
+            x: `[B, C, T', F']`.
+            t: timesteps `[B]` in 0..999.
+            tag: `[B]` int64, or weights of the tags `[B, tags + 1]` float32, which mix their embeddings.
+        """
         hidden = self.input(x.transpose(1, 2).flatten(2))
-        embedding = self.time(_sinusoids(t)) + self.tag(tag)
+        embedding = self.time(_sinusoids(t)) + self._tag_embedding(tag)
         modulation = self.modulation(embedding).unflatten(-1, (6, 1, -1)).unbind(1)
         rotation = _rotations(x.shape[2], self.config.dim // self.config.heads, x.device)
         for block in self.blocks:
             hidden = block(hidden, modulation, rotation)
         v = self.output(self.norm(hidden)).float()
         return v.unflatten(-1, (self.config.latent_channels, -1)).transpose(1, 2)
+
+    def _tag_embedding(self, tag: torch.Tensor) -> torch.Tensor:
+        if tag.is_floating_point():
+            # Not a matrix product, which mixed precision would round.
+            return (tag[:, :, None] * self.tag.weight).sum(1)
+        return self.tag(tag)
 
 
 class _Block(nn.Module):

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule, pack, parse_header, split
+from noisebook.coding.container import (
+    ChannelMode,
+    Codebook,
+    Engine,
+    Header,
+    Rule,
+    pack,
+    parse_header,
+    sized_payloads,
+    split,
+)
 from noisebook.errors import CorruptStream, NotAStream, StreamError, TruncatedStream, UnsupportedStream
 
 PAYLOADS = (b"\x01\x02\x03", b"", b"\xff\x00")
@@ -118,6 +128,41 @@ def test_engine_blocks_out_of_range(engine: str, error: type[StreamError]) -> No
     assert parse_header(bytes.fromhex(start + "02 01 09 09 01 40 28 64"))[1] == 16
     with pytest.raises(error):
         parse_header(bytes.fromhex(start + engine))
+
+
+@pytest.mark.parametrize(
+    ("block", "error"),
+    [
+        ("10 aabbccdd", UnsupportedStream),  # rule 0
+        ("13 aabbccdd", UnsupportedStream),  # rule 3
+        ("31 aabbccdd", UnsupportedStream),  # reserved bit 5
+        ("51 aabbccdd 00", CorruptStream),  # strength 0 spelled out
+        ("91 aabbccdd 02 01 09 09 01 40 28 64", CorruptStream),  # steered and not refined
+        ("d1 aabbccdd 33 11 aabbccdd", UnsupportedStream),  # steered by a latent code
+        ("d1 aabbccdd 33 02 01 09 09 02 40 28 64", CorruptStream),  # steered with M = 2 without a subset
+        ("42 01 09 09 01 40 28 64", UnsupportedStream),  # an engine that is refined
+        ("11 aabbcc", TruncatedStream),
+        ("51 aabbccdd", TruncatedStream),
+    ],
+)
+def test_latent_blocks_out_of_range(block: str, error: type[StreamError]) -> None:
+    start = "ddc1 1234 00 07 05 00"
+    assert parse_header(bytes.fromhex(start + "d1 aabbccdd 33 02 01 09 09 01 40 28 64"))[1] == 22
+    with pytest.raises(error):
+        parse_header(bytes.fromhex(start + block))
+
+
+def test_payloads_with_endless_sizes_or_segments_end_with_the_bytes() -> None:
+    head, header_size = STREAMS[1], parse_header(STREAMS[1])[1]
+    for size in ("ffffffffffff3f", "80", "8000"):
+        data = head[:header_size] + bytes.fromhex(size)
+        with pytest.raises((TruncatedStream, CorruptStream)):
+            split(data, header_size, sized_payloads(data, header_size, itertools.repeat(0)))
+    taken = itertools.count()
+    data = head[:header_size] + bytes(30)
+    with pytest.raises(TruncatedStream):
+        split(data, header_size, sized_payloads(data, header_size, (0 * next(taken) for _ in itertools.count())))
+    assert next(taken) <= 12
 
 
 def test_bytes_past_the_end_are_corrupt() -> None:

@@ -13,11 +13,16 @@ from noisebook.coding.container import (
     Codebook,
     Engine,
     Header,
+    LatentCode,
+    LatentRule,
     Rule,
     overhead,
     pack,
     parse_header,
+    sized,
+    sized_payloads,
     split,
+    unsized,
 )
 from noisebook.errors import ConfigError
 
@@ -41,8 +46,20 @@ def engines(draw: st.DrawFn) -> Engine:
 
 
 @st.composite
+def latent_codes(draw: st.DrawFn) -> LatentCode:
+    strength = draw(st.integers(0, 255))
+    return LatentCode(
+        rule=draw(st.sampled_from(LatentRule)),
+        codebook=draw(st.binary(min_size=4, max_size=4)),
+        strength=strength,
+        steering=draw(st.none() | engines()) if strength else None,
+    )
+
+
+@st.composite
 def headers(draw: st.DrawFn) -> Header:
     preset = draw(st.integers(0, 255))
+    block = None if preset else draw(engines() | latent_codes())
     return Header(
         fingerprint=draw(st.binary(min_size=2, max_size=2)),
         preset=preset,
@@ -52,7 +69,8 @@ def headers(draw: st.DrawFn) -> Header:
         gain_half_db=draw(st.integers(-128, 127)),
         seed=draw(st.integers(0, 255)),
         tag=draw(st.none() | st.integers(0, 255)),
-        engine=None if preset else draw(engines()),
+        engine=block if isinstance(block, Engine) else None,
+        latent=block if isinstance(block, LatentCode) else None,
     )
 
 
@@ -65,6 +83,15 @@ def test_a_stream_round_trips(header: Header, payloads: list[bytes]) -> None:
     assert overhead(header, len(payloads)) == len(data) - sum(map(len, payloads))
 
 
+@given(headers(), st.lists(st.tuples(st.binary(max_size=300), st.binary(max_size=9)), min_size=1, max_size=4))
+def test_payloads_with_sizes_round_trip(header: Header, payloads: list[tuple[bytes, bytes]]) -> None:
+    data = pack(header, [sized(*payload) for payload in payloads])
+    sizes = sized_payloads(data, parse_header(data)[1], (len(choices) for _, choices in payloads))
+    parts = split(data, parse_header(data)[1], sizes)
+    assert [unsized(part)[0] for part in parts] == [codes for codes, _ in payloads]
+    assert [unsized(part)[1] for part in parts] == [choices for _, choices in payloads]
+
+
 @given(headers())
 def test_parsed_ids_are_enum_members(header: Header) -> None:
     parsed, _ = parse_header(pack(header, [b""]))
@@ -72,6 +99,8 @@ def test_parsed_ids_are_enum_members(header: Header) -> None:
     if parsed.engine is not None:
         assert isinstance(parsed.engine.rule, Rule)
         assert isinstance(parsed.engine.codebook, Codebook)
+    if parsed.latent is not None:
+        assert isinstance(parsed.latent.rule, LatentRule)
 
 
 def test_overhead_of_a_short_preset_stream_is_twelve_bytes() -> None:
@@ -94,6 +123,17 @@ def test_the_engine_block_follows_everything_else() -> None:
     engine = Engine(Rule.TOP_M, Codebook.DENSE, 0, 14, 300, 256, 50, 120)
     header = replace(PLAIN, preset=0, sample_count=5, tag=1, engine=engine)
     assert pack(header, [b""])[:-2] == bytes.fromhex("dd c1 1234 00 87 05 00 01 03 02 00 0e ac02 8002 32 78")
+
+
+def test_the_block_of_a_latent_code() -> None:
+    code = LatentCode(LatentRule.HARD, b"\xaa\xbb\xcc\xdd")
+    head = "dd c1 1234 00 07 05 00"
+    header = replace(PLAIN, preset=0, sample_count=5, latent=code)
+    assert pack(header, [b""])[:-2] == bytes.fromhex(head + "11 aabbccdd")
+    refined = replace(header, latent=replace(code, rule=LatentRule.SOFT, strength=51))
+    assert pack(refined, [b""])[:-2] == bytes.fromhex(head + "52 aabbccdd 33")
+    steered = replace(header, latent=replace(code, strength=51, steering=EXPLICIT))
+    assert pack(steered, [b""])[:-2] == bytes.fromhex(head + "d1 aabbccdd 33 02 01 09 09 01 40 28 64")
 
 
 def test_the_first_crc_covers_the_header_and_the_others_their_payload() -> None:
@@ -154,6 +194,21 @@ def test_a_header_out_of_range_cannot_be_made(change: dict) -> None:
 def test_an_engine_out_of_range_cannot_be_made(change: dict) -> None:
     with pytest.raises(ConfigError):
         replace(EXPLICIT, **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rule": 0}, {"rule": 3}, {"codebook": b"abc"}, {"strength": 256}, {"strength": 0, "steering": EXPLICIT}],
+)
+def test_a_latent_code_out_of_range_cannot_be_made(change: dict) -> None:
+    with pytest.raises(ConfigError):
+        replace(LatentCode(LatentRule.HARD, b"abcd", 1), **change)
+
+
+@pytest.mark.parametrize("preset", [0, 1])
+def test_a_header_has_one_kind_of_block(preset: int) -> None:
+    with pytest.raises(ConfigError, match="one engine or latent code"):
+        replace(PLAIN, preset=preset, engine=None if preset else EXPLICIT, latent=LatentCode(LatentRule.HARD, b"abcd"))
 
 
 def test_a_stream_has_a_segment() -> None:

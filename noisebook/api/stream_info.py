@@ -1,0 +1,129 @@
+"""What a stream says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from noisebook.errors import CorruptStream, TruncatedStream
+
+if TYPE_CHECKING:
+    from noisebook.coding.container import Engine, Header
+    from noisebook.diffusion.backend import BackendInfo
+
+__all__ = ["StreamInfo", "read_info"]
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What a stream says about itself. The last four are None where the model is not at hand.
+
+    Attributes:
+        codec: "ddcm", chosen noise, or "vq", a quantised latent.
+        model: fingerprint, hexadecimal.
+        preset: name, or None for explicit parameters.
+        sample_rate: Hz.
+        channel_mode: "mono", "dual" or "mid-side".
+        sample_count: per channel.
+        duration: seconds.
+        gain_db: applied before encoding, taken back at decoding.
+        seed, tag: as given to `compress`; tag 0 is none.
+        engine: coding parameters of the chosen noise; None where there is none.
+        codebook: vq: first bytes of its fingerprint, hexadecimal.
+        rule: vq: "hard" or "soft".
+        refine: vq: 0..1, strength of the refinement.
+        file_bytes: size of the whole stream.
+        bitrate: of the whole file, bit/s.
+        segments, payload_bytes, coded_steps: of the layout.
+        intact: whether sizes and checksums agree.
+    """
+
+    codec: str
+    model: str
+    preset: str | None
+    sample_rate: int
+    channel_mode: str
+    sample_count: int
+    duration: float
+    gain_db: float
+    seed: int
+    tag: int
+    engine: dict[str, int | str] | None
+    codebook: str | None
+    rule: str | None
+    refine: float | None
+    file_bytes: int
+    bitrate: float
+    segments: int | None = None
+    payload_bytes: int | None = None
+    coded_steps: int | None = None
+    intact: bool | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of the decoded sound."""
+        return 1 if self.channel_mode == "mono" else 2
+
+
+def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
+    """What a stream says about itself; with the `info` of its backend also whether it is whole.
+
+    Raises:
+        StreamError: the header cannot be read, or holds what this build cannot decode.
+        WrongModel: `info` belongs to another model.
+    """
+    from noisebook.coding import container
+
+    header = container.parse_header(data)[0]
+    shown = _shown(header, len(data))
+    return shown if info is None else replace(shown, **_measured(data, header, info))
+
+
+def _shown(header: Header, file_bytes: int) -> StreamInfo:
+    from noisebook.codec.presets import by_wire_id, engine_of
+
+    latent = header.latent
+    engine = latent.steering if latent else engine_of(header)
+    duration = header.sample_count / header.sample_rate
+    return StreamInfo(
+        codec="vq" if latent else "ddcm",
+        model=header.fingerprint.hex(),
+        preset=by_wire_id(header.preset).name if header.preset else None,
+        sample_rate=header.sample_rate,
+        channel_mode=header.channel_mode.name.lower().replace("_", "-"),
+        sample_count=header.sample_count,
+        duration=duration,
+        gain_db=header.gain_half_db / 2,
+        seed=header.seed,
+        tag=header.tag or 0,
+        engine=_named(engine) if engine else None,
+        codebook=latent.codebook.hex() if latent else None,
+        rule=latent.rule.name.lower() if latent else None,
+        refine=latent.strength / 255 if latent else None,
+        file_bytes=file_bytes,
+        bitrate=8 * file_bytes / duration if duration else 0.0,
+    )
+
+
+def _named(engine: Engine) -> dict[str, int | str]:
+    return {key: value.name.lower() if hasattr(value, "name") else value for key, value in vars(engine).items()}
+
+
+def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
+    """The fields of a `StreamInfo` that need a model."""
+    from noisebook.codec.latent_vq import coded_steps
+    from noisebook.codec.layout import layout_of, timeline_of
+    from noisebook.codec.streams import open_stream
+
+    try:
+        payloads = open_stream(data, info)[2]
+    except (TruncatedStream, CorruptStream):
+        payloads = None
+    measured = {"segments": timeline_of(header, info).segment_count, "intact": payloads is not None}
+    if header.latent is None:
+        layout = layout_of(header, info)
+        return measured | {"payload_bytes": layout.payload_size, "coded_steps": layout.steps}
+    return measured | {
+        "payload_bytes": sum(map(len, payloads)) if payloads is not None else None,
+        "coded_steps": coded_steps(header, info),
+    }

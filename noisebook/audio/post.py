@@ -1,0 +1,151 @@
+"""What may be done to a decoded mel, and to the sound of a vocoder, knowing the original.
+
+mel [B, 1, T, F] --smoothed, lifted--> vocoder --band_lifted, high_passed--> loudness_ratio, peak_gain
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import log, log10
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "HIGH_BAND",
+    "LIFTED_BINS",
+    "band_lifted",
+    "energy",
+    "high_band_energy",
+    "high_band_loss_db",
+    "high_passed",
+    "lifted",
+    "loudness_ratio",
+    "peak_gain",
+    "smoothed",
+]
+
+HIGH_BAND = (4000.0, 8000.0)  # Hz: the upper octave of a 16 kHz vocoder
+LIFTED_BINS = (48, 64)  # mel bins from 3.7 kHz up
+_RAMP_BINS, _RAMP_HZ = 4, 500.0
+_FULL_SCALE = 1.0
+_TAPS = 4095  # odd, so that the filter is symmetric about a sample
+_PIECE = 2**18
+_FRAME = 2048
+
+
+def smoothed(mel: torch.Tensor, frames: int) -> torch.Tensor:
+    """Moving average over an odd number of mel frames; the ends are held."""
+    import torch.nn.functional as F
+
+    half = frames // 2
+    padded = F.pad(mel, (0, 0, half, half), mode="replicate")
+    return padded.unfold(2, frames, 1).mean(dim=-1)
+
+
+def lifted(mel: torch.Tensor, gain_db: float) -> torch.Tensor:
+    """`ln(10) / 20 * gain_db` more in the bins of `LIFTED_BINS`, with a raised-cosine ramp over the first of them."""
+    import torch
+
+    first, last = LIFTED_BINS
+    weights = _ramp((np.arange(mel.shape[-1]) - first + 1) / (_RAMP_BINS + 1)) * (np.arange(mel.shape[-1]) < last)
+    return mel + torch.tensor(weights * gain_db * log(10) / 20, dtype=mel.dtype, device=mel.device)
+
+
+def band_lifted(samples: np.ndarray, sample_rate: int, factor: float) -> np.ndarray:
+    """The band from 4 to 8 kHz times `factor`, `[C, N]`; the gain rises over the first 500 Hz of the band."""
+    low, high = HIGH_BAND
+    top = min(high, sample_rate / 2)
+
+    def gain(frequency: np.ndarray) -> np.ndarray:
+        return 1 + (factor - 1) * _ramp((frequency - low) / _RAMP_HZ) * (frequency <= top)
+
+    return _filtered(samples, sample_rate, gain)
+
+
+def high_passed(samples: np.ndarray, sample_rate: int, cutoff: float) -> np.ndarray:
+    """Without what is below `cutoff` Hz, `[C, N]`: the gain rises from 0 at 0.6 to 1 at 1.4 times the cutoff."""
+    return _filtered(samples, sample_rate, lambda frequency: _ramp((frequency / cutoff - 0.6) / 0.8))
+
+
+def energy(samples: np.ndarray) -> float:
+    """Sum of squares."""
+    return float(np.square(samples, dtype=np.float64).sum())
+
+
+def high_band_energy(samples: np.ndarray, sample_rate: int) -> float:
+    """Energy of `[C, N]` from 4 to 8 kHz over Hann-windowed frames, on the scale of the other results only."""
+    low, high = HIGH_BAND
+    frequency = np.fft.rfftfreq(_FRAME, 1 / sample_rate)
+    band = (frequency >= low) & (frequency <= high)
+    window = np.hanning(_FRAME + 1)[:-1]
+    total = 0.0
+    for frames in _frames(samples):
+        spectrum = np.fft.rfft(frames * window)[..., band]
+        total += float((spectrum.real**2 + spectrum.imag**2).sum())
+    return total
+
+
+def high_band_loss_db(reference: np.ndarray, samples: np.ndarray, sample_rate: int) -> float:
+    """How many dB `samples` lack of the reference's energy from 4 to 8 kHz; negative where they have more.
+
+    0 where either has none: there is nothing to compare.
+    """
+    wanted, found = high_band_energy(reference, sample_rate), high_band_energy(samples, sample_rate)
+    return 10 * (log10(wanted) - log10(found)) if wanted > 0 and found > 0 else 0.0
+
+
+def loudness_ratio(
+    reference: np.ndarray, samples: np.ndarray, limits: tuple[float, float], *, softness: float = 0.0
+) -> float:
+    """The factor that gives `samples` the RMS of the reference, within `limits`; 1 for silence.
+
+    Args:
+        softness: share of the way from 1 to the factor that is left out, before the limits.
+    """
+    found = energy(samples)
+    if found == 0:
+        return 1.0
+    ratio = 1 + (1 - softness) * ((energy(reference) / found) ** 0.5 - 1)
+    return min(max(ratio, limits[0]), limits[1])
+
+
+def peak_gain(samples: np.ndarray) -> float:
+    """The factor, at most 1, that keeps the peak within full scale."""
+    peak = float(np.abs(samples).max())
+    return min(1.0, _FULL_SCALE / peak) if peak > 0 else 1.0
+
+
+def _ramp(position: np.ndarray) -> np.ndarray:
+    """Raised cosine: 0 up to position 0, 1 from position 1."""
+    return 0.5 - 0.5 * np.cos(np.pi * np.clip(position, 0, 1))
+
+
+def _filtered(samples: np.ndarray, sample_rate: int, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """`[C, N]` through the symmetric filter with that gain at each frequency in Hz: no delay, exact length.
+
+    The filter acts in the frequency domain, piece by piece (overlap-save).
+    """
+    half = _TAPS // 2
+    wanted = gain(np.fft.rfftfreq(8 * _TAPS, 1 / sample_rate))
+    taps = np.roll(np.fft.irfft(wanted, 8 * _TAPS), half)[:_TAPS] * np.hanning(_TAPS + 2)[1:-1]
+    padded = np.pad(samples, ((0, 0), (half, half)))
+    pieces = []
+    for start in range(0, samples.shape[1], _PIECE):
+        piece = padded[:, start : start + _PIECE + _TAPS - 1]
+        size = piece.shape[1] + _TAPS - 1
+        spectrum = np.fft.rfft(piece, size) * np.fft.rfft(taps, size)
+        pieces.append(np.fft.irfft(spectrum, size)[:, _TAPS - 1 : piece.shape[1]])
+    return np.concatenate(pieces, axis=1).astype(samples.dtype)
+
+
+def _frames(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """`[C, frames, _FRAME]` half overlapping, a piece of the sound at a time."""
+    half = _FRAME // 2
+    padded = np.pad(samples, ((0, 0), (half, half + -samples.shape[1] % half)))
+    for start in range(0, padded.shape[1] - half, _PIECE):
+        piece = padded[:, start : start + _PIECE + half]
+        yield np.lib.stride_tricks.sliding_window_view(piece, _FRAME, axis=1)[:, ::half]

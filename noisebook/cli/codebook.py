@@ -1,0 +1,191 @@
+"""`codebook`: fit a codebook of latents to sound, look into one, list those inside the package."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli import _files
+from noisebook.cli._shared import (
+    backend_from,
+    engine_options,
+    json_option,
+    model_option,
+    progress,
+    report,
+    result_options,
+)
+from noisebook.errors import AudioError, ConfigError
+
+if TYPE_CHECKING:
+    from noisebook.api.codec import OnStep
+    from noisebook.audio.waveform import Waveform
+
+__all__ = ["codebook"]
+
+_SUFFIX = ".safetensors"
+_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
+
+
+@click.group()
+def codebook() -> None:
+    """Codebooks of latents: what --codec vq writes a sound in.
+
+    \b
+    noisebook codebook list
+    noisebook codebook info frame-residual
+    noisebook codebook fit recordings/ -o mine.safetensors --unit frame --method residual
+    """
+
+
+@codebook.command()
+@click.argument("sources", metavar="DIR|FILE...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="OUT", required=True, help="The codebook to write, a .safetensors file.")
+@click.option(
+    "--unit", type=click.Choice(["clip", "frame", "position"]), default="frame", show_default=True,
+    help="What an atom stands for: 10 s of latent, 0.04 s of it, or one cell.",
+)  # fmt: skip
+@click.option(
+    "--method", metavar="NAME", default="residual", show_default=True,
+    help="gaussian, uniform, kmeans, ema, residual, product, hierarchical or adaptive.",
+)  # fmt: skip
+@click.option("--size", type=click.IntRange(2, 65536), default=1024, show_default=True, help="Atoms of each table.")
+@click.option("--stages", type=click.IntRange(1, 64), help="residual, adaptive, hierarchical: tables in a row.")
+@click.option("--groups", type=click.IntRange(1, 1024), help="product: groups of values with a table each.")
+@click.option("--block-frames", type=click.IntRange(1, 4096), help="hierarchical: frames of a coarse code.")
+@click.option("--bits-per-frame", type=float, help="adaptive: the budget that it is made for.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of all random choices.")
+@click.option("--limit-minutes", type=click.FloatRange(0, min_open=True), help="Stop reading after so much sound.")
+@result_options
+@engine_options
+def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float | None, **options: Any) -> None:
+    """Fit a codebook to the sounds of files and folders.
+
+    It serves the model it was fitted for, and no other. Stereo teaches mid and side, as they are coded.
+
+    \b
+    noisebook codebook fit recordings/ -o mine.safetensors
+    noisebook codebook fit a.wav b.flac -o tiny.safetensors --unit position --method kmeans --size 256
+    """
+    from noisebook import api
+
+    _check_target(output, force=force)
+    paths = list(_sounds(sources))
+    backend = backend_from(options)
+    names = ("unit", "method", "size", "stages", "groups", "block_frames", "bits_per_frame", "seed")
+    fitting = {name: options[name] for name in names}
+    started = time.perf_counter()
+    with progress("fitting", quiet=options["quiet"]) as on_step:  # first over the files, then over the tables
+        book = api.fit_codebook(_read(paths, limit_minutes, on_step), backend=backend, on_step=on_step, **fitting)
+    book.save(output, overwrite=force)
+    shown = api.codebook_info(book, frames_per_second=backend.info.frames_per_second)
+    values = {"output": output, **_size(output), "seconds": round(time.perf_counter() - started, 1), **shown}
+    text = f"{output}: {values['bytes']} bytes, {values['seconds']} s\n{_text(shown)}"
+    report(values, text, as_json=options["as_json"], quiet=options["quiet"])
+
+
+@codebook.command()
+@click.argument("name", metavar="NAME|FILE")
+@model_option
+@json_option
+def info(name: str, model: str, as_json: bool) -> None:
+    """Show what a codebook is, and how it did on the sound it was fitted to.
+
+    Rates are for one channel at the model's frames a second: entropy coded, and with whole bits for each code.
+
+    \b
+    noisebook codebook info frame-residual
+    noisebook codebook info mine.safetensors --json
+    """
+    from noisebook import api
+
+    rate = api.model_info(model).frames_per_second
+    shown = api.codebook_info(api.load_codebook(name), frames_per_second=rate)
+    report({"name": name, **shown}, _text(shown), as_json=as_json)
+
+
+@codebook.command(name="list")
+@model_option
+@json_option
+def list_codebooks(model: str, as_json: bool) -> None:
+    """List the codebooks inside the package.
+
+    \b
+    noisebook codebook list
+    """
+    from noisebook import api
+
+    rate = api.model_info(model).frames_per_second
+    books = {name: api.codebook_info(api.load_codebook(name), frames_per_second=rate) for name in api.codebook_names()}
+    rows = [{"name": name, **shown} for name, shown in books.items()]
+    report({"codebooks": rows}, "\n".join(map(_line, rows)), as_json=as_json)
+
+
+def _check_target(target: str, *, force: bool) -> None:
+    """Now, and not after minutes of fitting."""
+    path = Path(target)
+    if path.suffix != _SUFFIX:
+        raise ConfigError(f"a codebook is a safetensors file; name it {path.with_suffix(_SUFFIX)}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ConfigError(f"cannot write {target}: it is a folder, or its folder is not there")
+    if path.exists() and not force:
+        raise ConfigError(f"{target} exists; -f overwrites it")
+
+
+def _sounds(sources: Sequence[str]) -> Iterator[str]:
+    """Files as they are named, and the sounds within folders in the order of their names."""
+    for source in sources:
+        if not Path(source).is_dir():
+            yield source
+            continue
+        found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
+        if not found:
+            raise AudioError(f"there are no sounds in {source}; known in a folder are {' '.join(_SOUNDS)}")
+        yield from map(str, found)
+
+
+def _read(paths: Sequence[str], limit_minutes: float | None, on_step: OnStep | None) -> Iterator[Waveform]:
+    """The sounds, one at a time, until there are enough minutes of them."""
+    from noisebook.audio.waveform import Waveform
+
+    left = 60 * limit_minutes if limit_minutes is not None else float("inf")
+    for done, path in enumerate(paths, 1):
+        sound = _files.read_sound(path)
+        if sound.duration > left:
+            sound = Waveform(sound.samples[:, : max(1, int(left * sound.sample_rate))], sound.sample_rate)
+        yield sound
+        left -= sound.duration
+        if on_step is not None:
+            on_step(done, len(paths))
+        if left <= 0:
+            return
+
+
+def _size(path: str) -> dict[str, int]:
+    return {"bytes": Path(path).stat().st_size}
+
+
+def _line(shown: dict[str, Any]) -> str:
+    return (
+        f"{shown['name']:20} {len(shown['stages'])} x {shown['size']:5}  {shown['bitrate']:7.1f} bit/s a channel, "
+        f"error {shown['nmse_db']:6.2f} dB"
+    )
+
+
+def _text(shown: dict[str, Any]) -> str:
+    parts = ", ".join(
+        f"{stage['name']} {stage['used']}/{stage['size']} ({stage['perplexity']:.0f})" for stage in shown["stages"]
+    )
+    rows = {
+        "unit, method": f"{shown['unit']}, {shown['method']}",
+        "fitted to": f"{shown['fitted_seconds'] / 60:.1f} minutes of model {shown['model'][:4] or '-'}",
+        "error, energy": f"{shown['nmse_db']:.2f} dB, {shown['energy_db']:.2f} dB of the latent's energy",
+        "bit/s": f"{shown['bitrate']:.1f} entropy coded, {shown['fixed_bitrate']:.1f} fixed; a channel",
+        "used (perplexity)": parts,
+        "fingerprint": shown["fingerprint"],
+    }
+    return "\n".join(f"{name:19}{value}" for name, value in rows.items())

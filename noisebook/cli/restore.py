@@ -1,0 +1,192 @@
+"""`restore`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli import _files
+from noisebook.cli._shared import backend_from, engine_options, progress, report, result_options
+from noisebook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from noisebook.api.restore import RestoredSound, RestoredStream
+    from noisebook.audio.waveform import Waveform
+    from noisebook.codec.damaged import Damage
+
+__all__ = ["restore"]
+
+_DAMAGE = ("cutoff", "threshold", "strength")
+_SOUND_ONLY = ("prompt", "guidance", "steps", "keep")
+_STREAM_ONLY = ("preset", "bitrate", "quality", "tag")
+
+
+class _Gap(click.ParamType):
+    name = "gap"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        start, _, end = str(value).partition(":")
+        try:
+            return float(start), float(end)
+        except ValueError:
+            self.fail(f"{value!r} is not START:END in seconds, such as 2.5:2.9.", param, ctx)
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="[OUT]", required=False)
+@click.option("-o", "--output", metavar="OUT", help="What to write; by default IN-restored.wav, or .ddcm, beside IN.")
+@click.option(
+    "--task", type=click.Choice(["inpaint", "bandwidth", "declip"]), required=True,
+    help="Fill gaps, invent what is above a cutoff, or undo clipping.",
+)  # fmt: skip
+@click.option(
+    "--gap", "gaps", type=_Gap(), multiple=True, metavar="START:END",
+    help="inpaint: seconds; may be repeated. By default runs of digital silence that break the sound off.",
+)  # fmt: skip
+@click.option("--cutoff", type=float, metavar="HZ", help="bandwidth: by default where the spectrum falls off a cliff.")
+@click.option("--threshold", type=float, metavar="LEVEL", help="declip: 0 to 1; by default the peak, if clipped.")
+@click.option(
+    "--strength", type=click.FloatRange(0, 1),
+    help="What is left to the model: 0 (interpolation) to 1 (all that is lost); by default 0.4, for declip 0.2.",
+)  # fmt: skip
+@click.option("--keep/--no-keep", default=None, help="Leave what is not damaged as it was (default), or vocode it all.")
+@click.option("--prompt", metavar="PROMPT", help="What the sound is.")
+@click.option("--guidance", type=click.FloatRange(0), metavar="SCALE", help="How much the prompt is exaggerated.")
+@click.option("--steps", type=click.IntRange(1, 1000), help="Of the diffusion; by default 10.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="With --ddcm 0 to 255.")
+@click.option("--ddcm", is_flag=True, help="Compress at the same time: OUT is a .ddcm stream.")
+@click.option("-p", "--preset", metavar="NAME", help="With --ddcm: as of compress.")
+@click.option("-b", "--bitrate", type=float, metavar="RATE", help="With --ddcm: bit/s of all channels together.")
+@click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), help="With --ddcm: as of compress.")
+@click.option("--tag", metavar="TAG", help="With --ddcm: what the sound is, for the decoder too.")
+@result_options
+@engine_options
+def restore(source: str, target: str | None, output: str | None, ddcm: bool, **options: Any) -> None:
+    """Restore a damaged sound: the model invents what is lost, in agreement with what is not.
+
+    A restored band ends at 8000 Hz, where the model does; a sound of a lower sample rate gets the model's. Declipped
+    sound that would exceed full scale is made quieter, and the report says by how much.
+
+    \b
+    noisebook restore talk.wav --task inpaint --gap 2.5:2.9    # talk-restored.wav
+    noisebook restore phone.wav wide.wav --task bandwidth --cutoff 3400 --prompt speech
+    noisebook restore loud.flac --task declip
+    noisebook restore talk.wav talk.ddcm --task bandwidth --ddcm --preset 1500
+    """
+    misplaced = [name for name in (_SOUND_ONLY if ddcm else _STREAM_ONLY) if options[name] is not None]
+    if misplaced:
+        rule = "does not go with --ddcm" if ddcm else "goes with --ddcm only"
+        raise click.UsageError(f"--{misplaced[0]} {rule}", click.get_current_context())
+    if target is None and output is None and source != _files.STANDARD:
+        target = str(Path(source).with_name(f"{Path(source).stem}-restored{_files.STREAM_SUFFIX if ddcm else '.wav'}"))
+    (_to_stream if ddcm else _to_sound)(source, target, output, options)
+
+
+def _to_sound(source: str, target: str | None, output: str | None, options: Mapping[str, Any]) -> None:
+    from noisebook import api
+
+    path = _sound_path(source, target, output, options)
+    sound = _files.read_sound(source)
+    _files.check_format(path, sound.sample_rate, sound.channels)
+    backend = backend_from(options)
+    started = time.perf_counter()
+    with progress("restoring", quiet=options["quiet"]) as on_step:
+        made = api.restore(
+            sound, options["task"], backend=backend, gaps=options["gaps"], seed=options["seed"], on_step=on_step,
+            **_given(options, (*_DAMAGE, *_SOUND_ONLY)),
+        )  # fmt: skip
+    seconds = time.perf_counter() - started
+    if made.unknown:
+        click.echo(f"noisebook: words the model does not know: {', '.join(made.unknown)}", err=True)
+    fitting, gain_db = api.within_full_scale(made.sound)
+    _files.write_sound(path, fitting, force=options["force"])
+    _report_sound(path, made, gain_db, seconds, options)
+
+
+def _to_stream(source: str, target: str | None, output: str | None, options: Mapping[str, Any]) -> None:
+    from noisebook import api
+
+    path = _files.stream_target(source, target, output, force=options["force"])
+    sound = _files.read_sound(source)
+    backend = backend_from(options)
+    started = time.perf_counter()
+    with progress("restoring", quiet=options["quiet"]) as on_step:
+        made = api.restore_stream(
+            sound, options["task"], backend=backend, gaps=options["gaps"], seed=options["seed"], on_step=on_step,
+            **_given(options, (*_DAMAGE, *_STREAM_ONLY)),
+        )  # fmt: skip
+    _report_stream(path, made, sound, time.perf_counter() - started, options)
+
+
+def _report_sound(path: str, made: RestoredSound, gain_db: float, seconds: float, options: Mapping[str, Any]) -> None:
+    sound = made.sound
+    values = {
+        "output": path,
+        "sample_rate": sound.sample_rate,
+        "channels": sound.channels,
+        "duration": round(sound.duration, 3),
+        **_found(made.damage, sound.sample_rate),
+        "gain_db": gain_db,
+        "unknown_words": list(made.unknown),
+        "seconds": round(seconds, 3),
+    }
+    text = f"{path}: {_told(values)}, {sound.duration:.2f} s, {seconds:.1f} s"
+    if gain_db:
+        text += f"; made quieter by {-gain_db:g} dB to fit full scale"
+    report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
+
+
+def _report_stream(
+    path: str, made: RestoredStream, sound: Waveform, seconds: float, options: Mapping[str, Any]
+) -> None:
+    _files.write_bytes(path, made.data, force=options["force"])
+    size, bitrate = len(made.data), 8 * len(made.data) / sound.duration
+    values = {
+        "output": path,
+        "bytes": size,
+        "bitrate": round(bitrate, 3),
+        "duration": round(sound.duration, 3),
+        **_found(made.damage, sound.sample_rate),
+        "seconds": round(seconds, 3),
+    }
+    text = f"{path}: {_told(values)}, {size} bytes, {bitrate:.5g} bit/s, {seconds:.1f} s"
+    report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
+
+
+def _found(damage: Damage, sample_rate: int) -> dict[str, Any]:
+    """The damage, as it was told or found."""
+    values: dict[str, Any] = {"task": damage.task}
+    if damage.task == "inpaint":
+        values["gaps"] = [[round(edge / sample_rate, 4) for edge in gap] for gap in damage.gaps]
+    elif damage.task == "bandwidth":
+        values["cutoff"] = round(damage.cutoff, 1)
+    else:
+        values["threshold"] = round(damage.threshold, 5)
+    return values
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    if values["task"] == "inpaint":
+        return "inpainted " + ", ".join(f"{start:g}-{end:g} s" for start, end in values["gaps"])
+    if values["task"] == "bandwidth":
+        return f"restored above {values['cutoff']:g} Hz"
+    return f"declipped at {values['threshold']:g}"
+
+
+def _sound_path(source: str, target: str | None, output: str | None, options: Mapping[str, Any]) -> str:
+    named = target or output
+    if named is not None and Path(named).suffix.lower() == _files.STREAM_SUFFIX:
+        raise ConfigError(
+            f"{named} is named like a stream; --ddcm makes one, {Path(named).with_suffix('.wav')} a sound"
+        )
+    return _files.sound_target(source, target, output, force=options["force"])
+
+
+def _given(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """The named options, without those that were not given."""
+    return {name: options[name] for name in names if options[name] is not None}

@@ -1,0 +1,147 @@
+"""Sound from a prompt: `reverse` from noise to a latent, and from there the way that a decoder goes.
+
+prompt, seed --reverse(guided denoiser, Gaussian noise)--> latent --VAE, vocoder--> Waveform
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import ceil, isfinite, log10
+
+import numpy as np
+import torch
+
+from noisebook.audio.level import apply_gain
+from noisebook.audio.waveform import Waveform
+from noisebook.codec.sound import Frame, from_latent
+from noisebook.codec.steering import OnStep, gaussian_noise, prompted
+from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.plan import reverse
+from noisebook.diffusion.samplers import sampled, sampling_timesteps
+from noisebook.errors import ConfigError
+
+__all__ = [
+    "DEFAULT",
+    "PRESETS",
+    "RESCALE",
+    "Preset",
+    "Settings",
+    "by_name",
+    "clipping_gain",
+    "generate",
+    "generate_latents",
+    "sample_count",
+]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much work, and how closely the prompt is followed."""
+
+    name: str
+    steps: int
+    guidance: float
+
+
+PRESETS = (Preset("quick", 10, 5.0), Preset("balanced", 20, 7.5), Preset("detailed", 30, 10.0))
+DEFAULT = "balanced"
+RESCALE = 1.0  # nearest to real sound with the embedded model (recipes.generation); Lin et al. 2024 take 0.7
+_LONGEST = 86400  # seconds
+
+
+def by_name(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for preset in PRESETS:
+        if preset.name == name:
+            return preset
+    raise ConfigError(f"preset {name!r}: there are {', '.join(preset.name for preset in PRESETS)}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What plain generation may be told.
+
+    Attributes:
+        prompt: "" is any sound.
+        negative: what to stay away from; "" is nothing.
+        steps: calls of the denoiser; twice as many where guidance is on.
+        guidance, rescale: see `diffusion.guidance`.
+        scheduler, spacing: see `diffusion.samplers`.
+    """
+
+    prompt: str = ""
+    negative: str = ""
+    steps: int = 20
+    guidance: float = 7.5
+    rescale: float = RESCALE
+    scheduler: str = "ddim"
+    spacing: str = "quadratic"
+
+
+def generate(
+    settings: Settings, *, seconds: float, seed: int, backend: Backend, on_step: OnStep | None = None
+) -> Waveform:
+    """A new sound, mono at the model's rate, of that many seconds to the sample; quieter where it would clip.
+
+    Raises:
+        ConfigError: a setting outside its range, or a prompt of which no word is known.
+    """
+    rate = backend.info.sample_rate
+    frame = Frame(rate, sample_count(seconds, rate))
+    frames = frame.timeline(backend.info).frames
+    latent = generate_latents(settings, seeds=(seed,), frames=frames, backend=backend, on_step=on_step)
+    sound = from_latent(latent, frame, backend=backend)
+    return Waveform(apply_gain(sound.samples, -clipping_gain(sound.samples)), sound.sample_rate)
+
+
+def generate_latents(
+    settings: Settings, *, seeds: Sequence[int], frames: int, backend: Backend, on_step: OnStep | None = None
+) -> torch.Tensor:
+    """New latents `[len(seeds), C, frames, F']`, one for each seed, as if each were made alone.
+
+    Raises:
+        ConfigError: as `generate`.
+    """
+    info = backend.info
+    timesteps = sampling_timesteps(info.schedule, info.curve, steps=settings.steps, spacing=settings.spacing)
+    denoise = prompted(
+        backend,
+        prompt=settings.prompt,
+        negative=settings.negative,
+        guidance=settings.guidance,
+        rescale=settings.rescale,
+        on_step=on_step,
+        total=len(timesteps),
+    )
+    denoise, plan = sampled(settings.scheduler, denoise, info.schedule, timesteps)
+    shape = (1, info.latent_channels, frames, info.latent_bins)
+    draws = count()
+
+    def draw() -> torch.Tensor:
+        step = next(draws)
+        return torch.cat([gaussian_noise(shape, seed=seed, step=step, device=backend.device) for seed in seeds])
+
+    return reverse(denoise, plan, draw(), lambda step, x0_hat: draw())
+
+
+def sample_count(seconds: float, sample_rate: int) -> int:
+    """Samples of so many seconds.
+
+    Raises:
+        ConfigError: less than one sample, or more than a day.
+    """
+    if not (isfinite(seconds) and round(seconds * sample_rate) >= 1 and seconds <= _LONGEST):
+        raise ConfigError(f"{seconds:g} seconds: more than 0 and at most {_LONGEST} are possible")
+    return round(seconds * sample_rate)
+
+
+def clipping_gain(samples: np.ndarray) -> int:
+    """Half dB by which a sound exceeds full scale, rounded up; 0 where it does not."""
+    peak = float(np.abs(samples).max())
+    return ceil(40 * log10(peak)) if peak > 1 else 0

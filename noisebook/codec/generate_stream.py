@@ -1,0 +1,183 @@
+"""Sound from a prompt as a .ddcm stream: the noise of every step is an atom of its codebook (Ohayon et al. 2025).
+
+prompt --reverse(noise: of a few random atoms the one that leads to the prompt)--> indices --> stream
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+import torch
+
+from noisebook import rng
+from noisebook.audio.level import apply_gain
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.generate import clipping_gain, sample_count
+from noisebook.codec.layout import SEGMENT_FRAMES, check_engine, layout_of
+from noisebook.codec.segment import SegmentCoder
+from noisebook.codec.steering import OnStep, counted, over_timeline
+from noisebook.coding import container
+from noisebook.coding.bitio import BitWriter
+from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule
+from noisebook.ddcm import rules
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.plan import Denoise, Step, reverse, tail_plan
+from noisebook.errors import ConfigError
+
+__all__ = ["StreamSettings", "generate_stream"]
+
+_UNIT_FRAMES = 256  # one choice a step for each 10.24 s, the denoiser's window
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """What generation into a stream may be told.
+
+    Attributes:
+        prompt, negative: as in `Settings`.
+        K: atoms a step, a power of two; each step of each 10.24 s costs log2 K bits.
+        steps: coded steps.
+        candidates: K~, how many random atoms a step chooses from. None: 1 where the stream's tag says all that is asked
+            for, else 2; more exaggerate the prompt, and soon beyond what sounds real (docs/systems.md).
+        seed: 0..255, of the codebooks and of the start.
+        choice_seed: 64 bits, of the candidates.
+    """
+
+    prompt: str = ""
+    negative: str = ""
+    K: int = 64
+    steps: int = 100
+    candidates: int | None = None
+    seed: int = 0
+    choice_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.K < 2 or self.K & (self.K - 1):
+            raise ConfigError(f"K {self.K}: a codebook has a power of two of atoms, from 2")
+        if self.candidates is not None and not 1 <= self.candidates <= self.K:
+            raise ConfigError(f"{self.candidates} candidates: 1 to K, which is {self.K}, are possible")
+
+
+def generate_stream(
+    settings: StreamSettings, *, seconds: float, backend: Backend, on_step: OnStep | None = None
+) -> tuple[bytes, Waveform]:
+    """A new sound as a .ddcm stream, and the sound: on the same machine, to the bit what `ddcm.decompress` makes of it.
+
+    The atoms are random, as in generation with codebooks (Ohayon et al. 2025). A prompt steers the choice:
+    of a few random atoms that of largest inner product with `x0_prompt - x0_without` is taken, the paper's compressed
+    classifier-free guidance, of which the decoder need not know. A prompt that means just one tag is the stream's tag.
+
+    Raises:
+        ConfigError: a setting outside its range, a prompt of which no word is known, or more than one segment (64 s).
+    """
+    header = _header(settings, seconds, backend)
+    latent, payload = _draw(settings, header, backend, on_step)
+    sound = ddcm.synthesise(latent, header, backend=backend)
+    gain = clipping_gain(sound.samples)
+    stream = container.pack(replace(header, gain_half_db=gain), [payload])
+    return stream, Waveform(apply_gain(sound.samples, -gain), sound.sample_rate)
+
+
+def _header(settings: StreamSettings, seconds: float, backend: Backend) -> Header:
+    info = backend.info
+    log2_K = settings.K.bit_length() - 1
+    engine = Engine(Rule.ONE_OF_K, Codebook.STRUCTURED, 0, log2_K, 1, _UNIT_FRAMES, settings.steps, kappa_percent=0)
+    check_engine(engine, info)
+    header = Header(
+        fingerprint=info.fingerprint[: ddcm.FINGERPRINT_BYTES],
+        preset=0,
+        sample_rate=info.sample_rate,
+        channel_mode=ChannelMode.MONO,
+        sample_count=sample_count(seconds, info.sample_rate),
+        seed=settings.seed,
+        tag=_tag(settings.prompt, backend) or None,
+        engine=engine,
+    )
+    if layout_of(header, info).frames > SEGMENT_FRAMES:
+        longest = SEGMENT_FRAMES / info.frames_per_second
+        raise ConfigError(f"{seconds:g} seconds: a generated stream is one segment, which holds {longest:g} seconds")
+    return header
+
+
+def _tag(prompt: str, backend: Backend) -> int:
+    """The tag whose name means the same as the prompt, 0 for none."""
+    wanted = backend.condition(prompt).value
+    meanings = (backend.condition(tag).value for tag in backend.info.tags)
+    return next((i for i, meaning in enumerate(meanings, start=1) if meaning == wanted), 0)
+
+
+def _candidates(settings: StreamSettings, header: Header) -> int:
+    """How many atoms to choose from, so that all that is asked for has an effect."""
+    steered = bool(settings.negative or (settings.prompt and not header.tag))
+    if steered and settings.candidates == 1:
+        raise ConfigError("with 1 candidate there is nothing to choose, so this prompt would have no effect; give 2")
+    return settings.candidates or 1 + steered
+
+
+def _draw(
+    settings: StreamSettings, header: Header, backend: Backend, on_step: OnStep | None
+) -> tuple[torch.Tensor, bytes]:
+    """The latent `[1, C, L, F']` and the payload that leads to it."""
+    layout = layout_of(header, backend.info)
+    coder = SegmentCoder(layout.engine, layout.info, layout.channels, layout.frames, header.seed, segment=0)
+    tail = tail_plan(backend.info.schedule, coder.plan[-1].s or 0, ddcm.TAIL_STEPS)
+    denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, layout.steps + len(tail))
+    steered = _Steered(denoise, *_directions(settings, header, backend))
+    candidates = _candidates(settings, header)
+    writer, steps = BitWriter(), count()
+
+    def choose(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        step = next(steps)
+        indices = _random_atoms(coder, candidates, settings.choice_seed, step).to(x0_hat.device)
+        choice = _choice(coder, steered.direction, indices, step)
+        rules.write(coder.engine.rule, choice, coder.codebook.size, writer)
+        return coder.noise(choice, step)
+
+    x = reverse(steered, coder.plan, coder.start(backend.device), choose)
+    return reverse(denoise, tail, x, choose), writer.getvalue()
+
+
+class _Steered:
+    """The decoder's denoiser, which on the way keeps where the prompt would lead: `x0_prompt - x0_without`.
+
+    `toward` and `away` are None where they are the decoder's denoiser itself.
+    """
+
+    def __init__(self, denoise: Denoise, toward: Denoise | None, away: Denoise | None) -> None:
+        self._denoise, self._toward, self._away = denoise, toward, away
+        self.direction = torch.zeros(())
+
+    def __call__(self, x: torch.Tensor, t: int) -> torch.Tensor:
+        x0_hat = self._denoise(x, t)
+        toward = self._toward(x, t) if self._toward else x0_hat
+        away = self._away(x, t) if self._away else x0_hat
+        self.direction = toward - away
+        return x0_hat
+
+
+def _directions(settings: StreamSettings, header: Header, backend: Backend) -> tuple[Denoise | None, Denoise | None]:
+    """Denoisers that follow the prompt, and that know nothing of it or follow the negative one."""
+    if not (settings.prompt or settings.negative):
+        return None, None
+    toward = None if header.tag else over_timeline(backend, condition=backend.condition(settings.prompt))
+    avoid = settings.negative or header.tag
+    away = over_timeline(backend, condition=backend.condition(settings.negative)) if avoid else None
+    return toward, away
+
+
+def _random_atoms(coder: SegmentCoder, count: int, seed: int, step: int) -> torch.Tensor:
+    """`[parts, count]` int64, indices of random atoms."""
+    drawn = rng.words(coder.partition.parts * count, seed=seed, purpose=rng.Purpose.NOISE, step=step)
+    return torch.from_numpy((drawn % np.uint64(coder.codebook.size)).astype(np.int64)).view(-1, count)
+
+
+def _choice(coder: SegmentCoder, direction: torch.Tensor, indices: torch.Tensor, step: int) -> rules.Choice:
+    """Of the atoms with these indices `[parts, N]`, for each part the one that points most in the direction."""
+    chosen = indices
+    if indices.shape[1] > 1:
+        correlations = coder.correlations(direction, step).gather(1, indices)
+        chosen = indices.gather(1, correlations.argmax(1, keepdim=True))
+    return rules.Choice(chosen, torch.ones_like(chosen))

@@ -1,0 +1,290 @@
+"""The codec of quantised latents: sound to codes of a codebook to sound; refined by the diffusion if wanted.
+
+compress:   Waveform -> latent --codebook.encode--> codes --entropy coder--> payload
+decompress: payload -> codes --codebook.decode--> latent [noised to t0, reverse()] -> Waveform
+
+Refining is SDEdit (Meng et al. 2022) from the quantised latent. Steered, the noise of its steps is chosen as in `ddcm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from math import sqrt
+
+import torch
+
+from noisebook.audio.level import coding_gain
+from noisebook.audio.waveform import Waveform
+from noisebook.codec.ddcm import (
+    FINGERPRINT_BYTES,
+    TAIL_STEPS,
+    channel_mode_of,
+    check_header,
+    synthesise,
+    target_latent,
+)
+from noisebook.codec.latent_codes import read_codes, write_codes
+from noisebook.codec.layout import Layout, Timeline, check_engine, plan_of, timeline_of
+from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment, start_noise
+from noisebook.codec.steering import OnStep, counted, over_timeline
+from noisebook.coding import container
+from noisebook.coding.blocks import CODEBOOK_BYTES
+from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.plan import reverse, tail_plan
+from noisebook.errors import ConfigError, CorruptStream, ModelError, UnsupportedStream, WrongCodebook
+from noisebook.quantizers.codebook import LatentCodebook
+
+__all__ = ["Settings", "coded_steps", "compress", "decode_latent", "decompress", "open_stream", "start_of"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an encoder may choose.
+
+    Attributes:
+        rule: "hard", the nearest atom, or "soft", a mean of the nearest ones with quantised weights.
+        bits_per_frame: budget of a codebook that adapts; its own if None.
+        strength: 0..1, how far into the diffusion the decoder noises the quantised latent before it denoises it; kept
+            in steps of 1/255, and 0 leaves the latent as it is.
+        steering: choose the noise of that way with these parameters.
+        seed: 0..255, of the noise.
+        tag: conditioning tag of the denoiser, 0 for none.
+        channel_mode: None codes mono as mono and stereo as mid and side.
+    """
+
+    rule: str = "hard"
+    bits_per_frame: float | None = None
+    strength: float = 0.0
+    steering: Engine | None = None
+    seed: int = 0
+    tag: int = 0
+    channel_mode: ChannelMode | None = None
+
+
+def compress(
+    waveform: Waveform,
+    *,
+    backend: Backend,
+    codebook: LatentCodebook,
+    settings: Settings = Settings(),
+    on_step: OnStep | None = None,
+) -> bytes:
+    """A .ddcm stream of the waveform's latent in the words of a codebook.
+
+    Raises:
+        AudioError: more than two channels.
+        ConfigError: settings outside their range, or a rule that the codebook does not have.
+        ModelError: the codebook was fitted for another model.
+    """
+    codebook.stages(settings.rule)  # the errors
+    _check_fits(codebook, backend.info)
+    header = _header(waveform, codebook, settings, backend.info)
+    _check_steering(header, backend.info)
+    latent = target_latent(waveform, header, backend=backend)
+    way = _Way(header, codebook, backend, on_step)
+    payloads = [
+        way.encode(latent[:, :, start:end], index, settings.bits_per_frame)
+        for index, (start, end) in enumerate(way.timeline.segments())
+    ]
+    return container.pack(header, payloads)
+
+
+def decompress(
+    data: bytes,
+    *,
+    backend: Backend,
+    codebook: LatentCodebook,
+    tail_steps: int = TAIL_STEPS,
+    on_step: OnStep | None = None,
+) -> Waveform:
+    """The sound of a stream of `compress`, with the sample rate, channels and length of the original.
+
+    Args:
+        data: the whole stream.
+        backend: the model it was made with.
+        codebook: the codebook it was made with.
+        tail_steps: denoising steps without bits of a refined stream.
+
+    Raises:
+        StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model and codebook.
+    """
+    header, latent = decode_latent(data, backend=backend, codebook=codebook, tail_steps=tail_steps, on_step=on_step)
+    return synthesise(latent, header, backend=backend)
+
+
+def decode_latent(
+    data: bytes,
+    *,
+    backend: Backend,
+    codebook: LatentCodebook,
+    tail_steps: int = TAIL_STEPS,
+    on_step: OnStep | None = None,
+) -> tuple[Header, torch.Tensor]:
+    """The header of a stream and its decoded latent `[channels, C, L, F']`: `decompress` up to the autoencoder.
+
+    Raises:
+        StreamError: as `decompress`.
+    """
+    header, timeline, payloads = open_stream(data, backend.info)
+    _check_codebook(header, codebook, backend.info)
+    way = _Way(header, codebook, backend, on_step, tail_steps)
+    latents = [
+        way.decode(payload, end - start, index)
+        for index, (payload, (start, end)) in enumerate(zip(payloads, timeline.segments(), strict=True))
+    ]
+    return header, torch.cat(latents, dim=2)
+
+
+def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Timeline, tuple[bytes, ...]]:
+    """Header, timeline and payloads of a stream of the model with that info; all is checked but the codes.
+
+    Raises:
+        StreamError: as `decompress`.
+    """
+    header, header_size = container.parse_header(data)
+    _latent(header)
+    check_header(header, info)
+    try:
+        _check_steering(header, info)
+    except ConfigError as error:
+        raise UnsupportedStream(str(error)) from error
+    timeline = timeline_of(header, info)
+    sizes = container.sized_payloads(data, header_size, _choice_sizes(header, timeline))
+    return header, timeline, container.split(data, header_size, sizes)
+
+
+def start_of(header: Header, info: BackendInfo) -> int:
+    """t0, the timestep to which the decoder noises the quantised latent; 0: it does not."""
+    return (2 * _latent(header).strength * (len(info.schedule) - 1) + 255) // 510  # rounded to the nearest
+
+
+def coded_steps(header: Header, info: BackendInfo) -> int:
+    """Steps whose noise is chosen; 0 where nothing is steered."""
+    steering = _latent(header).steering
+    return len(plan_of(steering, info, start_of(header, info))) if steering else 0
+
+
+class _Way:
+    """Between the latent of a segment and its payload, in both directions; a decoder has `tail_steps`."""
+
+    def __init__(
+        self,
+        header: Header,
+        codebook: LatentCodebook,
+        backend: Backend,
+        on_step: OnStep | None,
+        tail_steps: int | None = None,
+    ) -> None:
+        info, self._latent = backend.info, _latent(header)
+        self.timeline = timeline_of(header, info)
+        self._header, self._codebook, self._backend = header, codebook, backend
+        self._rule = self._latent.rule.name.lower()
+        self._start = start_of(header, info)
+        plan = plan_of(self._latent.steering, info, self._start) if self._latent.steering else ()
+        end = plan[-1].s or 0 if plan else self._start
+        self._tail = tail_plan(info.schedule, end, tail_steps) if tail_steps and self._latent.strength else ()
+        total = self.timeline.segment_count * (len(plan) + len(self._tail))
+        self._denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, total)
+
+    def encode(self, target: torch.Tensor, segment: int, bits_per_frame: float | None) -> bytes:
+        """The payload of a latent `[channels, C, frames, F']`."""
+        frames = target.shape[2]
+        codes = self._codebook.encode(target, self._rule, bits_per_frame=bits_per_frame)
+        written = write_codes(codes, self._codebook, frames, self._rule)
+        if self._latent.steering is None:
+            return container.sized(written)
+        start = self._noised(self._codebook.decode(codes, frames, self._rule), segment)
+        coder = self._coder(self._latent.steering, frames, segment)
+        return container.sized(written, encode_segment(target, coder, self._denoise, start))
+
+    def decode(self, payload: bytes, frames: int, segment: int) -> torch.Tensor:
+        """The latent `[channels, C, frames, F']` of a payload."""
+        written, choices = container.unsized(payload)
+        device = self._backend.device
+        codes = read_codes(written, self._codebook, self.timeline.channels, frames, self._rule)
+        try:
+            quantised = self._codebook.decode([code.to(device) for code in codes], frames, self._rule)
+        except ConfigError as error:
+            raise CorruptStream(f"the codes are not what an encoder writes: {error}") from error
+        if not self._latent.strength:
+            return quantised
+        start = self._noised(quantised, segment)
+        if self._latent.steering is None:
+            return reverse(self._denoise, self._tail, start, lambda _, x0_hat: torch.zeros_like(x0_hat))
+        coder = self._coder(self._latent.steering, frames, segment)
+        return decode_segment(choices, coder, self._denoise, self._tail, start)
+
+    def _noised(self, quantised: torch.Tensor, segment: int) -> torch.Tensor:
+        """The quantised latent at t0."""
+        channels, latent_channels, frames, bins = quantised.shape
+        shape = (channels, latent_channels, frames, bins)
+        alpha = self._backend.info.schedule.alpha(self._start)
+        noise = start_noise(shape, seed=self._header.seed, segment=segment, device=quantised.device)
+        return sqrt(alpha) * quantised + sqrt(1 - alpha) * noise
+
+    def _coder(self, steering: Engine, frames: int, segment: int) -> SegmentCoder:
+        info, channels = self._backend.info, self.timeline.channels
+        return SegmentCoder(steering, info, channels, frames, self._header.seed, segment, self._start)
+
+
+def _header(waveform: Waveform, codebook: LatentCodebook, settings: Settings, info: BackendInfo) -> Header:
+    if not 0 <= settings.strength <= 1:
+        raise ConfigError(f"a refinement of strength {settings.strength:g}: 0 to 1 are possible")
+    rule, strength = LatentRule[settings.rule.upper()], round(255 * settings.strength)
+    return Header(
+        fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
+        preset=0,
+        sample_rate=waveform.sample_rate,
+        channel_mode=channel_mode_of(waveform, settings.channel_mode),
+        sample_count=waveform.sample_count,
+        gain_half_db=coding_gain(waveform.samples),
+        seed=settings.seed,
+        tag=settings.tag or None,
+        latent=LatentCode(rule, codebook.fingerprint[:CODEBOOK_BYTES], strength, settings.steering),
+    )
+
+
+def _latent(header: Header) -> LatentCode:
+    if header.latent is None:
+        raise UnsupportedStream("the stream holds the noise of a diffusion and not a quantised latent")
+    return header.latent
+
+
+def _check_steering(header: Header, info: BackendInfo) -> None:
+    steering = _latent(header).steering
+    if steering is not None:
+        check_engine(steering, info, start_of(header, info))
+
+
+def _check_codebook(header: Header, codebook: LatentCodebook, info: BackendInfo) -> None:
+    own, wanted = codebook.fingerprint[:CODEBOOK_BYTES], _latent(header).codebook
+    if own != wanted:
+        raise WrongCodebook(f"the stream was made with codebook {wanted.hex()}, and the one given is {own.hex()}")
+    _check_fits(codebook, info)
+    try:
+        codebook.stages(_latent(header).rule.name.lower())
+    except ConfigError as error:
+        raise UnsupportedStream(str(error)) from error
+
+
+def _check_fits(codebook: LatentCodebook, info: BackendInfo) -> None:
+    if codebook.model != info.fingerprint.hex():
+        raise ModelError(
+            f"the codebook was fitted for model {codebook.model[:4] or 'none'}, and {info.name} is "
+            f"{info.fingerprint.hex()[:4]}; fit one for it"
+        )
+    shape = (codebook.config.channels, codebook.config.bins)
+    if shape != (info.latent_channels, info.latent_bins):
+        raise ModelError(f"the codebook is of latents of {shape[0]} channels and {shape[1]} bins, not the model's")
+
+
+def _choice_sizes(header: Header, timeline: Timeline) -> Iterator[int]:
+    """Bytes of the steering choices of each segment."""
+    info, steering = timeline.info, _latent(header).steering
+    if steering is None:
+        return repeat(0, timeline.segment_count)
+    steps = coded_steps(header, info)
+    return Layout(info, timeline.channels, timeline.sample_count, steering, steps).payload_sizes()

@@ -1,0 +1,164 @@
+"""A sound through the autoencoder and back, without bits: what a preset chooses, step by step.
+
+Waveform -> features -> posterior -> latent, limited -> decoded mel -> vocoder -> post-processing -> Waveform
+
+Every step is named in the result as it ran, a fallback with its reason. What is measured (scale of a front end,
+statistics of the latent, loudness, lost highs) is measured over the whole sound, and the networks run segment by
+segment with margins, so that a long sound has no joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from noisebook.audio import front_ends
+from noisebook.audio.mel import MelConfig
+from noisebook.audio.post import peak_gain, smoothed
+from noisebook.audio.waveform import Waveform
+from noisebook.codec.finishing import Original, finished, measured
+from noisebook.codec.layout import Timeline
+from noisebook.codec.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Preset
+from noisebook.codec.signal import heard_by, levelled, levelled_at, restored, segmentwise
+from noisebook.codec.sound import Frame
+from noisebook.codec.steering import gaussian_noise
+from noisebook.codec.vocoding import first_working
+from noisebook.diffusion.backend import Backend
+
+__all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran at each axis of a preset, in words: numbers that were measured, and fallbacks with their reasons."""
+
+    front_end: str
+    posterior: str
+    latent_limit: str
+    vocoder: str
+    post: str
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstructed sound.
+
+    Attributes:
+        waveform: with the rate, channels and length of the original.
+        preset: what was asked for.
+        ran: what happened.
+        measures: against the original at the model's rate: `energy_ratio_db`, `high_band_db` (4 to 8 kHz, positive
+            where there is too much), `log_mel_error_db`, `log_spectral_distance_db`, `snr_db`.
+        silence: the measures of silence in its place, for comparison.
+    """
+
+    waveform: Waveform
+    preset: Preset
+    ran: Ran
+    measures: dict[str, float]
+    silence: dict[str, float]
+
+
+def reconstruct(waveform: Waveform, *, backend: Backend, preset: Preset, seed: int = 0) -> Reconstruction:
+    """The sound that the autoencoder and a vocoder make of a sound, as a preset says.
+
+    Args:
+        seed: of the posterior's samples, 0 to 2**64 - 1.
+
+    Raises:
+        AudioError: more than two channels.
+        ModelError: no vocoder of the preset's chain gave sound; says what each of them gave.
+        ConfigError: a seed outside its range.
+    """
+    frame = Frame.of(waveform)
+    header, timeline = frame.header(), frame.timeline(backend.info)
+    original = Original(levelled(waveform, header, backend.info), header, timeline)
+    features, to_mel = _features(waveform, original, preset.front_end, backend)
+    latent = _drawn(features, POSTERIORS[preset.posterior], timeline, backend, seed)
+    latent, limit = limited(latent, LIMITS[preset.latent_limit])
+    mel = to_mel(segmentwise(backend.decode, latent, timeline, reads=1, writes=_mel_frames(timeline)))
+    mel = smoothed(mel, preset.post.smooth)
+    vocoder = first_working(mel, VOCODERS[preset.vocoder], timeline, backend)
+    samples, post = finished(mel, vocoder, preset.post, original)
+    sound = restored(samples, header, backend.info)
+    gain = peak_gain(sound.samples) if preset.post.peak_guard else 1.0
+    return Reconstruction(
+        waveform=sound if gain == 1 else Waveform(sound.samples * np.float32(gain), sound.sample_rate),
+        preset=preset,
+        ran=Ran(
+            preset.front_end,
+            preset.posterior,
+            f"{preset.latent_limit}: {limit}",
+            vocoder.told,
+            post if not preset.post.peak_guard else f"{post}, peak-guard x{gain:.3f}",
+        ),
+        measures=measured(original, samples * np.float32(gain), backend),
+        silence=measured(original, np.zeros_like(samples), backend),
+    )
+
+
+def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str]:
+    """The latent within a limit on the statistics of all of it, and what was done.
+
+    First the standard deviation, then the mean that is left.
+    """
+    told = []
+    std = float(latent.std(correction=0))
+    if std > limit.above:
+        latent = latent * (limit.to / std)
+        told.append(f"std {std:.3f} to {limit.to:g}")
+    mean = float(latent.mean())
+    if abs(mean) > limit.mean_above:
+        latent = latent - limit.mean_share * mean
+        told.append(f"mean {mean:.3f} to {(1 - limit.mean_share) * mean:.3f}")
+    return latent, ", ".join(told) or f"std {std:.3f}, mean {mean:.3f} kept"
+
+
+def _features(
+    waveform: Waveform, original: Original, name: str, backend: Backend
+) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+    """What the autoencoder is given, and the way from what it gives back to the matched mel."""
+    if name == front_ends.MATCHED:
+        return _heard(backend.mel, original.samples, original.timeline, backend), lambda decoded: decoded
+    front_end = front_ends.by_name(name)
+    samples = levelled_at(front_end.mel.sample_rate, waveform, original.header)
+    levels = _heard(partial(front_ends.levels, front_end=front_end), samples, original.timeline, backend, front_end.mel)
+    mapping = front_end.mapping(levels)
+    return mapping.features(levels), lambda decoded: front_ends.to_matched(mapping.levels(decoded), front_end)
+
+
+def _heard(
+    stage: Callable[[torch.Tensor], torch.Tensor],
+    samples: np.ndarray,
+    timeline: Timeline,
+    backend: Backend,
+    mel: MelConfig | None = None,
+) -> torch.Tensor:
+    """A mel of the whole sound, `[channels, 1, T, F]`; its hop is that of `mel`, or of the model."""
+    hop = timeline.info.hop_length if mel is None else mel.hop_length
+    writes = _mel_frames(timeline)
+    return heard_by(
+        lambda piece: stage(piece.to(backend.device)), samples, timeline, per_frame=hop * writes, writes=writes
+    )
+
+
+def _drawn(features: torch.Tensor, share: float, timeline: Timeline, backend: Backend, seed: int) -> torch.Tensor:
+    """Mode of the posterior, plus `share` of a sample's distance from it."""
+
+    def posterior(mel: torch.Tensor) -> torch.Tensor:
+        return torch.cat(backend.posterior(mel), dim=1)
+
+    mean, std = segmentwise(posterior, features, timeline, reads=_mel_frames(timeline), writes=1).chunk(2, dim=1)
+    if share == 0:
+        return mean
+    shape = (mean.shape[0], mean.shape[1], mean.shape[2], mean.shape[3])
+    return mean + share * std * gaussian_noise(shape, seed=seed, step=0, device=mean.device)
+
+
+def _mel_frames(timeline: Timeline) -> int:
+    """To a latent frame."""
+    return timeline.info.frame_samples // timeline.info.hop_length

@@ -1,0 +1,251 @@
+"""The table of reconstruction presets: five choices on the way from a sound through the autoencoder and back.
+
+    front end -> posterior -> latent limit -> vocoder chain -> post-processing
+
+All but `matched` keep the name and the choices of an earlier script for AudioLDM 2 (docs/systems.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from math import inf, isfinite
+from typing import Any
+
+from noisebook.audio.front_ends import FRONT_ENDS, MATCHED
+from noisebook.errors import ConfigError
+
+__all__ = [
+    "DEFAULT",
+    "HISTORICAL",
+    "LIMITS",
+    "POSTERIORS",
+    "PRESETS",
+    "VOCODERS",
+    "LatentLimit",
+    "Post",
+    "Preset",
+    "by_name",
+    "with_axes",
+]
+
+DEFAULT = "matched"
+HISTORICAL = "historical"  # the front end that a preset's script had
+POSTERIORS = {"mode": 0.0, "sample": 1.0, "blend": 0.3}  # how much of a sample is mixed with the mode
+_MODEL, _CLAMPED, _GRIFFIN_LIM = "model", "model-clamped", "griffin-lim"
+# Tried in order; the next one only where the one before gives nothing that can be heard.
+VOCODERS = {
+    "model": (_MODEL,),
+    "griffin-lim": (_GRIFFIN_LIM,),
+    "model+griffin-lim": (_MODEL, _GRIFFIN_LIM),
+    "chain": (_MODEL, _CLAMPED, _GRIFFIN_LIM),
+}
+
+
+@dataclass(frozen=True)
+class LatentLimit:
+    """What is done to a latent with implausible statistics over the whole clip.
+
+    Attributes:
+        above, to: a standard deviation above `above` is scaled to `to`.
+        mean_above, mean_share: of a mean beyond `mean_above` either way, this share is taken away.
+    """
+
+    above: float = inf
+    to: float = inf
+    mean_above: float = inf
+    mean_share: float = 0.3
+
+
+LIMITS = {
+    "none": LatentLimit(),
+    "strict": LatentLimit(3.0, 3.0),
+    "balanced": LatentLimit(4.0, 3.5, mean_above=2.0),
+    "loose": LatentLimit(5.0, 4.5),
+}
+
+
+@dataclass(frozen=True)
+class Post:
+    """Post-processing, in the order of the fields.
+
+    Attributes:
+        smooth: mel frames of a moving average, odd; 1 is none.
+        mel_lift_db: the most that the top mel bins are lifted, 0 for none.
+        band_lift: the most that 4 to 8 kHz are multiplied by, 1 for none.
+        high_pass: Hz, 0 for none.
+        loudness: smallest and largest factor that matches the RMS of the input, None for no match.
+        softness: share of that factor's way from 1 that is left out.
+        peak_guard: whether a peak beyond full scale is scaled down to it.
+    """
+
+    smooth: int = 1
+    mel_lift_db: float = 0.0
+    band_lift: float = 1.0
+    high_pass: float = 0.0
+    loudness: tuple[float, float] | None = None
+    softness: float = 0.0
+    peak_guard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.smooth < 1 or self.smooth % 2 == 0 or self.smooth > 99:
+            raise ConfigError(f"smoothing over {self.smooth} mel frames: an odd number from 1 to 99 is allowed")
+        if not 0 <= self.mel_lift_db <= 6:
+            raise ConfigError(f"a lift of at most {self.mel_lift_db} dB: 0 to 6 are allowed")
+        if not 1 <= self.band_lift <= 2:
+            raise ConfigError(f"a lift by at most {self.band_lift}: 1 to 2 are allowed")
+        if self.high_pass != 0 and not 10 <= self.high_pass <= 1000:
+            raise ConfigError(f"a high-pass at {self.high_pass} Hz: 10 to 1000 are allowed")
+        if self.loudness is not None and not 0 < self.loudness[0] <= 1 <= self.loudness[1] < inf:
+            raise ConfigError(f"loudness factors {self.loudness}: give two, of at most 1 and at least 1")
+        if not 0 <= self.softness < 1:
+            raise ConfigError(f"softness {self.softness}: 0 to below 1 is allowed")
+
+    @classmethod
+    def parse(cls, text: str) -> Post:
+        """From a list such as `smooth=3,high-pass=50,loudness=0.2:5`; `none` is no post-processing.
+
+        Raises:
+            ConfigError: says which steps there are.
+        """
+        if text.strip() == "none":
+            return cls()
+        return cls(**dict(_parsed_step(step) for step in text.split(",")))
+
+    def __str__(self) -> str:
+        """What `parse` reads."""
+        shown = [_shown_step(name, getattr(self, name)) for name in _names() if getattr(self, name) != _default(name)]
+        return ",".join(shown) or "none"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One row.
+
+    Attributes:
+        name: of the row.
+        front_end: that of the script it is named after; used only where asked for by `historical`.
+        posterior: a key of `POSTERIORS`.
+        latent_limit: a key of `LIMITS`.
+        vocoder: a key of `VOCODERS`.
+        post: post-processing.
+    """
+
+    name: str
+    front_end: str = MATCHED
+    posterior: str = "mode"
+    latent_limit: str = "none"
+    vocoder: str = "model"
+    post: Post = field(default_factory=Post)
+
+
+PRESETS = (
+    Preset(DEFAULT),
+    Preset("simple", "db-minmax", "sample", vocoder="model+griffin-lim"),
+    Preset("ultimate", "db-minmax", "sample"),
+    Preset("ultimate-fix", "clap", latent_limit="strict", vocoder="chain", post=Post(loudness=(0.1, 10))),
+    Preset(
+        "v3-balanced", "clap", "blend", "balanced", post=Post(smooth=3, high_pass=50, loudness=(0.2, 5), softness=0.2)
+    ),
+    Preset("v4-high-freq", "clap", latent_limit="loose", post=Post(mel_lift_db=6, loudness=(0.3, 3))),
+    Preset("v5-high-freq", "clap-wide", post=Post(band_lift=1.5, loudness=(0.3, 3))),
+    Preset("v5-high-freq-strong", "clap-wide", post=Post(band_lift=2, loudness=(0.3, 3))),
+    Preset("final-optimized", post=Post(loudness=(0.1, 5), peak_guard=True)),
+    Preset("critical-fix", "db20", "sample", vocoder="model+griffin-lim"),
+)
+
+
+def by_name(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for preset in PRESETS:
+        if preset.name == name:
+            return preset
+    raise ConfigError(f"preset {name!r}: there are {', '.join(preset.name for preset in PRESETS)}")
+
+
+def with_axes(
+    preset: Preset,
+    *,
+    front_end: str = MATCHED,
+    posterior: str | None = None,
+    latent_limit: str | None = None,
+    vocoder: str | None = None,
+    post: str | None = None,
+) -> Preset:
+    """The preset with a front end (`historical` is its own) and with other choices where they are not None.
+
+    Raises:
+        ConfigError: a choice that there is not.
+    """
+    front_ends = (MATCHED, HISTORICAL, *(front.name for front in FRONT_ENDS))
+    for axis, name, allowed in (
+        ("front end", front_end, front_ends),
+        ("posterior", posterior, tuple(POSTERIORS)),
+        ("latent limit", latent_limit, tuple(LIMITS)),
+        ("vocoder", vocoder, tuple(VOCODERS)),
+    ):
+        if name is not None and name not in allowed:
+            raise ConfigError(f"{axis} {name!r}: there are {', '.join(allowed)}")
+    given = {"posterior": posterior, "latent_limit": latent_limit, "vocoder": vocoder}
+    changes: dict[str, Any] = {axis: name for axis, name in given.items() if name is not None}
+    if front_end != HISTORICAL:
+        changes["front_end"] = front_end
+    if post is not None:
+        changes["post"] = Post.parse(post)
+    return replace(preset, **changes)
+
+
+# A step without a value: the strongest that a preset has.
+_BARE = {
+    "smooth": 3,
+    "mel_lift_db": 6.0,
+    "band_lift": 1.5,
+    "high_pass": 50.0,
+    "loudness": (0.1, 10.0),
+    "softness": 0.2,
+    "peak_guard": True,
+}
+
+
+def _names() -> list[str]:
+    return [entry.name for entry in fields(Post)]
+
+
+def _default(name: str) -> Any:
+    return next(entry.default for entry in fields(Post) if entry.name == name)
+
+
+def _parsed_step(step: str) -> tuple[str, Any]:
+    word, given, value = step.strip().partition("=")
+    name = word.replace("-", "_")
+    if name not in _BARE or (given and name == "peak_guard"):
+        steps = ", ".join(known.replace("_", "-") for known in _names())
+        raise ConfigError(f"post-processing {step.strip()!r}: there are {steps}, or none")
+    if not given:
+        return name, _BARE[name]
+    numbers = [_number(part, step) for part in value.split(":")]
+    if len(numbers) != (2 if name == "loudness" else 1):
+        raise ConfigError(f"post-processing {step.strip()!r}: loudness takes LEAST:MOST, the others one number")
+    if name == "smooth":
+        return name, int(numbers[0])
+    return name, tuple(numbers) if name == "loudness" else numbers[0]
+
+
+def _number(text: str, step: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = inf
+    if not isfinite(number):
+        raise ConfigError(f"post-processing {step.strip()!r}: {text!r} is not a number")
+    return number
+
+
+def _shown_step(name: str, value: Any) -> str:
+    word = name.replace("_", "-")
+    if value is True:
+        return word
+    return f"{word}={':'.join(f'{part:g}' for part in value) if isinstance(value, tuple) else f'{value:g}'}"

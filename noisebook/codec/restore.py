@@ -1,0 +1,219 @@
+"""Restoration: what is damaged about a sound is invented again, in agreement with what is not.
+
+sound --> mel, reliability, guess --guess noised to t0--> reverse() with fitted x0_hat --> latent --> sound
+                                  `-> compress_towards() a fitted x0_hat              --> .ddcm stream
+
+Down to t0 the guess counts as known (Chung et al., "Come-closer-diffuse-faster", 2022), from there on only what is
+reliable does, through `diffusion.measurement`. Into a stream it is the posterior sampling of DDCM (Ohayon et al. 2025):
+the noise of every coded step is chosen against `fitted - x0_hat`, and the decoder needs to know nothing of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+from math import sqrt
+
+import torch
+
+from noisebook.audio.declip import consistent
+from noisebook.audio.mel_gain import amplified
+from noisebook.audio.splice import faded_in, with_band_above
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.damaged import Damage
+from noisebook.codec.layout import Timeline
+from noisebook.codec.measuring import measured, mel_of, prepared
+from noisebook.codec.segment import Target
+from noisebook.codec.signal import levelled, restored, segmentwise
+from noisebook.codec.sound import Frame, from_latent
+from noisebook.codec.steering import OnStep, gaussian_noise, prompted
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.measurement import Measurement
+from noisebook.diffusion.plan import Denoise, Step, reverse
+from noisebook.diffusion.pulling import Course
+from noisebook.diffusion.samplers import sampled, sampling_timesteps
+from noisebook.errors import ConfigError
+
+__all__ = ["STRENGTHS", "Settings", "restore", "restore_stream", "restored_latent"]
+
+STRENGTHS = {"inpaint": 0.4, "bandwidth": 0.4, "declip": 0.2}
+_RELIABLE = 0.99  # a segment of which every value is as reliable as that stays as it is
+_MOST_GAIN = 3.0  # nepers
+_PASSES = 2  # of filtering towards the restored mel and putting back what was not clipped
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What restoration may be told.
+
+    Attributes:
+        strength: how much of what is lost is left to the model: 0 (the guess) to 1 (all), see `Course`; None is
+            that of the task in `STRENGTHS`.
+        prompt: what the sound is; None is any sound.
+        guidance: scale of classifier-free guidance.
+        steps: of the diffusion, from t0 on.
+        seed: of the noise.
+        keep: the sound that was not damaged stays as it was; else all of it comes from the vocoder.
+
+    Raises:
+        ConfigError: fewer steps than 1.
+    """
+
+    strength: float | None = None
+    prompt: str | None = None
+    guidance: float = 1.0
+    steps: int = 10
+    seed: int = 0
+    keep: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ConfigError(f"{self.steps} steps: at least 1 is needed")
+
+
+def restore(
+    waveform: Waveform, damage: Damage, *, backend: Backend, settings: Settings, on_step: OnStep | None = None
+) -> Waveform:
+    """The restored sound, with the channels, level and exact length of the damaged one, and its rate; where a lost band
+    does not fit into that rate, the model's. What was clipped may exceed full scale.
+
+    Raises:
+        AudioError: more than two channels.
+        ConfigError: a setting outside its range, or a prompt of which no word is known.
+    """
+    sound = prepared(waveform, damage, backend.info)
+    frame = Frame.of(sound)
+    measurement, guess = measured(waveform, sound, damage, frame, backend)
+    timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
+    latent = restored_latent(measurement, guess, course, timeline, backend=backend, settings=settings, on_step=on_step)
+    if settings.keep and damage.task == "declip":
+        decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=_hops(timeline))
+        return _filtered_towards(measurement.completed(decoded), waveform, sound, damage, frame, backend)
+    synthetic = from_latent(latent, frame, backend=backend)
+    if not settings.keep:
+        return synthetic
+    if damage.task == "bandwidth":
+        return with_band_above(sound, synthetic, damage.cutoff)
+    return faded_in(waveform, synthetic, damage.gaps)
+
+
+def restore_stream(
+    waveform: Waveform,
+    damage: Damage,
+    *,
+    backend: Backend,
+    settings: Settings,
+    coding: ddcm.Settings,
+    on_step: OnStep | None = None,
+) -> bytes:
+    """The restored sound as a .ddcm stream; all of it is synthetic, as of any stream.
+
+    Args:
+        waveform: the damaged sound.
+        damage: of it.
+        backend: the model.
+        settings: of these only the strength counts.
+        coding: as for `ddcm.compress`; its channel mode is left to the codec.
+        on_step: called with (steps done, steps in all).
+
+    Raises:
+        AudioError: more than two channels.
+        ConfigError: a setting outside its range.
+    """
+    sound = prepared(waveform, damage, backend.info)
+    frame = Frame.of(sound)
+    header = ddcm.header_of(sound, replace(coding, channel_mode=None), backend.info)
+    measurement, guess = measured(waveform, sound, damage, frame, backend)
+    timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
+    guessed, hops = _encoded(guess, timeline, backend), _hops(timeline)
+
+    def target_of(start: int, end: int) -> Target:
+        known, first = measurement.part(start * hops, end * hops), guessed[:, :, start:end]
+        return lambda step, x0_hat: first if step.t > course.start else known.fitted(x0_hat, backend)
+
+    return ddcm.compress_towards(target_of, header, backend=backend, on_step=on_step)
+
+
+def restored_latent(
+    measurement: Measurement,
+    guess: torch.Tensor,
+    course: Course,
+    timeline: Timeline,
+    *,
+    backend: Backend,
+    settings: Settings,
+    on_step: OnStep | None = None,
+) -> torch.Tensor:
+    """The latent `[channels, C, L, F']` of a measurement and a guess, mels `[channels, 1, T, n_mels]`.
+
+    Each segment with something lost is a diffusion by itself; the others are the guess, encoded.
+
+    Raises:
+        ConfigError: as `restore`.
+    """
+    latent, hops = _encoded(guess, timeline, backend), _hops(timeline)
+    segments = [(a, b) for a, b in timeline.segments() if measurement.part(a * hops, b * hops).weight.min() < _RELIABLE]
+    if course.start < 0 or not segments:
+        return latent
+    timesteps = _timesteps(settings.steps, course)
+    denoise = prompted(
+        backend, prompt=settings.prompt, negative=None, guidance=settings.guidance,
+        on_step=on_step, total=len(timesteps) * len(segments),
+    )  # fmt: skip
+    draws = count()
+
+    def noise(_: Step | None, like: torch.Tensor) -> torch.Tensor:
+        return gaussian_noise(_shape(like), seed=settings.seed, step=next(draws), device=like.device)
+
+    alpha = course.schedule.alpha(timesteps[0])
+    for start, end in segments:
+        piece = latent[:, :, start:end]
+        fitting = _fitting(denoise, measurement.part(start * hops, end * hops), backend)
+        denoise_fitted, plan = sampled("ddpm", fitting, course.schedule, timesteps)
+        x = sqrt(alpha) * piece + sqrt(1 - alpha) * noise(None, piece)
+        latent[:, :, start:end] = reverse(denoise_fitted, plan, x, noise)
+    return latent
+
+
+def _fitting(denoise: Denoise, measurement: Measurement, backend: Backend) -> Denoise:
+    return lambda x, t: measurement.fitted(denoise(x, t), backend)
+
+
+def _filtered_towards(
+    target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: Backend
+) -> Waveform:
+    """The declipped sound with its mel brought towards the target, as far as the clipped one lets it."""
+    info, lost = backend.info, damage.lost(clipped)
+    timeline, header = frame.timeline(info), frame.header()
+    for _ in range(_PASSES):
+        gain = (target - mel_of(sound, frame, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
+        samples = torch.from_numpy(levelled(sound, header, info))
+        padded = torch.nn.functional.pad(samples, (0, timeline.frames * info.frame_samples - samples.shape[1]))
+        change = (amplified(padded, gain) - padded)[:, : samples.shape[1]]
+        moved = sound.samples + restored(change.numpy(), header, info).samples
+        sound = Waveform(consistent(clipped.samples, moved, lost, damage.threshold), clipped.sample_rate)
+    return sound
+
+
+def _encoded(mel: torch.Tensor, timeline: Timeline, backend: Backend) -> torch.Tensor:
+    return segmentwise(backend.encode, mel, timeline, reads=_hops(timeline), writes=1)
+
+
+def _hops(timeline: Timeline) -> int:
+    """Mel frames to a latent frame."""
+    return timeline.info.frame_samples // timeline.info.hop_length
+
+
+def _course(settings: Settings, damage: Damage, info: BackendInfo) -> Course:
+    strength = STRENGTHS[damage.task] if settings.strength is None else settings.strength
+    return Course(info.schedule, info.curve, strength)
+
+
+def _timesteps(steps: int, course: Course) -> tuple[int, ...]:
+    steps = min(steps, course.start + 1)
+    return sampling_timesteps(course.schedule, course.curve, steps=steps, spacing="uniform", start=course.start)
+
+
+def _shape(x: torch.Tensor) -> tuple[int, int, int, int]:
+    return x.shape[0], x.shape[1], x.shape[2], x.shape[3]

@@ -1,0 +1,91 @@
+"""Sound to latent and back without a stream: what reconstruction, transformation and generation share with the codec.
+
+Waveform --to_latent--> latent [channels, C, L, F'], Frame --from_latent--> Waveform
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from noisebook.audio.level import coding_gain
+from noisebook.audio.waveform import Waveform
+from noisebook.codec.layout import Timeline, timeline_of
+from noisebook.codec.presets import DEFAULT, by_name
+from noisebook.codec.signal import analyse, levelled, restored, synthesise
+from noisebook.coding.container import ChannelMode, Header
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.errors import AudioError, ConfigError
+
+__all__ = ["Frame", "from_latent", "to_latent"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a latent does not say about its sound.
+
+    Attributes:
+        sample_rate: Hz.
+        sample_count: per channel, at that rate.
+        gain: half dB, applied before encoding and taken back after decoding.
+        channels: 1, or 2, which are coded as mid and side.
+
+    Raises:
+        AudioError: another number of channels.
+        ConfigError: a field outside the range that a stream's header allows.
+    """
+
+    sample_rate: int
+    sample_count: int
+    gain: int = 0
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 2):
+            raise AudioError(f"{self.channels} channels: mono and stereo can be coded; mix down first (--mono)")
+        if self.sample_count < 1:
+            raise ConfigError(f"a sound of {self.sample_count} samples: there has to be one at least")
+        self.header()
+
+    @classmethod
+    def of(cls, waveform: Waveform) -> Frame:
+        """The frame of a sound, with the gain that brings its peak to the level the model was trained at."""
+        return cls(waveform.sample_rate, waveform.sample_count, coding_gain(waveform.samples), waveform.channels)
+
+    def header(self, fingerprint: bytes = bytes(2)) -> Header:
+        """The same as a stream's header of the default preset."""
+        mode = ChannelMode.MONO if self.channels == 1 else ChannelMode.MID_SIDE
+        preset = by_name(DEFAULT).wire_id
+        return Header(fingerprint, preset, self.sample_rate, mode, self.sample_count, self.gain)
+
+    def timeline(self, info: BackendInfo) -> Timeline:
+        """Latent frames and segments for a model."""
+        return timeline_of(self.header(), info)
+
+
+def to_latent(waveform: Waveform, *, backend: Backend) -> tuple[torch.Tensor, Frame]:
+    """The latent `[channels, C, L, F']` of a sound (mode of the posterior), and what else brings it back.
+
+    Any rate and length; a long sound goes through the networks a segment at a time, with margins that leave no joints.
+
+    Raises:
+        AudioError: more than two channels.
+    """
+    frame = Frame.of(waveform)
+    samples = levelled(waveform, frame.header(), backend.info)
+    return analyse(samples, frame.timeline(backend.info), backend), frame
+
+
+def from_latent(latent: torch.Tensor, frame: Frame, *, backend: Backend) -> Waveform:
+    """The sound of a latent `[channels, C, L, F']`, with the frame's rate, exact length, level and channels.
+
+    Raises:
+        ConfigError: the latent is not one of that frame.
+    """
+    timeline = frame.timeline(backend.info)
+    expected = (frame.channels, backend.info.latent_channels, timeline.frames, backend.info.latent_bins)
+    if tuple(latent.shape) != expected:
+        raise ConfigError(f"a latent {list(latent.shape)} for a sound whose latent is {list(expected)}")
+    samples = synthesise(latent.to(backend.device), timeline, backend)
+    return restored(samples, frame.header(), backend.info)

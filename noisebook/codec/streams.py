@@ -1,0 +1,56 @@
+"""Which codec a stream is of, by its header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm, latent_vq
+from noisebook.codec.layout import Timeline
+from noisebook.codec.steering import OnStep
+from noisebook.coding import container
+from noisebook.coding.container import Header
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.quantizers.codebook import LatentCodebook
+
+__all__ = ["CodebookFor", "decompress", "open_stream"]
+
+CodebookFor = Callable[[bytes], LatentCodebook]  # from the first bytes of a fingerprint
+
+
+def decompress(
+    data: bytes,
+    *,
+    backend: Backend,
+    codebook_for: CodebookFor,
+    tail_steps: int = ddcm.TAIL_STEPS,
+    on_step: OnStep | None = None,
+) -> Waveform:
+    """The sound of a stream of any codec.
+
+    Args:
+        data: the whole stream.
+        backend: the model it was made with.
+        codebook_for: finds the codebook of a quantised latent; not asked for other streams, nor before the whole
+            stream is found intact.
+        tail_steps: denoising steps without bits.
+        on_step: called with (steps done, steps in all).
+
+    Raises:
+        StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model.
+    """
+    header, _, _ = open_stream(data, backend.info)
+    if header.latent is None:
+        return ddcm.decompress(data, backend=backend, tail_steps=tail_steps, on_step=on_step)
+    codebook = codebook_for(header.latent.codebook)
+    return latent_vq.decompress(data, backend=backend, codebook=codebook, tail_steps=tail_steps, on_step=on_step)
+
+
+def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Timeline, tuple[bytes, ...]]:
+    """Header, timeline and payloads of a stream of the model with that info, everything checked that can be.
+
+    Raises:
+        StreamError: as `decompress`.
+    """
+    header, _ = container.parse_header(data)
+    return ddcm.open_stream(data, info) if header.latent is None else latent_vq.open_stream(data, info)

@@ -1,0 +1,136 @@
+"""What a codebook is made of: the unit it quantises, the method, and the tables that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from noisebook.errors import ConfigError
+
+__all__ = ["DRAWN", "FLAT", "METHODS", "UNITS", "CodebookConfig", "View"]
+
+UNITS = ("clip", "frame", "position")
+DRAWN = ("gaussian", "uniform")  # atoms drawn by `noisebook.rng`: only their statistics are stored
+FLAT = (*DRAWN, "kmeans", "ema")  # one table, one index a unit
+METHODS = (*FLAT, "residual", "product", "hierarchical", "adaptive")
+MAX_SIZE = 2**16  # atoms of a table
+MAX_VALUES = 2**28  # 1 GiB of float32 for the atoms of all tables
+_HEXADECIMAL = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True)
+class View:
+    """What one table sees of the vectors: values `first` to `end`, averaged over blocks of `block` rows in time."""
+
+    first: int
+    end: int
+    block: int = 1
+
+    @property
+    def values(self) -> int:
+        return self.end - self.first
+
+
+@dataclass(frozen=True)
+class CodebookConfig:
+    """Shape and kind of a codebook, checked.
+
+    Attributes:
+        unit: "clip" (one atom is `clip_frames` latent frames), "frame" (C F' values) or "position" (C values).
+        method: one of `METHODS`.
+        size: K, atoms of each table.
+        model: fingerprint of the backend whose latents it was fitted for, hexadecimal; empty for none.
+        channels, bins: C and F' of the latents.
+        stages: residual, hierarchical and adaptive: tables one after the other.
+        groups: product: groups into which the values of a vector are split.
+        block_frames: hierarchical: frames (units in time) that share one index of the first table.
+        clip_frames: clip: latent frames of an atom.
+        bits_per_frame: adaptive: the budget where `encode` is given none.
+        seed: of drawn atoms, and of the fit.
+
+    Raises:
+        ConfigError: says what is allowed.
+    """
+
+    unit: str
+    method: str
+    size: int
+    model: str = ""
+    channels: int = 8
+    bins: int = 16
+    stages: int = 1
+    groups: int = 1
+    block_frames: int = 1
+    clip_frames: int = 256
+    bits_per_frame: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_names()
+        self._check_ranges()
+        self._check_method()
+
+    @property
+    def values(self) -> int:
+        """d: values of a vector."""
+        each = {"clip": self.clip_frames * self.channels * self.bins, "frame": self.channels * self.bins}
+        return each.get(self.unit, self.channels)
+
+    @property
+    def flat(self) -> bool:
+        """Whether one table gives one index a unit."""
+        return self.method in FLAT
+
+    @property
+    def row_frames(self) -> int:
+        """Latent frames to a row of vectors."""
+        return self.clip_frames if self.unit == "clip" else 1
+
+    @property
+    def columns(self) -> int:
+        """Vectors of a row: those at the same time."""
+        return self.bins if self.unit == "position" else 1
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """One for each table, in the order in which they are applied to what the tables before left over."""
+        values, whole = self.values, View(0, self.values)
+        if self.method == "product":
+            edges = [values * group // self.groups for group in range(self.groups + 1)]
+            return tuple(View(edges[group], edges[group + 1]) for group in range(self.groups))
+        if self.method == "hierarchical":
+            return (View(0, values, self.block_frames), *[whole] * (self.stages - 1))
+        return (whole,) * self.stages
+
+    def _check_names(self) -> None:
+        if self.unit not in UNITS:
+            raise ConfigError(f"unit {self.unit!r}: {', '.join(UNITS)} are possible")
+        if self.method not in METHODS:
+            raise ConfigError(f"method {self.method!r}: {', '.join(METHODS)} are possible")
+        if not set(self.model) <= _HEXADECIMAL:
+            raise ConfigError(f"model {self.model!r}: a fingerprint is hexadecimal")
+
+    def _check_ranges(self) -> None:
+        ranges = {
+            "size": (2, MAX_SIZE), "channels": (1, 1024), "bins": (1, 1024), "stages": (1, 64), "groups": (1, 1024),
+            "block_frames": (1, 4096), "clip_frames": (1, 4096), "seed": (0, 2**64 - 1),
+        }  # fmt: skip
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ConfigError(f"{name} of a codebook is {value}: {low} to {high} are possible")
+        if sum(self.size * view.values for view in self.views) > MAX_VALUES:
+            raise ConfigError(f"{self.size} atoms a table: at most {MAX_VALUES} values in all are allowed")
+
+    def _check_method(self) -> None:
+        owners = {"stages": ("residual", "hierarchical", "adaptive"), "groups": ("product",),
+                  "block_frames": ("hierarchical",), "bits_per_frame": ("adaptive",)}  # fmt: skip
+        neutral = {"bits_per_frame": 0.0}
+        for name, methods in owners.items():
+            if self.method not in methods and getattr(self, name) != neutral.get(name, 1):
+                raise ConfigError(f"{name} is of {', '.join(methods)}: method {self.method} has none")
+        if self.groups > self.values:
+            raise ConfigError(f"{self.groups} groups of {self.values} values: at most one group a value")
+        if self.method == "hierarchical" and (self.unit == "clip" or self.stages < 2):
+            raise ConfigError("hierarchical needs 2 stages or more, and units of frames or positions")
+        if self.method == "adaptive" and not self.bits_per_frame > 0:
+            raise ConfigError(f"adaptive needs a budget, bits_per_frame above 0, not {self.bits_per_frame}")

@@ -1,0 +1,232 @@
+"""Is what is generated like real sound? Statistics of generated sounds against held-out ones and controls.
+
+    python -m noisebook.recipes.generation CLIPS [--data PACKED] [--limit 64] [--json PATH] [--sounds FOLDER]
+
+CLIPS is a folder of held-out sounds named by kind, as `recipes.results` takes it. All numbers are plain statistics:
+
+    likeness   Frechet distance of log-mel patches to the held-out sounds of the same kind: generated sounds, and as
+               controls white noise, silence and held-out sounds whose pieces of 10 ms are shuffled in time
+    kinds      with --data, whom a judge trained on PACKED (linear discriminants, no network) takes the sounds for
+    seeds      the largest correlation between the latents of two seeds
+    guidance   standard deviation of latents against the scale of guidance, with and without rescaling
+    noise      share of the variance that streams with random atoms keep, by number of steps
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import combinations
+from math import log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from noisebook import api
+from noisebook.audio import io
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.generate import Settings, clipping_gain, generate_latents
+from noisebook.codec.generate_stream import StreamSettings, generate_stream
+from noisebook.diffusion.backend import Backend
+from noisebook.recipes._clips import KINDS, PREFIX_OF_KIND, PackedAudio
+from noisebook.recipes._frechet import band_levels_db, frechet_distance, patch_features
+from noisebook.recipes._kinds import KindJudge, train_judge
+from noisebook.recipes._tables import table
+from noisebook.recipes.results import load_clips
+
+_FRAMES = 128  # latent frames of a generated sound, 5.12 s
+_BATCH = 8
+_SCALES = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0)
+_STREAM_STEPS = (50, 100, 200)
+
+Sounds = Mapping[str, list[np.ndarray]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", type=Path, help="folder of held-out sounds")
+    parser.add_argument("--data", type=Path, help="packed training audio, for the judge of kinds")
+    parser.add_argument("--limit", type=int, default=64, help="generated sounds in all")
+    parser.add_argument("--guidance", type=float, default=Settings().guidance, help="of the sounds that are judged")
+    parser.add_argument("--model", default=api.EMBEDDED)
+    parser.add_argument("--json", type=Path, help="write every number here too")
+    parser.add_argument("--sounds", type=Path, help="write the first sounds of each kind, and their picture, here")
+    args = parser.parse_args()
+
+    backend = api.load_backend(args.model, device="cpu")
+    held_out = held_out_sounds(args.clips)
+    count, settings = -(-args.limit // len(KINDS)), Settings(guidance=args.guidance)
+    latents = {kind: generated(kind, count, backend, settings) for kind in KINDS}
+    sounds = {kind: heard(latents[kind], backend) for kind in KINDS}
+    judge = train_judge(PackedAudio(args.data), samples=_FRAMES * backend.info.frame_samples) if args.data else None
+    if args.sounds:
+        write_sounds(args.sounds, sounds, backend.info.sample_rate)
+    sections: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "likeness": lambda: likeness(sounds, held_out),
+        "levels": lambda: levels(sounds, held_out),
+        "kinds": lambda: judged(sounds, held_out, judge) if judge else [],
+        "seeds": lambda: seeds(latents),
+        "streams": lambda: streams(backend),
+        "guidance": lambda: guidance(backend),
+    }
+    results = {}
+    for name, measure in sections.items():
+        results[name] = measure()
+        print(f"\n## {name}\n\n{shown(results[name])}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def held_out_sounds(folder: Path) -> dict[str, list[np.ndarray]]:
+    """Held-out sounds `[N]` of each kind, 10 s at 16 kHz."""
+    names = {prefix: kind for kind, prefix in PREFIX_OF_KIND.items()}
+    sounds: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
+    for clip in load_clips(folder, limit=1000):
+        sounds[names[clip.kind]].append(clip.sound.samples[0])
+    return sounds
+
+
+def generated(prompt: str, count: int, backend: Backend, settings: Settings, frames: int = _FRAMES) -> torch.Tensor:
+    """`count` latents `[count, C, frames, F']` of a prompt, seeds from 0."""
+    chosen = replace(settings, prompt=prompt)
+    batches = [range(i, min(i + _BATCH, count)) for i in range(0, count, _BATCH)]
+    return torch.cat([generate_latents(chosen, seeds=seeds, frames=frames, backend=backend) for seeds in batches])
+
+
+def heard(latents: torch.Tensor, backend: Backend) -> list[np.ndarray]:
+    """The sounds `[N]` of latents."""
+    return [backend.vocode(backend.decode(latent[None]))[0].cpu().numpy() for latent in latents]
+
+
+def likeness(sounds: Sounds, held_out: Sounds) -> list[dict[str, Any]]:
+    """Frechet distances to the held-out sounds of each kind, and to all together."""
+    rng = np.random.default_rng(0)
+    noise = patch_features([rng.normal(0, 0.1, 160000).astype(np.float32) for _ in range(9)])
+    broken = {kind: [shuffled(sound, rng) for sound in held_out[kind]] for kind in KINDS}
+    candidates = {
+        "generated": _features(sounds),
+        "control: white noise": dict.fromkeys(KINDS, noise),
+        "control: silence": dict.fromkeys(KINDS, patch_features([np.zeros(160000, np.float32)])),
+        "control: held out, shuffled in time": _features(broken),
+        "ceiling: half of the held-out against the other": _features({k: held_out[k][::2] for k in KINDS}),
+    }
+    whole, half = _features(held_out), _features({k: held_out[k][1::2] for k in KINDS})
+    rows = []
+    for name, features in candidates.items():
+        reference = half if name.startswith("ceiling") else whole
+        distances = {kind: frechet_distance(features[kind], reference[kind]) for kind in KINDS}
+        distances["all"] = frechet_distance(_together(features), _together(reference))
+        rows.append({"": name} | {kind: round(distance, 1) for kind, distance in distances.items()})
+    return rows
+
+
+def shuffled(sound: np.ndarray, rng: np.random.Generator, piece: int = 160) -> np.ndarray:
+    """The same sound with its pieces of `piece` samples in random order: the same spectrum, no sense."""
+    pieces = sound[: len(sound) // piece * piece].reshape(-1, piece)
+    return rng.permutation(pieces).ravel()
+
+
+def levels(sounds: Sounds, held_out: Sounds) -> list[dict[str, Any]]:
+    """Loudness, and how far the average spectrum is from that of the held-out sounds."""
+    rows = []
+    for kind in KINDS:
+        made, real = sounds[kind], held_out[kind]
+        apart = np.abs(band_levels_db(made) - band_levels_db(real)).mean()
+        rms = [_decibel(np.sqrt(np.mean(np.square(s)))) for s in made]
+        rows.append({
+            "": kind,
+            "RMS dB, 10 % to 90 %": f"{np.quantile(rms, 0.1):.0f} to {np.quantile(rms, 0.9):.0f}",
+            "beyond full scale": f"{sum(clipping_gain(s) > 0 for s in made)} of {len(made)}",
+            "spectrum apart, dB": round(float(apart), 1),
+        })  # fmt: skip
+    return rows
+
+
+def judged(sounds: Sounds, held_out: Sounds, judge: KindJudge) -> list[dict[str, Any]]:
+    """Shares of the sounds that the judge takes for each kind."""
+    length = len(sounds[KINDS[0]][0])
+    rows = []
+    for title, by_kind in (("generated", sounds), ("held out", {k: [s[:length] for s in held_out[k]] for k in KINDS})):
+        for kind in KINDS:
+            votes = [int(judge(sound).argmax()) for sound in by_kind[kind]]
+            shares = {f"taken for {name}": f"{votes.count(i) / len(votes):.0%}" for i, name in enumerate(KINDS)}
+            rows.append({"": f"{title}: {kind}"} | shares)
+    return rows
+
+
+def seeds(latents: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
+    """How alike the sounds of two seeds of one prompt are: correlation of their latents."""
+    rows = []
+    for kind, batch in latents.items():
+        flat = batch.flatten(1)
+        flat = (flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True)
+        correlations = [float((flat[a] * flat[b]).mean()) for a, b in combinations(range(len(flat)), 2)]
+        rows.append({"": kind, "pairs": len(correlations), "mean": round(float(np.mean(correlations)), 3),
+                     "largest": round(max(correlations), 3)})  # fmt: skip
+    return rows
+
+
+def guidance(backend: Backend) -> list[dict[str, Any]]:
+    """Standard deviation of latents by scale; real ones have 0.9 to 1.0."""
+    rows: list[dict[str, Any]] = []
+    for scale in _SCALES:
+        deviations = {
+            share: torch.cat([
+                generated(kind, 2, backend, Settings(guidance=scale, rescale=share), _FRAMES // 2) for kind in KINDS
+            ]).std()
+            for share in ((0.0, 0.7, 1.0) if scale != 1 else (0.0,))
+        }  # fmt: skip
+        texts = {share: f"{deviations[share]:.2f}" if share in deviations else "" for share in (0.0, 0.7, 1.0)}
+        rows.append({"scale": f"{scale:g}"} | {f"rescale {share:g}": text for share, text in texts.items()})
+    return rows
+
+
+def streams(backend: Backend) -> list[dict[str, Any]]:
+    """Size, latent deviation, and whether the decoder hears the same, of streams by number of coded steps."""
+    rows = []
+    for steps in _STREAM_STEPS:
+        settings = StreamSettings("music", steps=steps)
+        data, sound = generate_stream(settings, seconds=_FRAMES / backend.info.frames_per_second, backend=backend)
+        header, latent = ddcm.decode_latent(data, backend=backend)
+        same = np.array_equal(ddcm.synthesise(latent, header, backend=backend).samples, sound.samples)
+        rows.append({"steps": steps, "bytes": len(data), "std of latent": round(float(latent.std()), 2),
+                     "decodes to the same bits": "yes" if same else "no"})  # fmt: skip
+    return rows
+
+
+def write_sounds(folder: Path, sounds: Sounds, sample_rate: int, *, count: int = 3) -> None:
+    """WAV files of the first sounds of each kind, and one picture of their spectrograms."""
+    from noisebook.report.figures import spectrogram_grid
+
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {f"{kind}, seed {i}": s for kind in KINDS for i, s in enumerate(sounds[kind][:count])}
+    waveforms = {title: Waveform(s[None], sample_rate) for title, s in shown.items()}
+    for title, waveform in waveforms.items():
+        io.write(folder / f"{title.replace(', seed ', '-')}.wav", waveform, overwrite=True)
+    spectrogram_grid(waveforms, folder / "spectrograms.png", columns=count)
+
+
+def shown(rows: list[dict[str, Any]]) -> str:
+    """A Markdown table of rows with the same keys."""
+    return table(list(rows[0]), ([str(value) for value in row.values()] for row in rows)) if rows else "(not measured)"
+
+
+def _features(sounds: Sounds) -> dict[str, np.ndarray]:
+    return {kind: patch_features(sounds[kind]) for kind in KINDS}
+
+
+def _together(features: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([features[kind] for kind in KINDS])
+
+
+def _decibel(amplitude: float) -> float:
+    return 20 * log10(max(amplitude, 1e-9))
+
+
+if __name__ == "__main__":
+    main()

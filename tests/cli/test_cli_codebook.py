@@ -1,0 +1,99 @@
+"""codebook fit, info and list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from noisebook.audio.io import write
+from noisebook.audio.waveform import Waveform
+from noisebook.quantizers import METHODS, UNITS, load
+
+SMALL = ("--unit", "position", "--method", "kmeans", "--size", 8)
+
+
+def test_fit_then_info(noisebook, engine, sound, tiny_model):
+    ran = noisebook("codebook", "fit", sound, "-o", "mine.safetensors", *SMALL, "--json", *engine)
+    assert (ran.status, ran.err) == (0, "")
+    fitted = json.loads(ran.text)
+    assert (fitted["unit"], fitted["method"], fitted["size"]) == ("position", "kmeans", 8)
+    assert fitted["bytes"] == Path("mine.safetensors").stat().st_size
+    assert fitted["fixed_bitrate"] == pytest.approx(3 * 16 * 25)
+    assert 0 < fitted["bitrate"] < fitted["fixed_bitrate"]
+    assert fitted["nmse_db"] < 0
+    assert 1 < fitted["stages"][0]["perplexity"] <= fitted["stages"][0]["used"] <= 8
+    shown = json.loads(noisebook("codebook", "info", "mine.safetensors", "--model", tiny_model, "--json").text)
+    assert shown == {"name": "mine.safetensors", **{key: fitted[key] for key in shown if key != "name"}}
+    text = noisebook("codebook", "info", "mine.safetensors", "--model", tiny_model).text
+    assert load("mine.safetensors").fingerprint.hex() in text
+
+
+def test_folders_are_searched_and_minutes_are_limited(noisebook, engine, sound):
+    folder = Path("sounds") / "deep"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("no sound")
+    for name in ("a.wav", "b.FLAC"):
+        write(folder / name, Waveform(sound_of(sound).samples, 16000))
+    seconds = {}
+    for limit in ([], ["--limit-minutes", 0.3 / 60]):
+        ran = noisebook("codebook", "fit", "sounds", "-o", "x.safetensors", "-f", *SMALL, "--json", *limit, *engine)
+        seconds[bool(limit)] = json.loads(ran.text)["fitted_seconds"]
+    assert seconds[False] == pytest.approx(0.5, abs=0.1)
+    assert seconds[True] == pytest.approx(0.36, abs=0.05)
+
+
+def test_a_file_without_a_record_of_its_fit(noisebook, fails, engine, sound, tiny_model):
+    from dataclasses import replace
+
+    noisebook("codebook", "fit", sound, "-o", "mine.safetensors", *SMALL, "--quiet", *engine)
+    replace(load("mine.safetensors"), record={"frames": 6}).save("bare.safetensors")
+    assert "record" in fails("codebook", "info", "bare.safetensors", "--model", tiny_model)
+
+
+def sound_of(path: Path) -> Waveform:
+    from noisebook.audio.io import read
+
+    return read(path)
+
+
+@pytest.mark.parametrize("method", ["residual", "product", "hierarchical", "adaptive"])
+def test_every_option_reaches_the_codebook(noisebook, engine, sound, method):
+    options = {"residual": ["--stages", 2], "product": ["--groups", 4],
+               "hierarchical": ["--stages", 2, "--block-frames", 3],
+               "adaptive": ["--stages", 2, "--bits-per-frame", 3]}[method]  # fmt: skip
+    ran = noisebook("codebook", "fit", sound, "-o", "x.safetensors", "--method", method, "--size", 2, "--seed", 3,
+                    *options, "--quiet", *engine)  # fmt: skip
+    assert ran == (0, b"", "")
+    config = vars(load("x.safetensors").config)
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        assert config[str(option)[2:].replace("-", "_")] == value
+    assert (config["unit"], config["seed"]) == ("frame", 3)
+
+
+def test_list_names_what_is_shipped(noisebook):
+    rows = json.loads(noisebook("codebook", "list", "--json").text)["codebooks"]
+    assert {row["method"] for row in rows} == set(METHODS)
+    assert {row["unit"] for row in rows} == set(UNITS)
+    lines = noisebook("codebook", "list").text.splitlines()
+    assert [line.split()[0] for line in lines] == [row["name"] for row in rows]
+    assert noisebook("codebook", "info", rows[0]["name"]).status == 0
+
+
+def test_mistakes(fails, engine, sound):
+    def fit(*arguments: object, status: int = 1) -> str:
+        return fails("codebook", "fit", *arguments, *engine, status=status)
+
+    assert "safetensors" in fit(sound, "-o", "book.bin")
+    assert "folder" in fit(sound, "-o", "none/book.safetensors")
+    Path("full.safetensors").write_bytes(b"old")
+    assert "-f" in fit(sound, "-o", "full.safetensors")
+    assert "no file" in fit("none.wav", "-o", "book.safetensors")
+    Path("empty").mkdir()
+    assert "no sounds" in fit("empty", "-o", "book.safetensors")
+    assert "atoms from" in fit(sound, "-o", "book.safetensors", "--method", "kmeans")
+    assert "magic" in fit(sound, "-o", "book.safetensors", "--method", "magic")
+    assert "--size" in fit(sound, "-o", "book.safetensors", "--size", 1, status=2)
+    assert "frame-residual" in fails("codebook", "info", "none")
+    assert "safetensors" in fails("codebook", "info", "full.safetensors")

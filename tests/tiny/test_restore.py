@@ -1,0 +1,211 @@
+"""Restoration on a small random model: what is kept to the bit, what comes back, and streams that decode anywhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from noisebook import api
+from noisebook.audio.damage import clip, low_pass, silence
+from noisebook.audio.io import read
+from noisebook.audio.splice import FADE
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.damaged import damage_of
+from noisebook.codec.measuring import measured
+from noisebook.codec.restore import STRENGTHS, Settings, restore, restore_stream, restored_latent
+from noisebook.codec.segment import encode_segment
+from noisebook.codec.sound import Frame
+from noisebook.diffusion.pulling import Course
+from noisebook.errors import AudioError, ConfigError
+
+QUICK = Settings(steps=2)
+OPTIONS = {"inpaint": {"gaps": ((0.5, 0.7),)}, "bandwidth": {"cutoff": 3000.0}, "declip": {"threshold": 0.15}}
+
+
+def noise(seconds: float = 1.2, rate: int = 16000, channels: int = 1) -> Waveform:
+    drawn = np.random.default_rng(5).normal(0, 0.1, (channels, round(seconds * rate))).astype("f4")
+    return Waveform(np.clip(drawn, -0.5, 0.5), rate)
+
+
+def damaged(task: str, sound: Waveform) -> Waveform:
+    rate = sound.sample_rate
+    made = {
+        "inpaint": lambda: silence(sound, ((rate // 2, rate * 7 // 10),)),
+        "bandwidth": lambda: low_pass(sound, 3000),
+        "declip": lambda: clip(sound, 0.15),
+    }
+    return made[task]()
+
+
+def run(backend, task: str, sound: Waveform, **changes) -> Waveform:
+    damage = damage_of(sound, task, backend.info, **OPTIONS[task])
+    return restore(sound, damage, backend=backend, settings=replace(QUICK, **changes))
+
+
+@pytest.mark.parametrize("task", OPTIONS)
+@pytest.mark.parametrize(("rate", "channels", "seconds"), [(16000, 1, 1.2), (44100, 2, 1.0001), (22050, 1, 0.9)])
+@pytest.mark.parametrize("keep", [True, False])
+def test_shape_and_rate_come_back(backend, task, rate, channels, seconds, keep):
+    sound = damaged(task, noise(seconds, rate, channels))
+    got = run(backend, task, sound, keep=keep)
+    assert got.samples.shape == sound.samples.shape
+    assert got.sample_rate == rate
+    assert not np.array_equal(got.samples, sound.samples)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_what_is_not_damaged_is_kept_to_the_bit(backend, rate):
+    sound = damaged("inpaint", noise(rate=rate, channels=2))
+    got, fade = run(backend, "inpaint", sound).samples, round(FADE * rate)
+    for part in (slice(None, rate // 2 - fade), slice(rate * 7 // 10 + fade, None)):
+        assert np.array_equal(got[:, part], sound.samples[:, part])
+    assert (got[:, rate // 2 : rate * 7 // 10] != 0).mean() > 0.99
+    sound = damaged("declip", noise(rate=rate, channels=2))
+    got, lost = run(backend, "declip", sound).samples, np.abs(sound.samples) >= 0.15
+    assert np.array_equal(got[~lost], sound.samples[~lost])
+    assert (np.sign(sound.samples) * got >= np.abs(sound.samples))[lost].all()
+    assert (got != sound.samples)[lost].mean() > 0.5
+
+
+def test_the_band_below_a_cutoff_is_kept(backend):
+    sound = damaged("bandwidth", noise())
+    spectra = [np.fft.rfft(s.samples[0]) for s in (sound, run(backend, "bandwidth", sound))]
+    hertz = np.fft.rfftfreq(sound.sample_count, 1 / 16000)
+    below, above = hertz < 2700, hertz > 3500
+    assert np.abs(spectra[1] - spectra[0])[below].max() < 0.01 * np.abs(spectra[0]).max()
+    assert np.abs(spectra[1])[above].mean() > 10 * np.abs(spectra[0])[above].mean()
+
+
+def test_without_keeping_all_is_synthetic(backend):
+    sound = damaged("inpaint", noise())
+    assert not np.array_equal(run(backend, "inpaint", sound, keep=False).samples[:, :4000], sound.samples[:, :4000])
+
+
+def test_a_low_rate_becomes_the_model_s(backend):
+    sound = noise(1.00013, 8000)
+    got = api.restore(sound, "bandwidth", backend=backend, steps=1).sound
+    assert got.sample_rate == 16000
+    assert got.sample_count == 2 * sound.sample_count
+
+
+@pytest.mark.parametrize("task", OPTIONS)
+def test_seeds_prompts_and_strengths_matter_and_nothing_else(backend, task):
+    sound = damaged(task, noise(0.9))
+    first = run(backend, task, sound).samples
+    assert np.array_equal(first, run(backend, task, sound).samples)
+    changes = [{"seed": 2**64 - 1}, {"prompt": "speech"}, {"strength": 1.0}, {"strength": 0.0}, {"steps": 3}]
+    for change in [*changes, {"prompt": "speech", "guidance": 3.0}]:
+        assert not np.array_equal(first, run(backend, task, sound, **change).samples), change
+    assert np.array_equal(first, run(backend, task, sound, strength=STRENGTHS[task]).samples)
+
+
+def test_a_reliable_mel_leads_to_its_latent(backend):
+    """Of a measurement without loss, nothing is invented; of one that is worth nothing, nothing of it is left."""
+    sound = noise()
+    damage = damage_of(sound, "inpaint", backend.info, gaps=((0.5, 0.7),))
+    frame, info = Frame.of(sound), backend.info
+    measurement, guess = measured(sound, sound, damage, frame, backend)
+    course = Course(info.schedule, info.curve, 1.0)
+
+    def run_on(weight) -> torch.Tensor:
+        known = replace(measurement, weight=torch.full_like(measurement.weight, weight))
+        return restored_latent(known, guess, course, frame.timeline(info), backend=backend, settings=QUICK)
+
+    true = backend.encode(guess)
+    assert torch.allclose(run_on(1.0), true, atol=1e-5)
+    assert not torch.allclose(run_on(0.0), true, atol=0.5)
+
+
+def test_steps_are_told_and_untouched_segments_cost_nothing(backend, monkeypatch):
+    from noisebook.codec import layout
+
+    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 16)
+    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 8)
+    sound = damaged("inpaint", noise(4.0))
+    damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
+    calls: list[tuple[int, int]] = []
+    restore(sound, damage, backend=backend, settings=QUICK, on_step=lambda *call: calls.append(call))
+    assert calls in ([(1, 2), (2, 2)], [(1, 4), (2, 4), (3, 4), (4, 4)])
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"strength": 1.5}, {"guidance": -1.0}, {"prompt": "qwertz"}])
+def test_settings_out_of_range(backend, change):
+    with pytest.raises(ConfigError):
+        run(backend, "bandwidth", damaged("bandwidth", noise(0.5)), **change)
+
+
+def test_three_channels_are_refused(backend):
+    with pytest.raises(AudioError, match="channels"):
+        run(backend, "declip", damaged("declip", noise(channels=3)))
+
+
+def test_a_target_may_depend_on_the_estimate(backend):
+    """A target that is a function is asked at every step, and one that ignores its arguments is as good as a tensor."""
+    header = ddcm.header_of(noise(), ddcm.Settings("100"), backend.info)
+    coder = ddcm._coder(header, ddcm.layout_of(header, backend.info), 12, 0)
+    target = torch.randn(1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
+    start, asked = coder.start(torch.device("cpu")), []
+
+    def aim(step, x0_hat):
+        asked.append(step.t)
+        return target
+
+    payload = encode_segment(target, coder, backend.denoise, start)
+    assert payload == encode_segment(aim, coder, backend.denoise, start)
+    assert asked == [step.t for step in coder.plan]
+    assert payload != encode_segment(lambda step, x0_hat: x0_hat - target, coder, backend.denoise, start)
+
+
+@pytest.mark.parametrize("task", OPTIONS)
+def test_a_stream_says_nothing_of_the_damage_and_decodes(backend, task):
+    sound = damaged(task, noise(0.9, 22050, 2))
+    made = api.restore_stream(sound, task, backend=backend, preset="300", seed=7, tag="speech", **OPTIONS[task])
+    info = api.read_info(made.data, info=backend.info)
+    assert (info.seed, info.tag, info.intact, info.channel_mode) == (7, 2, True, "mid-side")
+    assert len(made.data) == len(api.compress(sound, backend=backend, preset="300", seed=7, tag="speech"))
+    decoded = api.decompress(made.data, backend=backend)
+    assert decoded.samples.shape == sound.samples.shape
+
+
+def test_what_is_lost_has_no_part_in_a_stream_s_choices(backend):
+    """Two sounds that differ within a gap alone have one stream."""
+    quiet, loud = damaged("inpaint", noise()), noise()
+    loud.samples[:, 8000:11200] *= 2
+    made = []
+    for sound in (quiet, loud):
+        damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
+        settings = Settings(strength=0.2)
+        made.append(restore_stream(sound, damage, backend=backend, settings=settings, coding=ddcm.Settings("300")))
+    assert made[0] == made[1]
+
+
+def test_a_stream_decodes_the_same_in_another_process(backend, tiny_model, tmp_path: Path):
+    sound = damaged("bandwidth", noise(0.6))
+    data = api.restore_stream(sound, "bandwidth", backend=backend, preset="300", cutoff=3000.0).data
+    (tmp_path / "a.ddcm").write_bytes(data)
+    own = api.decompress(data, backend=backend)
+    command = ["decompress", "a.ddcm", "a.wav", "--model", str(tiny_model), "--device", "cpu", "--threads", "1"]
+    subprocess.run([sys.executable, "-m", "noisebook", *command], check=True, cwd=tmp_path)
+    assert np.abs(read(tmp_path / "a.wav").samples - own.samples).max() < 1e-4
+
+
+def test_full_scale(backend):
+    sound = Waveform(np.float32([[0.5, -1.5]]), 8000)
+    lowered, gain = api.within_full_scale(sound)
+    assert gain == -4.0
+    assert 0.9 < np.abs(lowered.samples).max() <= 1
+    same, none = api.within_full_scale(lowered)
+    assert (same, none) == (lowered, 0.0)
+
+
+def test_unknown_words_are_told(backend):
+    made = api.restore(damaged("declip", noise(0.5)), "declip", backend=backend, steps=1, prompt="sombre music")
+    assert made.unknown == ("sombre",)
+    assert made.damage.threshold == pytest.approx(0.15, abs=1e-3)

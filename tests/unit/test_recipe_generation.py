@@ -1,0 +1,75 @@
+"""The recipe that judges generated sound: its distance, its controls, and that it runs from end to end."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from noisebook.audio.io import write
+from noisebook.audio.waveform import Waveform
+from noisebook.errors import ConfigError
+from noisebook.recipes import generation
+from noisebook.recipes._frechet import band_levels_db, frechet_distance, patch_features
+
+RNG = np.random.default_rng(0)
+
+
+def tones(count: int, hertz: float) -> list[np.ndarray]:
+    """Seconds of tones near a frequency with a swinging level."""
+    time = np.arange(32000) / 16000
+    return [
+        (0.4 * np.sin(2 * np.pi * hertz * (1 + 0.1 * i) * time) * (1 + np.sin(2 * np.pi * time)) / 2).astype(np.float32)
+        for i in range(count)
+    ]
+
+
+def test_the_distance_of_gaussians_is_the_formula():
+    a = RNG.normal(size=(200000, 3)) * [1, 2, 3]
+    b = RNG.normal(size=(200000, 3)) * [2, 2, 1] + [1, 0, 0]
+    assert frechet_distance(a, b) == pytest.approx(1 + (1 - 2) ** 2 + 0 + (3 - 1) ** 2, rel=0.02)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    turn = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
+    assert frechet_distance(a @ turn, b @ turn) == pytest.approx(frechet_distance(a, b))
+    with pytest.raises(ConfigError, match="two"):
+        frechet_distance(a[:1], b)
+
+
+def test_patches_see_spectrum_and_time_but_not_loudness():
+    low, other, high = (patch_features(sounds) for sounds in (tones(6, 300), tones(6, 310), tones(6, 3000)))
+    assert low.shape == (6 * 12, 48)
+    assert frechet_distance(low, other) < 0.1 * frechet_distance(low, high)
+    quiet = patch_features([0.1 * sound for sound in tones(6, 300)])
+    assert frechet_distance(low, quiet) < 0.01 * frechet_distance(low, high)
+    broken = patch_features([generation.shuffled(sound, RNG) for sound in tones(6, 300)])
+    assert frechet_distance(low, other) < 0.1 * frechet_distance(low, broken)
+    assert np.isfinite(patch_features([np.zeros(16000, np.float32)])).all()
+    assert int(band_levels_db(tones(6, 3000)).argmax()) > int(band_levels_db(tones(6, 300)).argmax())
+
+
+def test_real_sound_is_nearer_than_the_controls():
+    held_out = {"music": tones(8, 300), "speech": tones(8, 900), "effects": tones(8, 2500)}
+    likeness = {row[""]: row["all"] for row in generation.likeness({k: v[:4] for k, v in held_out.items()}, held_out)}
+    assert likeness["generated"] < min(value for name, value in likeness.items() if "control" in name)
+
+
+def test_the_recipe_runs(tiny_model, tmp_path, monkeypatch, capsys):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for kind in ("music", "speech", "sfx"):
+        for i, sound in enumerate(tones(4, 400)):
+            write(clips / f"{kind}-{i}.wav", Waveform(sound[None], 16000))
+    monkeypatch.setattr(generation, "_FRAMES", 32)
+    monkeypatch.setattr(generation, "_SCALES", (1.0, 3.0))
+    monkeypatch.setattr(generation, "_STREAM_STEPS", (4,))
+    out, sounds = tmp_path / "out.json", tmp_path / "sounds"
+    arguments = [str(clips), "--limit", "6", "--model", str(tiny_model), "--json", str(out), "--sounds", str(sounds)]
+    monkeypatch.setattr("sys.argv", ["generation", *arguments])
+    generation.main()
+    results = json.loads(out.read_text())
+    assert [row[""].split(":")[0] for row in results["likeness"]] == ["generated", *["control"] * 3, "ceiling"]
+    assert results["streams"][0]["decodes to the same bits"] == "yes"
+    assert results["seeds"][0]["pairs"] == 1
+    assert "## guidance" in capsys.readouterr().out
+    assert sorted(path.suffix for path in sounds.iterdir()) == [".png", *[".wav"] * 6]
