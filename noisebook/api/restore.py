@@ -76,7 +76,7 @@ def restore(
         cutoff: for bandwidth, Hz; by default where the spectrum falls off a cliff.
         threshold: for declip, magnitude; by default the peak, if samples crowd there.
         strength: how much of what is lost is left to the model: 0 (a guess by interpolation) to 1 (all of it); by
-            default 0.4, for declip 0.2.
+            default 0.4 for inpaint and 0.2 for the others.
         prompt: what the sound is.
         guidance: how much the prompt is exaggerated; 1 is not at all.
         steps: of the diffusion.

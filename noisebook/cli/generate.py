@@ -48,7 +48,7 @@ _STREAM_ONLY = ("candidates", "wav")
 @click.option("--ddcm", "K", type=int, metavar="K", help="Noise from codebooks of K atoms: OUT is a .ddcm stream.")
 @click.option(
     "--candidates", type=click.IntRange(1), metavar="N",
-    help="With --ddcm: random atoms that a step chooses from; by default 1 or 2, as the prompt needs; more exaggerate it.",
+    help="With --ddcm: random atoms that a step chooses from; by default 1 or 2, as the prompt needs.",
 )  # fmt: skip
 @click.option("--wav", metavar="FILE", help="With --ddcm: write the sound too.")
 @result_options

@@ -52,7 +52,7 @@ class _Gap(click.ParamType):
 @click.option("--threshold", type=float, metavar="LEVEL", help="declip: 0 to 1; by default the peak, if clipped.")
 @click.option(
     "--strength", type=click.FloatRange(0, 1),
-    help="What is left to the model: 0 (interpolation) to 1 (all that is lost); by default 0.4, for declip 0.2.",
+    help="What is left to the model: 0 (interpolation) to 1 (all that is lost); by default 0.4 for inpaint, else 0.2.",
 )  # fmt: skip
 @click.option("--keep/--no-keep", default=None, help="Leave what is not damaged as it was (default), or vocode it all.")
 @click.option("--prompt", metavar="PROMPT", help="What the sound is.")

@@ -23,7 +23,7 @@ from noisebook.coding import container
 from noisebook.coding.bitio import BitWriter
 from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule
 from noisebook.ddcm import rules
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.plan import Denoise, Step, reverse, tail_plan
 from noisebook.errors import ConfigError
 
@@ -125,8 +125,9 @@ def _draw(
     coder = SegmentCoder(layout.engine, layout.info, layout.channels, layout.frames, header.seed, segment=0)
     tail = tail_plan(backend.info.schedule, coder.plan[-1].s or 0, ddcm.TAIL_STEPS)
     denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, layout.steps + len(tail))
-    steered = _Steered(denoise, *_directions(settings, header, backend))
     candidates = _candidates(settings, header)
+    directions = _directions(settings, header, backend) if candidates > 1 else (None, None)
+    steered = _Steered(denoise, *directions)
     writer, steps = BitWriter(), count()
 
     def choose(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:

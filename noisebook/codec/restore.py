@@ -37,7 +37,7 @@ from noisebook.errors import ConfigError
 
 __all__ = ["STRENGTHS", "Settings", "restore", "restore_stream", "restored_latent"]
 
-STRENGTHS = {"inpaint": 0.4, "bandwidth": 0.4, "declip": 0.2}
+STRENGTHS = {"inpaint": 0.4, "bandwidth": 0.2, "declip": 0.2}
 _RELIABLE = 0.99  # a segment of which every value is as reliable as that stays as it is
 _MOST_GAIN = 3.0  # nepers
 _PASSES = 2  # of filtering towards the restored mel and putting back what was not clipped

@@ -15,7 +15,7 @@ from noisebook.quantizers.stages import alphabets
 __all__ = ["counted", "measure", "written_codes"]
 
 # An adaptive codebook must serve other budgets than its own: its counts are of all of these, in shares of that.
-_BUDGETS = (0.25, 0.5, 1.0, 2.0)
+_BUDGETS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 def written_codes(

@@ -9,7 +9,7 @@ CLIPS is a folder of held-out sounds named by kind, as `recipes.results` takes i
     kinds      with --data, whom a judge trained on PACKED (linear discriminants, no network) takes the sounds for
     seeds      the largest correlation between the latents of two seeds
     guidance   standard deviation of latents against the scale of guidance, with and without rescaling
-    noise      share of the variance that streams with random atoms keep, by number of steps
+    streams    generated streams, two of each kind, by coded steps and candidates: size, deviation, likeness, identity
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from noisebook.recipes.results import load_clips
 _FRAMES = 128  # latent frames of a generated sound, 5.12 s
 _BATCH = 8
 _SCALES = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0)
-_STREAM_STEPS = (50, 100, 200)
+_STREAMS = ((50, None), (100, None), (200, None), (100, 2), (100, 4))  # coded steps, candidates
+_STREAM_SECONDS = 2.56
 
 Sounds = Mapping[str, list[np.ndarray]]
 
@@ -71,7 +72,7 @@ def main() -> None:
         "levels": lambda: levels(sounds, held_out),
         "kinds": lambda: judged(sounds, held_out, judge) if judge else [],
         "seeds": lambda: seeds(latents),
-        "streams": lambda: streams(backend),
+        "streams": lambda: streams(held_out, backend),
         "guidance": lambda: guidance(backend),
     }
     results = {}
@@ -186,16 +187,32 @@ def guidance(backend: Backend) -> list[dict[str, Any]]:
     return rows
 
 
-def streams(backend: Backend) -> list[dict[str, Any]]:
-    """Size, latent deviation, and whether the decoder hears the same, of streams by number of coded steps."""
+def streams(held_out: Sounds, backend: Backend) -> list[dict[str, Any]]:
+    """Size, latent deviation, likeness to all held-out sounds, and whether the decoder hears the same."""
+    reference = _together(_features(held_out))
     rows = []
-    for steps in _STREAM_STEPS:
-        settings = StreamSettings("music", steps=steps)
-        data, sound = generate_stream(settings, seconds=_FRAMES / backend.info.frames_per_second, backend=backend)
-        header, latent = ddcm.decode_latent(data, backend=backend)
-        same = np.array_equal(ddcm.synthesise(latent, header, backend=backend).samples, sound.samples)
-        rows.append({"steps": steps, "bytes": len(data), "std of latent": round(float(latent.std()), 2),
-                     "decodes to the same bits": "yes" if same else "no"})  # fmt: skip
+    for steps, candidates in _STREAMS:
+        made = [
+            generate_stream(
+                StreamSettings(kind, steps=steps, candidates=candidates, seed=seed),
+                seconds=_STREAM_SECONDS, backend=backend,
+            )
+            for kind in KINDS for seed in (0, 1)
+        ]  # fmt: skip
+        decoded = [ddcm.decode_latent(data, backend=backend) for data, _ in made]
+        same = [
+            np.array_equal(ddcm.synthesise(latent, header, backend=backend).samples, sound.samples)
+            for (header, latent), (_, sound) in zip(decoded, made, strict=True)
+        ]
+        distance = frechet_distance(patch_features(sound.samples[0] for _, sound in made), reference)
+        rows.append({
+            "steps": steps,
+            "candidates": candidates or "default (1)",
+            "bytes": len(made[0][0]),
+            "std of latents": round(float(torch.cat([latent for _, latent in decoded]).std()), 2),
+            "distance": round(distance, 1),
+            "decodes to the same bits": f"{sum(same)} of {len(same)}",
+        })  # fmt: skip
     return rows
 
 

@@ -39,7 +39,7 @@ _RATE, _HOP = 16000, 160
 _CUT = slice(2 * _RATE, 7 * _RATE)
 _GAP = (2.5, 2.9)  # seconds of the cut
 _CUTOFF = 3000.0
-_CLIPPING = (3, 6, 12, 20)  # dB below the peak
+_CLIPPING = (6, 12, 20)  # dB below the peak
 _KINDS = ("music", "speech", "sfx")
 _TABLES = {
     "restored": ("damaged", "repair", "guess", "restored", "ceiling"),
@@ -59,6 +59,10 @@ class Case:
     options: dict[str, Any]
     region: np.ndarray
 
+    def error(self, mel: np.ndarray) -> float:
+        """Log-mel error in dB inside the damage."""
+        return log_mel_l1_db(mel_of(self.truth)[self.region], mel[self.region])
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -71,19 +75,27 @@ def main() -> None:
     backend = api.load_backend(args.model, device="cpu")
     rows: list[Row] = []
     for one in load_clips(args.clips, args.limit):
-        for case in cases(one):
+        truth = excerpt(one)
+        perfect = api.reconstruct(truth, backend=backend).waveform
+        coded = api.decompress(api.compress(truth, backend=backend), backend=backend)
+        for case in cases(truth):
             print(f"measuring {one.name}: {case.name}", flush=True)
-            rows.append({"clip": one.name, "kind": one.kind, "case": case.name} | measure(case, backend))
+            limits = {"ceiling": case.error(mel_of(perfect)), "true stream": case.error(mel_of(coded))}
+            rows.append({"clip": one.name, "kind": one.kind, "case": case.name} | limits | measure(case, backend))
     for title, columns in _TABLES.items():
         print(f"\n{title}\n\n{summary(rows, columns)}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def cases(one: Clip) -> Iterator[Case]:
-    """The damages to a clip; clipping only where some frame of it is touched."""
+def excerpt(one: Clip) -> Waveform:
+    """The part of a clip that is used, at peak 0.5."""
     samples = one.sound.samples[:, _CUT]
-    truth = Waveform(samples * np.float32(0.5 / max(1e-9, float(np.abs(samples).max()))), _RATE)
+    return Waveform(samples * np.float32(0.5 / max(1e-9, float(np.abs(samples).max()))), _RATE)
+
+
+def cases(truth: Waveform) -> Iterator[Case]:
+    """The damages to a sound."""
     shape = (truth.sample_count // _HOP, MelConfig().n_mels)
     first, last = (round(edge * _RATE) for edge in _GAP)
     inside = np.zeros(shape, bool)
@@ -113,27 +125,22 @@ def measure(case: Case, backend: Backend) -> Row:
     """Errors in dB, textures as shares of the truth's, and the bitrate of the stream."""
     truth, damaged = mel_of(case.truth), mel_of(case.damaged)
 
-    def error(mel: np.ndarray) -> float:
-        return log_mel_l1_db(truth[case.region], mel[case.region])
-
     def decoded(stream: bytes) -> float:
-        return error(mel_of(api.decompress(stream, backend=backend)))
+        return case.error(mel_of(api.decompress(stream, backend=backend)))
 
     guess = api.restore(case.damaged, backend=backend, strength=0.0, **case.options).sound
     restored = api.restore(case.damaged, backend=backend, **case.options).sound
     stream = api.restore_stream(case.damaged, backend=backend, **case.options).data
     return {
-        "damaged": error(damaged),
-        "repair": error(repaired(case, damaged)),
-        "guess": error(mel_of(guess)),
-        "restored": error(mel_of(restored)),
-        "ceiling": error(mel_of(api.reconstruct(case.truth, backend=backend).waveform)),
+        "damaged": case.error(damaged),
+        "repair": case.error(repaired(case, damaged)),
+        "guess": case.error(mel_of(guess)),
+        "restored": case.error(mel_of(restored)),
         "guess texture": texture(mel_of(guess), case.region) / texture(truth, case.region),
         "restored texture": texture(mel_of(restored), case.region) / texture(truth, case.region),
         "damaged stream": decoded(api.compress(case.damaged, backend=backend)),
         "two streams": decoded(api.compress(restored, backend=backend)),
         "stream": decoded(stream),
-        "true stream": decoded(api.compress(case.truth, backend=backend)),
         "bit/s": 8 * len(stream) / case.truth.duration,
     }
 

@@ -13,10 +13,12 @@ from noisebook.quantizers.fitting import fit
 
 @pytest.fixture(scope="session")
 def book_file(tiny_model, tmp_path_factory) -> Path:
-    from noisebook.backends.mini import model_info
+    from noisebook.backends.mini import MiniBackend
 
-    latents = [torch.randn(1, 8, 64, 16, generator=torch.Generator().manual_seed(0))]
-    model = model_info(tiny_model).fingerprint.hex()
+    backend = MiniBackend(tiny_model)
+    sweep = 0.4 * torch.sin(300 * torch.linspace(1, 8, 64 * 640).square())
+    latents = [backend.encode(backend.mel(sweep[None]))]
+    model = backend.info.fingerprint.hex()
     path = tmp_path_factory.mktemp("books") / "mine.safetensors"
     fit(latents, unit="frame", method="adaptive", size=8, stages=2, bits_per_frame=6.0, model=model).save(path)
     return path

@@ -14,11 +14,16 @@ from noisebook.coding.container import (
     Codebook,
     Engine,
     Header,
+    LatentCode,
+    LatentRule,
     Rule,
     pack,
     parse_header,
+    sized_payloads,
     split,
+    unsized,
 )
+from noisebook.coding.entropy import SymbolReader
 from noisebook.rng import Purpose, gaussian, permutation, signs, words
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
@@ -32,9 +37,10 @@ def section(number: str) -> str:
 
 
 def stream(number: str) -> bytes:
+    """The last line of bytes in that section, which is the only one but in 8.5."""
     lines = re.findall(r"^    ([0-9a-f ]+)$", section(number), re.MULTILINE)
-    assert len(lines) == 1
-    return bytes.fromhex(lines[0])
+    assert len(lines) == 1 + (number == "8.5")
+    return bytes.fromhex(lines[-1])
 
 
 def test_words() -> None:
@@ -76,8 +82,31 @@ def test_the_stream_with_an_engine_block() -> None:
     reader.finish()
 
 
+def test_the_symbols() -> None:
+    symbols, counts = [3, 3, 2, 4, 0, 3, 1, 3, 3, 3, 2], [5, 1, 900, 2**31, 94]
+    message = re.findall(r"^    ([0-9a-f ]+)$", section("8.5"), re.MULTILINE)[0]
+    reader = SymbolReader(bytes.fromhex(message))
+    assert reader.read(len(symbols), counts).tolist() == symbols
+    reader.finish()
+
+
+def test_the_stream_with_a_latent_block() -> None:
+    data = stream("8.5")
+    header, size = parse_header(data)
+    engine = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 8, 1, 8, 3, 80)
+    latent = LatentCode(LatentRule.HARD, b"\xca\xae\x3a\xf7", 51, engine)
+    assert header == Header(b"\x5a\x17", 0, 44100, ChannelMode.MID_SIDE, 12_000, -6, latent=latent)
+    (payload,) = split(data, size, sized_payloads(data, size, [2]))
+    codes, choices = unsized(payload)
+    assert choices == b"\x12\x34"
+    reader = SymbolReader(codes)
+    assert reader.read(14, [70, 1, 9, 400, 20, 3]).tolist() == [0, 3, 3, 4, 1, 5, 5, 1, 4, 3, 3, 0, 3, 3]
+    reader.finish()
+    assert pack(header, [payload]) == data
+
+
 def test_the_fields_of_the_streams_are_where_the_tables_say() -> None:
-    for number in ("8.3", "8.4"):
+    for number in ("8.3", "8.4", "8.5"):
         data = stream(number)
         rows = re.findall(r"^\| (\d+) \| `([0-9a-f ]+)`", section(number), re.MULTILINE)
         assert len(rows) >= 8

@@ -18,10 +18,13 @@ from noisebook.audio.splice import FADE
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.damaged import damage_of
+from noisebook.codec.layout import Timeline
 from noisebook.codec.measuring import measured
 from noisebook.codec.restore import STRENGTHS, Settings, restore, restore_stream, restored_latent
 from noisebook.codec.segment import encode_segment
 from noisebook.codec.sound import Frame
+from noisebook.diffusion.measurement import Measurement
+from noisebook.diffusion.plan import make_step
 from noisebook.diffusion.pulling import Course
 from noisebook.errors import AudioError, ConfigError
 
@@ -154,13 +157,75 @@ def test_a_target_may_depend_on_the_estimate(backend):
     start, asked = coder.start(torch.device("cpu")), []
 
     def aim(step, x0_hat):
-        asked.append(step.t)
+        asked.append((step.t, x0_hat))
         return target
 
     payload = encode_segment(target, coder, backend.denoise, start)
     assert payload == encode_segment(aim, coder, backend.denoise, start)
-    assert asked == [step.t for step in coder.plan]
+    assert [t for t, _ in asked] == [step.t for step in coder.plan]
+    assert torch.equal(asked[0][1], backend.denoise(start, asked[0][0]))
     assert payload != encode_segment(lambda step, x0_hat: x0_hat - target, coder, backend.denoise, start)
+
+
+class Pooling:
+    """The tiny model with an autoencoder that is exact for mels of constant 4 x 4 patches."""
+
+    def __init__(self, backend) -> None:
+        self._backend = backend
+
+    def __getattr__(self, name: str):
+        return getattr(self._backend, name)
+
+    def encode(self, mel):
+        return torch.nn.functional.avg_pool2d(mel, 4).expand(-1, 8, -1, -1)
+
+    def decode(self, latent):
+        return latent.mean(1, keepdim=True).repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+@pytest.fixture
+def pooling(backend) -> Pooling:
+    return Pooling(backend)
+
+
+@pytest.fixture
+def known() -> Measurement:
+    """24 mel frames of which the middle eight are lost, and the rest is constant on patches."""
+    generator = torch.Generator().manual_seed(0)
+    mel = torch.randn(1, 1, 6, 16, generator=generator).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    weight = torch.ones_like(mel)
+    weight[:, :, 8:16] = 0
+    return Measurement(mel, weight)
+
+
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+def test_what_is_reliable_comes_out_as_it_was_measured(pooling, known, strength):
+    info = pooling.info
+    timeline, course = Timeline(info, 1, 24 * 160), Course(info.schedule, info.curve, strength)
+    found = [
+        restored_latent(known, guess, course, timeline, backend=pooling, settings=QUICK)
+        for guess in (known.mel, torch.zeros_like(known.mel))
+    ]
+    for latent in found:
+        assert torch.allclose(pooling.decode(latent)[known.weight == 1], known.mel[known.weight == 1], atol=1e-4)
+    lost = known.weight == 0
+    same = torch.allclose(*(pooling.decode(latent)[lost] for latent in found), atol=0.02)
+    assert same == (strength == 1)
+
+
+def test_a_stream_aims_at_the_guess_and_then_at_what_is_reliable(pooling, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(ddcm, "compress_towards", lambda target_of, header, **_: seen.update(target_of=target_of))
+    sound = damaged("inpaint", noise())
+    damage = damage_of(sound, "inpaint", pooling.info, **OPTIONS["inpaint"])
+    restore_stream(sound, damage, backend=pooling, settings=Settings(strength=0.5), coding=ddcm.Settings("300"))
+    measurement, guess = measured(sound, sound, damage, Frame.of(sound), pooling)
+    start = Course(pooling.info.schedule, pooling.info.curve, 0.5).start
+    aim, x0_hat = seen["target_of"](5, 20), torch.randn(1, 8, 15, 16, generator=torch.Generator().manual_seed(0))
+    schedule = pooling.info.schedule
+    before, after = (aim(make_step(schedule, t, t - 1, eta=1.0), x0_hat) for t in (start + 1, start))
+    assert torch.equal(before, pooling.encode(guess)[:, :, 5:20])
+    assert torch.equal(after, measurement.part(20, 80).fitted(x0_hat, pooling))
 
 
 @pytest.mark.parametrize("task", OPTIONS)

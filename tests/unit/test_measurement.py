@@ -129,6 +129,15 @@ def test_gain_in_mel_bins_changes_the_mel_by_it():
     assert change[:90].abs().max() < 0.01
 
 
+def test_gain_is_in_time_with_the_mel():
+    frames = torch.arange(200.0)
+    gain = (-0.1 * frames).view(1, 1, 200, 1).expand(1, 1, 200, 64)
+    time = torch.arange(32000.0)
+    tone = torch.sin(time)[None]
+    wanted = tone * torch.exp(-0.1 * (time - 79.5) / 160)
+    assert torch.allclose(amplified(tone, gain)[:, 2000:12000], wanted[:, 2000:12000], rtol=0, atol=3e-3)
+
+
 def test_gain_in_blocks_leaves_no_joint(monkeypatch):
     from noisebook.audio import mel_gain
 

@@ -62,14 +62,15 @@ def test_the_recipe_runs(tiny_model, tmp_path, monkeypatch, capsys):
             write(clips / f"{kind}-{i}.wav", Waveform(sound[None], 16000))
     monkeypatch.setattr(generation, "_FRAMES", 32)
     monkeypatch.setattr(generation, "_SCALES", (1.0, 3.0))
-    monkeypatch.setattr(generation, "_STREAM_STEPS", (4,))
+    monkeypatch.setattr(generation, "_STREAMS", ((3, None), (3, 2)))
+    monkeypatch.setattr(generation, "_STREAM_SECONDS", 0.4)
     out, sounds = tmp_path / "out.json", tmp_path / "sounds"
     arguments = [str(clips), "--limit", "6", "--model", str(tiny_model), "--json", str(out), "--sounds", str(sounds)]
     monkeypatch.setattr("sys.argv", ["generation", *arguments])
     generation.main()
     results = json.loads(out.read_text())
     assert [row[""].split(":")[0] for row in results["likeness"]] == ["generated", *["control"] * 3, "ceiling"]
-    assert results["streams"][0]["decodes to the same bits"] == "yes"
+    assert [row["decodes to the same bits"] for row in results["streams"]] == ["6 of 6"] * 2
     assert results["seeds"][0]["pairs"] == 1
     assert "## guidance" in capsys.readouterr().out
     assert sorted(path.suffix for path in sounds.iterdir()) == [".png", *[".wav"] * 6]
