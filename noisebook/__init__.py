@@ -6,11 +6,29 @@
     stream = noisebook.compress(waveform, sample_rate=44100, backend=backend, preset="300")
     sound = noisebook.decompress(stream, backend=backend)  # .samples [C, N] float32, .sample_rate
 
+`reconstruct`, `transform`, `generate`, `restore` and `fit_codebook` work alike.
+
 Importing the package is cheap: torch is loaded by the first call that needs it.
 """
 
 from noisebook._version import __version__
-from noisebook.api import StreamInfo, Waveform, compress, decompress, load_backend, read_info
+from noisebook.api import (
+    StreamInfo,
+    Waveform,
+    compress,
+    compress_with_codebook,
+    decompress,
+    fit_codebook,
+    generate,
+    generate_stream,
+    load_backend,
+    load_codebook,
+    read_info,
+    reconstruct,
+    restore,
+    restore_stream,
+    transform,
+)
 from noisebook.errors import Error
 
 __all__ = [
@@ -19,7 +37,16 @@ __all__ = [
     "Waveform",
     "__version__",
     "compress",
+    "compress_with_codebook",
     "decompress",
+    "fit_codebook",
+    "generate",
+    "generate_stream",
     "load_backend",
+    "load_codebook",
     "read_info",
+    "reconstruct",
+    "restore",
+    "restore_stream",
+    "transform",
 ]
