@@ -151,10 +151,10 @@ def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[b
 
 
 def check_header(header: Header, info: BackendInfo) -> None:
-    """Refuse a stream of another model, and one without samples.
+    """Refuse a stream of another model, one with a tag that the model does not have, and one without samples.
 
     Raises:
-        WrongModel, CorruptStream.
+        WrongModel, UnsupportedStream, CorruptStream.
     """
     own = info.fingerprint[:FINGERPRINT_BYTES]
     if header.fingerprint != own:
@@ -162,6 +162,8 @@ def check_header(header: Header, info: BackendInfo) -> None:
             f"the stream was made with model {header.fingerprint.hex()}, and {info.name} is {own.hex()}; "
             "pass the model it was made with"
         )
+    if (header.tag or 0) > len(info.tags):
+        raise UnsupportedStream(f"tag {header.tag}: {info.name} has tags 0 (none) to {len(info.tags)}")
     if header.sample_count == 0:
         raise CorruptStream("the stream has no samples")
 

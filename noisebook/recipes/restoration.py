@@ -9,8 +9,8 @@ the frames with clipped samples):
     restored  the damaged sound; a simple repair; the first guess (strength 0); the restoration; the ceiling, which
               is the true sound through autoencoder and vocoder (of declipping, which needs no vocoder, no bound)
     texture   mean step from mel value to mel value, of the guess and the restoration, over that of the truth
-    streams   at 3000 bit/s: the damaged sound compressed; restored, then compressed; restored and compressed at once;
-              and the true sound compressed
+    streams   at a preset, 3000 bit/s by default: the damaged sound compressed; restored, then compressed; restored
+              and compressed at once; and the true sound compressed
 
 The simple repairs are a straight line over the mel (inpaint), nothing (bandwidth), and a cubic spline (declip).
 """
@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="folder of held-out sounds")
     parser.add_argument("--model", default=api.EMBEDDED)
     parser.add_argument("--limit", type=int, default=3, help="clips of each kind")
+    parser.add_argument("--preset", default="3000", help="of the streams")
     parser.add_argument("--json", type=Path, help="where to write the numbers of each clip")
     args = parser.parse_args()
 
@@ -77,11 +78,12 @@ def main() -> None:
     for one in load_clips(args.clips, args.limit):
         truth = excerpt(one)
         perfect = api.reconstruct(truth, backend=backend).waveform
-        coded = api.decompress(api.compress(truth, backend=backend), backend=backend)
+        coded = api.decompress(api.compress(truth, backend=backend, preset=args.preset), backend=backend)
         for case in cases(truth):
             print(f"measuring {one.name}: {case.name}", flush=True)
             limits = {"ceiling": case.error(mel_of(perfect)), "true stream": case.error(mel_of(coded))}
-            rows.append({"clip": one.name, "kind": one.kind, "case": case.name} | limits | measure(case, backend))
+            names = {"clip": one.name, "kind": one.kind, "case": case.name}
+            rows.append(names | limits | measure(case, backend, args.preset))
     for title, columns in _TABLES.items():
         print(f"\n{title}\n\n{summary(rows, columns)}")
     if args.json:
@@ -121,7 +123,7 @@ def lowest_bin_above(cutoff: float) -> int:
     return int(np.argmax(filters[:, below].sum(1) == 0))
 
 
-def measure(case: Case, backend: Backend) -> Row:
+def measure(case: Case, backend: Backend, preset: str) -> Row:
     """Errors in dB, textures as shares of the truth's, and the bitrate of the stream."""
     truth, damaged = mel_of(case.truth), mel_of(case.damaged)
 
@@ -130,7 +132,7 @@ def measure(case: Case, backend: Backend) -> Row:
 
     guess = api.restore(case.damaged, backend=backend, strength=0.0, **case.options).sound
     restored = api.restore(case.damaged, backend=backend, **case.options).sound
-    stream = api.restore_stream(case.damaged, backend=backend, **case.options).data
+    stream = api.restore_stream(case.damaged, backend=backend, preset=preset, **case.options).data
     return {
         "damaged": case.error(damaged),
         "repair": case.error(repaired(case, damaged)),
@@ -138,8 +140,8 @@ def measure(case: Case, backend: Backend) -> Row:
         "restored": case.error(mel_of(restored)),
         "guess texture": texture(mel_of(guess), case.region) / texture(truth, case.region),
         "restored texture": texture(mel_of(restored), case.region) / texture(truth, case.region),
-        "damaged stream": decoded(api.compress(case.damaged, backend=backend)),
-        "two streams": decoded(api.compress(restored, backend=backend)),
+        "damaged stream": decoded(api.compress(case.damaged, backend=backend, preset=preset)),
+        "two streams": decoded(api.compress(restored, backend=backend, preset=preset)),
         "stream": decoded(stream),
         "bit/s": 8 * len(stream) / case.truth.duration,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from noisebook.codec.layout import layout_of
 from noisebook.codec.presets import PRESETS
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Codebook, Engine, Rule
-from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, WrongModel
+from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream, WrongModel
 
 FAST = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 7, 1, 8, 3, 80)
 ENGINES = [
@@ -142,3 +144,12 @@ def test_presets_keep_their_promise(preset, backend):
     assert layout.payload_size * 8 / 10.24 <= 1.03 * float(preset.name)
     if preset is PRESETS[0]:
         assert container.overhead(header, 1) + layout.payload_size <= 32
+
+
+def test_a_tag_that_the_model_does_not_have_is_refused(backend, chirp):
+    stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(engine=FAST, tag=3))
+    header, size = container.parse_header(stream)
+    payload = stream[size:-2]
+    assert container.pack(header, [payload]) == stream
+    with pytest.raises(UnsupportedStream, match="tag 4"):
+        decompress(container.pack(replace(header, tag=4), [payload]), backend=backend)
