@@ -15,8 +15,9 @@ import torch
 
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
+from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.sound import Frame, from_latent
-from noisebook.codec.steering import OnStep, gaussian_noise, prompted
+from noisebook.codec.steering import OnStep, prompted
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.plan import reverse
 from noisebook.diffusion.samplers import sampled, sampling_timesteps

@@ -27,7 +27,8 @@ from noisebook.codec.ddcm import (
 )
 from noisebook.codec.latent_codes import read_codes, write_codes
 from noisebook.codec.layout import Layout, Timeline, check_engine, plan_of, timeline_of
-from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment, start_noise
+from noisebook.codec.noise import start_noise
+from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
 from noisebook.codec.steering import OnStep, counted, over_timeline
 from noisebook.coding import container
 from noisebook.coding.blocks import CODEBOOK_BYTES

@@ -22,10 +22,10 @@ from noisebook.audio.post import peak_gain, smoothed
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.finishing import Original, finished, measured
 from noisebook.codec.layout import Timeline
+from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Preset
 from noisebook.codec.signal import heard_by, levelled, levelled_at, restored, segmentwise
 from noisebook.codec.sound import Frame
-from noisebook.codec.steering import gaussian_noise
 from noisebook.codec.vocoding import first_working
 from noisebook.diffusion.backend import Backend
 

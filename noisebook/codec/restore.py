@@ -24,10 +24,11 @@ from noisebook.codec import ddcm
 from noisebook.codec.damaged import Damage
 from noisebook.codec.layout import Timeline
 from noisebook.codec.measuring import measured, mel_of, prepared
+from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import levelled, restored, segmentwise
 from noisebook.codec.sound import Frame, from_latent
-from noisebook.codec.steering import OnStep, gaussian_noise, prompted
+from noisebook.codec.steering import OnStep, prompted
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import Denoise, Step, reverse

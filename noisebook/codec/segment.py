@@ -9,8 +9,8 @@ from itertools import count
 
 import torch
 
-from noisebook import rng
 from noisebook.codec.layout import part_size, plan_of
+from noisebook.codec.noise import start_noise
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.coding.container import Engine
@@ -20,7 +20,7 @@ from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, Plan, Step, reverse
 
-__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment", "start_noise"]
+__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment"]
 
 Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the latent; or (step, x0_hat) -> target
 
@@ -82,15 +82,6 @@ class SegmentCoder:
     @property
     def _part(self) -> int:
         return part_size(self.engine, self.info.frame_values)
-
-
-def start_noise(shape: tuple[int, int, int, int], *, seed: int, segment: int, device: torch.device) -> torch.Tensor:
-    """The Gaussian noise `[channels, C, frames, F']` with which a segment starts (format.md 5.7)."""
-    channels, latent_channels, frames, bins = shape
-    size = channels * frames * latent_channels * bins
-    drawn = rng.gaussian(size, seed=seed, purpose=rng.Purpose.START, segment=segment)
-    values = torch.from_numpy(drawn).view(channels, frames, latent_channels, bins)
-    return values.transpose(1, 2).contiguous().to(device)
 
 
 def encode_segment(target: Target, coder: SegmentCoder, denoise: Denoise, start: torch.Tensor) -> bytes:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import prod
 
 import torch
 
-from noisebook import rng
 from noisebook.diffusion.backend import Backend, Condition
 from noisebook.diffusion.guidance import classifier_free
 from noisebook.diffusion.plan import Denoise
 from noisebook.diffusion.windows import windowed
 from noisebook.errors import ConfigError
 
-__all__ = ["OnStep", "counted", "gaussian_noise", "over_timeline", "prompted"]
+__all__ = ["OnStep", "counted", "over_timeline", "prompted"]
 
 OnStep = Callable[[int, int], None]  # (steps done, steps in all)
 _OVERLAP = 64  # latent frames that neighbouring windows share
@@ -75,19 +73,3 @@ def prompted(
 
 def _conditioned(backend: Backend, text: str | None) -> Denoise:
     return over_timeline(backend, condition=backend.condition(text) if text else None)
-
-
-def gaussian_noise(
-    shape: tuple[int, int, int, int], *, seed: int, step: int, device: torch.device | str
-) -> torch.Tensor:
-    """Standard normal `[B, C, L, F']`, the draw `step` of a seed of 64 bits, the same on every machine.
-
-    Drawn frame by frame: of one sound (B = 1) a longer timeline begins with the noise of a shorter one.
-
-    Raises:
-        ConfigError: a seed or step that is not an integer of 0..2^64 - 1.
-    """
-    batch, channels, frames, bins = shape
-    drawn = rng.gaussian(prod(shape), seed=seed, purpose=rng.Purpose.NOISE, step=step)
-    values = torch.from_numpy(drawn).view(batch, frames, channels, bins)
-    return values.transpose(1, 2).contiguous().to(device)

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from noisebook.audio.waveform import Waveform
+from noisebook.codec.noise import gaussian_noise, start_noise
 from noisebook.codec.pull import Pull, chosen_noise, pulled_towards
-from noisebook.codec.segment import start_noise
 from noisebook.codec.sound import Frame, from_latent, to_latent
-from noisebook.codec.steering import OnStep, gaussian_noise, prompted
+from noisebook.codec.steering import OnStep, prompted
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import NoiseFor, Step, reverse
 from noisebook.diffusion.pulling import Course

@@ -12,7 +12,8 @@ from noisebook import api
 from noisebook.codec import ddcm
 from noisebook.codec.generate import Settings, clipping_gain, generate, generate_latents
 from noisebook.codec.generate_stream import StreamSettings, _directions, _Steered, generate_stream
-from noisebook.codec.steering import gaussian_noise, over_timeline, prompted
+from noisebook.codec.noise import gaussian_noise
+from noisebook.codec.steering import over_timeline, prompted
 from noisebook.coding import container
 from noisebook.coding.container import Rule
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS

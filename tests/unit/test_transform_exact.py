@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from noisebook.codec import transform
+from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.pull import Pull, chosen_noise
-from noisebook.codec.steering import gaussian_noise
 from noisebook.codec.transform import Quantised, Settings, own_codebook, quantised_latent, transform_latent
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.plan import Curve, make_step
