@@ -7,16 +7,25 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Check", "diagnose", "list_models"]
+from noisebook.errors import Error
 
+if TYPE_CHECKING:
+    from noisebook.backends.checkpoint_folder import Checkpoint
+    from noisebook.diffusion.backend import BackendInfo
+
+__all__ = ["Check", "diagnose", "diagnose_model", "list_models"]
+
+_WORKING = 1.5e9  # bytes, measured at the size of AudioLDM 2 (docs/audioldm2.md)
 _OPTIONAL = {
     "matplotlib": "figures: pip install 'noisebook[plot]'",
     "visqol-python": "the metric ViSQOL: pip install 'noisebook[metrics]'",
     "zimtohrli": "the metric Zimtohrli: pip install 'noisebook[metrics]'",
     "pystoi": "the metric ESTOI: pip install 'noisebook[metrics]'",
     "pesq": "the metric PESQ: pip install 'noisebook[metrics]'",
+    "diffusers": "AudioLDM 2 and its family: pip install 'noisebook[audioldm2]'",
+    "transformers": "AudioLDM 2 and its family: pip install 'noisebook[audioldm2]'",
 }
 
 
@@ -56,6 +65,69 @@ def diagnose() -> list[Check]:
         Check("ffmpeg", *_executable("ffmpeg", "other sound formats (m4a, wma, video)")),
     ]
     return checks + [Check(name, *_package(name, use)) for name, use in _OPTIONAL.items()]
+
+
+def diagnose_model(model: str, device: str = "auto") -> list[Check]:
+    """What of a model is here and whether it fits; downloads nothing and never raises."""
+    from noisebook import api
+    from noisebook.api.models import diffusers_checkpoint, mini_folder
+
+    try:
+        folder = mini_folder(model)
+        if folder is not None:
+            info = api.model_info(model)
+            return [Check("model", "ok", f"mini model in {folder}, stream id {info.fingerprint.hex()[:4]}")]
+        checkpoint, driver = diffusers_checkpoint(model, offline=True)
+    except Error as error:
+        return [Check("model", "failed", str(error))]
+    checks = [Check("model", "ok", f"{checkpoint.pipeline} in {checkpoint.folder}")]
+    checks += [_part(checkpoint, part, needed=part in driver.CODING_PARTS) for part in checkpoint.parts]
+    if all(check.state != "failed" for check in checks):
+        checks.append(_attempt("latents", lambda: _latents(driver.info_of(checkpoint))))
+        checks.append(_memory(checkpoint, driver.CODING_PARTS, device))
+    return checks
+
+
+def _part(checkpoint: Checkpoint, part: str, *, needed: bool) -> Check:
+    """One part: its size, or what is wrong; a part that only prompts need may be missing."""
+    weightless = part == "scheduler" or part.startswith(("tokenizer", "feature_extractor"))
+    try:
+        if weightless:
+            checkpoint.require([part])
+            return Check(part, "ok", checkpoint.parts[part][1])
+        size = sum(path.stat().st_size for path in checkpoint.weights(part))
+        return Check(part, "ok", f"{checkpoint.parts[part][1]}, {size / 1e6:.0f} MB")
+    except Error as error:
+        use = "" if needed else " (only prompts need it)"
+        return Check(part, "failed" if needed else "missing", f"{error}{use}")
+
+
+def _latents(info: BackendInfo) -> str:
+    shape = f"{info.latent_channels} x {info.latent_bins} values, {info.frames_per_second:.4g} frames a second"
+    return f"{shape}, stream id {info.fingerprint.hex()[:4]}"
+
+
+def _memory(checkpoint: Checkpoint, coding_parts: tuple[str, ...], device: str) -> Check:
+    """What coding needs, at most, beside what is free. A window of 10 s takes `_WORKING` beside the weights."""
+    from noisebook.backends.checkpoint_folder import stored_parameters
+    from noisebook.backends.placement import free_memory, usable_device
+
+    try:
+        place = usable_device(device)
+        free = free_memory(place)
+        counts = {part: stored_parameters(checkpoint.weights(part)) for part in coding_parts if part != "scheduler"}
+    except Error as error:
+        return Check("memory", "failed", str(error))
+    denoiser = max(counts.values())
+    full = 4 * sum(counts.values()) + _WORKING
+    half = full - 2 * denoiser
+    told = (
+        f"{free / 1e9:.1f} GB free on {place}; coding takes {full / 1e9:.1f}, with a 16-bit denoiser {half / 1e9:.1f}"
+    )
+    if free >= full:
+        return Check("memory", "ok", told)
+    advice = "--dtype bfloat16" if free >= half else "--offload, or another device"
+    return Check("memory", "ok" if free >= half else "failed", f"{told}: use {advice}")
 
 
 def _attempt(name: str, check: Callable[[], str]) -> Check:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.codec.ddcm import Settings
-    from noisebook.coding.container import ChannelMode
+    from noisebook.coding.container import ChannelMode, Engine
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
 
@@ -53,7 +53,8 @@ def compress(
         bitrate: bit/s of all channels together, in place of a preset.
         quality: "fast", "balanced" or "high": over how many steps the bits are spread. A preset is balanced; with
             another quality its bitrate is coded with explicit parameters, which take some ten bytes more.
-        channels: "auto" (mono, or mid and side for stereo), "dual", "mid-side", or "mono" (mix down).
+        channels: "auto" (mono, or mid and side for stereo, which a model of stereo sound codes jointly), "dual",
+            "mid-side", or "mono" (mix down).
         seed: 0..255, of the codebooks.
         tag: a conditioning tag of the model ("music", ...), one byte more in the stream.
         on_step: called with (steps done, steps in all).
@@ -105,7 +106,6 @@ def compress_with_codebook(
         ModelError: no such codebook, or one of another model.
     """
     from noisebook.codec import latent_vq
-    from noisebook.codec.presets import engine_for
 
     sound = _sound(waveform, sample_rate, channels)
     book = _codebook(codebook)
@@ -113,11 +113,12 @@ def compress_with_codebook(
         raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {book.method}, has its own")
     if refine_bitrate is not None and not refine:
         raise ConfigError("a bitrate of the refinement needs a strength of the refinement above 0")
+    latents = _latents(sound, channels, backend.info)
     settings = latent_vq.Settings(
         rule=rule,
-        bits_per_frame=None if bitrate is None else bitrate / sound.channels / backend.info.frames_per_second,
+        bits_per_frame=None if bitrate is None else bitrate / latents / backend.info.frames_per_second,
         strength=refine,
-        steering=None if refine_bitrate is None else engine_for(refine_bitrate / sound.channels, quality=quality),
+        steering=None if refine_bitrate is None else _engine(refine_bitrate / latents, quality, backend.info),
         seed=seed,
         tag=_tag_id(tag, backend.info),
         channel_mode=_channel_mode(channels),
@@ -188,15 +189,15 @@ def coding_settings(
         ConfigError: as `compress`.
     """
     from noisebook.codec.ddcm import Settings
-    from noisebook.codec.presets import DEFAULT, by_name, engine_for
+    from noisebook.codec.presets import DEFAULT, by_name
 
     if preset is not None and bitrate is not None:
         raise ConfigError("give a preset or a bitrate, not both")
     name = DEFAULT if preset is None else preset
-    rate = by_name(name).bitrate if bitrate is None else bitrate / sound.channels
+    rate = by_name(name).bitrate if bitrate is None else bitrate / _latents(sound, channels, info)
     return Settings(
         preset=name,
-        engine=None if bitrate is None and quality == "balanced" else engine_for(rate, quality=quality),
+        engine=None if bitrate is None and quality == "balanced" else _engine(rate, quality, info),
         seed=seed,
         tag=_tag_id(tag, info),
         channel_mode=_channel_mode(channels),
@@ -223,6 +224,21 @@ def _codebook(codebook: LatentCodebook | Path | str) -> LatentCodebook:
     return load_codebook(codebook)
 
 
+def _engine(bitrate: float, quality: str, info: BackendInfo) -> Engine:
+    """Coding parameters for bit/s a coded channel."""
+    from noisebook.codec.presets import engine_for
+
+    values, rate = info.frame_values, info.frames_per_second
+    return engine_for(bitrate, quality=quality, frame_values=values, frames_per_second=rate)
+
+
+def _latents(sound: Waveform, channels: str, info: BackendInfo) -> int:
+    """Latents among which a bitrate is shared."""
+    from noisebook.codec.ddcm import channel_mode_of
+
+    return channel_mode_of(sound, _channel_mode(channels), info).latents
+
+
 def _channel_mode(channels: str) -> ChannelMode | None:
     from noisebook.coding.container import ChannelMode
 
@@ -231,5 +247,5 @@ def _channel_mode(channels: str) -> ChannelMode | None:
 
 def _tag_id(tag: str | None, info: BackendInfo) -> int:
     if tag is not None and tag not in info.tags:
-        raise ConfigError(f"tag {tag!r}: {info.name} knows {', '.join(info.tags)}")
+        raise ConfigError(f"tag {tag!r}: {info.name} knows {', '.join(info.tags) or 'none'}")
     return 0 if tag is None else 1 + info.tags.index(tag)

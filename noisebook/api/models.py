@@ -3,45 +3,73 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noisebook.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    from noisebook.backends.checkpoint_folder import Checkpoint
     from noisebook.diffusion.backend import Backend, BackendInfo
 
-__all__ = ["DEVICES", "EMBEDDED", "load_backend", "model_info"]
+__all__ = [
+    "DEVICES",
+    "DTYPES",
+    "EMBEDDED",
+    "diffusers_checkpoint",
+    "load_backend",
+    "mini_folder",
+    "model_info",
+]
 
 EMBEDDED = "mini"
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
-def load_backend(model: str = EMBEDDED, *, device: str = "auto", dtype: str = "float32") -> Backend:
+def load_backend(
+    model: str = EMBEDDED,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    offload: bool = False,
+    offline: bool = False,
+) -> Backend:
     """Load a diffusion engine.
 
     Args:
-        model: "mini", the model inside the package, or a folder with the three files of such a model.
+        model: "mini", the model inside the package; "audioldm2", "audioldm2-large" or "audioldm2-music"; a repository
+            of the hub such as "cvssp/audioldm-s-full-v2"; or a folder that holds a model: the three files of a mini
+            model, or a checkpoint of AudioLDM, AudioLDM 2, MusicLDM or Stable Audio Open in the layout of diffusers.
         device: "auto", or a kind of device, "cpu", "cuda", "mps" or "xpu", with its number where there are several
             ("cuda:1").
-        dtype: "float32", the reference, or "bfloat16" for the networks' matrix products.
+        dtype: "float32", the reference, "bfloat16", or on a GPU "float16": of the denoiser, and of all matrix products
+            of mini.
+        offload: keep large models' networks on the CPU and bring one at a time to the device.
+        offline: never download; without it, a repository that is not on this machine is.
 
     Raises:
         ModelError: no such model, or damaged weights.
         ConfigError: an unknown dtype, or a device that is not there.
+        MissingExtra: a model in the layout of diffusers, and the libraries are not installed.
     """
     kind = device.partition(":")[0]
     if kind not in DEVICES:
         raise ConfigError(f"device {device!r}: {', '.join(DEVICES)} are possible")
-    if dtype not in ("float32", "bfloat16"):
-        raise ConfigError(f"dtype {dtype!r}: float32 and bfloat16 are possible")
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype {dtype!r}: {', '.join(DTYPES)} are possible")
     import torch
 
-    from noisebook.backends.mini import MiniBackend
+    folder = mini_folder(model)
+    if folder is not None:
+        from noisebook.backends.mini import MiniBackend
 
-    return MiniBackend(_model_folder(model), device=device, dtype=getattr(torch, dtype))
+        return MiniBackend(folder, device=device, dtype=getattr(torch, dtype))
+    checkpoint, driver = diffusers_checkpoint(model, offline=offline)
+    backend: Backend = driver.Backend(checkpoint, device=device, dtype=getattr(torch, dtype), offload=offload)
+    return backend
 
 
-def model_info(model: str = EMBEDDED) -> BackendInfo:
+def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     """What is fixed about a model, without loading it.
 
     Raises:
@@ -49,15 +77,47 @@ def model_info(model: str = EMBEDDED) -> BackendInfo:
     """
     from noisebook.backends import mini
 
-    return mini.model_info(_model_folder(model))
+    folder = mini_folder(model)
+    if folder is not None:
+        return mini.model_info(folder)
+    checkpoint, driver = diffusers_checkpoint(model, offline=offline)
+    info: BackendInfo = driver.info_of(checkpoint)
+    return info
 
 
-def _model_folder(model: str) -> Path:
-    from noisebook.backends.mini import WEIGHTS
+def mini_folder(model: str) -> Path | None:
+    """The folder of a mini model; None where the name is that of a model in the layout of diffusers.
+
+    Raises:
+        ModelError: a folder that holds neither.
+    """
+    from noisebook.backends.mini import FILES, WEIGHTS
 
     if model == EMBEDDED:
         return WEIGHTS
     folder = Path(model)
-    if not folder.is_dir():
-        raise ModelError(f"model {model!r}: give {EMBEDDED!r} or a folder that holds a model")
+    if not folder.is_dir() or (folder / "model_index.json").is_file():
+        return None
+    if not any((folder / name).is_file() for name in FILES):
+        raise ModelError(
+            f"{folder} holds no model: neither model_index.json, as a checkpoint in the layout of diffusers has, nor "
+            f"{', '.join(FILES)}"
+        )
     return folder
+
+
+def diffusers_checkpoint(model: str, *, offline: bool = False) -> tuple[Checkpoint, Any]:
+    """A checkpoint in the layout of diffusers, opened and not loaded, and the module that drives it.
+
+    Raises:
+        ModelError: no such model, or a pipeline that noisebook does not know.
+        MissingExtra: the libraries are not installed.
+    """
+    from noisebook.backends.checkpoint_folder import ALIASES, is_hub_id, open_checkpoint
+    from noisebook.backends.pipelines import driver_of
+
+    if not Path(model).exists() and model not in ALIASES and not is_hub_id(model):
+        names = ", ".join((EMBEDDED, *ALIASES))
+        raise ModelError(f"model {model!r}: there are {names}; or give an id of the hub (owner/name) or a folder")
+    checkpoint = open_checkpoint(model, offline=offline)
+    return checkpoint, driver_of(checkpoint)

@@ -50,15 +50,16 @@ def reconstruct(
 
     Raises:
         AudioError: more than two channels.
-        ConfigError: a choice that there is not.
+        ConfigError: a choice that there is not, or a model that hears waveforms.
         ModelError: no vocoder gave sound.
     """
     from noisebook.codec import reconstruct as codec
+    from noisebook.diffusion.backend import with_mel
 
     row = reconstruction_preset(
         preset, front_end=front_end, posterior=posterior, latent_limit=latent_limit, vocoder=vocoder, post=post
     )
-    return codec.reconstruct(as_waveform(waveform, sample_rate), backend=backend, preset=row, seed=seed)
+    return codec.reconstruct(as_waveform(waveform, sample_rate), backend=with_mel(backend), preset=row, seed=seed)
 
 
 def reconstruction_presets() -> tuple[Preset, ...]:

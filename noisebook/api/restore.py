@@ -86,16 +86,17 @@ def restore(
 
     Raises:
         AudioError: more than two channels.
-        ConfigError: an option outside its range or of another task, or nothing to restore.
+        ConfigError: an option outside its range or of another task, nothing to restore, or a model without a mel.
     """
     from noisebook.codec import restore as codec
     from noisebook.codec.damaged import damage_of
+    from noisebook.diffusion.backend import with_mel
 
     damaged = as_waveform(waveform, sample_rate)
     damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
     unknown = backend.condition(prompt).unknown if prompt else ()
     settings = codec.Settings(strength, prompt, guidance, steps, seed, keep)
-    sound = codec.restore(damaged, damage, backend=backend, settings=settings, on_step=on_step)
+    sound = codec.restore(damaged, damage, backend=with_mel(backend), settings=settings, on_step=on_step)
     return RestoredSound(sound, damage, unknown)
 
 
@@ -127,12 +128,13 @@ def restore_stream(
     """
     from noisebook.codec import restore as codec
     from noisebook.codec.damaged import damage_of
+    from noisebook.diffusion.backend import with_mel
 
     damaged = as_waveform(waveform, sample_rate)
     damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
     coding = coding_settings(damaged, backend.info, preset, bitrate, quality, "auto", seed, tag)
     data = codec.restore_stream(
-        damaged, damage, backend=backend, settings=codec.Settings(strength), coding=coding, on_step=on_step
+        damaged, damage, backend=with_mel(backend), settings=codec.Settings(strength), coding=coding, on_step=on_step
     )
     return RestoredStream(data, damage)
 

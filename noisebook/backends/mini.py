@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 
 from noisebook.audio.mel import MelConfig, log_mel
-from noisebook.backends.checkpoint import content_digest, load_network, read_config, read_metadata
+from noisebook.backends.checkpoint import content_digest, load_network, read_config, read_metadata, save_network
+from noisebook.backends.mel_model import MelModel
+from noisebook.backends.placement import usable_device
 from noisebook.backends.vocabulary import tag_weights
-from noisebook.config import from_dict
+from noisebook.config import from_dict, to_dict
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import scaled_linear
@@ -22,15 +24,15 @@ from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
 
-__all__ = ["FILES", "WEIGHTS", "MiniBackend", "describe", "fingerprint", "margin_frames", "model_info"]
+__all__ = ["FILES", "WEIGHTS", "MiniBackend", "describe", "fingerprint", "margin_frames", "model_info", "store_curve"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILES = ("vae.safetensors", "denoiser.safetensors", "vocoder.safetensors")
 _WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
 
 
-class MiniBackend:
-    """Satisfies `noisebook.diffusion.backend.Backend`.
+class MiniBackend(MelModel):
+    """Satisfies `noisebook.diffusion.backend.MelBackend`.
 
     Args:
         folder: holds the files named in `FILES`.
@@ -44,7 +46,7 @@ class MiniBackend:
 
     def __init__(self, folder: Path = WEIGHTS, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self.info = model_info(folder)
-        self.device = _device(device)
+        self.device = usable_device(device)
         self.dtype = dtype
         self._vae = load_network(folder / FILES[0], MelVae, MelVaeConfig).to(self.device)
         self._denoiser = load_network(folder / FILES[1], Denoiser, DenoiserConfig).to(self.device)
@@ -153,6 +155,22 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
     )
 
 
+def store_curve(folder: Path, curve: Curve) -> Path:
+    """Write a measured error curve into the denoiser's record; the path of its file.
+
+    Raises:
+        ModelError: the file is damaged or cannot be written.
+    """
+    path = folder / FILES[1]
+    network = load_network(path, Denoiser, DenoiserConfig)
+    record = json.loads(read_metadata(path).get("record", "{}"))
+    try:
+        save_network(path, network, {**record, "curve": to_dict(curve)})
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
 def _require_files(folder: Path) -> None:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
@@ -166,12 +184,3 @@ def _curve(path: Path) -> Curve:
         raise ModelError(
             f"{path} has no error curve in its record ({error}): train it with recipes.denoiser"
         ) from error
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STANDARD",
     "STREAM_SUFFIX",
+    "bundled_clips",
     "check_format",
     "naming",
     "read_bytes",
@@ -68,6 +69,12 @@ def check_format(target: str, sample_rate: int, channels: int) -> None:
         encode(Waveform(np.zeros((channels, 1), np.float32), sample_rate), container, subtypes[0])
     except AudioError as error:
         raise AudioError(f"cannot write {target}: {error}; .wav and .flac hold every stream") from error
+
+
+def bundled_clips() -> list[str]:
+    """The real sounds inside the package: music, speech and effects."""
+    assets = Path(__file__).parents[1] / "assets"
+    return sorted(str(path) for path in assets.rglob("*") if path.suffix in (".flac", ".ogg"))
 
 
 def read_sound(source: str) -> Waveform:

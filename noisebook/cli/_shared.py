@@ -32,7 +32,8 @@ def _together(*options: Decorator) -> Decorator:
 
 model_option = click.option(
     "--model", metavar="MODEL", default="mini", show_default=True,
-    help="mini, which is inside the package, or a folder that holds a model.",
+    help="mini, which is inside the package; audioldm2, -large or -music; an id of the hub (owner/name); or a "
+    "folder that holds a model.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 result_options = _together(
@@ -47,9 +48,11 @@ engine_options = _together(
         help="auto (the fastest at hand), cpu, cuda, mps or xpu.",
     ),
     click.option(
-        "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+        "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
         help="Precision of the networks; float32 is the reference.",
     ),
+    click.option("--offload", is_flag=True, help="Keep large models in main memory, one network at a time on DEVICE."),
+    click.option("--offline", is_flag=True, help="Download nothing: the model is here or it is an error."),
     click.option("--threads", type=click.IntRange(1), help="CPU threads; by default all cores."),
 )  # fmt: skip
 
@@ -62,7 +65,31 @@ def backend_from(options: Mapping[str, Any]) -> Backend:
         import torch
 
         torch.set_num_threads(options["threads"])
-    return load_backend(options["model"], device=options["device"], dtype=options["dtype"])
+    with _spoken_notices():
+        return load_backend(
+            options["model"],
+            device=options["device"],
+            dtype=options["dtype"],
+            offload=options["offload"],
+            offline=options["offline"],
+        )
+
+
+@contextmanager
+def _spoken_notices() -> Iterator[None]:
+    """What the engines have to tell the user, a licence for example, goes to standard error."""
+    import logging
+
+    class Echo(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(f"noisebook: {record.getMessage()}", err=True)
+
+    logger, handler = logging.getLogger("noisebook.backends"), Echo(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager

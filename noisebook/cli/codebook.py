@@ -103,7 +103,7 @@ def info(name: str, model: str, as_json: bool) -> None:
     """
     from noisebook import api
 
-    rate = api.model_info(model).frames_per_second
+    rate = api.model_info(model, offline=True).frames_per_second
     shown = api.codebook_info(api.load_codebook(name), frames_per_second=rate)
     report({"name": name, **shown}, _text(shown), as_json=as_json)
 
@@ -119,7 +119,7 @@ def list_codebooks(model: str, as_json: bool) -> None:
     """
     from noisebook import api
 
-    rate = api.model_info(model).frames_per_second
+    rate = api.model_info(model, offline=True).frames_per_second
     books = {name: api.codebook_info(api.load_codebook(name), frames_per_second=rate) for name in api.codebook_names()}
     rows = [{"name": name, **shown} for name, shown in books.items()]
     report({"codebooks": rows}, "\n".join(map(_line, rows)), as_json=as_json)

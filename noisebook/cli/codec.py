@@ -152,7 +152,7 @@ def info(source: str, model: str, as_json: bool) -> None:
         data = _files.read_bytes(source)
         shown = api.read_info(data)
         try:
-            shown = api.read_info(data, info=api.model_info(model))
+            shown = api.read_info(data, info=api.model_info(model, offline=True))
         except WrongModel as error:
             click.echo(f"noisebook: only the header can be read: {error}", err=True)
         report(vars(shown), _table(shown), as_json=as_json)

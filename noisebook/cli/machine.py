@@ -31,17 +31,22 @@ def models(as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--model", metavar="MODEL", help="Check this model: a name, an id of the hub, or a folder.")
+@click.option("--device", metavar="DEVICE", default="auto", show_default=True, help="Whose memory to compare with.")
 @json_option
-def doctor(as_json: bool) -> int:
+def doctor(model: str | None, device: str, as_json: bool) -> int:
     """Check that noisebook works here; exit status 1 if it does not.
+
+    With --model: what of it is here, what is missing and how to get it, and in what precision it fits into memory.
 
     \b
     noisebook doctor
+    noisebook doctor --model audioldm2-music --device cuda
     noisebook doctor --json
     """
-    from noisebook.diagnosis import diagnose
+    from noisebook.diagnosis import diagnose, diagnose_model
 
-    checks = diagnose()
+    checks = diagnose() if model is None else diagnose_model(model, device)
     report({"checks": [vars(check) for check in checks]}, "\n".join(map(_line, checks)), as_json=as_json)
     return int(any(check.state == "failed" for check in checks))
 

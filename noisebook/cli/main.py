@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from noisebook._version import __version__
+from noisebook.cli.calibrate import calibrate
 from noisebook.cli.codebook import codebook
 from noisebook.cli.codec import compress, decompress, info
 from noisebook.cli.generate import generate
@@ -41,7 +42,9 @@ def cli(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (compress, decompress, generate, info, models, doctor, reconstruct, codebook, transform, restore):
+for command in (
+    calibrate, codebook, compress, decompress, doctor, generate, info, models, reconstruct, restore, transform,
+):  # fmt: skip
     cli.add_command(command)
 
 

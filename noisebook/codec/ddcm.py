@@ -164,6 +164,8 @@ def check_header(header: Header, info: BackendInfo) -> None:
         )
     if (header.tag or 0) > len(info.tags):
         raise UnsupportedStream(f"tag {header.tag}: {info.name} has tags 0 (none) to {len(info.tags)}")
+    if header.channel_mode == ChannelMode.JOINT and info.audio_channels == 1:
+        raise UnsupportedStream(f"left and right are coded jointly, and {info.name} is a model of mono sound")
     if header.sample_count == 0:
         raise CorruptStream("the stream has no samples")
 
@@ -190,7 +192,7 @@ def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Head
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0 if settings.engine else by_name(settings.preset).wire_id,
         sample_rate=waveform.sample_rate,
-        channel_mode=channel_mode_of(waveform, settings.channel_mode),
+        channel_mode=channel_mode_of(waveform, settings.channel_mode, info),
         sample_count=waveform.sample_count,
         gain_half_db=coding_gain(waveform.samples),
         seed=settings.seed,
@@ -201,8 +203,9 @@ def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Head
     return header
 
 
-def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None) -> ChannelMode:
-    """How the channels are coded: as wanted, else mono as mono and stereo as mid and side.
+def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
+    """How the channels are coded: as wanted, else mono as mono, and stereo as mid and side, or jointly by a model of
+    stereo sound.
 
     Raises:
         AudioError: more than two channels.
@@ -210,7 +213,8 @@ def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None) -> ChannelMo
     """
     if waveform.channels > 2:
         raise AudioError(f"{waveform.channels} channels: mono and stereo can be coded; mix down first (--mono)")
-    mode = wanted if wanted is not None else (ChannelMode.MONO if waveform.channels == 1 else ChannelMode.MID_SIDE)
+    stereo = ChannelMode.MID_SIDE if info.audio_channels == 1 else ChannelMode.JOINT
+    mode = wanted if wanted is not None else (ChannelMode.MONO if waveform.channels == 1 else stereo)
     if mode.channels != waveform.channels:
         raise ConfigError(
             f"channel mode {mode.name.lower()} codes {mode.channels} channels, the sound has {waveform.channels}"

@@ -88,13 +88,14 @@ class Settings:
 def generate(
     settings: Settings, *, seconds: float, seed: int, backend: Backend, on_step: OnStep | None = None
 ) -> Waveform:
-    """A new sound, mono at the model's rate, of that many seconds to the sample; quieter where it would clip.
+    """A new sound at the model's rate and channels, of that many seconds to the sample; quieter where it would clip.
 
     Raises:
         ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
     rate = backend.info.sample_rate
-    frame = Frame(rate, sample_count(seconds, rate))
+    channels = backend.info.audio_channels
+    frame = Frame(rate, sample_count(seconds, rate), channels=channels, joint=channels > 1)
     frames = frame.timeline(backend.info).frames
     latent = generate_latents(settings, seeds=(seed,), frames=frames, backend=backend, on_step=on_step)
     sound = from_latent(latent, frame, backend=backend)

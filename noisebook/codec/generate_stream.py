@@ -90,7 +90,7 @@ def _header(settings: StreamSettings, seconds: float, backend: Backend) -> Heade
         fingerprint=info.fingerprint[: ddcm.FINGERPRINT_BYTES],
         preset=0,
         sample_rate=info.sample_rate,
-        channel_mode=ChannelMode.MONO,
+        channel_mode=ChannelMode.MONO if info.audio_channels == 1 else ChannelMode.JOINT,
         sample_count=sample_count(seconds, info.sample_rate),
         seed=settings.seed,
         tag=_tag(settings.prompt, backend) or None,

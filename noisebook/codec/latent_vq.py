@@ -239,7 +239,7 @@ def _header(waveform: Waveform, codebook: LatentCodebook, settings: Settings, in
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0,
         sample_rate=waveform.sample_rate,
-        channel_mode=channel_mode_of(waveform, settings.channel_mode),
+        channel_mode=channel_mode_of(waveform, settings.channel_mode, info),
         sample_count=waveform.sample_count,
         gain_half_db=coding_gain(waveform.samples),
         seed=settings.seed,
@@ -288,4 +288,5 @@ def _choice_sizes(header: Header, timeline: Timeline) -> Iterator[int]:
     if steering is None:
         return repeat(0, timeline.segment_count)
     steps = coded_steps(header, info)
-    return Layout(info, timeline.channels, timeline.sample_count, steering, steps).payload_sizes()
+    layout = Layout(info, timeline.channels, timeline.sample_count, timeline.joint, engine=steering, steps=steps)
+    return layout.payload_sizes()

@@ -80,7 +80,8 @@ def plan_of(engine: Engine, info: BackendInfo, start: int | None = None) -> Plan
 def timeline_of(header: Header, info: BackendInfo) -> Timeline:
     """Frames and segments of a stream."""
     count = resampled_count(header.sample_count, header.sample_rate, info.sample_rate)
-    return Timeline(info, header.channel_mode.channels, count)
+    mode = header.channel_mode
+    return Timeline(info, mode.latents, count, joint=mode.channels > mode.latents)
 
 
 def layout_of(header: Header, info: BackendInfo) -> Layout:
@@ -90,7 +91,8 @@ def layout_of(header: Header, info: BackendInfo) -> Layout:
         UnsupportedStream: a preset that this build does not know, or a stream of another codec.
     """
     engine, timeline = engine_of(header), timeline_of(header, info)
-    return Layout(info, timeline.channels, timeline.sample_count, engine, len(plan_of(engine, info)))
+    steps = len(plan_of(engine, info))
+    return Layout(info, timeline.channels, timeline.sample_count, timeline.joint, engine=engine, steps=steps)
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,15 @@ class Timeline:
 
     Attributes:
         info: of the model.
-        channels: coded channels.
+        channels: coded channels, each with a latent of its own.
         sample_count: per channel, at the model's sample rate.
+        joint: a coded channel is left and right together.
     """
 
     info: BackendInfo
     channels: int
     sample_count: int
+    joint: bool = False
 
     @property
     def frames(self) -> int:
@@ -126,7 +130,7 @@ class Timeline:
         return 1 + max(0, (self.frames - _SHORTEST_SEGMENT) // SEGMENT_FRAMES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout(Timeline):
     """A timeline on which noise is chosen, and what the choices cost.
 

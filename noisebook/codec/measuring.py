@@ -18,7 +18,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec.damaged import Damage
 from noisebook.codec.signal import heard_by, levelled
 from noisebook.codec.sound import Frame
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import BackendInfo, MelBackend
 from noisebook.diffusion.measurement import Measurement
 
 __all__ = ["measured", "mel_of", "prepared"]
@@ -42,7 +42,7 @@ def prepared(waveform: Waveform, damage: Damage, info: BackendInfo) -> Waveform:
 
 
 def measured(
-    damaged: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: Backend
+    damaged: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: MelBackend
 ) -> tuple[Measurement, torch.Tensor]:
     """What is known of the mel `[channels, 1, T, n_mels]`, and a guess at all of it, shaped alike.
 
@@ -70,7 +70,7 @@ def measured(
     return Measurement(mel, weight.masked_fill(distortion <= LOG_FLOOR, 1.0)), mel
 
 
-def mel_of(waveform: Waveform, frame: Frame, backend: Backend) -> torch.Tensor:
+def mel_of(waveform: Waveform, frame: Frame, backend: MelBackend) -> torch.Tensor:
     """The mel `[channels, 1, T, n_mels]` of a whole sound at a frame's level, in its coded channels."""
     info = backend.info
 

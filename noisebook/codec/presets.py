@@ -30,9 +30,11 @@ _KAPPA = 70  # percent; see docs/format.md
 LOWEST, HIGHEST = 5, 8000  # bit/s a channel
 
 
-def _partitioned(log2_part: int, steps: int, *, log2_stacks: int = 0, kappa: int = _KAPPA) -> Engine:
+def _partitioned(
+    log2_part: int, steps: int, *, log2_stacks: int = 0, kappa: int = _KAPPA, frame_values: int = FRAME_VALUES
+) -> Engine:
     """One signed atom of `2^log2_stacks * d` a part. A unit is 0.32 s, or as long as one part where that is more."""
-    unit_frames = max(8, 2**log2_part // FRAME_VALUES)
+    unit_frames = max(8, 2**log2_part // frame_values)
     return Engine(
         Rule.PARTITIONED,
         Codebook.STRUCTURED,
@@ -111,17 +113,30 @@ def engine_of(header: Header) -> Engine:
     return header.engine or by_wire_id(header.preset).engine
 
 
-def engine_bitrate(engine: Engine) -> float:
-    """Payload in bit/s a channel at 25 latent frames of 128 values a second."""
-    values = engine.unit_frames * FRAME_VALUES
+def engine_bitrate(
+    engine: Engine, *, frame_values: int = FRAME_VALUES, frames_per_second: float = FRAMES_PER_SECOND
+) -> float:
+    """Payload in bit/s a coded channel, for latent frames of so many values, so many a second."""
+    values = engine.unit_frames * frame_values
     parts = -(-values // 2**engine.log2_part) if engine.rule == Rule.PARTITIONED else 1
-    return engine.choice_bits * parts * engine.steps * FRAMES_PER_SECOND / engine.unit_frames
+    return engine.choice_bits * parts * engine.steps * frames_per_second / engine.unit_frames
 
 
-def engine_for(bitrate: float, *, quality: str = "balanced") -> Engine:
-    """The partitioned engine whose payload comes nearest to `bitrate` (bit/s a channel).
+def engine_for(
+    bitrate: float,
+    *,
+    quality: str = "balanced",
+    frame_values: int = FRAME_VALUES,
+    frames_per_second: float = FRAMES_PER_SECOND,
+) -> Engine:
+    """The partitioned engine whose payload comes nearest to `bitrate` (bit/s a coded channel).
 
     Of two equally near the one with fewer steps is taken: it is the faster one.
+
+    Args:
+        bitrate: wanted.
+        quality: a key of `QUALITIES`.
+        frame_values, frames_per_second: of the model's latents.
 
     Raises:
         ConfigError: a bitrate or quality outside the allowed.
@@ -133,8 +148,13 @@ def engine_for(bitrate: float, *, quality: str = "balanced") -> Engine:
     fewest, most = QUALITIES[quality]
     # The longest part is the window, so the lowest rates have no more steps than they can pay for.
     candidates = [
-        _partitioned(log2_part, steps, log2_stacks=log2_stacks)
+        _partitioned(log2_part, steps, log2_stacks=log2_stacks, frame_values=frame_values)
         for log2_part, log2_stacks, steps in product(range(5, 16), range(3), range(3, most + 1))
         if steps >= fewest or log2_part == 15
     ]
-    return min(candidates, key=lambda engine: (abs(engine_bitrate(engine) / bitrate - 1), engine.steps))
+
+    def distance(engine: Engine) -> tuple[float, int]:
+        rate = engine_bitrate(engine, frame_values=frame_values, frames_per_second=frames_per_second)
+        return abs(rate / bitrate - 1), engine.steps
+
+    return min(candidates, key=distance)

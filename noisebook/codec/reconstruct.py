@@ -27,7 +27,7 @@ from noisebook.codec.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS,
 from noisebook.codec.signal import heard_by, levelled, levelled_at, restored, segmentwise
 from noisebook.codec.sound import Frame
 from noisebook.codec.vocoding import first_working
-from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.backend import MelBackend
 
 __all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
 
@@ -63,7 +63,7 @@ class Reconstruction:
     silence: dict[str, float]
 
 
-def reconstruct(waveform: Waveform, *, backend: Backend, preset: Preset, seed: int = 0) -> Reconstruction:
+def reconstruct(waveform: Waveform, *, backend: MelBackend, preset: Preset, seed: int = 0) -> Reconstruction:
     """The sound that the autoencoder and a vocoder make of a sound, as a preset says.
 
     Args:
@@ -74,7 +74,7 @@ def reconstruct(waveform: Waveform, *, backend: Backend, preset: Preset, seed: i
         ModelError: no vocoder of the preset's chain gave sound; says what each of them gave.
         ConfigError: a seed outside its range.
     """
-    frame = Frame.of(waveform)
+    frame = Frame.of(waveform, backend.info)
     header, timeline = frame.header(), frame.timeline(backend.info)
     original = Original(levelled(waveform, header, backend.info), header, timeline)
     features, to_mel = _features(waveform, original, preset.front_end, backend)
@@ -119,7 +119,7 @@ def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str
 
 
 def _features(
-    waveform: Waveform, original: Original, name: str, backend: Backend
+    waveform: Waveform, original: Original, name: str, backend: MelBackend
 ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
     """What the autoencoder is given, and the way from what it gives back to the matched mel."""
     if name == front_ends.MATCHED:
@@ -135,7 +135,7 @@ def _heard(
     stage: Callable[[torch.Tensor], torch.Tensor],
     samples: np.ndarray,
     timeline: Timeline,
-    backend: Backend,
+    backend: MelBackend,
     mel: MelConfig | None = None,
 ) -> torch.Tensor:
     """A mel of the whole sound, `[channels, 1, T, F]`; its hop is that of `mel`, or of the model."""
@@ -146,7 +146,7 @@ def _heard(
     )
 
 
-def _drawn(features: torch.Tensor, share: float, timeline: Timeline, backend: Backend, seed: int) -> torch.Tensor:
+def _drawn(features: torch.Tensor, share: float, timeline: Timeline, backend: MelBackend, seed: int) -> torch.Tensor:
     """Mode of the posterior, plus `share` of a sample's distance from it."""
 
     def posterior(mel: torch.Tensor) -> torch.Tensor:

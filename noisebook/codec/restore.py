@@ -29,7 +29,7 @@ from noisebook.codec.segment import Target
 from noisebook.codec.signal import levelled, restored, segmentwise
 from noisebook.codec.sound import Frame, from_latent
 from noisebook.codec.steering import OnStep, prompted
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import BackendInfo, MelBackend
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.diffusion.pulling import Course
@@ -74,7 +74,7 @@ class Settings:
 
 
 def restore(
-    waveform: Waveform, damage: Damage, *, backend: Backend, settings: Settings, on_step: OnStep | None = None
+    waveform: Waveform, damage: Damage, *, backend: MelBackend, settings: Settings, on_step: OnStep | None = None
 ) -> Waveform:
     """The restored sound, with the channels, level and exact length of the damaged one, and its rate; where a lost band
     does not fit into that rate, the model's. What was clipped may exceed full scale.
@@ -84,7 +84,7 @@ def restore(
         ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
     sound = prepared(waveform, damage, backend.info)
-    frame = Frame.of(sound)
+    frame = Frame.of(sound, backend.info)
     measurement, guess = measured(waveform, sound, damage, frame, backend)
     timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
     latent = restored_latent(measurement, guess, course, timeline, backend=backend, settings=settings, on_step=on_step)
@@ -103,7 +103,7 @@ def restore_stream(
     waveform: Waveform,
     damage: Damage,
     *,
-    backend: Backend,
+    backend: MelBackend,
     settings: Settings,
     coding: ddcm.Settings,
     on_step: OnStep | None = None,
@@ -123,7 +123,7 @@ def restore_stream(
         ConfigError: a setting outside its range.
     """
     sound = prepared(waveform, damage, backend.info)
-    frame = Frame.of(sound)
+    frame = Frame.of(sound, backend.info)
     header = ddcm.header_of(sound, replace(coding, channel_mode=None), backend.info)
     measurement, guess = measured(waveform, sound, damage, frame, backend)
     timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
@@ -142,7 +142,7 @@ def restored_latent(
     course: Course,
     timeline: Timeline,
     *,
-    backend: Backend,
+    backend: MelBackend,
     settings: Settings,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
@@ -177,12 +177,12 @@ def restored_latent(
     return latent
 
 
-def _fitting(denoise: Denoise, measurement: Measurement, backend: Backend) -> Denoise:
+def _fitting(denoise: Denoise, measurement: Measurement, backend: MelBackend) -> Denoise:
     return lambda x, t: measurement.fitted(denoise(x, t), backend)
 
 
 def _filtered_towards(
-    target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: Backend
+    target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: MelBackend
 ) -> Waveform:
     """The declipped sound with its mel brought towards the target, as far as the clipped one lets it."""
     info, lost = backend.info, damage.lost(clipped)
@@ -197,7 +197,7 @@ def _filtered_towards(
     return sound
 
 
-def _encoded(mel: torch.Tensor, timeline: Timeline, backend: Backend) -> torch.Tensor:
+def _encoded(mel: torch.Tensor, timeline: Timeline, backend: MelBackend) -> torch.Tensor:
     return segmentwise(backend.encode, mel, timeline, reads=_hops(timeline), writes=1)
 
 

@@ -1,7 +1,9 @@
 """Between the sound of a file and the latent that is coded: level, channels, rate, autoencoder, vocoder.
 
-Waveform --levelled--> [channels, N'] --analyse--> latent [channels, C, L, F']
+Waveform --levelled--> [channels, N'] --analyse--> latent [latents, C, L, F']
 Waveform <-restored--- [channels, N'] <-synthesise-'
+
+A latent carries one channel, or both of a model of stereo sound.
 """
 
 from __future__ import annotations
@@ -44,10 +46,10 @@ def restored(samples: np.ndarray, header: Header, info: BackendInfo) -> Waveform
 
 
 def analyse(samples: np.ndarray, layout: Timeline, backend: Backend) -> torch.Tensor:
-    """`[channels, N']` -> latent `[channels, C, L, F']`, a segment at a time with its margins: no joints."""
+    """`[channels, N']` -> latent `[latents, C, L, F']`, a segment at a time with its margins: no joints."""
 
     def encode(piece: torch.Tensor) -> torch.Tensor:
-        return backend.encode(backend.mel(piece.to(backend.device)))
+        return backend.to_latent(piece.unflatten(0, (layout.channels, -1)).to(backend.device))
 
     return heard_by(encode, samples, layout, per_frame=layout.info.frame_samples, writes=1)
 
@@ -55,10 +57,11 @@ def analyse(samples: np.ndarray, layout: Timeline, backend: Backend) -> torch.Te
 def synthesise(latent: torch.Tensor, layout: Timeline, backend: Backend) -> np.ndarray:
     """Latent -> `[channels, N']`, a segment at a time with its margins: no joints."""
 
-    def vocode(piece: torch.Tensor) -> torch.Tensor:
-        return backend.vocode(backend.decode(piece)).cpu()
+    def decode(piece: torch.Tensor) -> torch.Tensor:
+        sound = backend.to_waveform(piece).cpu()
+        return sound.flatten(0, 1) if layout.joint else sound.mean(1)
 
-    waveform = segmentwise(vocode, latent, layout, reads=1, writes=layout.info.frame_samples)
+    waveform = segmentwise(decode, latent, layout, reads=1, writes=layout.info.frame_samples)
     return waveform.numpy()[:, : layout.sample_count]
 
 

@@ -1,6 +1,6 @@
 """Sound to latent and back without a stream: what reconstruction, transformation and generation share with the codec.
 
-Waveform --to_latent--> latent [channels, C, L, F'], Frame --from_latent--> Waveform
+Waveform --to_latent--> latent [latents, C, L, F'], Frame --from_latent--> Waveform
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Frame:
         sample_rate: Hz.
         sample_count: per channel, at that rate.
         gain: half dB, applied before encoding and taken back after decoding.
-        channels: 1, or 2, which are coded as mid and side.
+        channels: 1, or 2, which are coded as mid and side, or jointly.
+        joint: both channels in one latent, by a model of stereo sound.
 
     Raises:
         AudioError: another number of channels.
@@ -40,6 +41,7 @@ class Frame:
     sample_count: int
     gain: int = 0
     channels: int = 1
+    joint: bool = False
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 2):
@@ -49,13 +51,16 @@ class Frame:
         self.header()
 
     @classmethod
-    def of(cls, waveform: Waveform) -> Frame:
-        """The frame of a sound, with the gain that brings its peak to the level the model was trained at."""
-        return cls(waveform.sample_rate, waveform.sample_count, coding_gain(waveform.samples), waveform.channels)
+    def of(cls, waveform: Waveform, info: BackendInfo) -> Frame:
+        """The frame of a sound for a model, with the gain that brings its peak to the level that was trained at."""
+        joint = 1 < waveform.channels == info.audio_channels
+        gain = coding_gain(waveform.samples)
+        return cls(waveform.sample_rate, waveform.sample_count, gain, waveform.channels, joint)
 
     def header(self, fingerprint: bytes = bytes(2)) -> Header:
         """The same as a stream's header of the default preset."""
-        mode = ChannelMode.MONO if self.channels == 1 else ChannelMode.MID_SIDE
+        stereo = ChannelMode.JOINT if self.joint else ChannelMode.MID_SIDE
+        mode = ChannelMode.MONO if self.channels == 1 else stereo
         preset = by_name(DEFAULT).wire_id
         return Header(fingerprint, preset, self.sample_rate, mode, self.sample_count, self.gain)
 
@@ -65,26 +70,26 @@ class Frame:
 
 
 def to_latent(waveform: Waveform, *, backend: Backend) -> tuple[torch.Tensor, Frame]:
-    """The latent `[channels, C, L, F']` of a sound (mode of the posterior), and what else brings it back.
+    """The latent `[latents, C, L, F']` of a sound (mode of the posterior), and what else brings it back.
 
     Any rate and length; a long sound goes through the networks a segment at a time, with margins that leave no joints.
 
     Raises:
         AudioError: more than two channels.
     """
-    frame = Frame.of(waveform)
+    frame = Frame.of(waveform, backend.info)
     samples = levelled(waveform, frame.header(), backend.info)
     return analyse(samples, frame.timeline(backend.info), backend), frame
 
 
 def from_latent(latent: torch.Tensor, frame: Frame, *, backend: Backend) -> Waveform:
-    """The sound of a latent `[channels, C, L, F']`, with the frame's rate, exact length, level and channels.
+    """The sound of a latent `[latents, C, L, F']`, with the frame's rate, exact length, level and channels.
 
     Raises:
         ConfigError: the latent is not one of that frame.
     """
     timeline = frame.timeline(backend.info)
-    expected = (frame.channels, backend.info.latent_channels, timeline.frames, backend.info.latent_bins)
+    expected = (timeline.channels, backend.info.latent_channels, timeline.frames, backend.info.latent_bins)
     if tuple(latent.shape) != expected:
         raise ConfigError(f"a latent {list(latent.shape)} for a sound whose latent is {list(expected)}")
     samples = synthesise(latent.to(backend.device), timeline, backend)

@@ -19,7 +19,7 @@ from noisebook.audio.griffin_lim import griffin_lim
 from noisebook.audio.mel import LOG_FLOOR
 from noisebook.codec.layout import Timeline
 from noisebook.codec.signal import segmentwise
-from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.backend import MelBackend
 from noisebook.errors import ModelError
 
 __all__ = ["Vocoder", "first_working"]
@@ -47,7 +47,7 @@ class Vocoder:
     told: str
 
 
-def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: Backend) -> Vocoder:
+def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: MelBackend) -> Vocoder:
     """The first vocoder of a chain whose output for `mel` is finite and, where the mel is not silent, audible.
 
     Raises:
@@ -74,7 +74,7 @@ def _failure(samples: np.ndarray, mel: torch.Tensor) -> str | None:
     return None
 
 
-def _model(mel: torch.Tensor, *, timeline: Timeline, backend: Backend) -> np.ndarray:
+def _model(mel: torch.Tensor, *, timeline: Timeline, backend: MelBackend) -> np.ndarray:
     info = timeline.info
 
     def vocode(piece: torch.Tensor) -> torch.Tensor:
@@ -85,11 +85,11 @@ def _model(mel: torch.Tensor, *, timeline: Timeline, backend: Backend) -> np.nda
     return waveform.numpy()[:, : timeline.sample_count]
 
 
-def _clamped(mel: torch.Tensor, *, timeline: Timeline, backend: Backend) -> np.ndarray:
+def _clamped(mel: torch.Tensor, *, timeline: Timeline, backend: MelBackend) -> np.ndarray:
     return _model(mel.clamp(*_NATURAL), timeline=timeline, backend=backend)
 
 
-def _griffin_lim(mel: torch.Tensor, *, timeline: Timeline, backend: Backend) -> np.ndarray:
+def _griffin_lim(mel: torch.Tensor, *, timeline: Timeline, backend: MelBackend) -> np.ndarray:
     return griffin_lim(mel.to(backend.device)).cpu().numpy()[:, : timeline.sample_count]
 
 

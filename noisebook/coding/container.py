@@ -50,11 +50,17 @@ class ChannelMode(IntEnum):
     MONO = 0
     DUAL = 1  # left and right, independently
     MID_SIDE = 2
+    JOINT = 3  # left and right in one latent, by a model of stereo sound
 
     @property
     def channels(self) -> int:
         """Channels of the decoded signal."""
         return 1 if self is ChannelMode.MONO else 2
+
+    @property
+    def latents(self) -> int:
+        """Latents that carry them."""
+        return 2 if self in (ChannelMode.DUAL, ChannelMode.MID_SIDE) else 1
 
 
 @dataclass(frozen=True)

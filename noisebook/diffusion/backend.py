@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import Schedule
+from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo", "Condition"]
+__all__ = ["Backend", "BackendInfo", "Condition", "MelBackend", "with_mel"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class BackendInfo:
         fingerprint: SHA-256 over the weights that decide what a stream means (autoencoder and denoiser; another
             vocoder plays the same stream).
         sample_rate: Hz, of the model's sound.
-        hop_length: samples to a mel frame.
+        hop_length: samples to a mel frame; 0 for a model that hears waveforms and has no mel.
         frame_samples: samples to a latent frame.
         latent_channels, latent_bins: C and F' of a latent `[B, C, T', F']`.
         frame_multiple: the denoiser accepts lengths T' that are multiples of this.
@@ -33,6 +34,7 @@ class BackendInfo:
         schedule: of the noise.
         curve: measured error of the denoiser, from which coding plans follow.
         tags: names of the conditioning tags; tag i is `tags[i - 1]`, tag 0 is none.
+        audio_channels: channels of sound in one latent: 1, or 2 for a model of stereo sound.
     """
 
     name: str
@@ -48,6 +50,7 @@ class BackendInfo:
     schedule: Schedule
     curve: Curve
     tags: tuple[str, ...]
+    audio_channels: int = 1
 
     @property
     def frame_values(self) -> int:
@@ -84,6 +87,30 @@ class Backend(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
+        """`[B, A, N] -> [B, C, T', F']`, the mode of the posterior; A is 1 or `audio_channels`, N a multiple of
+        `frame_samples`."""
+
+    def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
+        """`[B, C, T', F'] -> [B, audio_channels, T' * frame_samples]`."""
+
+    def condition(self, text: str) -> Condition:
+        """What a text means to the denoiser; the empty text means any sound.
+
+        Raises:
+            ConfigError: no word of the text is known; says which are.
+        """
+
+    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
+        """`x_t [B, C, T', F']` -> x0_hat, shaped alike; T' at most `window_frames`.
+
+        A condition takes the place of the tag.
+        """
+
+
+class MelBackend(Backend, Protocol):
+    """A model whose autoencoder hears mels, with a vocoder behind it: what reconstruction and restoration need."""
+
     def mel(self, waveform: torch.Tensor) -> torch.Tensor:
         """`[B, N] -> [B, 1, N / hop_length, n_mels]`, N a multiple of `frame_samples`."""
 
@@ -99,15 +126,13 @@ class Backend(Protocol):
     def vocode(self, mel: torch.Tensor) -> torch.Tensor:
         """`[B, 1, T, n_mels] -> [B, T * hop_length]`."""
 
-    def condition(self, text: str) -> Condition:
-        """What a text means to the denoiser; the empty text means any sound.
 
-        Raises:
-            ConfigError: no word of the text is known; says which are.
-        """
+def with_mel(backend: Backend) -> MelBackend:
+    """The backend, where its autoencoder hears mels.
 
-    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
-        """`x_t [B, C, T', F']` -> x0_hat, shaped alike; T' at most `window_frames`.
-
-        A condition takes the place of the tag.
-        """
+    Raises:
+        ConfigError: it hears waveforms.
+    """
+    if not backend.info.hop_length:
+        raise ConfigError(f"{backend.info.name} hears waveforms; this needs a model of mels, such as mini or audioldm2")
+    return cast(MelBackend, backend)

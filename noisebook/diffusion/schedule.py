@@ -1,19 +1,19 @@
 """The noise schedule: how much signal is left at each timestep (Ho et al. 2020).
 
-Everything here is plain float64 arithmetic of `+ - * / sqrt`, so every IEEE 754 machine computes the same schedule
+All but `cosine` is plain float64 arithmetic of `+ - * / sqrt`, so every IEEE 754 machine computes the same schedule
 and, from it, the same coding plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
+from math import cos, pi, sqrt
 
 from noisebook.errors import ConfigError
 
-__all__ = ["Schedule", "as_schedule", "scaled_linear"]
+__all__ = ["Schedule", "as_schedule", "cosine", "linear", "scaled_linear"]
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,28 @@ class Schedule:
 def scaled_linear(first: float = 0.0015, last: float = 0.0195, steps: int = 1000) -> Schedule:
     """Betas linear in their square root, as AudioLDM was trained (Rombach et al. 2022)."""
     low, high = sqrt(first), sqrt(last)
+    roots = (low + (high - low) * i / (steps - 1) for i in range(steps))
+    return _from_betas(root * root for root in roots)
+
+
+def linear(first: float, last: float, steps: int = 1000) -> Schedule:
+    """Betas linear in the timestep (Ho et al. 2020)."""
+    return _from_betas(first + (last - first) * i / (steps - 1) for i in range(steps))
+
+
+def cosine(steps: int = 1000) -> Schedule:
+    """`abar = cos^2(pi tau / 2)` at `tau = (t + 1) / (steps + 1)`, for models in continuous time (Salimans & Ho 2022).
+
+    The cosine is rounded to twelve digits, in which all machines agree.
+    """
+    return Schedule(tuple(round(cos(pi / 2 * (t + 1) / (steps + 1)) ** 2, 12) for t in range(steps)))
+
+
+def _from_betas(betas: Iterable[float]) -> Schedule:
     alphas: list[float] = []
     product = 1.0
-    for i in range(steps):
-        root = low + (high - low) * i / (steps - 1)
-        product *= 1.0 - root * root
+    for beta in betas:
+        product *= 1.0 - beta
         alphas.append(product)
     return Schedule(tuple(alphas))
 

@@ -9,6 +9,7 @@ The noise is one for the whole timeline, so overlap costs time and no bits, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import pi
 
 import torch
@@ -16,7 +17,7 @@ import torch
 from noisebook.diffusion.plan import Denoise
 from noisebook.errors import ConfigError
 
-__all__ = ["window_starts", "windowed"]
+__all__ = ["over_windows", "window_starts", "windowed"]
 
 
 def windowed(denoise: Denoise, *, window: int, overlap: int) -> Denoise:
@@ -25,21 +26,50 @@ def windowed(denoise: Denoise, *, window: int, overlap: int) -> Denoise:
     Raises:
         ConfigError: not 0 < overlap < window.
     """
-    if not 0 < overlap < window:
-        raise ConfigError(f"windows of {window} frames cannot overlap by {overlap}: 1 to {window - 1} are possible")
+    _check(window, overlap)
 
     def over_timeline(x: torch.Tensor, t: int) -> torch.Tensor:
-        frames = x.shape[2]
+        return over_windows(lambda piece: denoise(piece, t), window=window, overlap=overlap)(x)
+
+    return over_timeline
+
+
+def over_windows(
+    stage: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    window: int,
+    overlap: int,
+    reads: int = 1,
+    writes: int = 1,
+    batch: int | None = None,
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A stage for any length from one for at most `window` frames.
+
+    Args:
+        stage: `[B, C, window * reads, F] -> [B, C', window * writes, F']`.
+        window, overlap: frames.
+        reads, writes: steps of time to a frame, of what goes in and comes out.
+        batch: windows in one call; None is all of them.
+
+    Raises:
+        ConfigError: not 0 < overlap < window.
+    """
+    _check(window, overlap)
+
+    def over_timeline(x: torch.Tensor) -> torch.Tensor:
+        frames = x.shape[2] // reads
         if frames <= window:
-            return denoise(x, t)
+            return stage(x)
         starts = window_starts(frames, window, overlap)
-        batch = torch.cat([x[:, :, start : start + window] for start in starts])
-        estimates = denoise(batch, t).chunk(len(starts))
-        fade = _fade(window, overlap, x)
-        total, weight = torch.zeros_like(x), torch.zeros_like(x[:1, :1, :, :1])
-        for start, estimate in zip(starts, estimates, strict=True):
-            total[:, :, start : start + window] += fade * estimate
-            weight[:, :, start : start + window] += fade
+        pieces = torch.cat([x[:, :, start * reads : (start + window) * reads] for start in starts])
+        results = stage(pieces) if batch is None else torch.cat([stage(some) for some in pieces.split(batch)])
+        fade = _fade(window * writes, overlap * writes, results)
+        total = results.new_zeros(len(x), results.shape[1], frames * writes, results.shape[3])
+        weight = torch.zeros_like(total[:1, :1, :, :1])
+        for start, result in zip(starts, results.chunk(len(starts)), strict=True):
+            place = slice(start * writes, (start + window) * writes)
+            total[:, :, place] += fade * result
+            weight[:, :, place] += fade
         return total / weight
 
     return over_timeline
@@ -49,6 +79,11 @@ def window_starts(frames: int, window: int, overlap: int) -> list[int]:
     """Windows every `window - overlap` frames; the last is aligned with the end."""
     last = frames - window
     return [*range(0, last, window - overlap), last]
+
+
+def _check(window: int, overlap: int) -> None:
+    if not 0 < overlap < window:
+        raise ConfigError(f"windows of {window} frames cannot overlap by {overlap}: 1 to {window - 1} are possible")
 
 
 def _fade(window: int, overlap: int, like: torch.Tensor) -> torch.Tensor:

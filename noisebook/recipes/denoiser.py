@@ -1,6 +1,6 @@
 """Train the denoiser on the latents of a trained VAE.
 
-    python -m noisebook.recipes.denoiser PACKED RUN --vae RUN/vae.safetensors --minutes 90
+    python -m noisebook.recipes.denoiser PACKED RUN --vae RUN/vae.safetensors --minutes 90 [--start WEIGHTS]
 
 v-prediction on AudioLDM's schedule, mean squared error, timesteps uniform. A step sees 41 s of sound, as clips of
 2.56, 5.12 or 10.24 s. The kind of sound is the tag, dropped for 15 % of the clips so that no tag works too.
@@ -41,6 +41,7 @@ _LENGTHS = (64, 128, 256)  # latent frames to a clip; --batch counts clips of th
 def main() -> None:
     parser = arguments(__doc__.splitlines()[0], minutes=90, batch=16)
     parser.add_argument("--vae", type=Path, required=True, help="weights of the VAE")
+    parser.add_argument("--start", type=Path, help="weights of a denoiser to go on from, in a fresh run folder")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     if args.threads:
@@ -49,7 +50,8 @@ def main() -> None:
     data = PackedAudio(args.data)
     rng = np.random.default_rng([args.seed, 4])
     vae = load_network(args.vae, MelVae, MelVaeConfig).to(args.device)
-    denoiser = Denoiser(DenoiserConfig()).to(args.device)
+    denoiser = load_network(args.start, Denoiser, DenoiserConfig) if args.start else Denoiser(DenoiserConfig())
+    denoiser = denoiser.to(args.device).requires_grad_(True).train()
     optimizer = torch.optim.AdamW(denoiser.parameters(), lr=args.rate, betas=(0.9, 0.99), weight_decay=0.01)
     ema = Ema(denoiser)
     budget = Budget(args.minutes, args.device)

@@ -32,7 +32,7 @@ from noisebook.codec.latent_codes import write_codes
 from noisebook.codec.presets import HIGHEST, LOWEST
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
-from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.backend import MelBackend, with_mel
 from noisebook.metrics import evaluate, log_mel_l1_db
 from noisebook.quantizers import LatentCodebook
 from noisebook.recipes._tables import table
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the numbers of each clip")
     args = parser.parse_args()
 
-    backend = api.load_backend(args.model, device="cpu")
+    backend = with_mel(api.load_backend(args.model, device="cpu"))
     books = {name: codebook(args.books, name) for name, *_ in _SYSTEMS}
     names = ("zimtohrli",) if args.perceptual else ()
     references = [Reference.of(clip, backend, names) for clip in load_clips(args.clips, args.limit)]
@@ -99,14 +99,14 @@ class Reference:
     """
 
     clip: Clip
-    backend: Backend
+    backend: MelBackend
     header: container.Header
     target: torch.Tensor
     mel: torch.Tensor
     metrics: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, clip: Clip, backend: Backend, metrics: tuple[str, ...] = ()) -> Reference:
+    def of(cls, clip: Clip, backend: MelBackend, metrics: tuple[str, ...] = ()) -> Reference:
         header = container.parse_header(api.compress(clip.sound, backend=backend, preset="8"))[0]
         mel = backend.mel(torch.from_numpy(levelled(clip.sound, header, backend.info)))
         return cls(clip, backend, header, ddcm.target_latent(clip.sound, header, backend=backend), mel, metrics)

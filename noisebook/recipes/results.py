@@ -36,7 +36,7 @@ from noisebook.codec.layout import layout_of
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
-from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.backend import Backend, MelBackend, with_mel
 from noisebook.metrics import available, evaluate, log_mel_l1_db
 from noisebook.recipes._tables import render
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--perceptual", action="store_true", help="ViSQOL, Zimtohrli and ESTOI too (minutes)")
     args = parser.parse_args()
 
-    backend = api.load_backend(args.model, device="cpu")
+    backend = with_mel(api.load_backend(args.model, device="cpu"))
     clips = load_clips(args.clips, args.limit)
     streams = encode_all(clips, backend)
     rows = []
@@ -107,7 +107,7 @@ def _metric_names(kind: str, perceptual: bool) -> tuple[str, ...]:
     return tuple(name for name in available(speech=kind == "speech") if name in wanted)
 
 
-def encode_all(clips: list[Clip], backend: Backend) -> dict[str, list[bytes]]:
+def encode_all(clips: list[Clip], backend: MelBackend) -> dict[str, list[bytes]]:
     """The stream of every clip at every preset."""
     streams: dict[str, list[bytes]] = {}
     for preset in PRESETS:
@@ -117,7 +117,7 @@ def encode_all(clips: list[Clip], backend: Backend) -> dict[str, list[bytes]]:
 
 
 def measure_clip(
-    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: Backend, names: tuple[str, ...]
+    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: MelBackend, names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """Rows of one clip: ceilings, then each preset with its controls."""
     clip = clips[index]
@@ -139,7 +139,7 @@ def measure_clip(
 class _Judge:
     """Compares latents and sounds with one clip; `stream` is any of the clip's own, for its level."""
 
-    def __init__(self, clip: Clip, stream: bytes, backend: Backend) -> None:
+    def __init__(self, clip: Clip, stream: bytes, backend: MelBackend) -> None:
         self.clip, self.backend = clip, backend
         self.header = container.parse_header(stream)[0]
         self.target = ddcm.target_latent(clip.sound, self.header, backend=backend)
@@ -170,12 +170,12 @@ def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
     return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
 
 
-def _vocoded(clip: Clip, backend: Backend) -> Waveform:
+def _vocoded(clip: Clip, backend: MelBackend) -> Waveform:
     samples = backend.vocode(backend.mel(torch.from_numpy(clip.sound.samples)))
     return Waveform(samples.numpy(), 16000)
 
 
-def _random_stream(header: container.Header, backend: Backend) -> bytes:
+def _random_stream(header: container.Header, backend: MelBackend) -> bytes:
     """A stream of the same size and level whose choices are random."""
     rng = np.random.default_rng(header.preset)
     layout = layout_of(header, backend.info)
@@ -220,12 +220,12 @@ def _largest_difference(latents: list[torch.Tensor], references: list[torch.Tens
 class _Timed:
     """A backend that adds up the time spent in its networks."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: MelBackend) -> None:
         self._backend, self.seconds = backend, 0.0
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._backend, name)
-        if name not in ("mel", "encode", "decode", "vocode", "denoise"):
+        if name not in ("to_latent", "to_waveform", "denoise"):
             return attribute
 
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -237,7 +237,7 @@ class _Timed:
         return timed
 
 
-def measure_time(clip: Clip, backend: Backend, *, runs: int = 5) -> list[dict[str, Any]]:
+def measure_time(clip: Clip, backend: MelBackend, *, runs: int = 5) -> list[dict[str, Any]]:
     """Median seconds to encode and decode the clip at each preset, and the share outside the networks."""
     rows = []
     for preset in PRESETS:
@@ -255,7 +255,7 @@ def measure_time(clip: Clip, backend: Backend, *, runs: int = 5) -> list[dict[st
     return rows
 
 
-def _timed_share(run: Any, backend: Backend) -> tuple[float, float]:
+def _timed_share(run: Any, backend: MelBackend) -> tuple[float, float]:
     """Seconds of one run, and the share of them outside the networks."""
     timed = _Timed(backend)
     started = time.perf_counter()

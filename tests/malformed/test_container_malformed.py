@@ -82,7 +82,6 @@ def test_random_bytes_raise_nothing_but_stream_errors(tail: bytes, start: bytes)
         (with_byte(1, 0xC2), UnsupportedStream),
         (with_byte(1, 0xC0), UnsupportedStream),
         (with_byte(5, 0x2E), UnsupportedStream),  # sample-rate code 14
-        (with_byte(5, 0x30), UnsupportedStream),  # channel mode 3
     ],
 )
 def test_errors_have_their_names(data: bytes, error: type[StreamError]) -> None:

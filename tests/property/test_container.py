@@ -144,7 +144,8 @@ def test_the_first_crc_covers_the_header_and_the_others_their_payload() -> None:
 
 
 def test_channel_modes_have_one_or_two_channels() -> None:
-    assert [mode.channels for mode in ChannelMode] == [1, 2, 2]
+    assert [mode.channels for mode in ChannelMode] == [1, 2, 2, 2]
+    assert [mode.latents for mode in ChannelMode] == [1, 2, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_channel_modes_have_one_or_two_channels() -> None:
         {"sample_rate": 0},
         {"sample_rate": 768_001},
         {"sample_rate": 44100.0},
-        {"channel_mode": 3},
+        {"channel_mode": 4},
         {"sample_count": -1},
         {"sample_count": 2**48 + 1},
         {"gain_half_db": 128},

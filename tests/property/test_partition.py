@@ -59,7 +59,7 @@ def test_every_value_lands_in_exactly_one_part(partition, step):
 def test_parts_are_those_that_the_layout_pays_for(channels, frames, unit_frames, log2_part, log2_K, coded_steps):
     engine = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, log2_part, log2_K, 1, unit_frames, coded_steps, 80)
     info = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
-    layout = Layout(info, channels, frames * 640, engine, coded_steps)
+    layout = Layout(info, channels, frames * 640, engine=engine, steps=coded_steps)
     partition = Partition((channels, 8, frames, 16), unit_frames, 2**log2_part)
     assert layout.payload_bits(frames) == coded_steps * partition.parts * engine.choice_bits
 

@@ -113,7 +113,7 @@ def test_a_reliable_mel_leads_to_its_latent(backend):
     """Of a measurement without loss, nothing is invented; of one that is worth nothing, nothing of it is left."""
     sound = noise()
     damage = damage_of(sound, "inpaint", backend.info, gaps=((0.5, 0.7),))
-    frame, info = Frame.of(sound), backend.info
+    frame, info = Frame.of(sound, backend.info), backend.info
     measurement, guess = measured(sound, sound, damage, frame, backend)
     course = Course(info.schedule, info.curve, 1.0)
 
@@ -219,7 +219,7 @@ def test_a_stream_aims_at_the_guess_and_then_at_what_is_reliable(pooling, monkey
     sound = damaged("inpaint", noise())
     damage = damage_of(sound, "inpaint", pooling.info, **OPTIONS["inpaint"])
     restore_stream(sound, damage, backend=pooling, settings=Settings(strength=0.5), coding=ddcm.Settings("300"))
-    measurement, guess = measured(sound, sound, damage, Frame.of(sound), pooling)
+    measurement, guess = measured(sound, sound, damage, Frame.of(sound, pooling.info), pooling)
     start = Course(pooling.info.schedule, pooling.info.curve, 0.5).start
     aim, x0_hat = seen["target_of"](5, 20), torch.randn(1, 8, 15, 16, generator=torch.Generator().manual_seed(0))
     schedule = pooling.info.schedule

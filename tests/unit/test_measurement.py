@@ -60,7 +60,7 @@ def test_fitting_in_a_real_autoencoder_leaves_the_reliable_alone(backend):
 def measurement_of(damaged: Waveform, backend, task: str, **options):
     damage = damage_of(damaged, task, backend.info, **options)
     sound = prepared(damaged, damage, backend.info)
-    return *measured(damaged, sound, damage, Frame.of(sound), backend), sound
+    return *measured(damaged, sound, damage, Frame.of(sound, backend.info), backend), sound
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2), (8000, 1)])
@@ -73,7 +73,7 @@ def test_frames_that_see_a_gap_are_lost_and_bridged(backend, rate, channels):
     lost = torch.nonzero(weight[0, :, 0] == 0)[:, 0]
     assert (int(lost[0]), int(lost[-1])) in {(97, 122), (98, 122), (97, 121), (98, 121)}
     assert torch.equal(weight, weight[:1, :, :1].expand_as(weight))
-    true = mel_of(truth, Frame.of(sound), backend)
+    true = mel_of(truth, Frame.of(sound, backend.info), backend)
     assert (guess - measurement.mel)[weight[:, None] == 1].abs().max() == 0
     before, after = ((m - true)[0, :, lost].abs().mean() for m in (measurement.mel, guess))
     assert after < 0.3 * before
@@ -89,7 +89,7 @@ def test_an_edge_of_the_sound_is_held(backend):
 def test_bins_above_a_cutoff_are_lost_and_guessed(backend):
     truth = noise()
     measurement, guess, sound = measurement_of(low_pass(truth, 3000), backend, "bandwidth")
-    true = mel_of(truth, Frame.of(sound), backend)
+    true = mel_of(truth, Frame.of(sound, backend.info), backend)
     first = int(torch.nonzero(measurement.weight[0, 0, 0] == 0)[0])
     assert first == 43  # of which the upper edge is at 2960 Hz
     assert measurement.weight[..., :first].min() == 1

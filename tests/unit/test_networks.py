@@ -248,7 +248,7 @@ def small_segments(monkeypatch):
 @pytest.mark.parametrize("frames", [4, 16, 40])
 def test_analysis_and_synthesis_in_segments_equal_one_piece(deep, small_segments, frames):
     count = 90 * 640 - 123
-    layout = Layout(deep.info, 2, count, ENGINE, 3)
+    layout = Layout(deep.info, 2, count, engine=ENGINE, steps=3)
     waveform = 0.3 * torch.randn(2, count, generator=torch.Generator().manual_seed(0)).numpy()
     assert layout.segment_count == 1
     latent = signal.analyse(waveform, layout, deep)
@@ -268,10 +268,10 @@ def test_analysis_and_synthesis_in_segments_equal_one_piece(deep, small_segments
 def test_without_margins_segments_would_differ(deep, small_segments, monkeypatch):
     """The test above can fail: with a margin of 2 frames it would."""
     count = 90 * 640
-    layout = Layout(deep.info, 1, count, ENGINE, 3)
+    layout = Layout(deep.info, 1, count, engine=ENGINE, steps=3)
     latent = torch.randn(1, 8, 90, 16, generator=torch.Generator().manual_seed(0))
     samples = signal.synthesise(latent, layout, deep)
     small_segments(16)
     monkeypatch.setattr(deep, "info", type(deep.info)(**{**vars(deep.info), "margin_frames": 2}))
-    pieces = signal.synthesise(latent, Layout(deep.info, 1, count, ENGINE, 3), deep)
+    pieces = signal.synthesise(latent, Layout(deep.info, 1, count, engine=ENGINE, steps=3), deep)
     assert abs(pieces - samples).max() > 1e-3 * abs(samples).max()

@@ -127,7 +127,7 @@ def test_bitrate_by_hand(engine, bitrate):
 
 
 def layout_of_frames(frames: int, *, channels: int = 1, engine: Engine = PRESETS[6].engine) -> Layout:
-    return Layout(INFO, channels, frames * 640, engine, engine.steps)
+    return Layout(INFO, channels, frames * 640, engine=engine, steps=engine.steps)
 
 
 @pytest.mark.parametrize("frames", [*range(1, 10), 255, 256, 257, 1599, 1600, 1855, 1856, 1857, 3455, 3456, 10000])
@@ -181,9 +181,9 @@ def test_an_enormous_promise_costs_nothing():
 def test_frames_are_whole_and_of_the_models_multiple():
     eight = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=8)
     for count, frames in ((1, 8), (640 * 8, 8), (640 * 8 + 1, 16)):
-        assert Layout(eight, 1, count, PRESETS[6].engine, 1).frames == frames
+        assert Layout(eight, 1, count, engine=PRESETS[6].engine, steps=1).frames == frames
     for count, frames in ((1, 1), (640, 1), (641, 2)):
-        assert Layout(INFO, 1, count, PRESETS[6].engine, 1).frames == frames
+        assert Layout(INFO, 1, count, engine=PRESETS[6].engine, steps=1).frames == frames
 
 
 def test_part_size_is_the_unit_where_the_rule_does_not_partition():

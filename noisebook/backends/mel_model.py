@@ -1,0 +1,31 @@
+"""What all models of mels share: sound goes through the mel, by way of autoencoder and vocoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+
+__all__ = ["MelModel"]
+
+
+class MelModel(ABC):
+    """The road of a sound, for the backends whose autoencoder hears mels."""
+
+    def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
+        return self.encode(self.mel(waveform.squeeze(1)))
+
+    def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
+        return self.vocode(self.decode(latent))[:, None]
+
+    @abstractmethod
+    def mel(self, waveform: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def encode(self, mel: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def decode(self, latent: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def vocode(self, mel: torch.Tensor) -> torch.Tensor: ...

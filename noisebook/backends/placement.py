@@ -1,0 +1,80 @@
+"""Where the networks of a large model are: loaded on first use, and with `offload` one at a time on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from noisebook.errors import ConfigError, MissingExtra
+
+__all__ = ["Networks", "free_memory", "usable_device"]
+
+
+class Networks:
+    """The networks of a model by the names of their parts.
+
+    Args:
+        load: a network on the CPU, by name.
+        device: where they compute.
+        offload: bring one at a time to the device and keep the others on the CPU.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str], nn.Module],
+        device: torch.device,
+        *,
+        offload: bool = False,
+    ) -> None:
+        self._load, self._device, self._offload = load, device, offload
+        self._loaded: dict[str, nn.Module] = {}
+        self._resident: str | None = None
+
+    def __call__(self, name: str) -> Any:
+        """A network, on the device and ready."""
+        if name not in self._loaded:
+            network = self._load(name)
+            self._loaded[name] = network if self._offload else network.to(self._device)
+        if self._offload and self._resident != name:
+            if self._resident is not None:
+                self._loaded[self._resident].to("cpu")
+            self._loaded[name].to(self._device)
+            self._resident = name
+        return self._loaded[name]
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the networks in memory."""
+        return tuple(self._loaded)
+
+
+def usable_device(name: str) -> torch.device:
+    """A device of torch; "auto" is the fastest at hand.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be taken on a device.
+
+    Raises:
+        MissingExtra: main memory, and psutil is not installed.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        import psutil
+    except ImportError as error:
+        raise MissingExtra("the memory that is free needs psutil: pip install 'noisebook[audioldm2]'") from error
+    return int(psutil.virtual_memory().available)

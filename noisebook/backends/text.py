@@ -1,0 +1,161 @@
+"""Prompts to what the denoisers of the AudioLDM family listen to.
+
+AudioLDM, MusicLDM   text -> CLAP -> one vector [1, 512], beside the time embedding
+AudioLDM 2           text -> CLAP, T5 -> projection -> language model, eight steps -> [1, 8, 768]
+                     text -> T5 -> [1, L, 1024] with its mask
+
+The language model goes on in embeddings, not in words: at each step its last hidden state is appended to its input
+(Liu et al. 2023, "AudioLDM 2", section III-C). Without a cache of keys the loop is the same for every version and
+class of the language model, and eight steps over a few dozen vectors cost nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from noisebook.backends.cache import write_tensors
+from noisebook.backends.checkpoint_folder import Checkpoint
+from noisebook.errors import ModelError
+
+__all__ = ["EncodedPrompt", "Prompts", "Tokens", "encoder_of", "language_model_steps", "tokens"]
+
+Embedding = dict[str, torch.Tensor]  # arguments of the denoiser, batch size 1
+Part = Callable[[str], Any]
+_MOST_TOKENS = 512
+_LANGUAGE_MODEL_STEPS = 8  # of every published checkpoint
+
+_log = logging.getLogger(__name__)
+
+
+class EncodedPrompt(NamedTuple):
+    """A prompt as tensors, and the words that did not fit."""
+
+    embedding: Embedding
+    dropped: tuple[str, ...] = ()
+
+
+class Prompts:
+    """The prompts of a model, each encoded once; that of the empty text once and for all.
+
+    Args:
+        encode: a text to what the denoiser listens to.
+        store: file in which the empty text's is kept.
+    """
+
+    def __init__(self, encode: Callable[[str], EncodedPrompt], store: Path) -> None:
+        self._encode, self._store = encode, store
+        self._known: dict[str, EncodedPrompt] = {}
+
+    def __call__(self, text: str) -> EncodedPrompt:
+        text = text.strip()
+        if text not in self._known:
+            self._known[text] = self._encoded(text) if text else self._null()
+        return self._known[text]
+
+    def _encoded(self, text: str) -> EncodedPrompt:
+        with torch.no_grad():
+            return self._encode(text)
+
+    def _null(self) -> EncodedPrompt:
+        try:
+            if self._store.is_file():
+                return EncodedPrompt(load_file(self._store))
+        except (OSError, SafetensorError) as error:
+            _log.warning("%s is damaged (%s); it is made again", self._store, error)
+        prompt = self._encoded("")
+        write_tensors(self._store, prompt.embedding)
+        return prompt
+
+
+def language_model_steps(base: torch.nn.Module, x: torch.Tensor, mask: torch.Tensor, steps: int) -> torch.Tensor:
+    """The `steps` vectors `[B, steps, D]` with which a language model continues the vectors `[B, L, D]`.
+
+    Args:
+        base: a transformer without a head, called with `inputs_embeds` and `attention_mask`.
+        x: the vectors so far.
+        mask: `[B, L]`, 0 where a vector is padding.
+        steps: how many to append.
+    """
+    for _ in range(steps):
+        hidden = base(inputs_embeds=x, attention_mask=mask, use_cache=False).last_hidden_state[:, -1:]
+        x, mask = torch.cat((x, hidden), dim=1), torch.cat((mask, mask.new_ones(len(mask), 1)), dim=1)
+    return x[:, -steps:]
+
+
+def _audioldm2(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
+    clap = _clap_features(part("text_encoder"), _clap_tokens(checkpoint, text))[:, None]
+    words = tokens(checkpoint.tokenizer("tokenizer_2"), text)
+    mask = words.mask.to(clap.device)
+    t5 = part("text_encoder_2")(words.ids.to(clap.device), attention_mask=mask)[0]
+    projected = part("projection_model")(
+        hidden_states=clap, hidden_states_1=t5, attention_mask=mask.new_ones(1, 1), attention_mask_1=mask
+    )
+    steps = checkpoint.config("language_model").get("max_new_tokens") or _LANGUAGE_MODEL_STEPS
+    generated = language_model_steps(part("language_model"), projected.hidden_states, projected.attention_mask, steps)
+    embedding = {"encoder_hidden_states": generated, "encoder_hidden_states_1": t5, "encoder_attention_mask_1": mask}
+    return EncodedPrompt(embedding, words.dropped)
+
+
+def _audioldm(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
+    words = _clap_tokens(checkpoint, text)
+    encoder = part("text_encoder")
+    features = encoder(words.ids.to(encoder.device), attention_mask=words.mask.to(encoder.device)).text_embeds
+    return EncodedPrompt({"class_labels": F.normalize(features, dim=-1)}, words.dropped)
+
+
+def _musicldm(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
+    words = _clap_tokens(checkpoint, text)
+    return EncodedPrompt({"class_labels": _clap_features(part("text_encoder"), words)}, words.dropped)
+
+
+_ENCODERS: dict[str, Callable[[str, Part, Checkpoint], EncodedPrompt]] = {
+    "AudioLDM2Pipeline": _audioldm2,
+    "AudioLDMPipeline": _audioldm,
+    "MusicLDMPipeline": _musicldm,
+}
+
+
+def encoder_of(checkpoint: Checkpoint, part: Part) -> Callable[[str], EncodedPrompt]:
+    """How a checkpoint of the family encodes a prompt; `part` gives its networks."""
+    encode = _ENCODERS[checkpoint.pipeline]
+    return lambda text: encode(text, part, checkpoint)
+
+
+class Tokens(NamedTuple):
+    """A text as a tokenizer sees it: ids and mask `[1, L]`, and the words that the model's length cut off."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    dropped: tuple[str, ...]
+
+
+def tokens(tokenizer: Any, text: str, *, padding: str | bool = True) -> Tokens:
+    """The tokens of a text; padding as the tokenizer's argument."""
+    longest = min(tokenizer.model_max_length, _MOST_TOKENS)  # a tokenizer without a length has an absurd one
+    inputs = tokenizer(text, padding=padding, max_length=longest, truncation=True, return_tensors="pt")
+    whole = tokenizer(text, return_tensors="pt").input_ids
+    kept = int(inputs.attention_mask.sum())
+    dropped = tokenizer.decode(whole[0, kept - 1 :], skip_special_tokens=True).split() if whole.shape[1] > kept else ()
+    return Tokens(inputs.input_ids, inputs.attention_mask, tuple(dropped))
+
+
+def _clap_tokens(checkpoint: Checkpoint, text: str) -> Tokens:
+    return tokens(checkpoint.tokenizer("tokenizer"), text, padding="max_length")
+
+
+def _clap_features(clap: Any, words: Tokens) -> torch.Tensor:
+    """CLAP's vector `[1, 512]` of a text."""
+    features = clap.get_text_features(words.ids.to(clap.device), attention_mask=words.mask.to(clap.device))
+    # An object with the vector in it since transformers 5, the vector itself before.
+    features = getattr(features, "pooler_output", features)
+    if not isinstance(features, torch.Tensor):
+        raise ModelError(f"CLAP gives {type(features).__name__} and no vector; this version of transformers is unknown")
+    return features
