@@ -34,7 +34,7 @@ def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInf
     path = shipped_path(str(name)) or Path(name)
     if not path.is_file():
         raise ModelError(f"there is no codebook {name}: give a file, or one of {', '.join(shipped_names())}")
-    return load(path, unit=unit, model=None if info is None else info.fingerprint.hex())
+    return load(path, unit=unit, model=None if info is None else info.autoencoder.hex())
 
 
 def codebook_names() -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def fit_codebook(
     return fit(
         latents, unit=unit, method=method, size=size, stages=stages, groups=groups, block_frames=block_frames,
         bits_per_frame=bits_per_frame, clip_frames=backend.info.window_frames, seed=seed,
-        model=backend.info.fingerprint.hex(), on_step=on_step,
+        model=backend.info.autoencoder.hex(), on_step=on_step,
     )  # fmt: skip
 
 

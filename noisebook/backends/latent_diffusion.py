@@ -184,6 +184,7 @@ def info_of(checkpoint: Checkpoint) -> BackendInfo:
     return BackendInfo(
         name=checkpoint.name,
         fingerprint=sha256(digest + json.dumps([curve.timesteps, curve.errors]).encode()).digest(),
+        autoencoder=checkpoint.digest(["vae"]),
         sample_rate=_MEL.sample_rate,
         hop_length=_MEL.hop_length,
         frame_samples=factor * _MEL.hop_length,

@@ -141,6 +141,7 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
     return BackendInfo(
         name="mini",
         fingerprint=fingerprint(folder),
+        autoencoder=content_digest(folder / FILES[0]),
         sample_rate=mel.sample_rate,
         hop_length=mel.hop_length,
         frame_samples=4 * mel.hop_length,

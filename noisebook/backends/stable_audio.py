@@ -147,6 +147,7 @@ def info_of(checkpoint: Checkpoint) -> BackendInfo:
     return BackendInfo(
         name=checkpoint.name,
         fingerprint=sha256(digest + json.dumps([curve.timesteps, curve.errors]).encode()).digest(),
+        autoencoder=checkpoint.digest(["vae"]),
         hop_length=0,
         latent_bins=1,
         frame_multiple=1,

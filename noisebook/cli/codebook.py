@@ -182,7 +182,7 @@ def _text(shown: dict[str, Any]) -> str:
     )
     rows = {
         "unit, method": f"{shown['unit']}, {shown['method']}",
-        "fitted to": f"{shown['fitted_seconds'] / 60:.1f} minutes of model {shown['model'][:4] or '-'}",
+        "fitted to": f"{shown['fitted_seconds'] / 60:.1f} minutes of autoencoder {shown['model'][:4] or '-'}",
         "error, energy": f"{shown['nmse_db']:.2f} dB, {shown['energy_db']:.2f} dB of the latent's energy",
         "bit/s": f"{shown['bitrate']:.1f} entropy coded, {shown['fixed_bitrate']:.1f} fixed; a channel",
         "used (perplexity)": parts,

@@ -272,10 +272,10 @@ def _check_codebook(header: Header, codebook: LatentCodebook, info: BackendInfo)
 
 
 def _check_fits(codebook: LatentCodebook, info: BackendInfo) -> None:
-    if codebook.model != info.fingerprint.hex():
+    if codebook.model != info.autoencoder.hex():
         raise ModelError(
-            f"the codebook was fitted for model {codebook.model[:4] or 'none'}, and {info.name} is "
-            f"{info.fingerprint.hex()[:4]}; fit one for it"
+            f"the codebook was fitted for autoencoder {codebook.model[:4] or 'none'}, and that of {info.name} is "
+            f"{info.autoencoder.hex()[:4]}; fit one for it"
         )
     shape = (codebook.config.channels, codebook.config.bins)
     if shape != (info.latent_channels, info.latent_bins):

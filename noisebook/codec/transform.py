@@ -151,10 +151,10 @@ def quantised_latent(latent: torch.Tensor, quantised: Quantised, info: BackendIn
         ModelError: a codebook of another model.
     """
     codebook = quantised.codebook or own_codebook(latent, info)
-    if codebook.model != info.fingerprint.hex():
+    if codebook.model != info.autoencoder.hex():
         raise ModelError(
-            f"the codebook was fitted for model {codebook.model[:4] or 'none'}, and {info.name} is "
-            f"{info.fingerprint.hex()[:4]}; fit one for it"
+            f"the codebook was fitted for autoencoder {codebook.model[:4] or 'none'}, and that of {info.name} is "
+            f"{info.autoencoder.hex()[:4]}; fit one for it"
         )
     if not quantised.soft:
         return quantise(latent, codebook)
@@ -167,7 +167,7 @@ def own_codebook(latent: torch.Tensor, info: BackendInfo) -> LatentCodebook:
     every = -(-latent.shape[0] * latent.shape[2] // _FIT_FRAMES)
     frames = latent[:, :, ::every]
     size = min(OWN_SIZE, max(_FEWEST, frames.numel() // info.latent_channels // _VECTORS_PER_ATOM))
-    return fit([frames], unit="position", method="kmeans", size=size, model=info.fingerprint.hex())
+    return fit([frames], unit="position", method="kmeans", size=size, model=info.autoencoder.hex())
 
 
 def _latent_of(waveform: Waveform, backend: Backend) -> tuple[torch.Tensor, tuple[Frame, ...]]:

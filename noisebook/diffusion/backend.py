@@ -23,6 +23,8 @@ class BackendInfo:
         name: for messages.
         fingerprint: SHA-256 over the weights that decide what a stream means (autoencoder and denoiser; another
             vocoder plays the same stream).
+        autoencoder: SHA-256 over the weights of the autoencoder alone: a codebook of its latents serves every denoiser
+            of these.
         sample_rate: Hz, of the model's sound.
         hop_length: samples to a mel frame; 0 for a model that hears waveforms and has no mel.
         frame_samples: samples to a latent frame.
@@ -39,6 +41,7 @@ class BackendInfo:
 
     name: str
     fingerprint: bytes
+    autoencoder: bytes
     sample_rate: int
     hop_length: int
     frame_samples: int

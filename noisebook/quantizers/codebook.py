@@ -62,7 +62,7 @@ class LatentCodebook:
 
     @property
     def model(self) -> str:
-        """Fingerprint of the backend it was fitted for, hexadecimal; empty for none."""
+        """Fingerprint of the autoencoder whose latents it was fitted to, hexadecimal; empty for none."""
         return self.config.model
 
     @cached_property

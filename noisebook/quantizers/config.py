@@ -38,7 +38,7 @@ class CodebookConfig:
         unit: "clip" (one atom is `clip_frames` latent frames), "frame" (C F' values) or "position" (C values).
         method: one of `METHODS`.
         size: K, atoms of each table.
-        model: fingerprint of the backend whose latents it was fitted for, hexadecimal; empty for none.
+        model: fingerprint of the autoencoder whose latents it was fitted to, hexadecimal; empty for none.
         channels, bins: C and F' of the latents.
         stages: residual, hierarchical and adaptive: tables one after the other.
         groups: product: groups into which the values of a vector are split.

@@ -47,7 +47,7 @@ def load(path: Path | str, *, unit: str | None = None, model: str | None = None)
 
     Args:
         unit: refuse a codebook of another unit.
-        model: fingerprint of a backend, hexadecimal: refuse a codebook fitted for another.
+        model: fingerprint of an autoencoder, hexadecimal: refuse a codebook fitted for another.
 
     Raises:
         ConfigError: another unit than asked for.

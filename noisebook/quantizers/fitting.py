@@ -61,7 +61,7 @@ def fit(
         unit, method, size, stages, groups, block_frames, bits_per_frame, clip_frames: see `CodebookConfig`; None is
             the method's default in `DEFAULTS`.
         seed: of all random choices; the result is the same on the same machine.
-        model: fingerprint of the backend that made the latents, hexadecimal.
+        model: fingerprint of the autoencoder that made the latents, hexadecimal.
         settings: of method ema.
         on_step: called with (tables done, tables in all and one more, for counting).
 

@@ -101,7 +101,7 @@ def fit_all(latents: list[torch.Tensor], names: list[str], out: Path, backend: B
     for name in names:
         unit, method = name.split("-")
         started, path = time.perf_counter(), out / f"{name}.safetensors"
-        model = backend.info.fingerprint.hex()
+        model = backend.info.autoencoder.hex()
         fit(latents, unit=unit, method=method, model=model, **BOOKS[name]).save(path)
         seconds = time.perf_counter() - started
         print(f"{path}: {path.stat().st_size} bytes, {seconds:.0f} s", flush=True)

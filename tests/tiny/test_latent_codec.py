@@ -51,7 +51,7 @@ CODED = [(name, rule) for name in KINDS for rule in ("hard", "soft") if rule == 
 def books(backend) -> dict[str, LatentCodebook]:
     generator = torch.Generator().manual_seed(0)
     latents = [torch.randn(1, 8, 64, 16, generator=generator) for _ in range(2)]
-    model = backend.info.fingerprint.hex()
+    model = backend.info.autoencoder.hex()
     return {name: fit(latents, model=model, **kind) for name, kind in KINDS.items()}  # type: ignore[arg-type]
 
 
@@ -253,7 +253,7 @@ def test_another_codebook_or_model_is_refused_by_name(book, books, backend, othe
         decompress(stream, backend=backend, codebook=books["residual"])
     with pytest.raises(WrongModel, match=backend.info.fingerprint[:2].hex()):
         decompress(stream, backend=other, codebook=book)
-    with pytest.raises(ModelError, match=backend.info.fingerprint[:2].hex()):
+    with pytest.raises(ModelError, match=backend.info.autoencoder[:2].hex()):
         compress(waveform, backend=other, codebook=book)
 
 

@@ -38,7 +38,7 @@ def test_noise_at_the_same_rate_has_the_same_size(one):
 
 def test_random_controls_keep_the_header(one, backend):
     latents = [torch.randn(1, 8, 64, 16, generator=torch.Generator().manual_seed(0))]
-    book = fit(latents, unit="clip", method="gaussian", size=64, clip_frames=8, model=backend.info.fingerprint.hex())
+    book = fit(latents, unit="clip", method="gaussian", size=64, clip_frames=8, model=backend.info.autoencoder.hex())
     stream = api.compress_with_codebook(one.clip.sound, backend=backend, codebook=book)
     generator = np.random.default_rng(0)
     other = random_index(stream, book, one.target.shape[2], generator)

@@ -1,0 +1,81 @@
+"""Verification joined with a backend: streams, random indices, ceilings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from noisebook import api
+from noisebook.api.verify import random_stream, verify
+from noisebook.audio.waveform import Waveform
+from noisebook.codec.ddcm import Settings, header_of, open_stream
+from noisebook.codec.presets import engine_for
+from noisebook.coding.container import Rule, parse_header
+from noisebook.errors import ConfigError, StreamError
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def sound() -> Waveform:
+    time = np.arange(RATE) / RATE
+    return Waveform.of(0.3 * np.sin(2 * np.pi * (200 + 600 * time) * time) * np.exp(-time), RATE)
+
+
+@pytest.fixture(scope="module")
+def stream(sound, backend) -> bytes:
+    return api.compress(sound, backend=backend, preset="300")
+
+
+def test_a_stream_is_decoded_and_stands_beside_random_indices_and_ceilings(sound, stream, backend):
+    found = verify(sound, stream, backend=backend, metrics=["mel_db_mae"])
+    assert found.alignment.lag == 0
+    assert list(found.ceilings) == ["autoencoder", "vocoder"]
+    assert list(found.metrics[1].controls)[-1] == "random indices"
+    decoded = api.decompress(stream, backend=backend)
+    alone = verify(sound, decoded, lag=0, metrics=["mel_db_mae"])
+    assert alone.metrics[1].value == found.metrics[1].value
+    assert alone.ceilings == {}
+    assert "random indices" not in alone.metrics[1].controls
+
+
+def test_a_sound_stands_beside_random_indices_at_the_default_rate(sound, backend):
+    found = verify(sound.samples, 0.5 * sound.samples, sample_rate=RATE, backend=backend, metrics=["mel_db_mae"])
+    assert "random indices" in found.metrics[0].controls
+    plain = verify(sound, sound, backend=backend, metrics=["mel_db_mae"], controls=False)
+    assert (plain.ceilings, plain.metrics[0].controls) == ({}, {})
+
+
+def test_a_random_stream_is_a_whole_one_of_the_same_size(sound, stream, backend):
+    header, _ = parse_header(stream)
+    random = random_stream(header, backend.info)
+    assert len(random) == len(stream)
+    assert open_stream(random, backend.info)[0] == header
+    assert random != random_stream(header, backend.info, seed=1)
+    assert random == random_stream(header, backend.info)
+    assert api.decompress(random, backend=backend).samples.shape == sound.samples.shape
+
+
+def test_random_indices_of_another_rule_are_refused(sound, backend):
+    from dataclasses import replace
+
+    header = header_of(sound, Settings(engine=engine_for(300)), backend.info)
+    other = replace(header, engine=replace(header.engine, rule=Rule.TURBO))
+    with pytest.raises(ConfigError, match="partitioned"):
+        random_stream(other, backend.info)
+
+
+def test_rates_may_differ(sound):
+    double = Waveform.of(np.repeat(sound.samples, 2, axis=1), 2 * RATE)
+    found = verify(
+        sound.samples, double.samples, sample_rate=RATE, estimate_rate=2 * RATE, lag=0, metrics=["mel_db_mae"]
+    )
+    assert found.alignment.estimate["sample_rate"] == 2 * RATE
+    assert found.alignment.seconds == pytest.approx(1, abs=1e-3)
+
+
+def test_a_stream_needs_its_backend(sound, stream, backend, other_model):
+    with pytest.raises(ConfigError, match="backend"):
+        verify(sound, stream)
+    with pytest.raises(StreamError):
+        verify(sound, stream[:-3], backend=backend)
