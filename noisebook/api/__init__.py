@@ -1,5 +1,6 @@
 """The facade: arrays and bytes in, bytes and arrays out."""
 
+from noisebook.api.calibrate import calibrate, store_calibration
 from noisebook.api.codebooks import (
     codebook_by_fingerprint,
     codebook_info,
@@ -7,7 +8,7 @@ from noisebook.api.codebooks import (
     fit_codebook,
     load_codebook,
 )
-from noisebook.api.codec import as_waveform, compress, compress_with_codebook, decompress
+from noisebook.api.codec import as_waveform, compress, compress_with_codebook, decompress, play
 from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
 from noisebook.api.models import EMBEDDED, load_backend, model_info
 from noisebook.api.reconstruct import reconstruct, reconstruction_preset, reconstruction_presets
@@ -25,6 +26,7 @@ __all__ = [
     "StreamInfo",
     "Waveform",
     "as_waveform",
+    "calibrate",
     "codebook_by_fingerprint",
     "codebook_info",
     "codebook_names",
@@ -37,12 +39,14 @@ __all__ = [
     "load_backend",
     "load_codebook",
     "model_info",
+    "play",
     "read_info",
     "reconstruct",
     "reconstruction_preset",
     "reconstruction_presets",
     "restore",
     "restore_stream",
+    "store_calibration",
     "transform",
     "unknown_words",
     "within_full_scale",

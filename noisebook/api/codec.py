@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.codec.ddcm import Settings
+    from noisebook.codec.player import Player
     from noisebook.coding.container import ChannelMode, Engine
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
@@ -25,6 +26,7 @@ __all__ = [
     "compress",
     "compress_with_codebook",
     "decompress",
+    "play",
 ]
 
 CHANNEL_MODES = ("auto", "dual", "mid-side", "mono")
@@ -131,6 +133,9 @@ def decompress(
     *,
     backend: Backend,
     codebook: LatentCodebook | Path | str | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    damaged: bool = False,
     tail_steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Waveform:
@@ -140,22 +145,93 @@ def decompress(
         data: the whole stream.
         backend: the model it was made with.
         codebook: that a quantised latent was made with; those inside the package are found without.
+        start, end: seconds: only this part of the sound, and only what it needs is decoded.
+        damaged: decode what is there of a stream that is cut short or fails its checksums; the sound may end early.
         tail_steps: denoising steps after the last coded one; the default if None.
         on_step: called with (steps done, steps in all).
 
     Raises:
         StreamError: the bytes are not a whole, undamaged stream of this model and codebook.
+        ConfigError: a part that the sound does not have.
         ModelError: the codebook cannot be read.
     """
-    from noisebook.codec import ddcm, streams
+    if start is None and end is None and not damaged:
+        from noisebook.codec import streams
 
-    def codebook_for(fingerprint: bytes) -> LatentCodebook:
+        steps = _tail_steps(tail_steps)
+        find = _codebook_for(codebook)
+        return streams.decompress(data, backend=backend, codebook_for=find, tail_steps=steps, on_step=on_step)
+    player = _player(data, backend, codebook, damaged, tail_steps, on_step)
+    return player.play(*_samples_between(start, end, player))
+
+
+def play(
+    data: bytes,
+    *,
+    backend: Backend,
+    codebook: LatentCodebook | Path | str | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    seconds: float = 8.0,
+    damaged: bool = False,
+    tail_steps: int | None = None,
+    on_step: OnStep | None = None,
+) -> Iterator[Waveform]:
+    """The sound of a .ddcm stream block by block, each as soon as it is decoded, in memory that does not grow with it.
+
+    Args:
+        seconds: of a block, at most 60.
+        data, backend, codebook, start, end, damaged, tail_steps, on_step: as of `decompress`.
+
+    Raises:
+        StreamError, ConfigError, ModelError: as `decompress`; before the first block.
+    """
+    player = _player(data, backend, codebook, damaged, tail_steps, on_step)
+    return player.blocks(*_samples_between(start, end, player), seconds=seconds)
+
+
+def _player(
+    data: bytes,
+    backend: Backend,
+    codebook: LatentCodebook | Path | str | None,
+    damaged: bool,
+    tail_steps: int | None,
+    on_step: OnStep | None,
+) -> Player:
+    from noisebook.codec.player import Player
+
+    return Player(
+        data, backend=backend, codebook_for=_codebook_for(codebook), tail_steps=_tail_steps(tail_steps),
+        damaged=damaged, on_step=on_step,
+    )  # fmt: skip
+
+
+def _samples_between(start: float | None, end: float | None, player: Player) -> tuple[int, int]:
+    """Samples of a part in seconds; an end behind the sound's is the sound's."""
+    duration = player.sample_count / player.sample_rate
+    first = 0.0 if start is None else start
+    last = duration if end is None else min(end, duration)
+    if not (0 <= first < last and round(first * player.sample_rate) < round(last * player.sample_rate)):
+        until = "the end" if end is None else f"{end:g} s"
+        raise ConfigError(f"from {first:g} s to {until}: the sound has {duration:.3f} s")
+    return round(first * player.sample_rate), round(last * player.sample_rate)
+
+
+def _tail_steps(tail_steps: int | None) -> int:
+    from noisebook.codec.ddcm import TAIL_STEPS
+
+    return TAIL_STEPS if tail_steps is None else tail_steps
+
+
+def _codebook_for(codebook: LatentCodebook | Path | str | None) -> Callable[[bytes], LatentCodebook]:
+    """Finds the codebook of a stream: the one that was given, or one inside the package."""
+
+    def find(fingerprint: bytes) -> LatentCodebook:
         from noisebook.api.codebooks import codebook_by_fingerprint
 
         return codebook_by_fingerprint(fingerprint) if codebook is None else _codebook(codebook)
 
-    steps = ddcm.TAIL_STEPS if tail_steps is None else tail_steps
-    return streams.decompress(data, backend=backend, codebook_for=codebook_for, tail_steps=steps, on_step=on_step)
+    return find
 
 
 def as_waveform(waveform: Waveform | ArrayLike, sample_rate: int | None) -> Waveform:

@@ -101,6 +101,9 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN with the suffix .wav.")
+@click.option("--start", type=click.FloatRange(0), metavar="SECONDS", help="Decode only from here; fast at any place.")
+@click.option("--end", type=click.FloatRange(0), metavar="SECONDS", help="Decode only up to here.")
+@click.option("--damaged", is_flag=True, help="Play what is there of a stream that is cut short or damaged.")
 @click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options
@@ -113,7 +116,7 @@ def decompress(source: str, target: str | None, output: str | None, force: bool,
 
     \b
     noisebook decompress song.ddcm                       # song.wav
-    noisebook decompress song.ddcm back.flac
+    noisebook decompress song.ddcm back.flac --start 60 --end 90
     noisebook decompress - < song.ddcm | aplay
     """
     from noisebook import api
@@ -124,7 +127,7 @@ def decompress(source: str, target: str | None, output: str | None, force: bool,
         path = _files.sound_target(source, target, output, force=force)
         _files.check_format(path, shown.sample_rate, shown.channels)
         backend = backend_from(options)
-        decoding = {name: options[name] for name in ("codebook", "tail_steps")}
+        decoding = {name: options[name] for name in ("codebook", "tail_steps", "start", "end", "damaged")}
         started = time.perf_counter()
         with progress("decompressing", quiet=options["quiet"]) as on_step:
             sound = api.decompress(data, backend=backend, on_step=on_step, **decoding)

@@ -31,12 +31,14 @@ __all__ = [
     "Settings",
     "channel_mode_of",
     "check_header",
+    "checked_layout",
     "compress",
     "compress_towards",
     "decode_latent",
     "decompress",
     "header_of",
     "open_stream",
+    "segment_decoder",
     "synthesise",
     "target_latent",
 ]
@@ -123,15 +125,34 @@ def decode_latent(
     Raises:
         StreamError: as `decompress`.
     """
-    info = backend.info
-    header, layout, payloads = open_stream(data, info)
-    tail = tail_plan(info.schedule, plan_of(layout.engine, info)[-1].s or 0, tail_steps)
-    denoise = _denoiser(backend, header, on_step, layout.segment_count * (layout.steps + len(tail)))
-    latents = []
-    for index, (payload, (start, end)) in enumerate(zip(payloads, layout.segments(), strict=True)):
-        coder = _coder(header, layout, end - start, index)
-        latents.append(decode_segment(payload, coder, denoise, tail, coder.start(backend.device)))
-    return header, torch.cat(latents, dim=2)
+    header, layout, payloads = open_stream(data, backend.info)
+    decode = segment_decoder(header, layout, backend, tail_steps, on_step)
+    return header, torch.cat([decode(payload, index) for index, payload in enumerate(payloads)], dim=2)
+
+
+def segment_decoder(
+    header: Header, layout: Layout, backend: Backend, tail_steps: int, on_step: OnStep | None = None
+) -> Callable[[bytes, int], torch.Tensor]:
+    """From the payload and index of a segment to its latent `[channels, C, frames, F']`.
+
+    Payloads are ordered by step: one that is cut short, or whose end is damaged, still holds its first steps. Of such a
+    one the whole steps are taken and the tail begins where they end: the same sound, less exactly.
+    """
+    info, plan = backend.info, plan_of(layout.engine, backend.info)
+    calls = layout.segment_count * (layout.steps + len(tail_plan(info.schedule, plan[-1].s or 0, tail_steps)))
+    denoise = _denoiser(backend, header, on_step, calls)
+    segments = list(layout.segments())
+
+    def decode(payload: bytes, index: int) -> torch.Tensor:
+        first, end = segments[index]
+        coder = _coder(header, layout, end - first, index)
+        steps = layout.whole_steps(end - first, len(payload))
+        last = plan[steps - 1].s if steps else plan[0].t
+        tail = tail_plan(info.schedule, last or 0, tail_steps)
+        coded = None if steps == layout.steps else steps
+        return decode_segment(payload, coder, denoise, tail, coder.start(backend.device), coded_steps=coded)
+
+    return decode
 
 
 def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[bytes, ...]]:
@@ -141,13 +162,22 @@ def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[b
         StreamError: as `decompress`.
     """
     header, header_size = container.parse_header(data)
+    layout = checked_layout(header, info)
+    return header, layout, container.split(data, header_size, layout.payload_sizes())
+
+
+def checked_layout(header: Header, info: BackendInfo) -> Layout:
+    """The layout of a stream with that header, for the model with that info.
+
+    Raises:
+        StreamError: another model's, or coding parameters that no codebook can serve.
+    """
     check_header(header, info)
     try:
         check_engine(engine_of(header), info)
     except ConfigError as error:
         raise UnsupportedStream(str(error)) from error
-    layout = layout_of(header, info)
-    return header, layout, container.split(data, header_size, layout.payload_sizes())
+    return layout_of(header, info)
 
 
 def check_header(header: Header, info: BackendInfo) -> None:

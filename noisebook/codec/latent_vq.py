@@ -8,7 +8,7 @@ Refining is SDEdit (Meng et al. 2022) from the quantised latent. Steered, the no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from math import sqrt
@@ -38,7 +38,16 @@ from noisebook.diffusion.plan import reverse, tail_plan
 from noisebook.errors import ConfigError, CorruptStream, ModelError, UnsupportedStream, WrongCodebook
 from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["Settings", "coded_steps", "compress", "decode_latent", "decompress", "open_stream", "start_of"]
+__all__ = [
+    "Settings",
+    "coded_steps",
+    "compress",
+    "decode_latent",
+    "decompress",
+    "open_stream",
+    "segment_decoder",
+    "start_of",
+]
 
 
 @dataclass(frozen=True)
@@ -129,14 +138,28 @@ def decode_latent(
     Raises:
         StreamError: as `decompress`.
     """
-    header, timeline, payloads = open_stream(data, backend.info)
+    header, _, payloads = open_stream(data, backend.info)
+    decode = segment_decoder(header, backend, codebook, tail_steps, on_step)
+    return header, torch.cat([decode(payload, index) for index, payload in enumerate(payloads)], dim=2)
+
+
+def segment_decoder(
+    header: Header, backend: Backend, codebook: LatentCodebook, tail_steps: int, on_step: OnStep | None = None
+) -> Callable[[bytes, int], torch.Tensor]:
+    """From the payload and index of a segment to its latent `[channels, C, frames, F']`.
+
+    Raises:
+        WrongCodebook: another codebook than the stream's.
+    """
     _check_codebook(header, codebook, backend.info)
     way = _Way(header, codebook, backend, on_step, tail_steps)
-    latents = [
-        way.decode(payload, end - start, index)
-        for index, (payload, (start, end)) in enumerate(zip(payloads, timeline.segments(), strict=True))
-    ]
-    return header, torch.cat(latents, dim=2)
+    segments = list(way.timeline.segments())
+
+    def decode(payload: bytes, index: int) -> torch.Tensor:
+        first, end = segments[index]
+        return way.decode(payload, end - first, index)
+
+    return decode
 
 
 def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Timeline, tuple[bytes, ...]]:

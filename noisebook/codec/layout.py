@@ -148,6 +148,10 @@ class Layout(Timeline):
         parts = whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest)
         return self.steps * self.channels * parts * self.engine.choice_bits
 
+    def whole_steps(self, frames: int, size: int) -> int:
+        """Coded steps that lie whole in the first `size` bytes of the payload of a segment of `frames` frames."""
+        return min(self.steps, 8 * size * self.steps // self.payload_bits(frames)) if self.steps else 0
+
     def payload_sizes(self) -> Iterator[int]:
         """Bytes of each segment's payload, in order; lazily, since a damaged header can promise a great many."""
         for start, end in self.segments():

@@ -107,20 +107,36 @@ def encode_segment(target: Target, coder: SegmentCoder, denoise: Denoise, start:
 
 
 def decode_segment(
-    payload: bytes, coder: SegmentCoder, denoise: Denoise, tail: Plan, start: torch.Tensor
+    payload: bytes,
+    coder: SegmentCoder,
+    denoise: Denoise,
+    tail: Plan,
+    start: torch.Tensor,
+    *,
+    coded_steps: int | None = None,
 ) -> torch.Tensor:
     """The latent `[channels, C, frames, F']` of a payload: the coded steps from the encoder's `start`, then `tail`.
+
+    Args:
+        payload: of the segment.
+        coder: of the segment.
+        denoise: of its timeline.
+        tail: steps without noise from where the coded ones end.
+        start: shaped as the latent.
+        coded_steps: take only so many of the coded steps, of a payload that may end behind them.
 
     Raises:
         StreamError: the payload is not what an encoder writes.
     """
     reader, steps = BitReader(payload), count()
+    plan = coder.plan[:coded_steps]
 
     def look_up(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         engine = coder.engine
         choice = rules.read(engine.rule, coder.partition.parts, coder.codebook.size, engine.M, reader)
         return coder.noise(choice.to(x0_hat.device), next(steps))
 
-    latent = reverse(denoise, coder.plan + tail, start, look_up)
-    reader.finish()
+    latent = reverse(denoise, plan + tail, start, look_up)
+    if coded_steps is None:
+        reader.finish()
     return latent

@@ -32,7 +32,8 @@ from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedSt
 
 # fmt: off
 __all__ = ["SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "Engine", "Header", "LatentCode", "LatentRule",
-           "Rule", "choice_bits", "overhead", "pack", "parse_header", "sized", "sized_payloads", "split", "unsized"]
+           "Rule", "choice_bits", "overhead", "pack", "parse_header", "salvage", "sized", "sized_payloads", "split",
+           "unsized"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
@@ -167,6 +168,20 @@ def split(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> tuple[
             raise CorruptStream(f"segment {index} fails its CRC: the bytes {first} to {end - 1} are damaged")
     starts = [header_size, *ends[:-1]]
     return tuple(data[first : end - _CRC_SIZE] for first, end in zip(starts, ends, strict=True))
+
+
+def salvage(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> list[bytes]:
+    """The payloads of a stream that may be cut short or damaged: what is there of each, without a look at the CRCs.
+
+    The last one may be incomplete, and nothing is given for segments behind a cut.
+    """
+    payloads, start = [], header_size
+    for size in payload_sizes:
+        if start >= len(data):
+            break
+        payloads.append(data[start : start + size])
+        start += size + _CRC_SIZE
+    return payloads
 
 
 def sized(codes: bytes, choices: bytes = b"") -> bytes:

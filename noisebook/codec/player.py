@@ -1,0 +1,166 @@
+"""Any part of a stream, without decoding the rest; block by block; and what is left of a damaged one.
+
+    samples a..b  ->  latent frames with margins  ->  the segments they lie in  ->  VAE, vocoder  ->  samples a..b
+
+Segments are decoded when they are needed, and the last few are kept, so memory does not grow with the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import gcd
+
+import numpy as np
+import torch
+
+from noisebook.audio.resample import resampled_count
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm, latent_vq
+from noisebook.codec.layout import Layout, layout_of, timeline_of
+from noisebook.codec.signal import restored
+from noisebook.codec.steering import OnStep
+from noisebook.codec.streams import CodebookFor, open_stream
+from noisebook.coding import container
+from noisebook.coding.container import Header
+from noisebook.diffusion.backend import Backend
+from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
+
+__all__ = ["Player"]
+
+_KEPT = 3  # decoded segments
+_LONGEST_BLOCK = 60.0  # seconds, what goes through autoencoder and vocoder at once
+_RESAMPLING_MARGIN = 0.1  # seconds, beyond which a change of rate no longer notices a cut
+
+
+class Player:
+    """A stream, opened for playing.
+
+    Args:
+        data: the stream.
+        backend: the model it was made with.
+        codebook_for: finds the codebook of a quantised latent.
+        tail_steps: denoising steps without bits.
+        damaged: play what is there of a stream that is cut short, and do not ask for checksums.
+        on_step: called with (steps done, steps of the whole stream).
+
+    Attributes:
+        sample_rate: Hz.
+        channels: of the sound.
+        sample_count: per channel, of what can be played.
+
+    Raises:
+        StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model; with `damaged`,
+            only where the header or the first steps of the first segment are missing.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        backend: Backend,
+        codebook_for: CodebookFor,
+        tail_steps: int = ddcm.TAIL_STEPS,
+        damaged: bool = False,
+        on_step: OnStep | None = None,
+    ) -> None:
+        self._backend, self._decoded = backend, dict[int, torch.Tensor]()
+        if damaged:
+            self._header, payloads = _salvaged(data, backend)
+        else:
+            self._header, _, found = open_stream(data, backend.info)
+            payloads = list(found)
+        self._timeline = timeline_of(self._header, backend.info)
+        self._segments = list(self._timeline.segments())[: len(payloads)]
+        self._payloads = payloads
+        self._decode = _decoder(self._header, backend, codebook_for, tail_steps, on_step)
+        self.sample_rate, self.channels = self._header.sample_rate, self._header.channel_mode.channels
+        playable = self._segments[-1][1] * backend.info.frame_samples
+        at_rate = resampled_count(playable, backend.info.sample_rate, self.sample_rate)
+        self.sample_count = min(self._header.sample_count, at_rate)
+
+    def play(self, start: int = 0, end: int | None = None) -> Waveform:
+        """Samples `start` to `end` of the sound.
+
+        Raises:
+            ConfigError: not 0 <= start < end <= `sample_count`.
+        """
+        pieces = [block.samples for block in self.blocks(start, end, seconds=_LONGEST_BLOCK)]
+        return Waveform(np.concatenate(pieces, axis=1), self.sample_rate)
+
+    def blocks(self, start: int = 0, end: int | None = None, *, seconds: float = 8.0) -> Iterator[Waveform]:
+        """The same, piece by piece, each when its segment is decoded; the pieces join without a seam.
+
+        Raises:
+            ConfigError: as `play`, or blocks of less than a sample or more than a minute.
+        """
+        end = self.sample_count if end is None else end
+        if not 0 <= start < end <= self.sample_count:
+            raise ConfigError(f"samples {start} to {end}: the stream has {self.sample_count}")
+        size = round(seconds * self.sample_rate)
+        if size < 1 or seconds > _LONGEST_BLOCK:
+            raise ConfigError(f"blocks of {seconds:g} s: one sample to {_LONGEST_BLOCK:g} s are possible")
+        return (self._block(first, min(first + size, end)) for first in range(start, end, size))
+
+    def _block(self, start: int, end: int) -> Waveform:
+        info, rate = self._backend.info, self.sample_rate
+        margin = round(_RESAMPLING_MARGIN * rate)
+        grid = rate // gcd(rate, info.sample_rate)  # both rates count whole samples from its multiples
+        first = max(0, start - margin) // grid * grid
+        last = min(resampled_count(end + margin, rate, info.sample_rate), self._timeline.sample_count)
+        coded = self._samples(first * info.sample_rate // rate, last)
+        sound = restored(coded, replace(self._header, sample_count=end - first), info)
+        return Waveform(sound.samples[:, start - first :].copy(), rate)
+
+    def _samples(self, start: int, end: int) -> np.ndarray:
+        """Samples `start` to `end` at the model's rate, `[channels, N]` as coded."""
+        info, frames = self._backend.info, self._segments[-1][1]
+        first = max(0, start // info.frame_samples - info.margin_frames)
+        last = min(frames, -(-end // info.frame_samples) + info.margin_frames)
+        sound = self._backend.to_waveform(self._latent(first, last)).cpu()
+        coded = sound.flatten(0, 1) if self._timeline.joint else sound.mean(1)
+        offset = first * info.frame_samples
+        return coded.numpy()[:, start - offset : end - offset]
+
+    def _latent(self, first: int, last: int) -> torch.Tensor:
+        """Frames `first` to `last` of the latent."""
+        pieces = []
+        for index, (start, end) in enumerate(self._segments):
+            if start < last and end > first:
+                pieces.append(self._segment(index)[:, :, max(0, first - start) : last - start])
+        return torch.cat(pieces, dim=2)
+
+    def _segment(self, index: int) -> torch.Tensor:
+        if index not in self._decoded:
+            self._decoded[index] = self._decode(self._payloads[index], index)
+            for old in list(self._decoded)[:-_KEPT]:
+                del self._decoded[old]
+        return self._decoded[index]
+
+
+def _decoder(
+    header: Header, backend: Backend, codebook_for: CodebookFor, tail_steps: int, on_step: OnStep | None
+) -> Callable[[bytes, int], torch.Tensor]:
+    if header.latent is None:
+        return ddcm.segment_decoder(header, layout_of(header, backend.info), backend, tail_steps, on_step)
+    codebook = codebook_for(header.latent.codebook)
+    return latent_vq.segment_decoder(header, backend, codebook, tail_steps, on_step)
+
+
+def _salvaged(data: bytes, backend: Backend) -> tuple[Header, list[bytes]]:
+    """Header and payloads of a damaged stream, the last one maybe incomplete."""
+    header, size = container.parse_header(data)
+    if header.latent is not None:
+        raise CorruptStream("of a damaged stream of quantised latents nothing can be played: its codes hang together")
+    layout = ddcm.checked_layout(header, backend.info)
+    payloads = container.salvage(data, size, layout.payload_sizes())
+    segments = list(layout.segments())[: len(payloads)]
+    while payloads and not _playable(layout, segments[len(payloads) - 1], payloads[-1]):
+        payloads.pop()
+    if not payloads:
+        raise TruncatedStream("the stream ends before the first step of its first segment does")
+    return header, payloads
+
+
+def _playable(layout: Layout, segment: tuple[int, int], payload: bytes) -> bool:
+    return layout.whole_steps(segment[1] - segment[0], len(payload)) > 0

@@ -1,0 +1,107 @@
+"""Parts of streams, blocks, and damaged streams, on a tiny real model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from noisebook import api
+from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
+from noisebook.coding import container
+from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
+
+
+def sound(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    return (0.2 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=[(16000, 1), (44100, 2), (11025, 1)], ids=lambda p: f"{p[0]} Hz, {p[1]} ch")
+def stream(request, backend):
+    rate, channels = request.param
+    return api.compress(sound(5.3, rate, channels), sample_rate=rate, backend=backend, preset="300")
+
+
+def test_a_part_is_the_same_as_in_the_whole(stream, backend):
+    whole = api.decompress(stream, backend=backend)
+    for start, end in ((0.0, 0.4), (1.2345, 2.5), (4.9, 5.3), (0.0, 5.3), (3.0, 3.0001)):
+        part = api.decompress(stream, backend=backend, start=start, end=end)
+        first, last = round(start * whole.sample_rate), round(end * whole.sample_rate)
+        assert part.samples.shape == (whole.channels, last - first)
+        np.testing.assert_allclose(part.samples, whole.samples[:, first:last], atol=2e-5 * np.abs(whole.samples).max())
+
+
+def test_blocks_join_to_the_whole(stream, backend):
+    whole = api.decompress(stream, backend=backend)
+    blocks = list(api.play(stream, backend=backend, seconds=0.7))
+    assert len(blocks) == 8
+    joined = np.concatenate([block.samples for block in blocks], axis=1)
+    assert joined.shape == whole.samples.shape
+    np.testing.assert_allclose(joined, whole.samples, atol=2e-5 * np.abs(whole.samples).max())
+
+
+def test_only_the_segments_of_a_part_are_decoded(backend):
+    info = backend.info
+    seconds = (2 * SEGMENT_FRAMES + 400) / info.frames_per_second
+    data = api.compress(sound(seconds, 16000), sample_rate=16000, backend=backend, preset="30")
+    calls: list[int] = []
+    part = api.decompress(data, backend=backend, start=70, end=71, on_step=lambda done, total: calls.append(total))
+    assert part.sample_count == 16000
+    assert 0 < len(calls) <= calls[0] / 3 + 1
+    across = SEGMENT_FRAMES / info.frames_per_second
+    whole = api.decompress(data, backend=backend).samples
+    part = api.decompress(data, backend=backend, start=across - 1, end=across + 1).samples
+    first = round((across - 1) * 16000)
+    np.testing.assert_allclose(part, whole[:, first : first + part.shape[1]], atol=2e-5 * np.abs(whole).max())
+
+
+def test_a_part_that_there_is_not(stream, backend):
+    for start, end in ((6.0, None), (2.0, 1.0), (-1.0, 2.0), (2.0, 2.0)):
+        with pytest.raises(ConfigError, match=r"5\.3"):
+            api.decompress(stream, backend=backend, start=start, end=end)
+    with pytest.raises(ConfigError, match="blocks"):
+        api.play(stream, backend=backend, seconds=0)
+
+
+def test_a_stream_that_is_cut_short_plays_less_exactly(backend):
+    data = api.compress(sound(3, 16000), sample_rate=16000, backend=backend, preset="700")
+    header, size = container.parse_header(data)
+    layout = layout_of(header, backend.info)
+    whole = api.decompress(data, backend=backend).samples
+    with pytest.raises(TruncatedStream):
+        api.decompress(data[:-1], backend=backend)
+    # The last two bytes are the checksum: without them nothing is lost.
+    np.testing.assert_array_equal(api.decompress(data[:-2], backend=backend, damaged=True).samples, whole)
+    steps, sounds = [], []
+    for kept in range(len(data), size, -20):
+        steps.append(layout.whole_steps(layout.frames, min(kept, len(data) - 2) - size))
+        if steps[-1]:
+            sounds.append(api.decompress(data[:kept], backend=backend, damaged=True).samples)
+            assert sounds[-1].shape == whole.shape
+    assert steps == sorted(steps, reverse=True)
+    assert steps[0] == layout.steps
+    assert len({found.tobytes() for found in sounds}) == len(set(steps) - {0})
+    with pytest.raises(TruncatedStream, match="first step"):
+        api.decompress(data[: size + 1], backend=backend, damaged=True)
+
+
+def test_a_flipped_bit_is_refused_and_played_on_demand(backend):
+    data = api.compress(sound(3, 16000), sample_rate=16000, backend=backend, preset="700")
+    _, size = container.parse_header(data)
+    flipped = bytearray(data)
+    flipped[size + 3] ^= 1
+    with pytest.raises(CorruptStream):
+        api.decompress(bytes(flipped), backend=backend)
+    heard = api.decompress(bytes(flipped), backend=backend, damaged=True)
+    whole = api.decompress(data, backend=backend)
+    assert heard.samples.shape == whole.samples.shape
+    assert not np.array_equal(heard.samples, whole.samples)
+
+
+def test_what_is_behind_a_cut_is_not_played(backend):
+    info = backend.info
+    seconds = (SEGMENT_FRAMES + 400) / info.frames_per_second
+    data = api.compress(sound(seconds, 16000), sample_rate=16000, backend=backend, preset="30")
+    header, size = container.parse_header(data)
+    first = next(layout_of(header, info).payload_sizes())
+    heard = api.decompress(data[: size + first + 2], backend=backend, damaged=True)
+    assert heard.sample_count == SEGMENT_FRAMES * info.frame_samples
