@@ -44,6 +44,8 @@ def compress(
     channels: str = "auto",
     seed: int = 0,
     tag: str | None = None,
+    target_mel_db: float | None = None,
+    target_nmse: float | None = None,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
@@ -59,15 +61,30 @@ def compress(
             "mid-side", or "mono" (mix down).
         seed: 0..255, of the codebooks.
         tag: a conditioning tag of the model ("music", ...), one byte more in the stream.
+        target_mel_db, target_nmse: in place of preset and bitrate, a quality: the fewest bits of a ladder of bitrates
+            with at most this mean absolute error of the log-mel, or this error of the latent over its energy; dB,
+            before the vocoder. Takes some six encodings.
         on_step: called with (steps done, steps in all).
 
     Raises:
         AudioError: the sound cannot be coded.
-        ConfigError: an option outside its range.
+        ConfigError: an option outside its range, or a quality that no bitrate reaches.
     """
     from noisebook.codec.ddcm import compress as compress_waveform
 
     sound = _sound(waveform, sample_rate, channels)
+    targets = {"mel-db": target_mel_db, "nmse": target_nmse}
+    wanted = [(measure, value) for measure, value in targets.items() if value is not None]
+    if wanted:
+        if len(wanted) + (preset is not None) + (bitrate is not None) > 1:
+            raise ConfigError("give one of preset, bitrate, target_mel_db and target_nmse")
+        from noisebook.codec.targeting import compress_to
+
+        settings = coding_settings(sound, backend.info, None, None, "balanced", channels, seed, tag)
+        (measure, value), *_ = wanted
+        return compress_to(
+            sound, measure, value, backend=backend, settings=settings, quality=quality, on_step=on_step
+        ).data  # fmt: skip
     settings = coding_settings(sound, backend.info, preset, bitrate, quality, channels, seed, tag)
     return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compress", "decompress", "info"]
 
-_ONLY = {"ddcm": ("preset",), "vq": ("codebook", "rule", "refine", "refine_bitrate")}
+_ONLY = {"ddcm": ("preset", "target_mel_db", "target_nmse"), "vq": ("codebook", "rule", "refine", "refine_bitrate")}
 
 
 @click.command()
@@ -43,6 +43,13 @@ _ONLY = {"ddcm": ("preset",), "vq": ("codebook", "rule", "refine", "refine_bitra
     metavar="RATE",
     help="Any other: bit/s of all channels together; of vq, only with an adaptive codebook.",
 )
+@click.option(
+    "--target-mel-db",
+    type=float,
+    metavar="DB",
+    help="In place of a bitrate: the fewest bits for this error.",
+)
+@click.option("--target-nmse", type=float, metavar="DB", help="The same for the error of the latent over its energy.")
 @click.option(
     "-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), default="balanced", show_default=True,
     help="Over how many steps the bits are spread: fast has few, high wastes fewer bits.",

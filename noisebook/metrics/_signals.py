@@ -1,12 +1,15 @@
-"""What every metric family shares: the one validation, resampling, the power spectrogram."""
+"""What every metric family shares: validation, resampling, spectrograms, correlation, and where a measure ends."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from noisebook.errors import AudioError, ConfigError
 
-__all__ = ["power_spectrogram", "resample", "validate"]
+__all__ = ["Scale", "check_rate", "check_samples", "judge", "pearson", "power_spectrogram", "resample", "validate"]
 
 
 def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -21,9 +24,8 @@ def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -
         AudioError: not `[N]`, no sample at all, lengths that differ, complex or non-finite samples.
         ConfigError: a sample rate that is not positive.
     """
-    if sample_rate <= 0:
-        raise ConfigError(f"sample_rate {sample_rate} is not a rate: give a positive number of Hz")
-    reference, estimate = _samples("reference", reference), _samples("estimate", estimate)
+    check_rate(sample_rate)
+    reference, estimate = check_samples("reference", reference), check_samples("estimate", estimate)
     if reference.size != estimate.size:
         raise AudioError(
             f"reference has {reference.size} samples and estimate {estimate.size}: "
@@ -32,7 +34,14 @@ def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -
     return reference, estimate
 
 
-def _samples(name: str, signal: np.ndarray) -> np.ndarray:
+def check_rate(sample_rate: int) -> None:
+    """Raise ConfigError unless `sample_rate` is positive."""
+    if sample_rate <= 0:
+        raise ConfigError(f"sample_rate {sample_rate} is not a rate: give a positive number of Hz")
+
+
+def check_samples(name: str, signal: np.ndarray) -> np.ndarray:
+    """`[N]` real finite samples, N >= 1, as a new float64 array; AudioError names the signal that is not."""
     signal = np.asarray(signal)
     if signal.ndim != 1 or signal.size == 0:
         raise AudioError(f"{name} has shape {signal.shape}: give one channel, [N] with N >= 1")
@@ -44,6 +53,41 @@ def _samples(name: str, signal: np.ndarray) -> np.ndarray:
     return signal
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Where a measure is defined and what it says where it is not."""
+
+    rate: int  # Hz, of the analysis
+    seconds: float  # shortest clip
+    worst: float
+    best: float
+
+
+def judge(
+    reference: np.ndarray,
+    estimate: np.ndarray,
+    sample_rate: int,
+    scale: Scale,
+    measure: Callable[[np.ndarray, np.ndarray], float | None],
+) -> float:
+    """Run `measure` at the scale's rate, or give the scale's documented end where it is undefined (None).
+
+    Undefined is also where one side is silence to single precision, and below the scale's shortest clip: the
+    best if the signals are identical, else the worst.
+
+    Raises:
+        AudioError, ConfigError: see `validate`.
+    """
+    reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
+    audible = all(s.astype(np.float32).any() for s in (reference, estimate))
+    score = None
+    if audible and reference.size >= scale.seconds * sample_rate:
+        score = measure(*(resample(s, sample_rate=sample_rate, to=scale.rate) for s in (reference, estimate)))
+    if score is None:
+        return scale.best if np.array_equal(reference, estimate) else scale.worst
+    return float(score)
+
+
 def resample(signal: np.ndarray, *, sample_rate: int, to: int) -> np.ndarray:
     """`[N]` at `sample_rate` Hz to `to` Hz; the very same array where the rates are equal."""
     if sample_rate == to:
@@ -53,16 +97,40 @@ def resample(signal: np.ndarray, *, sample_rate: int, to: int) -> np.ndarray:
     return soxr.resample(signal, sample_rate, to)
 
 
-def power_spectrogram(signal: np.ndarray, *, n_fft: int, hop_length: int) -> np.ndarray:
+def pearson(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson correlation of all entries, -1 to 1, never NaN: 1 for equal arrays, else 0 where one is constant.
+
+    Constant is what varies by less than rounding does, 1e-12 of its size.
+    """
+    if np.array_equal(a, b):
+        return 1.0
+    a, b = (_deviations(x) for x in (a, b))
+    return float(np.clip(a @ b, -1.0, 1.0))
+
+
+def _deviations(values: np.ndarray) -> np.ndarray:
+    """Deviations from the mean as a vector of length 1, or zeros."""
+    values = np.ravel(values).astype(np.float64)
+    largest = np.abs(values).max()
+    if largest == 0:
+        return values
+    values = values / largest  # so that no square underflows
+    values = values - values.mean()
+    length = np.linalg.norm(values)
+    return values / length if length > 1e-12 * np.sqrt(values.size) else np.zeros_like(values)
+
+
+def power_spectrogram(signal: np.ndarray, *, n_fft: int, hop_length: int, pad_mode: str = "reflect") -> np.ndarray:
     """Power of the short-time Fourier transform, `[1 + N // hop_length, n_fft // 2 + 1]`.
 
-    Periodic Hann window of `n_fft` samples; frame t is centred on sample `t * hop_length` by reflecting
-    `n_fft // 2` samples at both ends. A signal too short to be reflected is first extended with silence to
-    `n_fft // 2 + 1` samples (and N counts those).
+    Periodic Hann window of `n_fft` samples; frame t is centred on sample `t * hop_length` by padding both ends
+    with `n_fft // 2` samples: "reflect", or "constant" for silence. A signal too short to be reflected is first
+    extended with silence to `n_fft // 2 + 1` samples (and N counts those).
     """
     half = n_fft // 2
-    signal = np.pad(signal, (0, max(0, half + 1 - signal.size)))
-    padded = np.pad(signal, half, mode="reflect")
+    if pad_mode == "reflect":
+        signal = np.pad(signal, (0, max(0, half + 1 - signal.size)))
+    padded = np.pad(signal, half, mode=pad_mode)  # type: ignore[call-overload]
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
     spectrum = np.fft.rfft(frames * np.hanning(n_fft + 1)[:-1])
     return spectrum.real**2 + spectrum.imag**2

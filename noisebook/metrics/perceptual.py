@@ -13,12 +13,14 @@ marks that level matching gives to silence.
     |-----------|------------------|---------|-------|----------------------|----------------|
     | visqol    | 48 or 16 kHz     | 1 s     | 1     | 4.73 audio, 5 speech | visqol-python  |
     | zimtohrli | 48 kHz           | 0.25 s  | 1     | 5                    | zimtohrli      |
+    | stoi      | 16 kHz, speech   | 0.5 s   | 0     | 1                    | pystoi         |
     | estoi     | 16 kHz, speech   | 0.5 s   | 0     | 1                    | pystoi         |
     | pesq_wb   | 16 kHz, speech   | 0.25 s  | 1     | 4.64                 | pesq           |
 
-Metrics: `visqol`, `zimtohrli`, `estoi`, `pesq_wb`. All need `pip install 'noisebook[metrics]'`.
+Metrics: `visqol`, `zimtohrli`, `stoi`, `estoi`, `pesq_wb`. All need `pip install 'noisebook[metrics]'`.
 
-Sources: Chinen et al., "ViSQOL v3", QoMEX 2020. Alakuijala et al., "Zimtohrli", 2025. Jensen & Taal, "An
+Sources: Chinen et al., "ViSQOL v3", QoMEX 2020. Alakuijala et al., "Zimtohrli", 2025. Taal et al., "An
+algorithm for intelligibility prediction of time-frequency weighted noisy speech", TASLP 2011. Jensen & Taal, "An
 algorithm for predicting the intelligibility of speech masked by modulated noise maskers", TASLP 2016. ITU-T
 P.862.2, 2007.
 """
@@ -27,36 +29,22 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
 
-from noisebook.errors import ConfigError, MissingExtra
-from noisebook.metrics._signals import resample, validate
+from noisebook.errors import ConfigError
+from noisebook.metrics._extras import require
+from noisebook.metrics._signals import Scale, judge
 
-__all__ = ["INSTALL", "estoi", "pesq_wb", "visqol", "zimtohrli"]
-
-INSTALL = "pip install 'noisebook[metrics]'"
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """Where a measure is defined and what it says where it is not."""
-
-    rate: int  # Hz
-    seconds: float  # shortest clip
-    worst: float
-    best: float
+__all__ = ["estoi", "pesq_wb", "stoi", "visqol", "zimtohrli"]
 
 
-_VISQOL = {"audio": _Scale(48000, 1.0, 1.0, 4.732101), "speech": _Scale(16000, 1.0, 1.0, 5.0)}
-_ZIMTOHRLI = _Scale(48000, 0.25, 1.0, 5.0)  # below 0.09 s the package corrupts its heap
-_ESTOI = _Scale(16000, 0.5, 0.0, 1.0)
-_PESQ = _Scale(16000, 0.25, 1.0, 4.643888)
+_VISQOL = {"audio": Scale(48000, 1.0, 1.0, 4.732101), "speech": Scale(16000, 1.0, 1.0, 5.0)}
+_ZIMTOHRLI = Scale(48000, 0.25, 1.0, 5.0)  # below 0.09 s the package corrupts its heap
+_STOI = Scale(16000, 0.5, 0.0, 1.0)
+_PESQ = Scale(16000, 0.25, 1.0, 4.643888)
 
 
 def visqol(
@@ -91,7 +79,7 @@ def visqol(
     def measure(reference: np.ndarray, estimate: np.ndarray) -> float:
         return api.measure_from_arrays(reference, estimate, rate).moslqo
 
-    return _judge(reference, estimate, sample_rate, _VISQOL[mode], measure)
+    return judge(reference, estimate, sample_rate, _VISQOL[mode], measure)
 
 
 def zimtohrli(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -108,12 +96,12 @@ def zimtohrli(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) 
         AudioError, ConfigError: see `validate`.
         MissingExtra: zimtohrli is not installed.
     """
-    package = _extra("zimtohrli")
-    return _judge(reference, estimate, sample_rate, _ZIMTOHRLI, package.mos_from_signals)
+    package = require("zimtohrli")
+    return judge(reference, estimate, sample_rate, _ZIMTOHRLI, package.mos_from_signals)
 
 
-def estoi(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Extended short-time objective intelligibility of speech, about 0 (nothing understood) to 1.
+def stoi(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+    """Short-time objective intelligibility of speech, about 0 to 1: what additive noise and clipping leave.
 
     Args:
         reference: `[N]` clean speech.
@@ -124,18 +112,24 @@ def estoi(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> f
         AudioError, ConfigError: see `validate`.
         MissingExtra: pystoi is not installed.
     """
-    package = _extra("pystoi")
+    return _intelligibility(reference, estimate, sample_rate, extended=False)
 
-    def measure(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-        with warnings.catch_warnings():
-            # pystoi returns 1e-5 with this warning where less than 30 frames carry speech
-            warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
-            try:
-                return package.stoi(reference, estimate, _ESTOI.rate, extended=True)
-            except RuntimeWarning:
-                return None
 
-    return _judge(reference, estimate, sample_rate, _ESTOI, measure)
+def estoi(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+    """Extended short-time objective intelligibility of speech, about 0 (nothing understood) to 1.
+
+    Like `stoi`, for maskers that are modulated too: codecs and speech in other speech.
+
+    Args:
+        reference: `[N]` clean speech.
+        estimate: `[N]`.
+        sample_rate: Hz of both.
+
+    Raises:
+        AudioError, ConfigError: see `validate`.
+        MissingExtra: pystoi is not installed.
+    """
+    return _intelligibility(reference, estimate, sample_rate, extended=True)
 
 
 def pesq_wb(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -150,7 +144,7 @@ def pesq_wb(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) ->
         AudioError, ConfigError: see `validate`.
         MissingExtra: pesq is not installed.
     """
-    package = _extra("pesq")
+    package = require("pesq")
 
     def measure(reference: np.ndarray, estimate: np.ndarray) -> float | None:
         try:
@@ -158,37 +152,27 @@ def pesq_wb(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) ->
         except package.NoUtterancesError:
             return None
 
-    return _judge(reference, estimate, sample_rate, _PESQ, measure)
+    return judge(reference, estimate, sample_rate, _PESQ, measure)
 
 
-def _judge(
-    reference: np.ndarray,
-    estimate: np.ndarray,
-    sample_rate: int,
-    scale: _Scale,
-    measure: Callable[[np.ndarray, np.ndarray], float | None],
-) -> float:
-    """Run `measure` at the scale's rate, or give the scale's documented end where it is undefined (None)."""
-    reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
-    audible = all(s.astype(np.float32).any() for s in (reference, estimate))
-    score = None
-    if audible and reference.size >= scale.seconds * sample_rate:
-        score = measure(*(resample(s, sample_rate=sample_rate, to=scale.rate) for s in (reference, estimate)))
-    if score is None:
-        return scale.best if np.array_equal(reference, estimate) else scale.worst
-    return float(score)
+def _intelligibility(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, *, extended: bool) -> float:
+    package = require("pystoi")
 
+    def measure(reference: np.ndarray, estimate: np.ndarray) -> float | None:
+        with warnings.catch_warnings():
+            # pystoi returns 1e-5 with this warning where less than 30 frames carry speech
+            warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
+            try:
+                return package.stoi(reference, estimate, _STOI.rate, extended=extended)
+            except RuntimeWarning:
+                return None
 
-def _extra(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingExtra(f"this metric needs the package {module}, not importable here: {INSTALL}") from error
+    return judge(reference, estimate, sample_rate, _STOI, measure)
 
 
 @lru_cache(maxsize=2)
 def _visqol_api(mode: str) -> Any:
-    package = _extra("visqol")
+    package = require("visqol")
     # Without a handler Python would write the package's remarks on dropped patches to stderr.
     logging.getLogger("visqol").addHandler(logging.NullHandler())
     api = package.VisqolApi()

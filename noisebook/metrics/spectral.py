@@ -8,7 +8,11 @@ floored as each metric says, so that silence has a finite level and no input giv
 value is `multi_resolution_stft` against a silent reference, whose relative error has no scale. Signals
 shorter than half a window are extended with silence.
 
-Metrics: `log_mel_l1_db` (on mels), `mel_db_mae`, `multi_resolution_stft`, `log_spectral_distance_db`.
+A band is `low < f <= high` in Hz. Where the rate leaves nothing of it, neither signal has anything there, and they
+agree: 0.
+
+Metrics: `log_mel_l1_db` (on mels), `mel_db_mae`, `multi_resolution_stft`, `log_spectral_distance_db`, and the signed
+`band_energy_ratio_db`.
 
 Sources: Gray & Markel, "Distance measures for speech processing", 1976 (log spectral distance). Yamamoto,
 Song, Kim, "Parallel WaveGAN", ICASSP 2020 (multi-resolution STFT). `mel_db_mae` follows the evaluation of
@@ -25,7 +29,17 @@ import numpy as np
 from noisebook.errors import AudioError
 from noisebook.metrics._signals import power_spectrogram, resample, validate
 
-__all__ = ["log_mel_l1_db", "log_spectral_distance_db", "mel_db_mae", "multi_resolution_stft"]
+__all__ = [
+    "Band",
+    "band_energy_ratio_db",
+    "log_mel_l1_db",
+    "log_spectral_distance_db",
+    "mel_db_mae",
+    "multi_resolution_stft",
+]
+
+Band = tuple[float, float]
+_WHOLE: Band = (-math.inf, math.inf)
 
 _DB_PER_NEPER = 20 / math.log(10)
 _POWER_FLOOR = 1e-10  # -100 dB
@@ -55,7 +69,7 @@ def log_mel_l1_db(reference_mel: np.ndarray, estimate_mel: np.ndarray) -> float:
     return float(distance) * _DB_PER_NEPER
 
 
-def mel_db_mae(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+def mel_db_mae(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, band: Band = _WHOLE) -> float:
     """Mean absolute error of two mel power spectrograms in dB.
 
     Both signals at 16 kHz (resampled where they are not); power spectrogram of n_fft 1024, hop 256,
@@ -67,13 +81,14 @@ def mel_db_mae(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int)
         reference: `[N]`.
         estimate: `[N]`.
         sample_rate: Hz of both.
+        band: only the filters whose centres lie in it.
 
     Raises:
         AudioError, ConfigError: see `validate`.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     levels, levels_hat = (_mel_db(resample(signal, sample_rate=sample_rate, to=_MEL_RATE)) for signal in pair)
-    return float(np.abs(levels - levels_hat).mean())
+    return _mean(np.abs(levels - levels_hat)[:, _inside(_htk_corners()[1:-1], band)])
 
 
 def multi_resolution_stft(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -95,7 +110,9 @@ def multi_resolution_stft(reference: np.ndarray, estimate: np.ndarray, *, sample
     return float(np.mean([_stft_distance(*pair, n_fft=n_fft) for n_fft in _RESOLUTIONS]))
 
 
-def log_spectral_distance_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+def log_spectral_distance_db(
+    reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, band: Band = _WHOLE
+) -> float:
     """Log spectral distance in dB (Gray & Markel 1976): RMS over frequency, mean over frames.
 
     On `10 log10(max(power, 1e-10))` of the STFT of n_fft 2048, hop 512, Hann, centred.
@@ -103,7 +120,8 @@ def log_spectral_distance_db(reference: np.ndarray, estimate: np.ndarray, *, sam
     Args:
         reference: `[N]`.
         estimate: `[N]`.
-        sample_rate: Hz; does not enter the value: the window length is counted in samples.
+        sample_rate: Hz; the window length is counted in samples, so it enters only through the band.
+        band: only the frequencies in it.
 
     Raises:
         AudioError, ConfigError: see `validate`.
@@ -112,7 +130,33 @@ def log_spectral_distance_db(reference: np.ndarray, estimate: np.ndarray, *, sam
     levels, levels_hat = (
         _power_to_db(power_spectrogram(signal, n_fft=_LSD_N_FFT, hop_length=_LSD_HOP)) for signal in pair
     )
-    return float(np.sqrt(np.square(levels - levels_hat).mean(axis=1)).mean())
+    inside = _inside(np.fft.rfftfreq(_LSD_N_FFT, 1 / sample_rate), band)
+    return _mean(np.sqrt(np.square(levels - levels_hat)[:, inside].mean(axis=1))) if inside.any() else 0.0
+
+
+def band_energy_ratio_db(
+    reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, band: Band = (4000.0, 8000.0)
+) -> float:
+    """Energy of the estimate in a band over that of the reference, `10 log10` in dB: 0 is right, below is dull.
+
+    Energies of the whole clip, each floored at -100 dB of full scale: silence gives a large finite number.
+
+    Args:
+        reference: `[N]`.
+        estimate: `[N]`.
+        sample_rate: Hz of both.
+        band: in Hz.
+
+    Raises:
+        AudioError, ConfigError: see `validate`.
+    """
+    pair = validate(reference, estimate, sample_rate=sample_rate)
+    inside = _inside(np.fft.rfftfreq(pair[0].size, 1 / sample_rate), band)
+    # Parseval: 2 |X|^2 / N^2 is the mean square that a bin of the one-sided spectrum carries
+    level, level_hat = (
+        _power_to_db(2 * np.square(np.abs(np.fft.rfft(signal))[inside] / signal.size).sum()) for signal in pair
+    )
+    return float(level_hat - level)
 
 
 def _stft_distance(reference: np.ndarray, estimate: np.ndarray, *, n_fft: int) -> float:
@@ -134,15 +178,28 @@ def _mel_db(signal: np.ndarray) -> np.ndarray:
     return np.maximum(level, level.max() - _TOP_DB)
 
 
+def _inside(frequency: np.ndarray, band: Band) -> np.ndarray:
+    return (frequency > band[0]) & (frequency <= band[1])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else 0.0
+
+
 def _power_to_db(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power, _POWER_FLOOR))
 
 
 @lru_cache(maxsize=1)
-def _htk_filters() -> np.ndarray:
-    """`[128, n_fft // 2 + 1]`: triangles of peak 1, corners equidistant in `2595 log10(1 + f / 700)`."""
-    bins = np.linspace(0, _MEL_RATE / 2, _MEL_N_FFT // 2 + 1)
+def _htk_corners() -> np.ndarray:
+    """`[130]` Hz: corners and, between them, centres of the mel filters, equidistant in `2595 log10(1 + f / 700)`."""
     top_mel = 2595 * np.log10(1 + _MEL_RATE / 2 / 700)
-    corners = 700 * (10 ** (np.linspace(0, top_mel, _N_MELS + 2) / 2595) - 1)
+    return 700 * (10 ** (np.linspace(0, top_mel, _N_MELS + 2) / 2595) - 1)
+
+
+@lru_cache(maxsize=1)
+def _htk_filters() -> np.ndarray:
+    """`[128, n_fft // 2 + 1]`: triangles of peak 1."""
+    bins, corners = np.linspace(0, _MEL_RATE / 2, _MEL_N_FFT // 2 + 1), _htk_corners()
     low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     return np.maximum(0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))

@@ -12,15 +12,17 @@ Metrics: `METRICS`; `available` names those whose packages are installed; `evalu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Literal, Protocol
 
 import numpy as np
 
 from noisebook.errors import ConfigError, MissingExtra
-from noisebook.metrics import perceptual, spectral, waveform
+from noisebook.metrics import correlation, features, learned, perceptual, spectral, waveform
+from noisebook.metrics._extras import install_line
 
 __all__ = ["METRICS", "Metric", "MetricFunction", "available", "evaluate"]
 
@@ -38,40 +40,74 @@ class Metric:
     Attributes:
         name: unique; the key in `evaluate`'s result.
         function: what computes it.
-        unit: "dB", "MOS" or "" for a number without unit.
-        better: "higher", "lower", or "zero" where the value is signed and the best is 0.
+        unit: "dB", "LU", "MOS" or "" for a number without unit.
+        direction: which values are better: "higher", "lower", or "zero" where the value is signed and the best is 0.
         range: smallest and largest possible value; a plot's axis where finite.
-        needs: the importable module that the extra `metrics` brings, None where numpy suffices.
+        needs: the importable modules that the extra brings, separated by spaces; None where numpy suffices.
         kind: "speech" where the metric means nothing on other sound.
+        extra: which of the package's extras brings what it needs.
     """
 
     name: str
     function: MetricFunction
     unit: str
-    better: Literal["higher", "lower", "zero"]
+    direction: Literal["higher", "lower", "zero"]
     range: tuple[float, float]
     needs: str | None = None
     kind: Literal["all", "speech"] = "all"
+    extra: str = "metrics"
 
     @property
     def installed(self) -> bool:
-        """Whether the package that the metric needs can be found; nothing is imported."""
-        return self.needs is None or find_spec(self.needs) is not None
+        """Whether what the metric needs can be found; nothing is imported."""
+        return all(find_spec(module) is not None for module in (self.needs or "").split())
 
 
-_ANY, _DISTANCE = (-math.inf, math.inf), (0.0, math.inf)
+_ANY, _DISTANCE, _CORRELATION = (-math.inf, math.inf), (0.0, math.inf), (-1.0, 1.0)
+_LOW, _MID, _HIGH, _TOP = (0.0, 1000.0), (1000.0, 4000.0), (4000.0, 8000.0), (8000.0, math.inf)  # Hz
+
+
+def _in_band(name: str, function: Callable[..., float], band: spectral.Band) -> Metric:
+    return Metric(name, partial(function, band=band), "dB", "lower", _DISTANCE)
+
+
+def _correlation(name: str, function: MetricFunction, *, needs: str | None = None) -> Metric:
+    return Metric(name, function, "", "higher", _CORRELATION, needs=needs)
+
 
 METRICS: tuple[Metric, ...] = (
     Metric("snr_db", waveform.snr_db, "dB", "higher", _ANY),
     Metric("si_sdr_db", waveform.si_sdr_db, "dB", "higher", _ANY),
     Metric("energy_ratio_db", waveform.energy_ratio_db, "dB", "zero", _ANY),
+    Metric("loudness_difference_lu", waveform.loudness_difference_lu, "LU", "zero", _ANY),
+    _correlation("waveform_correlation", correlation.waveform_correlation),
+    _correlation("spectrum_correlation", correlation.spectrum_correlation),
+    _correlation("mel_correlation", correlation.mel_correlation),
+    _correlation("centroid_correlation", correlation.centroid_correlation),
+    _correlation("zcr_correlation", correlation.zcr_correlation),
+    _correlation("mfcc_correlation", features.mfcc_correlation, needs="librosa"),
+    _correlation("mfcc_correlation_without_c0", features.mfcc_correlation_without_c0, needs="librosa"),
+    _correlation("chroma_similarity", features.chroma_similarity, needs="librosa"),
+    _correlation("onset_correlation", features.onset_correlation, needs="librosa"),
+    Metric("tempo_agreement", features.tempo_agreement, "", "higher", (0.0, 1.0), needs="librosa"),
     Metric("mel_db_mae", spectral.mel_db_mae, "dB", "lower", _DISTANCE),
+    _in_band("mel_db_mae_low", spectral.mel_db_mae, _LOW),
+    _in_band("mel_db_mae_mid", spectral.mel_db_mae, _MID),
+    _in_band("mel_db_mae_high", spectral.mel_db_mae, _HIGH),
     Metric("multi_resolution_stft", spectral.multi_resolution_stft, "", "lower", _DISTANCE),
     Metric("log_spectral_distance_db", spectral.log_spectral_distance_db, "dB", "lower", _DISTANCE),
+    _in_band("log_spectral_distance_low_db", spectral.log_spectral_distance_db, _LOW),
+    _in_band("log_spectral_distance_mid_db", spectral.log_spectral_distance_db, _MID),
+    _in_band("log_spectral_distance_high_db", spectral.log_spectral_distance_db, _HIGH),
+    _in_band("log_spectral_distance_top_db", spectral.log_spectral_distance_db, _TOP),
+    Metric("high_band_ratio_db", partial(spectral.band_energy_ratio_db, band=_HIGH), "dB", "zero", _ANY),
     Metric("visqol", perceptual.visqol, "MOS", "higher", (1.0, 5.0), needs="visqol"),
     Metric("zimtohrli", perceptual.zimtohrli, "MOS", "higher", (1.0, 5.0), needs="zimtohrli"),
-    Metric("estoi", perceptual.estoi, "", "higher", (-1.0, 1.0), needs="pystoi", kind="speech"),
+    Metric("stoi", perceptual.stoi, "", "higher", _CORRELATION, needs="pystoi", kind="speech"),
+    Metric("estoi", perceptual.estoi, "", "higher", _CORRELATION, needs="pystoi", kind="speech"),
     Metric("pesq_wb", perceptual.pesq_wb, "MOS", "higher", (1.0, 4.65), needs="pesq", kind="speech"),
+    Metric("dnsmos", learned.dnsmos, "MOS", "higher", (1.0, 5.0), needs="speechmos onnxruntime", kind="speech"),
+    Metric("cdpam", learned.cdpam, "", "lower", _DISTANCE, needs="cdpam resampy", kind="speech", extra="cdpam"),
 )
 
 
@@ -115,5 +151,6 @@ def _choose(names: Sequence[str]) -> list[Metric]:
     chosen = [table[name] for name in names]
     missing = [m for m in chosen if not m.installed]
     if missing:
-        raise MissingExtra(f"{', '.join(m.name for m in missing)} not installed: {perceptual.INSTALL}")
+        names_missing, extras = ", ".join(m.name for m in missing), [m.extra for m in missing]
+        raise MissingExtra(f"{names_missing} not installed: {install_line(*extras)}")
     return chosen

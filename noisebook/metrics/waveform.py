@@ -7,15 +7,17 @@ Conventions: `reference` and `estimate` are `[N]` real samples, aligned and of e
 Identical signals give the perfect value, silence included; no input gives NaN. Infinite values are exact
 statements:
 
-    |                | identical | silent estimate | silent reference | orthogonal |
-    |----------------|-----------|-----------------|------------------|------------|
-    | snr_db         | +inf      | 0               | -inf             | < 0        |
-    | si_sdr_db      | +inf      | -inf            | -inf             | -inf       |
-    | energy_ratio_db| 0         | -inf            | +inf             | any        |
+    |                        | identical | silent estimate    | silent reference   | orthogonal |
+    |------------------------|-----------|--------------------|--------------------|------------|
+    | snr_db                 | +inf      | 0                  | -inf               | < 0        |
+    | si_sdr_db              | +inf      | -inf               | -inf               | -inf       |
+    | energy_ratio_db        | 0         | -inf               | +inf               | any        |
+    | loudness_difference_lu | 0         | down to the gate   | up from the gate   | any        |
 
-Metrics: `snr_db`, `si_sdr_db` (higher is better), `energy_ratio_db` (closest to zero is best).
+Metrics: `snr_db`, `si_sdr_db` (higher is better), `energy_ratio_db`, `loudness_difference_lu` (zero is
+best).
 
-Source: Le Roux, Wisdom, Erdogan, Hershey, "SDR - half-baked or well done?", ICASSP 2019.
+Sources: Le Roux, Wisdom, Erdogan, Hershey, "SDR - half-baked or well done?", ICASSP 2019. ITU-R BS.1770-4, 2015.
 """
 
 from __future__ import annotations
@@ -24,9 +26,13 @@ import math
 
 import numpy as np
 
+from noisebook.audio.level import loudness_lufs
+from noisebook.audio.waveform import Waveform
 from noisebook.metrics._signals import validate
 
-__all__ = ["energy_ratio_db", "si_sdr_db", "snr_db"]
+__all__ = ["energy_ratio_db", "loudness_difference_lu", "si_sdr_db", "snr_db"]
+
+_GATE = -70.0  # LUFS, below which BS.1770 hears nothing
 
 
 def snr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -85,6 +91,25 @@ def energy_ratio_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate:
     if np.array_equal(reference, estimate):
         return 0.0
     return _ratio_db(_energy(estimate), _energy(reference))
+
+
+def loudness_difference_lu(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+    """Loudness of the estimate less that of the reference in LU: what the ear makes of a level error.
+
+    Integrated, gated loudness of ITU-R BS.1770-4 (`noisebook.audio.level.loudness_lufs`). What does not reach the
+    absolute gate counts as -70 LUFS, so that silence is as far as the gate and no value is infinite.
+
+    Args:
+        reference: `[N]`.
+        estimate: `[N]`.
+        sample_rate: Hz of both, 1 to 384 kHz.
+
+    Raises:
+        AudioError, ConfigError: see `validate`; AudioError also for a rate out of that range.
+    """
+    pair = validate(reference, estimate, sample_rate=sample_rate)
+    loudness, loudness_hat = (max(_GATE, loudness_lufs(Waveform.of(signal, sample_rate))) for signal in pair)
+    return loudness_hat - loudness
 
 
 def _energy(signal: np.ndarray) -> float:

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
-from math import log10
+from math import log, log10
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.generate import Settings, clipping_gain, generate_latents
 from noisebook.codec.generate_stream import StreamSettings, generate_stream
-from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.backend import MelBackend, with_mel
+from noisebook.metrics import frechet_distance, mel_bands, mel_patches
 from noisebook.recipes._clips import KINDS, PREFIX_OF_KIND, PackedAudio
-from noisebook.recipes._frechet import band_levels_db, frechet_distance, patch_features
 from noisebook.recipes._kinds import KindJudge, train_judge
 from noisebook.recipes._tables import table
 from noisebook.recipes.results import load_clips
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=Path, help="write the first sounds of each kind, and their picture, here")
     args = parser.parse_args()
 
-    backend = api.load_backend(args.model, device="cpu")
+    backend = with_mel(api.load_backend(args.model, device="cpu"))
     held_out = held_out_sounds(args.clips)
     count, settings = -(-args.limit // len(KINDS)), Settings(guidance=args.guidance)
     latents = {kind: generated(kind, count, backend, settings) for kind in KINDS}
@@ -92,14 +92,14 @@ def held_out_sounds(folder: Path) -> dict[str, list[np.ndarray]]:
     return sounds
 
 
-def generated(prompt: str, count: int, backend: Backend, settings: Settings, frames: int = _FRAMES) -> torch.Tensor:
+def generated(prompt: str, count: int, backend: MelBackend, settings: Settings, frames: int = _FRAMES) -> torch.Tensor:
     """`count` latents `[count, C, frames, F']` of a prompt, seeds from 0."""
     chosen = replace(settings, prompt=prompt)
     batches = [range(i, min(i + _BATCH, count)) for i in range(0, count, _BATCH)]
     return torch.cat([generate_latents(chosen, seeds=seeds, frames=frames, backend=backend) for seeds in batches])
 
 
-def heard(latents: torch.Tensor, backend: Backend) -> list[np.ndarray]:
+def heard(latents: torch.Tensor, backend: MelBackend) -> list[np.ndarray]:
     """The sounds `[N]` of latents."""
     return [backend.vocode(backend.decode(latent[None]))[0].cpu().numpy() for latent in latents]
 
@@ -172,7 +172,7 @@ def seeds(latents: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
     return rows
 
 
-def guidance(backend: Backend) -> list[dict[str, Any]]:
+def guidance(backend: MelBackend) -> list[dict[str, Any]]:
     """Standard deviation of latents by scale; real ones have 0.9 to 1.0."""
     rows: list[dict[str, Any]] = []
     for scale in _SCALES:
@@ -187,7 +187,7 @@ def guidance(backend: Backend) -> list[dict[str, Any]]:
     return rows
 
 
-def streams(held_out: Sounds, backend: Backend) -> list[dict[str, Any]]:
+def streams(held_out: Sounds, backend: MelBackend) -> list[dict[str, Any]]:
     """Size, latent deviation, likeness to all held-out sounds, and whether the decoder hears the same."""
     reference = _together(_features(held_out))
     rows = []
@@ -231,6 +231,16 @@ def write_sounds(folder: Path, sounds: Sounds, sample_rate: int, *, count: int =
 def shown(rows: list[dict[str, Any]]) -> str:
     """A Markdown table of rows with the same keys."""
     return table(list(rows[0]), ([str(value) for value in row.values()] for row in rows)) if rows else "(not measured)"
+
+
+def patch_features(sounds: Iterable[np.ndarray]) -> np.ndarray:
+    """`[patches, 48]`, the patches of all sounds `[N]` at 16 kHz."""
+    return np.concatenate([mel_patches(sound, 16000) for sound in sounds])
+
+
+def band_levels_db(sounds: Iterable[np.ndarray]) -> np.ndarray:
+    """`[16]`, mean level of each band in dB, at the same peak."""
+    return 20 / log(10) * np.concatenate([mel_bands(sound, 16000) for sound in sounds]).mean(0)
 
 
 def _features(sounds: Sounds) -> dict[str, np.ndarray]:

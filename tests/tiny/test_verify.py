@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from noisebook.api.verify import random_stream, verify
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.ddcm import Settings, header_of, open_stream
 from noisebook.codec.presets import engine_for
-from noisebook.coding.container import Rule, parse_header
+from noisebook.coding.container import Codebook, Rule, parse_header
 from noisebook.errors import ConfigError, StreamError
 
 RATE = 16_000
@@ -44,6 +46,9 @@ def test_a_sound_stands_beside_random_indices_at_the_default_rate(sound, backend
     assert "random indices" in found.metrics[0].controls
     plain = verify(sound, sound, backend=backend, metrics=["mel_db_mae"], controls=False)
     assert (plain.ceilings, plain.metrics[0].controls) == ({}, {})
+    without = verify(sound, sound, backend=backend, metrics=[], ceilings=False)
+    assert without.ceilings == {}
+    assert list(without.metrics[0].controls)[-1] == "silence"
 
 
 def test_a_random_stream_is_a_whole_one_of_the_same_size(sound, stream, backend):
@@ -57,10 +62,8 @@ def test_a_random_stream_is_a_whole_one_of_the_same_size(sound, stream, backend)
 
 
 def test_random_indices_of_another_rule_are_refused(sound, backend):
-    from dataclasses import replace
-
     header = header_of(sound, Settings(engine=engine_for(300)), backend.info)
-    other = replace(header, engine=replace(header.engine, rule=Rule.TURBO))
+    other = replace(header, engine=replace(header.engine, rule=Rule.ONE_OF_K, codebook=Codebook.DENSE, log2_part=0))
     with pytest.raises(ConfigError, match="partitioned"):
         random_stream(other, backend.info)
 
@@ -70,11 +73,11 @@ def test_rates_may_differ(sound):
     found = verify(
         sound.samples, double.samples, sample_rate=RATE, estimate_rate=2 * RATE, lag=0, metrics=["mel_db_mae"]
     )
-    assert found.alignment.estimate["sample_rate"] == 2 * RATE
+    assert found.alignment.estimate.sample_rate == 2 * RATE
     assert found.alignment.seconds == pytest.approx(1, abs=1e-3)
 
 
-def test_a_stream_needs_its_backend(sound, stream, backend, other_model):
+def test_a_stream_needs_its_backend(sound, stream, backend):
     with pytest.raises(ConfigError, match="backend"):
         verify(sound, stream)
     with pytest.raises(StreamError):

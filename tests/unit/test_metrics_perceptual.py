@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 from noisebook.errors import AudioError, ConfigError, MissingExtra
-from noisebook.metrics import estoi, pesq_wb, visqol, zimtohrli
+from noisebook.metrics import estoi, pesq_wb, stoi, visqol, zimtohrli
 
 RATE = 16000
 # metric, package, best, worst, a length in samples that is too short
 CASES = [
     pytest.param(zimtohrli, "zimtohrli", 5.0, 1.0, 3999, id="zimtohrli"),
+    pytest.param(stoi, "pystoi", 1.0, 0.0, 7999, id="stoi"),
     pytest.param(estoi, "pystoi", 1.0, 0.0, 7999, id="estoi"),
     pytest.param(pesq_wb, "pesq", 4.643888, 1.0, 3999, id="pesq_wb"),
     pytest.param(visqol, "visqol", 4.732101, 1.0, 15999, id="visqol"),
 ]
-QUICK = CASES[:3]
+QUICK = CASES[:4]
 
 
 @pytest.fixture

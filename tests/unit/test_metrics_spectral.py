@@ -11,7 +11,13 @@ import pytest
 
 from noisebook.audio.mel import LOG_FLOOR, log_mel
 from noisebook.errors import AudioError
-from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db, mel_db_mae, multi_resolution_stft
+from noisebook.metrics import (
+    band_energy_ratio_db,
+    log_mel_l1_db,
+    log_spectral_distance_db,
+    mel_db_mae,
+    multi_resolution_stft,
+)
 
 RATE = 16000
 SILENCE = np.zeros(RATE, np.float32)
@@ -114,6 +120,41 @@ def test_more_noise_is_farther(metric: Callable[..., float], music: np.ndarray, 
 @pytest.mark.parametrize("metric", DISTANCES)
 def test_polarity_is_not_heard(metric: Callable[..., float], music: np.ndarray) -> None:
     assert metric(music, -music, sample_rate=RATE) == 0.0
+
+
+def shelved(high_gain: float = 1.0) -> np.ndarray:
+    """Noise, of which what lies above 4 kHz is louder or softer."""
+    spectrum = np.fft.rfft(0.1 * np.random.default_rng(5).normal(size=RATE))
+    spectrum[np.fft.rfftfreq(RATE, 1 / RATE) > 4000] *= high_gain
+    return np.fft.irfft(spectrum)
+
+
+@pytest.mark.parametrize("metric", [log_spectral_distance_db, mel_db_mae])
+def test_a_band_hears_what_lies_in_it(metric: Callable[..., float]) -> None:
+    pair = shelved(), shelved(0.1)
+    inside, across = (metric(*pair, sample_rate=RATE, band=band) for band in ((4100, 8000), (0, 4000)))
+    assert inside == pytest.approx(20, abs=0.5)
+    assert across < 1
+    whole = metric(*pair, sample_rate=RATE)
+    assert across < whole < inside
+    assert metric(*pair, sample_rate=RATE, band=(-math.inf, math.inf)) == whole
+
+
+def test_band_energy_ratio_is_the_gain_of_the_band() -> None:
+    pair = shelved(), shelved(0.1)
+    assert band_energy_ratio_db(*pair, sample_rate=RATE) == pytest.approx(-20, abs=1e-6)
+    assert band_energy_ratio_db(*pair[::-1], sample_rate=RATE) == pytest.approx(20, abs=1e-6)
+    assert band_energy_ratio_db(*pair, sample_rate=RATE, band=(0, 4000)) == pytest.approx(0, abs=1e-6)
+    down = band_energy_ratio_db(pair[0], SILENCE, sample_rate=RATE)
+    mean_square = np.square(np.fft.irfft(np.where(np.arange(RATE // 2 + 1) > 4000, np.fft.rfft(pair[0]), 0))).mean()
+    assert down == pytest.approx(-100 - 10 * math.log10(mean_square), abs=0.01)
+
+
+def test_a_band_that_the_rate_does_not_reach_agrees(music: np.ndarray, noise: np.ndarray) -> None:
+    band = (8000.0, math.inf)
+    for metric in (log_spectral_distance_db, band_energy_ratio_db):
+        assert metric(music, noise, sample_rate=RATE, band=band) == 0.0
+        assert metric(music, noise, sample_rate=2 * RATE, band=band) > 1
 
 
 def test_log_mel_distance_of_a_gain_is_the_gain_in_db(music: np.ndarray) -> None:

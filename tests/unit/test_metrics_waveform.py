@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from noisebook.metrics import energy_ratio_db, si_sdr_db, snr_db
+from noisebook.metrics import energy_ratio_db, loudness_difference_lu, si_sdr_db, snr_db
 
 RATE = 16000
 SILENCE = np.zeros(RATE, np.float32)
@@ -85,6 +85,28 @@ def test_orthogonal_signals_share_nothing() -> None:
 def test_energy_ratio_is_the_gain(gain: float, expected: float, music: np.ndarray) -> None:
     louder = gain * music.astype(float)
     assert energy_ratio_db(music, louder, sample_rate=RATE) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("gain_db", [-20.0, 6.0])
+def test_loudness_difference_is_the_gain(gain_db: float, music: np.ndarray) -> None:
+    louder = 10 ** (gain_db / 20) * music
+    assert loudness_difference_lu(music, louder, sample_rate=RATE) == pytest.approx(gain_db, abs=1e-3)
+    assert loudness_difference_lu(music[:800], louder[:800], sample_rate=RATE) == pytest.approx(gain_db, abs=1e-3)
+
+
+def test_loudness_weighs_frequencies_and_energy_does_not() -> None:
+    time = np.arange(RATE) / RATE
+    low, high = (0.1 * np.sin(2 * np.pi * hertz * time) for hertz in (50, 3000))
+    assert energy_ratio_db(low, high, sample_rate=RATE) == pytest.approx(0, abs=0.01)
+    assert loudness_difference_lu(low, high, sample_rate=RATE) > 5
+
+
+def test_silence_is_as_far_as_the_gate(music: np.ndarray) -> None:
+    down = loudness_difference_lu(music, SILENCE, sample_rate=RATE)
+    assert -70 < down < -40
+    assert loudness_difference_lu(music, 1e-6 * music, sample_rate=RATE) == down
+    assert loudness_difference_lu(SILENCE, music, sample_rate=RATE) == -down
+    assert loudness_difference_lu(SILENCE, 1e-6 * music, sample_rate=RATE) == 0.0
 
 
 @pytest.mark.parametrize("metric", [snr_db, si_sdr_db])

@@ -1,0 +1,130 @@
+"""Alignment: by how many samples an estimate comes late, how loud it is, and the part that both signals have.
+
+    reference [N] ----------------------------------.
+        `-- normalised cross-correlation -> lag --> cut to the common part -> [M], [M], gain
+    estimate [N'] ----------------------------------'
+
+Aim: what codecs of the ordinary kind add (a delay, a gain) is found and reported, so that the metrics judge the rest.
+
+Conventions: a positive lag is a late estimate: its sample `n + lag` belongs to sample `n` of the reference. The gain is
+reported and never applied. Where the phases are made up, as those of a vocoder are, a cross-correlation misleads:
+give `lag=0` for whatever is known to be in time.
+
+Functions: `align`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from noisebook.errors import ConfigError
+from noisebook.metrics._signals import check_rate, check_samples
+from noisebook.metrics.waveform import energy_ratio_db
+
+__all__ = ["Alignment", "align"]
+
+_BLOCK = 1 << 17  # samples that are transformed at once: memory does not grow with the clip
+_ROUNDING = 1e-9  # correlations closer than this are equal
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Two signals cut to what they have in common.
+
+    Attributes:
+        reference: `[M]` float64.
+        estimate: `[M]` float64, its level untouched.
+        lag: samples by which the estimate came late.
+        gain_db: level of the estimate over that of the reference in the common part, `10 log10` of the ratio of
+            energies. Not the least-squares gain, which new phases pull towards -inf. +-inf where one side is silent.
+        correlation: normalised cross-correlation at that lag, -1 to 1: how much the lag means.
+    """
+
+    reference: np.ndarray
+    estimate: np.ndarray
+    lag: int
+    gain_db: float
+    correlation: float
+
+
+def align(
+    reference: np.ndarray,
+    estimate: np.ndarray,
+    *,
+    sample_rate: int,
+    lag: int | None = None,
+    max_lag_seconds: float = 0.5,
+) -> Alignment:
+    """Bring an estimate into time with its reference.
+
+    Args:
+        reference: `[N]` real samples.
+        estimate: `[N']` real samples, of the same rate.
+        sample_rate: Hz of both.
+        lag: samples by which the estimate is late; None searches the largest normalised cross-correlation
+            `<s, s_hat> / (|s| |s_hat|)` of the overlapping parts. Of equal peaks (a tone has many) the lag nearest to
+            0 is taken, and 0 where one side is silent.
+        max_lag_seconds: how far the search goes to both sides, >= 0; never so far that less than half of the
+            shorter signal overlaps.
+
+    Raises:
+        AudioError: signals that are not `[N]` real finite samples.
+        ConfigError: a rate or a search range out of bounds, a lag that leaves nothing in common.
+    """
+    check_rate(sample_rate)
+    if not 0 <= max_lag_seconds < np.inf:
+        raise ConfigError(f"max_lag_seconds {max_lag_seconds} is out of range: give 0 or more seconds")
+    reference, estimate = check_samples("reference", reference), check_samples("estimate", estimate)
+    if lag is None:
+        half = min(reference.size, estimate.size) // 2
+        lag = _find_lag(reference, estimate, reach=min(round(max_lag_seconds * sample_rate), half))
+    start, stop = _overlap(reference.size, estimate.size, np.array([lag]))
+    if stop[0] <= start[0]:
+        raise ConfigError(
+            f"a lag of {lag} samples leaves nothing in common of {reference.size} and {estimate.size}: give less"
+        )
+    common = reference[start[0] : stop[0]], estimate[start[0] + lag : stop[0] + lag]
+    return Alignment(*common, int(lag), energy_ratio_db(*common, sample_rate=sample_rate), _cosine(*common))
+
+
+def _find_lag(reference: np.ndarray, estimate: np.ndarray, *, reach: int) -> int:
+    """The lag in [-reach, reach] of the largest normalised cross-correlation."""
+    lags = np.arange(-reach, reach + 1)
+    start, stop = _overlap(reference.size, estimate.size, lags)
+    energy = _energy(reference, start, stop) * _energy(estimate, start + lags, stop + lags)
+    audible = energy > 1e-20 * (reference @ reference) * (estimate @ estimate)  # below is rounding of the sums
+    score = np.zeros(lags.size)
+    np.divide(_products(reference, estimate, reach), np.sqrt(energy), out=score, where=audible)
+    peaks = lags[score >= score.max() - _ROUNDING] if audible.any() else np.zeros(1, int)
+    return int(peaks[np.abs(peaks).argmin()])
+
+
+def _overlap(size: int, other: int, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First sample and end, in the reference, of what overlaps at each lag."""
+    return np.maximum(0, -lags), np.minimum(size, other - lags)
+
+
+def _energy(signal: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Energies of the slices `signal[start:stop]`."""
+    total = np.concatenate(([0.0], np.cumsum(signal * signal)))
+    return np.maximum(total[stop] - total[start], 0)
+
+
+def _products(reference: np.ndarray, estimate: np.ndarray, reach: int) -> np.ndarray:
+    """`sum_n reference[n] estimate[n + lag]` for the lags -reach to reach, block by block, by the FFT."""
+    late = np.pad(estimate, (reach, reach + max(0, reference.size - estimate.size)))
+    products = np.zeros(2 * reach + 1)
+    for first in range(0, reference.size, _BLOCK):
+        block = reference[first : first + _BLOCK]
+        reachable = late[first : first + block.size + 2 * reach]
+        n_fft = 1 << (reachable.size - 1).bit_length()
+        spectrum = np.fft.rfft(reachable, n_fft) * np.fft.rfft(block, n_fft).conj()
+        products += np.fft.irfft(spectrum, n_fft)[: products.size]
+    return products
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    scale = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(np.clip(a @ b / scale, -1, 1)) if scale > 0 else 0.0

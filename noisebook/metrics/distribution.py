@@ -1,0 +1,232 @@
+"""How far two sets of sounds are apart, and how sure a mean is.
+
+    sounds -> mel_patches -> features [n, V] --.-> frechet_distance               Gaussians: mean and covariance
+    sounds -> mel_patches -> features [m, V] --+-> frechet_distance_extrapolated  the same, for endless sets
+                                               `-> kernel_distance                no shape assumed, no bias
+    values of clips -> bootstrap_interval -> mean, low, high
+
+Aim: judge what has no reference, as generated sound, by the company it keeps.
+
+Conventions: features are `[n, V]` real and finite, one row for one piece of sound. Any embedding can be given;
+`mel_patches` is one that needs no network. Numbers compare only with numbers of the same embedding, and,
+for `frechet_distance`, of sets of the same size: its bias falls like 1/n, and is large where n is not many times V.
+
+Functions: `frechet_distance`, `frechet_distance_extrapolated`, `kernel_distance`, `bootstrap_interval`; `mel_bands`,
+`mel_patches`, `mel_embedding`.
+
+Sources: Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 (Frechet distance). Kilgour et al.,
+"Frechet Audio Distance", Interspeech 2019. Chong & Forsyth, "Effectively unbiased FID and Inception Score", CVPR 2020,
+and Gui et al., "Adapting Frechet Audio Distance for generative music evaluation", ICASSP 2024 (extrapolation). Gretton
+et al., "A kernel two-sample test", JMLR 2012, and Chung et al., "KAD: no more FAD!", ICML 2025 (kernel distance).
+Efron & Tibshirani, "An introduction to the bootstrap", 1993.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from noisebook.audio.level import apply_gain, coding_gain
+from noisebook.audio.mel import log_mel
+from noisebook.errors import ConfigError
+from noisebook.metrics._signals import check_rate, check_samples, resample
+
+__all__ = [
+    "bootstrap_interval",
+    "frechet_distance",
+    "frechet_distance_extrapolated",
+    "kernel_distance",
+    "mel_bands",
+    "mel_embedding",
+    "mel_patches",
+]
+
+_RATE, _FRAME = 16000, 640  # Hz; samples of 4 mel frames, of which a sound keeps whole ones
+_PATCH = 16  # mel frames, 0.16 s
+_BANDS = 16  # the 64 mel bins in fours
+_SIZES = 10  # of subsets, for the extrapolation
+_ROWS = 1024  # of the kernel matrix that are held at once
+_MEDIAN_OF = 2000  # features that settle the width of the kernel
+
+
+def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
+    """`|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a^1/2 C_b C_a^1/2)^1/2)` of features `[n, V]` and `[m, V]`, >= 0.
+
+    The root is taken of a symmetric matrix, by its eigenvalues: real and stable also where covariances are singular.
+
+    Raises:
+        ConfigError: not two sets `[n, V]` of finite numbers and the same V, or one of fewer than two features.
+    """
+    a, b = _sets(a, b)
+    covariance_a, covariance_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = _root(np.atleast_2d(covariance_a))
+    cross = np.sqrt(np.linalg.eigvalsh(root @ np.atleast_2d(covariance_b) @ root).clip(0)).sum()
+    shift = np.square(a.mean(0) - b.mean(0)).sum()
+    return float(max(0.0, shift + np.trace(root @ root) + np.trace(np.atleast_2d(covariance_b)) - 2 * cross))
+
+
+def frechet_distance_extrapolated(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> float:
+    """The Frechet distance of endless sets, by a line through the distances of subsets over 1 / size.
+
+    Both sets are thinned alike, to ten sizes from a quarter to the whole, so that sounds of one kind come out near 0 on
+    either side of it: unlike the distance, this can be negative. (The tools that extrapolate FAD thin one set only, and
+    keep the other's bias.) Takes features drawn independently; patches of one clip are less than that.
+
+    Args:
+        a: `[n, V]`.
+        b: `[m, V]`.
+        seed: of the subsets.
+
+    Raises:
+        ConfigError: as `frechet_distance`; also fewer than 8 features in a set.
+    """
+    a, b = _sets(a, b, least=8)
+    rng = np.random.default_rng(seed)
+    fractions = np.linspace(0.25, 1.0, _SIZES)
+    distances = [frechet_distance(_thinned(a, part, rng), _thinned(b, part, rng)) for part in fractions]
+    return float(np.polyfit(1 / fractions, distances, deg=1)[1])
+
+
+def kernel_distance(a: ArrayLike, b: ArrayLike) -> float:
+    """Kernel audio distance: the unbiased squared maximum mean discrepancy with a Gaussian kernel, about 0 to 2.
+
+    `mean k(a, a') + mean k(b, b') - 2 mean k(a, b)` over pairs of different features, with
+    `k(x, y) = exp(-|x - y|^2 / (2 w^2))` and w the median distance within `a`, the reference (Chung et al. 2025, whose
+    tool prints 100 times this). Without bias at any size, so that sets of one kind come out on either side of 0; n * m
+    kernel values are computed.
+
+    Args:
+        a: `[n, V]`, the reference.
+        b: `[m, V]`.
+
+    Raises:
+        ConfigError: as `frechet_distance`; also a reference of which half of the features are equal.
+    """
+    a, b = _sets(a, b)
+    width = _median_distance(a)
+    if width == 0:
+        raise ConfigError("the features of the reference are equal to one another: give a set of different sounds")
+    n, m = len(a), len(b)
+    within_a = (_kernel_sum(a, a, width) - n) / (n * (n - 1))
+    within_b = (_kernel_sum(b, b, width) - m) / (m * (m - 1))
+    return within_a + within_b - 2 * _kernel_sum(a, b, width) / (n * m)
+
+
+def bootstrap_interval(
+    values: Sequence[float] | np.ndarray, *, level: float = 0.95, seed: int = 0, resamples: int = 2000
+) -> tuple[float, float, float]:
+    """Mean of some clips' values and its percentile bootstrap interval.
+
+    Args:
+        values: `[n]`, n >= 1, independent of one another. Infinite ones of one sign are taken as they are.
+        level: share of resampled means inside the interval, between 0 and 1.
+        seed: of the resampling.
+        resamples: how many, at least 1.
+
+    Returns:
+        `(mean, low, high)`; of one value, that value three times.
+
+    Raises:
+        ConfigError: no value, NaN, infinities of both signs, a level or a number of resamples out of range.
+    """
+    samples = np.asarray(values, dtype=np.float64)
+    if (
+        samples.ndim != 1
+        or not samples.size
+        or np.isnan(samples).any()
+        or np.isinf([samples.min(), -samples.max()]).all()
+    ):
+        raise ConfigError(
+            f"values of shape {samples.shape} have no mean: give [n], n >= 1, without NaN or both infinities"
+        )
+    if not 0 < level < 1 or resamples < 1:
+        raise ConfigError(f"level {level} and {resamples} resamples are out of range: give 0 < level < 1 and 1 or more")
+    rng = np.random.default_rng(seed)
+    means = np.array([samples[rng.integers(samples.size, size=samples.size)].mean() for _ in range(resamples)])
+    ends = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    return float(samples.mean()), float(ends[0]), float(ends[1])
+
+
+def mel_bands(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """`[frames, 16]`, the log-mel of a sound (natural logarithm, 100 frames/s) in 16 bands, at a peak of 0.5.
+
+    The front end is that of `noisebook.audio.mel`; loudness is taken away, silence stays silent. Sounds below
+    0.16 s are extended with silence.
+
+    Args:
+        samples: `[N]` real.
+        sample_rate: Hz.
+
+    Raises:
+        AudioError, ConfigError: a signal or a rate that is none.
+    """
+    import torch
+
+    check_rate(sample_rate)
+    sound = resample(check_samples("samples", samples), sample_rate=sample_rate, to=_RATE)
+    sound = np.pad(sound, (0, max(0, _PATCH * 160 - sound.size)))
+    sound = apply_gain(sound, coding_gain(sound))[: sound.size // _FRAME * _FRAME].astype(np.float32)
+    mel = log_mel(torch.from_numpy(sound[None]))[0, 0].numpy().astype(np.float64)
+    return mel.reshape(len(mel), _BANDS, -1).mean(2)
+
+
+def mel_patches(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """`[patches, 48]`: in each band of each 0.16 s the level, how it varies and how it steps, in nepers.
+
+    Means, standard deviations and mean absolute differences of successive frames of `mel_bands`.
+
+    Raises:
+        AudioError, ConfigError: a signal or a rate that is none.
+    """
+    bands = mel_bands(samples, sample_rate)
+    patches = bands[: len(bands) // _PATCH * _PATCH].reshape(-1, _PATCH, _BANDS)
+    steps = np.abs(np.diff(patches, axis=1)).mean(1)
+    return np.concatenate((patches.mean(1), patches.std(1), steps), axis=1)
+
+
+def mel_embedding(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """`[48]`, the mean of `mel_patches`: one row for one sound.
+
+    Raises:
+        AudioError, ConfigError: a signal or a rate that is none.
+    """
+    return mel_patches(samples, sample_rate).mean(axis=0)
+
+
+def _sets(a: ArrayLike, b: ArrayLike, *, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or not a.shape[1]:
+        raise ConfigError(f"features have shapes {a.shape} and {b.shape}: give [n, V] and [m, V]")
+    if min(len(a), len(b)) < least:
+        raise ConfigError(f"a set needs {least} features at least, not {len(a)} and {len(b)}: give more sounds")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ConfigError("features hold NaN or infinite values: look for what made them")
+    return a, b
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric square root of a covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(values.clip(0))) @ vectors.T
+
+
+def _thinned(features: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(features)[: max(2, round(part * len(features)))]
+
+
+def _square_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    square = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
+    return np.maximum(square, 0)
+
+
+def _median_distance(features: np.ndarray) -> float:
+    """Median distance between different features, of at most `_MEDIAN_OF` that lie evenly in the set."""
+    some = features[:: -(-len(features) // _MEDIAN_OF)]
+    return float(np.sqrt(np.median(_square_distances(some, some)[np.triu_indices(len(some), k=1)])))
+
+
+def _kernel_sum(a: np.ndarray, b: np.ndarray, width: float) -> float:
+    blocks = (a[first : first + _ROWS] for first in range(0, len(a), _ROWS))
+    return float(sum(np.exp(-_square_distances(block, b) / (2 * width**2)).sum() for block in blocks))

@@ -1,0 +1,64 @@
+"""Encoding to a quality, on a tiny real model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from noisebook import api
+from noisebook.codec import ddcm, targeting
+from noisebook.codec.ddcm import Settings
+from noisebook.errors import ConfigError
+
+SOUND = (0.2 * np.random.default_rng(3).standard_normal((1, 20000))).astype(np.float32)
+
+
+def nmse_db(stream: bytes, backend) -> float:
+    header, latent = ddcm.decode_latent(stream, backend=backend)
+    target = ddcm.target_latent(api.Waveform(SOUND, 16000), header, backend=backend)
+    return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
+
+
+def errors_of(backend, measure: str) -> tuple[float, float]:
+    """At the lowest and the highest bitrate of the ladder."""
+    found = []
+    for bitrate in (targeting.LOWEST, targeting.HIGHEST):
+        stream = api.compress(SOUND, sample_rate=16000, backend=backend, bitrate=bitrate)
+        header, latent = ddcm.decode_latent(stream, backend=backend)
+        waveform = api.Waveform(SOUND, 16000)
+        target = ddcm.target_latent(waveform, header, backend=backend)
+        found.append(targeting.MEASURES[measure](waveform, header, target, backend)(latent))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("measure", targeting.MEASURES)
+def test_the_target_is_reached_with_fewer_bits_than_the_most(measure, backend):
+    worst, best = errors_of(backend, measure)
+    assert worst > best
+    sizes = []
+    for share in (0.2, 0.6, 0.95):
+        target = best + share * (worst - best)
+        found = targeting.compress_to(
+            api.Waveform(SOUND, 16000), measure, target, backend=backend, settings=Settings()
+        )  # fmt: skip
+        assert found.error <= target
+        assert found.encodings <= 7
+        sizes.append(len(found.data))
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_the_error_is_that_of_the_decoder(backend):
+    worst, best = errors_of(backend, "nmse")
+    target = (worst + best) / 2
+    stream = api.compress(SOUND, sample_rate=16000, backend=backend, target_nmse=target)
+    assert nmse_db(stream, backend) <= target
+
+
+def test_what_no_bitrate_reaches_is_refused(backend):
+    with pytest.raises(ConfigError, match=r"out of reach.*autoencoder alone"):
+        api.compress(SOUND, sample_rate=16000, backend=backend, target_mel_db=-1)
+    with pytest.raises(ConfigError, match="one of preset"):
+        api.compress(SOUND, sample_rate=16000, backend=backend, target_mel_db=3, preset="300")
+    with pytest.raises(ConfigError, match="one of preset"):
+        api.compress(SOUND, sample_rate=16000, backend=backend, target_mel_db=3, target_nmse=-3)
