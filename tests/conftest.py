@@ -60,3 +60,41 @@ def chirp() -> np.ndarray:
     """1.5 s at 16 kHz: a rising tone with decay, `[1, 24000]` float32."""
     time = np.arange(24000) / 16000
     return (0.3 * np.sin(2 * np.pi * (200 + 600 * time) * time) * np.exp(-time))[None].astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def audioldm2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small AudioLDM 2 in the layout of diffusers, its language model of the class that is published, GPT2Model."""
+    return make_checkpoint(tmp_path_factory, "audioldm2")
+
+
+@pytest.fixture(scope="session")
+def audioldm2_lm_head_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with GPT2LMHeadModel, which the pipeline of diffusers can run."""
+    return make_checkpoint(tmp_path_factory, "audioldm2", language_model="GPT2LMHeadModel")
+
+
+@pytest.fixture(scope="session")
+def audioldm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small AudioLDM in the layout of diffusers."""
+    return make_checkpoint(tmp_path_factory, "audioldm")
+
+
+@pytest.fixture(scope="session")
+def musicldm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small MusicLDM in the layout of diffusers."""
+    return make_checkpoint(tmp_path_factory, "musicldm")
+
+
+@pytest.fixture(scope="session")
+def stable_audio_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Stable Audio Open in the layout of diffusers."""
+    return make_checkpoint(tmp_path_factory, "stable_audio")
+
+
+def make_checkpoint(folders: pytest.TempPathFactory, family: str, **options: str) -> Path:
+    for library in ("diffusers", "transformers"):
+        pytest.importorskip(library, reason=f"checkpoints of other projects need {library}")
+    from tests.checkpoints import family as builders
+
+    return getattr(builders, f"build_{family}")(folders.mktemp(family), **options)

@@ -1,0 +1,234 @@
+"""Blind listening tests as one web page, and what the listeners' sheets say.
+
+Two designs. MUSHRA (ITU-R BS.1534-3): the listener rates all versions of a sound from 0 to 100 beside the open
+reference; a hidden copy of the reference and a low-pass of 3.5 kHz are among them. ABX: the listener says whether X is
+A or B, of which one is the original and the other what a method made of it.
+
+    write_blind -> index.html (give it to listeners) and key.json (keep it)
+    listeners   -> one CSV sheet each, saved by the page
+    tally       -> sheets and key joined: means with intervals, or counts with p-values
+
+Nothing in the page tells which sound is which: names are random, all sounds of a trial are WAV of one length, and
+loudness is matched. The page's script could be read for equal samples; a blind test trusts its listeners that far.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from noisebook.audio.channels import downmix
+from noisebook.audio.io import read, write_bytes_atomic
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
+from noisebook.errors import ConfigError
+from noisebook.report._results import group
+from noisebook.report._sheets import ANCHOR, REFERENCE, read_key, read_sheets, tally_abx, tally_mushra
+from noisebook.report._sounds import inside, matched_gains, sound_uri
+from noisebook.report._templates import render
+
+__all__ = ["Design", "low_anchor", "tally", "write_blind"]
+
+Json = dict[str, Any]
+Design = Literal["mushra", "abx"]
+
+MAX_STIMULI = 12  # to be rated in one trial, after BS.1534-3
+ABX_TRIALS = 8  # of each method at least: all right by chance has p = 0.004
+MAX_MEGABYTES = 64.0
+CONDITIONS = {REFERENCE: "hidden reference", ANCHOR: "anchor: low-pass at 3.5 kHz"}
+_ANCHOR_PASS, _ANCHOR_STOP = 3500.0, 4000.0  # Hz
+
+
+def write_blind(
+    results: Json,
+    folder: Path,
+    out: Path,
+    *,
+    design: Design,
+    seed: int,
+    methods: Sequence[str] | None = None,
+    max_megabytes: float = MAX_MEGABYTES,
+) -> None:
+    """Write `index.html` and `key.json` of a listening test into `out`, which is made; existing ones are replaced.
+
+    Args:
+        results: the dictionary of results.json.
+        folder: where the files that it names lie.
+        design: "mushra": one trial for each input. "abx": trials for each input and method, at least 8 for each method.
+        seed: draws the names and, for ABX, what X is. Each listener has an order of their own, drawn by the page; its
+            seed is in the sheet.
+        methods: ids of those to test; by default all but controls.
+        max_megabytes: room for sounds in the page, in 10^6 bytes.
+
+    Raises:
+        ConfigError: an unknown design or method, nothing to test, more than 12 sounds to rate in a trial, more sound
+            than there is room for, or a file outside the folder.
+        AudioError: a sound that cannot be read, or a file that cannot be written.
+    """
+    if design not in get_args(Design):
+        raise ConfigError(f"no design {design!r} of listening tests: choose from {', '.join(get_args(Design))}")
+    chosen, draw = _choose(results, methods), random.Random(seed)
+    inputs = [entry for entry in _inputs(results, folder, chosen) if len(entry["sounds"]) > 1]
+    if not inputs:
+        raise ConfigError(
+            "no input has a sound of the chosen methods: nothing to listen to; compare first, or choose others"
+        )
+    sounds: dict[str, Waveform] = {}
+    trials, answers = (_mushra if design == "mushra" else _abx)(inputs, sounds, draw)
+    uris = _uris(sounds, max_megabytes)
+    identity = {"kit": hashlib.sha256("".join(uris).encode()).hexdigest()[:12], "design": design}
+    conditions = CONDITIONS | {method["id"]: method["label"] for method in chosen}
+    facts = {"format": 1, "seed": seed, "noisebook": results["noisebook"], "conditions": conditions, "trials": answers}
+    kit = identity | {"sounds": uris, "trials": trials}
+    page = render("blind.html.jinja", kit=kit, design=design, noisebook=results["noisebook"])
+    key = json.dumps(identity | facts, indent=1, ensure_ascii=False)
+    out.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomic(out / "index.html", page.encode("utf-8"), overwrite=True)
+    write_bytes_atomic(out / "key.json", key.encode("utf-8"), overwrite=True)
+
+
+def tally(sheets: Sequence[Path], key: Path) -> Json:
+    """What the listeners heard.
+
+    MUSHRA: for each condition mean, 95 % bootstrap interval and number of ratings (a rating of one listener in one
+    trial counts as one), without the listeners that BS.1534-3 excludes after the test: those who rate the hidden
+    reference below 90 in more than 15 % of their trials. ABX: for each method and each listener the right answers and
+    the one-sided binomial p-value, the chance of so many or more by guessing.
+
+    Returns:
+        {"design", "kit", "listeners": [...], "conditions": [...]} or {..., "methods": [...]}, all JSON.
+
+    Raises:
+        ConfigError: a key or sheet that is malformed or of another test; the message names file and line.
+    """
+    if not sheets:
+        raise ConfigError("no sheet to tally: give the CSV files that the page saved")
+    answers = read_key(key)
+    lines = read_sheets(sheets, answers)
+    counted = tally_mushra(lines, answers) if answers["design"] == "mushra" else tally_abx(lines, answers)
+    return {"design": answers["design"], "kit": answers["kit"], **counted}
+
+
+def low_anchor(sound: Waveform) -> Waveform:
+    """The sound below 3.5 kHz, the low anchor of BS.1534-3: flat to 3.5 kHz within 0.1 dB, 60 dB down from 4 kHz on.
+
+    A linear-phase Kaiser window design, without delay.
+
+    Raises:
+        ConfigError: a sample rate below 8 kHz, at which nothing is left to cut off.
+    """
+    rate = sound.sample_rate
+    if rate < 2 * _ANCHOR_STOP:
+        raise ConfigError(f"an anchor of 3.5 kHz of a sound at {rate} Hz: compare at 8000 Hz or above, or use ABX")
+    width = 2 * np.pi * (_ANCHOR_STOP - _ANCHOR_PASS) / rate
+    half = int(np.ceil((60 - 7.95) / (2.285 * width) / 2))  # Kaiser's formula for 60 dB
+    cut = (_ANCHOR_PASS + _ANCHOR_STOP) / rate  # twice the middle of the transition, over the rate
+    taps = cut * np.sinc(cut * np.arange(-half, half + 1)) * np.kaiser(2 * half + 1, 0.1102 * (60 - 8.7))
+    padded = np.pad(sound.samples, ((0, 0), (half, half)))
+    filtered = np.stack([np.convolve(channel, taps / taps.sum(), mode="valid") for channel in padded])
+    return Waveform(filtered.astype(np.float32), rate)
+
+
+def _uris(sounds: dict[str, Waveform], max_megabytes: float) -> dict[str, str]:
+    """Data URIs by code, in the order of the codes, which says nothing."""
+    uris = {code: sound_uri(sound, "WAV") for code, sound in sorted(sounds.items())}
+    megabytes = sum(map(len, uris.values())) / 1e6
+    if megabytes > max_megabytes:
+        raise ConfigError(
+            f"the test has {megabytes:.1f} MB of sound, and {max_megabytes:g} are allowed: "
+            "choose fewer methods or shorter clips"
+        )
+    return uris
+
+
+def _choose(results: Json, names: Sequence[str] | None) -> list[Json]:
+    if names is None:
+        return [method for method in results["methods"] if group(method) != "control"]
+    table = {method["id"]: method for method in results["methods"]}
+    unknown = [name for name in names if name not in table]
+    if unknown:
+        raise ConfigError(f"no method {', '.join(unknown)} in these results: choose from {', '.join(table)}")
+    return [table[name] for name in names]
+
+
+def _inputs(results: Json, folder: Path, chosen: list[Json]) -> Iterator[Json]:
+    """For each input its sounds by condition: the original, and of each method, all of one shape and loudness."""
+    for entry in results["inputs"]:
+        files = {row["method"]: row["file"] for row in results["rows"] if row["input"] == entry["id"] and row["file"]}
+        original = read(inside(folder, entry["file"]))
+        sounds = {REFERENCE: original}
+        for method in chosen:
+            if method["id"] in files:
+                sounds[method["id"]] = _conform(read(inside(folder, files[method["id"]])), original)
+        gains = matched_gains(list(sounds.values()))
+        levelled = (
+            Waveform(s.samples * np.float32(10 ** (g / 20)), s.sample_rate)
+            for s, g in zip(sounds.values(), gains, strict=True)
+        )
+        yield {"id": entry["id"], "title": entry["title"], "sounds": dict(zip(sounds, levelled, strict=True))}
+
+
+def _conform(sound: Waveform, like: Waveform) -> Waveform:
+    """The sound at the rate, channels and length of another, so that no size tells it."""
+    samples = resample(sound, like.sample_rate).samples
+    if len(samples) != like.channels:
+        mono = downmix(Waveform(samples, like.sample_rate)).samples
+        samples = np.repeat(mono, like.channels, axis=0)
+    missing = max(0, like.sample_count - samples.shape[1])
+    return Waveform(np.pad(samples, ((0, 0), (0, missing)))[:, : like.sample_count], like.sample_rate)
+
+
+def _mushra(inputs: list[Json], sounds: dict[str, Waveform], draw: random.Random) -> tuple[list[Json], list[Json]]:
+    """Trials for the page and for the key, one for each input; the sounds go into `sounds` by their codes."""
+    trials: list[Json] = []
+    answers: list[Json] = []
+    for number, entry in enumerate(inputs, 1):
+        stimuli = entry["sounds"] | {ANCHOR: low_anchor(entry["sounds"][REFERENCE])}
+        if len(stimuli) > MAX_STIMULI:
+            raise ConfigError(
+                f"{len(stimuli)} sounds to rate in a trial ({entry['title']}), with hidden reference and anchor, and "
+                f"BS.1534-3 allows {MAX_STIMULI}: name the methods to test, {MAX_STIMULI - 2} at most"
+            )
+        codes = {condition: _add(sounds, sound, draw) for condition, sound in stimuli.items()}
+        reference = _add(sounds, entry["sounds"][REFERENCE], draw)
+        trials.append(
+            {"trial": number, "title": entry["title"], "reference": reference, "codes": sorted(codes.values())}
+        )
+        answers.append({"trial": number, "input": entry["id"], "codes": {code: c for c, code in sorted(codes.items())}})
+    return trials, answers
+
+
+def _abx(inputs: list[Json], sounds: dict[str, Waveform], draw: random.Random) -> tuple[list[Json], list[Json]]:
+    """As `_mushra`. X is a copy under a name of its own, or its name would give it away."""
+    trials: list[Json] = []
+    answers: list[Json] = []
+    repeats = -(-ABX_TRIALS // len(inputs))
+    for entry in inputs:
+        original = entry["sounds"][REFERENCE]
+        for method in (name for name in entry["sounds"] if name != REFERENCE):
+            pair = (original, entry["sounds"][method])
+            shown, hidden = ([_add(sounds, sound, draw) for sound in pair] for _ in range(2))
+            for _ in range(repeats):
+                number, first, x = len(trials) + 1, draw.randrange(2), draw.randrange(2)
+                codes = {"a": shown[first], "b": shown[1 - first], "x": hidden[x]}
+                trials.append({"trial": number, "title": entry["title"], **codes})
+                answer = "A" if x == first else "B"
+                answers.append(
+                    {"trial": number, "input": entry["id"], "method": method, "code": codes["x"], "answer": answer}
+                )
+    return trials, answers
+
+
+def _add(sounds: dict[str, Waveform], sound: Waveform, draw: random.Random) -> str:
+    """Put a sound in under a new random name, and return the name."""
+    code = ""
+    while not code or code in sounds:
+        code = "".join(draw.choices("bcdfghjkmnpqrstvwxz23456789", k=6))
+    sounds[code] = sound
+    return code

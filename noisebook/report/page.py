@@ -1,0 +1,218 @@
+"""A comparison as one web page: ranking, table, curves, and players that switch between methods in step.
+
+The page is a single HTML file that loads nothing: sounds and figures are inside, scripts are a few hundred lines of
+plain JavaScript (`templates/`). Without JavaScript it still shows everything, with one audio element for each sound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from noisebook.audio.io import read, write_bytes_atomic
+from noisebook.report._results import ARROWS, GROUPS, best, cells, group, members, number, ordered, rate
+from noisebook.report._sounds import data_uri, inside, matched_gains, outline, sound_uri
+from noisebook.report._templates import render
+
+__all__ = ["MAX_MEGABYTES", "write_page"]
+
+MAX_MEGABYTES = 64.0  # of sounds in one page; browsers load more, slowly, and web hosts refuse 100
+
+# families with a colour of their own in base.css
+FAMILIES = ("reference", "ceiling", "reconstruct", "vq", "ddcm", "transform", "codec", "control")
+
+Json = dict[str, Any]
+
+
+def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float = MAX_MEGABYTES) -> None:
+    """Write the page of a comparison, atomically; an existing one is replaced.
+
+    Inputs are given players in their order as long as the sounds of all, as FLAC in base64, stay within
+    `max_megabytes`; the page says so of the others and links to their files instead.
+
+    Args:
+        results: the dictionary of results.json.
+        folder: where the files that it names lie.
+        path: the page, usually `folder/index.html`, for then the links to files hold.
+        max_megabytes: room for sounds, in 10^6 bytes.
+
+    Raises:
+        AudioError: a sound that cannot be read, or a page that cannot be written.
+        ConfigError: a file outside the folder.
+    """
+    page = render("page.html.jinja", **_facts(results, folder, max_megabytes))
+    write_bytes_atomic(path, page.encode("utf-8"), overwrite=True)
+
+
+def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
+    methods = [_method(index, method) for index, method in enumerate(results["methods"])]
+    return {
+        "noisebook": results["noisebook"],
+        "created": results["created"],
+        "summary": _summary(results),
+        "metrics": [metric | {"arrow": ARROWS[metric["direction"]]} for metric in results["metrics"]],
+        "methods": methods,
+        "groups": [(name, title) for name, title in GROUPS.items() if members(results, name)],
+        "colours": FAMILIES,
+        "families": list(dict.fromkeys(method["family"] for method in methods)),
+        "rankings": [_ranking(results, metric) for metric in results["metrics"]],
+        "cells": _table_cells(results),
+        "curves": [
+            {"metric": curve["metric"], "uri": _picture(folder, curve["file"])}
+            for curve in results["figures"]["rate_quality"]
+        ],
+        "inputs": list(_inputs(results, folder, max_megabytes)),
+        "max_megabytes": max_megabytes,
+        "skipped": results["skipped"],
+        "failures": [_failure(row, results) for row in results["rows"] if row["error"]],
+        "manifest": list(_flatten(results["manifest"])),
+        "number": number,
+    }
+
+
+def _method(index: int, method: Json) -> Json:
+    return method | {"index": index, "group": group(method), "rate": rate(method["bit_per_second"])}
+
+
+def _summary(results: Json) -> Json:
+    """Counts, and the best of the methods by each metric."""
+    means = cells(results)
+    leaders = []
+    for metric in results["metrics"]:
+        line = ordered(members(results, "method"), metric, means)
+        if line:
+            leaders.append({"metric": metric, "method": line[0], "cell": means[line[0]["id"], metric["name"]]})
+    return {
+        "methods": len(members(results, "method")),
+        "inputs": len(results["inputs"]),
+        "seconds": sum(sound["seconds"] for sound in results["inputs"]),
+        "leaders": leaders,
+    }
+
+
+def _ranking(results: Json, metric: Json) -> Json:
+    """One metric: for each group its methods in order, with the places of mean and interval on a common axis in %.
+
+    The axis spans methods and ceilings; a control may lie beyond it, and is drawn at its end.
+    """
+    means = cells(results)
+    lines = {name: ordered(members(results, name), metric, means) for name in GROUPS}
+    ends = [
+        value
+        for name in ("method", "ceiling")
+        for method in lines[name]
+        for value in _interval(means[method["id"], metric["name"]])
+        if math.isfinite(value)
+    ]
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+
+    def place(value: float) -> float:
+        return round(min(max(100 * (value - low) / ((high - low) or 1.0), 0.0), 100.0), 2)
+
+    def line(position: int, method: Json, name: str) -> Json:
+        cell = means[method["id"], metric["name"]]
+        left, right = _interval(cell)
+        return {
+            "rank": position if name == "method" else None,
+            "method": method | {"rate": rate(method["bit_per_second"])},
+            "cell": cell,
+            "left": place(left),
+            "right": place(right),
+            "middle": place(cell["mean"]),
+            "beyond": not low <= cell["mean"] <= high,
+        }
+
+    groups = [
+        (GROUPS[name], [line(i, m, name) for i, m in enumerate(lines[name], 1)]) for name in GROUPS if lines[name]
+    ]
+    return {"metric": metric | {"arrow": ARROWS[metric["direction"]]}, "groups": groups, "axis": (low, high)}
+
+
+def _interval(cell: Json) -> tuple[float, float]:
+    """Low and high; the mean twice where one input gives no interval."""
+    return (cell["mean"], cell["mean"]) if cell["low"] is None else (cell["low"], cell["high"])
+
+
+def _table_cells(results: Json) -> dict[str, list[Json | None]]:
+    """Method id -> one cell for each metric."""
+    means, winners = cells(results), best(results)
+    return {
+        method["id"]: [
+            means[key] | {"best": key in winners} if key in means else None
+            for key in ((method["id"], metric["name"]) for metric in results["metrics"])
+        ]
+        for method in results["methods"]
+    }
+
+
+def _inputs(results: Json, folder: Path, max_megabytes: float) -> Iterator[Json]:
+    """One player after the other, until the sounds of the next would not fit."""
+    room = max_megabytes * 1e6
+    for index, sound in enumerate(results["inputs"], 1):
+        rows = [row for row in results["rows"] if row["input"] == sound["id"]]
+        tracks = _tracks(sound, rows, results, folder) if room > 0 else []
+        room -= sum(len(track["uri"]) for track in tracks)
+        if room < 0:
+            tracks, room = [], 0.0
+        residuals = [f for f in results["figures"]["residuals"] if f["input"] == sound["id"]]
+        yield sound | {
+            "index": index,
+            "figure": _picture(folder, sound["figure"]) if sound["figure"] else None,
+            "residuals": [_picture(folder, figure["file"]) for figure in residuals],
+            "outline": outline(read(inside(folder, sound["file"]))) if tracks else "",
+            "tracks": tracks,
+            "files": [(row["method"], row["file"]) for row in rows if row["file"]],
+            "rows": {row["method"]: row for row in rows},
+        }
+
+
+def _tracks(sound: Json, rows: list[Json], results: Json, folder: Path) -> list[Json]:
+    """The sounds of one player, the original first, then in the order of groups and methods."""
+    by_method = {row["method"]: row for row in rows if row["file"]}
+    chosen = [m for name in GROUPS for m in members(results, name) if m["id"] in by_method]
+    files = [sound["file"], *(by_method[method["id"]]["file"] for method in chosen)]
+    sounds = [read(inside(folder, file)) for file in files]
+    facts: list[Json] = [{"group": "reference", "label": "Original", "family": "reference", "generative": False}]
+    facts += [
+        {
+            "group": group(method),
+            "label": method["label"],
+            "family": method["family"],
+            "generative": method["generative"],
+            "rate": rate(by_method[method["id"]]["bit_per_second"]),
+        }
+        for method in chosen
+    ]
+    return [
+        {"rate": ""} | fact | {"gain_db": gain, "gain": _gain(gain), "uri": sound_uri(one)}
+        for fact, gain, one in zip(facts, matched_gains(sounds), sounds, strict=True)
+    ]
+
+
+def _gain(decibel: float) -> str:
+    """Empty where it rounds to nothing."""
+    return f"{decibel:+.1f} dB" if abs(decibel) >= 0.05 else ""
+
+
+def _failure(row: Json, results: Json) -> Json:
+    titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
+    labels = {method["id"]: method["label"] for method in results["methods"]}
+    return {"title": titles[row["input"]], "label": labels[row["method"]], "error": row["error"]}
+
+
+def _picture(folder: Path, name: str) -> str:
+    file = inside(folder, name)
+    return data_uri(file.read_bytes(), "image/svg+xml" if file.suffix == ".svg" else "image/png")
+
+
+def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts as lines of dotted name and text."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _flatten(part, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        yield name, " ".join(map(str, value))
+    else:
+        yield name, "" if value is None else str(value)

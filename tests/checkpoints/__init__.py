@@ -1,0 +1,1 @@
+"""Checkpoints of the AudioLDM family as diffusers lays them out: real classes, small widths, random weights."""
