@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 # CPU wheels of torch where pip finds none installed; override with TORCH=torch for the build of your platform.
 TORCH  ?= torch==2.13.0
 CLIPS  ?= heldout
+REPORT ?= report
+METRICS = visqol,zimtohrli,estoi,pesq_wb,mel_db_mae
 
 .PHONY: demo test lint results docs clean
 
@@ -22,6 +24,8 @@ lint: $(VENV)/.dev
 results: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[metrics]'
 	$(BIN)/python -m noisebook.recipes.results $(CLIPS) --perceptual
+	$(BIN)/noisebook compare $(CLIPS) --out $(REPORT) --limit-seconds 10 --metrics $(METRICS)
+	$(BIN)/python -m noisebook.recipes.codecs $(REPORT)
 
 docs: $(VENV)/.demo
 	$(BIN)/python -m noisebook.cli.reference > docs/cli.md
@@ -39,4 +43,4 @@ $(VENV)/.dev: $(VENV)/.demo
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-out
+	rm -rf $(VENV) demo-out report
