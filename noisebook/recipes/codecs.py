@@ -36,8 +36,8 @@ _PAGE = """\
 # Against other codecs
 
 Written by `python -m noisebook.recipes.codecs`, from `noisebook compare` on <COUNT> held-out clips of up to 10 s
-(<KINDS>; no source was trained on). One channel at 16 kHz for everyone; whole files are counted, container included; codecs with
-a delay are aligned by it, noisebook has none. Programs: <PROGRAMS>.
+(<KINDS>; no source was trained on). One channel at 16 kHz for everyone; whole files are counted, container included;
+codecs with a delay are aligned by it, noisebook has none. Programs: <PROGRAMS>.
 
 ## Quality against rate
 
