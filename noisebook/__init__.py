@@ -25,10 +25,12 @@ from noisebook.api import (
     load_codebook,
     play,
     read_info,
+    recommend,
     reconstruct,
     restore,
     restore_stream,
     transform,
+    verify,
 )
 from noisebook.errors import Error
 
@@ -47,8 +49,10 @@ __all__ = [
     "load_codebook",
     "play",
     "read_info",
+    "recommend",
     "reconstruct",
     "restore",
     "restore_stream",
     "transform",
+    "verify",
 ]

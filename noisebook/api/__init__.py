@@ -11,21 +11,31 @@ from noisebook.api.codebooks import (
 from noisebook.api.codec import as_waveform, compress, compress_with_codebook, decompress, play
 from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
 from noisebook.api.models import EMBEDDED, load_backend, model_info
+from noisebook.api.recommend import (
+    Recommendation,
+    auto_preset,
+    recommend,
+    recommendation_needs,
+    recommendation_rules,
+)
 from noisebook.api.reconstruct import reconstruct, reconstruction_preset, reconstruction_presets
 from noisebook.api.restore import RestoredSound, RestoredStream, restore, restore_stream, within_full_scale
 from noisebook.api.stream_info import StreamInfo, read_info
 from noisebook.api.transform import transform
+from noisebook.api.verify import random_stream, verify
 from noisebook.audio.waveform import Waveform
 
 __all__ = [
     "EMBEDDED",
     "GeneratedSound",
     "GeneratedStream",
+    "Recommendation",
     "RestoredSound",
     "RestoredStream",
     "StreamInfo",
     "Waveform",
     "as_waveform",
+    "auto_preset",
     "calibrate",
     "codebook_by_fingerprint",
     "codebook_info",
@@ -40,7 +50,11 @@ __all__ = [
     "load_codebook",
     "model_info",
     "play",
+    "random_stream",
     "read_info",
+    "recommend",
+    "recommendation_needs",
+    "recommendation_rules",
     "reconstruct",
     "reconstruction_preset",
     "reconstruction_presets",
@@ -49,5 +63,6 @@ __all__ = [
     "store_calibration",
     "transform",
     "unknown_words",
+    "verify",
     "within_full_scale",
 ]

@@ -53,7 +53,7 @@ def compress(
     Args:
         waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
-        preset: name of a preset: its bitrate for each coded channel.
+        preset: name of a preset: its bitrate for each coded channel; or "auto", by what the sound is like.
         bitrate: bit/s of all channels together, in place of a preset.
         quality: "fast", "balanced" or "high": over how many steps the bits are spread. A preset is balanced; with
             another quality its bitrate is coded with explicit parameters, which take some ten bytes more.
@@ -286,6 +286,10 @@ def coding_settings(
 
     if preset is not None and bitrate is not None:
         raise ConfigError("give a preset or a bitrate, not both")
+    if preset == "auto":
+        from noisebook.api.recommend import auto_preset
+
+        preset, _ = auto_preset(sound)
     name = DEFAULT if preset is None else preset
     rate = by_name(name).bitrate if bitrate is None else bitrate / _latents(sound, channels, info)
     return Settings(

@@ -34,7 +34,8 @@ _ONLY = {"ddcm": ("preset", "target_mel_db", "target_nmse"), "vq": ("codebook", 
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("-o", "--output", metavar="OUT", help="The stream to write; by default IN with the suffix .ddcm.")
 @click.option(
-    "-p", "--preset", metavar="NAME", help="8, 30, 100, 300, 700, 1500, 3000 (default) or 6000: bit/s a channel."
+    "-p", "--preset", metavar="NAME",
+    help="8, 30, 100, 300, 700, 1500, 3000 (default) or 6000: bit/s a channel; or auto, by what the sound is like.",
 )
 @click.option(
     "-b",
@@ -95,6 +96,9 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
     compressed = api.compress if options["codec"] == "ddcm" else api.compress_with_codebook
     path = _files.stream_target(source, target, output, force=force)
     sound = _files.read_sound(source)
+    if coding.get("preset") == "auto":
+        coding["preset"], reasons = api.auto_preset(sound)
+        click.echo(f"noisebook: {'; '.join(reasons)}", err=True)
     backend = backend_from(options)
     started = time.perf_counter()
     with progress("compressing", quiet=options["quiet"]) as on_step:

@@ -11,11 +11,14 @@ from noisebook._version import __version__
 from noisebook.cli.calibrate import calibrate
 from noisebook.cli.codebook import codebook
 from noisebook.cli.codec import compress, decompress, info
+from noisebook.cli.compare import compare, tally
 from noisebook.cli.generate import generate
 from noisebook.cli.machine import doctor, models
+from noisebook.cli.recommend import recommend
 from noisebook.cli.reconstruct import reconstruct
 from noisebook.cli.restore import restore
 from noisebook.cli.transform import transform
+from noisebook.cli.verify import verify
 from noisebook.errors import Error
 
 __all__ = ["cli", "main"]
@@ -35,7 +38,8 @@ def cli(context: click.Context) -> None:
     noisebook compress song.mp3 song.ddcm
     noisebook decompress song.ddcm back.wav
 
-    Exit status: 0 for success, 1 for what could not be done, 2 for wrong usage, 130 when interrupted.
+    Exit status: 0 for success, 1 for what could not be done, 2 for wrong usage, 3 where verify --require-related finds
+    no relation, 130 when interrupted.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
@@ -43,7 +47,8 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    calibrate, codebook, compress, decompress, doctor, generate, info, models, reconstruct, restore, transform,
+    calibrate, codebook, compare, compress, decompress, doctor, generate, info, models, recommend, reconstruct, restore,
+    tally, transform, verify,
 ):  # fmt: skip
     cli.add_command(command)
 

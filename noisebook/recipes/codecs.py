@@ -144,7 +144,7 @@ def _duels(results: dict[str, Any]) -> list[Duel]:
         below = [m for m in own if rate and rates[m["id"]] <= 1.02 * rate]  # the header of a short clip aside
         if rival["family"] != "codec" or not below:
             continue
-        ours = max(below, key=lambda m: rates[m["id"]])
+        ours = max(below, key=lambda method: rates[method["id"]] or 0.0)
         for metric in _DUELS:
             for kind in _KINDS if metric in ("visqol", "zimtohrli") else ("speech",):
                 found = _paired(results, ours["id"], rival["id"], metric, [i for i in kinds if kinds[i] == kind])

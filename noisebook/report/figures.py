@@ -1,8 +1,15 @@
-"""Figures, with matplotlib where it is installed."""
+"""Figures, with matplotlib where it is installed.
+
+spectrogram_grid    sounds side by side
+rate_quality        a metric against the bitrate, with intervals
+residual_steps      error of the latent after every coded step
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +22,34 @@ from noisebook.audio.waveform import Waveform
 from noisebook.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["spectrogram_grid"]
+__all__ = ["Point", "check_installed", "rate_quality", "residual_steps", "spectrogram_grid"]
 
 _DB = 20 / np.log(10)
+_MARKERS = "osD^vPX*<>"
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
+_GREY = "#777777"
+_ARROWS = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a curve: bit/s, mean, and the interval (low, high) of the mean where there is one."""
+
+    bit_per_second: float
+    mean: float
+    interval: tuple[float, float] | None = None
+
+
+def check_installed() -> None:
+    """Tell before the work whether figures can be drawn after it.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    _figure_class()
 
 
 def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int = 1) -> None:
@@ -30,21 +60,157 @@ def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int
     """
     figure_class = _figure_class()
     rows = -(-len(sounds) // columns)
-    figure = figure_class(figsize=(9 / columns * min(columns, 2) + 1, 2.0 * rows + 0.4), layout="constrained")
+    figure = figure_class(figsize=(10, 2.0 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     pictures = {title: _picture(sound) for title, sound in sounds.items()}
     top = max(picture.max() for picture in pictures.values())
-    for axis, (title, picture) in zip(axes, pictures.items(), strict=False):
+    for axis in axes[len(pictures) :]:
+        axis.remove()
+    for place, (axis, (title, picture)) in enumerate(zip(axes, pictures.items(), strict=False)):
         seconds = picture.shape[1] / 100
         image = axis.imshow(
             picture, origin="lower", aspect="auto", cmap="magma", vmin=top - 80, vmax=top, extent=(0, seconds, 0, 128)
         )
         axis.set_title(title, fontsize=10, loc="left")
         axis.set_yticks(*_frequency_ticks())
-        axis.set_ylabel("Hz")
-    axes[-1].set_xlabel("s")
-    figure.colorbar(image, ax=list(axes), label="dB", shrink=0.8)
+        if place % columns == 0:
+            axis.set_ylabel("Hz")
+        if place + columns >= len(pictures):  # nothing below
+            axis.tick_params(labelbottom=True)
+            axis.set_xlabel("s")
+    figure.colorbar(image, ax=list(axes[: len(pictures)]), label="dB", shrink=0.8)
     figure.savefig(path, dpi=110)
+
+
+def rate_quality(
+    curves: Mapping[str, Sequence[Point]],
+    path: Path,
+    *,
+    label: str,
+    better: str,
+    levels: Mapping[str, float] | None = None,
+    scattered: Sequence[str] = (),
+) -> None:
+    """A metric against the bitrate, logarithmic, as a PNG or SVG at `path`.
+
+    Args:
+        curves: points of each, in any order; a band shows the intervals.
+        path: of the file.
+        label: of the metric.
+        better: "higher", "lower" or "zero".
+        levels: what has no bitrate (ceilings, controls): a dashed line each.
+        scattered: names of curves whose points are not connected.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    figure = _figure_class()(figsize=(8, 4.6), layout="constrained")
+    axis = figure.subplots()
+    for index, (name, points) in enumerate(curves.items()):
+        _draw_curve(axis, name, points, index, connected=name not in scattered)
+    _draw_levels(axis, levels or {}, [point.mean for points in curves.values() for point in points])
+    axis.set_xscale("log")
+    _label_rates(axis, [point.bit_per_second for points in curves.values() for point in points])
+    axis.set_xlabel("bit/s, whole file")
+    axis.set_ylabel(label)
+    axis.set_title(_ARROWS[better], fontsize=9, loc="right", color=_GREY)
+    axis.grid(alpha=0.25)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Error of the latent after every coded step, as a PNG or SVG at `path`.
+
+    Args:
+        traces: dB relative to the latent's energy after 0, 1, ... steps; the last value is of the decoded latent, after
+            the steps without bits, and is drawn as a ring.
+        path: of the file.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    figure = _figure_class()(figsize=(8, 4.2), layout="constrained")
+    from matplotlib.ticker import MaxNLocator
+
+    axis = figure.subplots()
+    colours = _shades(len(traces))
+    for colour, (name, trace) in zip(colours, traces.items(), strict=True):
+        *steps, decoded = trace
+        axis.plot(range(len(steps)), steps, "-o", color=colour, markersize=3.5, label=name)
+        axis.plot([len(steps)], [decoded], "o", color=colour, markersize=6, fillstyle="none")
+    axis.set_xlabel("coded steps taken (ring: the decoded latent)")
+    axis.set_ylabel("error of the estimated latent, dB")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.grid(alpha=0.25)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_curve(axis: Axes, name: str, points: Sequence[Point], index: int, *, connected: bool) -> None:
+    ordered = sorted(points, key=lambda point: point.bit_per_second)
+    rates, means = [point.bit_per_second for point in ordered], [point.mean for point in ordered]
+    colour, marker = _COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)]
+    axis.plot(rates, means, f"{'-' if connected else ''}{marker}", color=colour, markersize=5, label=name)
+    known = [(point, *point.interval) for point in ordered if point.interval is not None]
+    at = [point.bit_per_second for point, _, _ in known]
+    if connected and len(known) == len(ordered) > 1:
+        lows, highs = [low for _, low, _ in known], [high for _, _, high in known]
+        axis.fill_between(at, lows, highs, color=colour, alpha=0.13, linewidth=0)
+    elif known:
+        errors = [[point.mean - low for point, low, _ in known], [high - point.mean for point, _, high in known]]
+        axis.errorbar(at, [point.mean for point, _, _ in known], errors, fmt="none", ecolor=colour, alpha=0.4)
+
+
+def _draw_levels(axis: Axes, levels: Mapping[str, float], means: Sequence[float]) -> None:
+    """Dashed lines; of those far outside of the curves an arrow at the edge is left, so that the curves stay apart."""
+    span = max(means) - min(means) or abs(means[0]) or 1.0
+    bottom, top = min(means) - 0.6 * span, max(means) + 0.6 * span
+    inside = {name: level for name, level in levels.items() if bottom <= level <= top}
+    for level in inside.values():
+        axis.axhline(level, color=_GREY, linestyle="--", linewidth=0.8)
+    for level, names in _neighbours(inside, within=0.04 * (top - bottom)):
+        axis.annotate(
+            ", ".join(names), (0.005, level), xycoords=("axes fraction", "data"), fontsize=7.5, color=_GREY, va="bottom"
+        )  # fmt: skip
+    above = [f"{name} {level:.3g}" for name, level in levels.items() if level > top]
+    below = [f"{name} {level:.3g}" for name, level in levels.items() if level < bottom]
+    for names, height, arrow in ((above, 0.995, "↑"), (below, 0.005, "↓")):
+        if names:
+            axis.annotate(
+                f"{arrow} {', '.join(names)}", (0.005, height), xycoords="axes fraction", fontsize=7.5, color=_GREY,
+                va="top" if height > 0.5 else "bottom",
+            )  # fmt: skip
+
+
+def _neighbours(levels: Mapping[str, float], *, within: float) -> list[tuple[float, list[str]]]:
+    """Names whose levels are too close for a label each, with the highest of their levels."""
+    groups: list[tuple[float, list[str]]] = []
+    for name, level in sorted(levels.items(), key=lambda item: -item[1]):
+        if groups and groups[-1][0] - level < within:
+            groups[-1][1].append(name)
+        else:
+            groups.append((level, [name]))
+    return groups
+
+
+def _label_rates(axis: Axes, rates: Sequence[float]) -> None:
+    """Ticks at 1, 2 and 5 in every decade, written out."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    decades = range(floor(log10(min(rates))), ceil(log10(max(rates))) + 1)
+    ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    shown = [tick for tick in ticks if min(rates) / 2 <= tick <= max(rates) * 2]
+    axis.xaxis.set_major_locator(FixedLocator(shown))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticks(shown, [f"{tick:g}" for tick in shown])
+
+
+def _shades(count: int) -> list[tuple[float, ...]]:
+    """Colours from dark to light, for things that have an order."""
+    from matplotlib import colormaps
+
+    return [tuple(colormaps["viridis"](0.85 * index / max(1, count - 1))) for index in range(count)]
 
 
 def _picture(sound: Waveform) -> np.ndarray:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "noisebook"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NUMPY_ONLY = ("coding", "rng", "config", "errors")  # torch is not imported at all
 TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "diffusion/backend", "codec/layout",
-                "codec/presets", "api", "cli", "diagnosis")  # torch within functions only  # fmt: skip
+                "codec/presets", "verification", "api", "cli", "diagnosis")  # torch within functions only  # fmt: skip
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}
 # The recipes' main functions read top to bottom: that is what they are for.
 LONG = {"recipes/denoiser.py:main", "recipes/vae.py:main", "recipes/vocoder.py:main"}

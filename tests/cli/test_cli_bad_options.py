@@ -24,8 +24,8 @@ import pytest
         (["--device", ""], "device '': auto, cpu, cuda, "),
         (["--device", "cpu:x"], "device 'cpu:x' cannot be used here: "),
         (["--device", "cuda:99"], "device 'cuda:99' cannot be used here: "),
-        (["--model", "nowhere"], "model 'nowhere': give 'mini' or a folder"),
-        (["--model", "."], ". has no vae.safetensors, denoiser.safetensors, vocoder.safetensors; "),
+        (["--model", "nowhere"], "model 'nowhere': there are mini, audioldm2, "),
+        (["--model", "."], ". holds no model: neither model_index.json, "),
     ],
 )
 def test_options_that_cannot_be_met(fails, engine, sound, options, told):

@@ -19,7 +19,7 @@ from noisebook.diffusion.plan import (
     tail_plan,
     uniform_timesteps,
 )
-from noisebook.diffusion.schedule import Schedule, as_schedule, scaled_linear
+from noisebook.diffusion.schedule import Schedule, as_schedule, cosine, linear, scaled_linear
 from noisebook.errors import ConfigError
 
 SCHEDULE = scaled_linear()
@@ -39,6 +39,55 @@ def test_scaled_linear_is_audioldms_schedule():
     assert np.allclose(SCHEDULE.alphas_cumprod, expected, rtol=1e-12, atol=0)
     assert SCHEDULE.snr(999) == pytest.approx(1.42e-4, rel=5e-3)
     assert len(SCHEDULE) == 1000
+
+
+def test_linear_is_ddpms_schedule():
+    expected = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
+    assert np.allclose(linear(1e-4, 0.02).alphas_cumprod, expected, rtol=1e-12, atol=0)
+    assert len(linear(1e-4, 0.02, 50)) == 50
+
+
+@pytest.mark.parametrize("steps", [2, 50, 1000])
+def test_cosine_is_the_square_of_a_cosine_within_its_ends(steps):
+    schedule = cosine(steps)
+    tau = np.arange(1, steps + 1) / (steps + 1)
+    assert np.allclose(schedule.alphas_cumprod, np.cos(np.pi / 2 * tau) ** 2, rtol=0, atol=1e-12)
+    assert all(float(f"{alpha:.12f}") == alpha for alpha in schedule.alphas_cumprod)
+    sigma = np.tan(np.pi / 2 * tau)  # noise to signal, of variance-exploding diffusions
+    assert np.allclose([schedule.snr(t) for t in range(steps)], sigma**-2.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [linear, scaled_linear])
+@pytest.mark.parametrize("betas", [(0.5, 1.0), (-0.1, 0.1)])
+def test_betas_outside_zero_and_one_are_refused(make, betas):
+    with pytest.raises(ConfigError, match=r"betas|fall strictly"):
+        make(*betas)
+
+
+@pytest.mark.parametrize("schedule", [SCHEDULE, cosine(), linear(1e-4, 0.02), cosine(40)], ids=range(4))
+def test_the_typical_curve_serves_every_schedule(schedule):
+    """Until a denoiser is measured; it errs like one: more with more noise, never more than an estimate of zero."""
+    from noisebook.backends.curves import typical_curve
+
+    curve = typical_curve(schedule)
+    assert curve.timesteps[0] == 0
+    assert curve.timesteps[-1] == len(schedule) - 1
+    assert list(curve.errors) == sorted(curve.errors)
+    assert 0 < curve.errors[0] < 0.1
+    assert 0.85 < curve.errors[-1] <= 1
+    timesteps = kl_matched_timesteps(schedule, curve, steps=8, bits_per_value=0.05, kappa=0.7)
+    assert all(a > b for a, b in pairwise(timesteps))
+
+
+def test_the_typical_curve_depends_on_the_noise_and_not_on_its_name():
+    """Two schedules of one signal-to-noise ratio expect the same error there."""
+    from noisebook.backends.curves import typical_curve
+
+    curves = {schedule: typical_curve(schedule) for schedule in (SCHEDULE, cosine())}
+    for wanted in (0.03, 0.5, 4.0, 40.0):
+        errors = [curve(min(curve.timesteps, key=lambda t: abs(np.log(schedule.snr(t) / wanted))))
+                  for schedule, curve in curves.items()]  # fmt: skip
+        assert errors[0] == pytest.approx(errors[1], rel=0.6)
 
 
 def test_alpha_of_clean_data_is_one():

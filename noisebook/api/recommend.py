@@ -1,0 +1,86 @@
+"""Which method and preset suit a sound, and why."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from noisebook.api.codec import as_waveform
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from noisebook.audio.waveform import Waveform
+    from noisebook.verification.rules import Rule
+
+__all__ = ["Recommendation", "auto_preset", "recommend", "recommendation_needs", "recommendation_rules"]
+
+_PRESET_OPTION = {"compress": "--preset", "reconstruct": "--preset", "transform": "--method"}
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A method for a sound.
+
+    Attributes:
+        method: a verb of the command: "compress", "reconstruct" or "transform".
+        preset: of that method; of "transform" its `--method`.
+        command: the whole command line.
+        reasons: one for each rule that decided, and remarks.
+        features: what the sound is like, by name (`verification.Traits`).
+    """
+
+    method: str
+    preset: str
+    command: str
+    reasons: list[str]
+    features: dict[str, Any]
+
+
+def recommend(
+    sound: Waveform | ArrayLike, *, sample_rate: int | None = None, need: str = "compress", name: str = "IN"
+) -> Recommendation:
+    """Listen to a sound and name a method, a preset and the command, with the reasons.
+
+    Args:
+        sound: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        need: "compress", "smallest", "quality" (the three store the sound), "reconstruct", "bright" (through the model
+            without bits; with its highs lifted) or "transform".
+        name: of the sound's file, for the command.
+
+    Raises:
+        ConfigError: another need.
+    """
+    from noisebook.verification.listening import listen
+    from noisebook.verification.rules import advise
+
+    traits = listen(as_waveform(sound, sample_rate))
+    advice = advise(traits, need)
+    reasons = [rule.reason for rule in advice.rules]
+    prompt = ("--prompt", "WORDS") if advice.method == "transform" else ()
+    words = ("noisebook", advice.method, name, _PRESET_OPTION[advice.method], advice.preset, *advice.options, *prompt)
+    return Recommendation(advice.method, advice.preset, shlex.join(words), reasons, vars(traits).copy())
+
+
+def auto_preset(sound: Waveform | ArrayLike, *, sample_rate: int | None = None) -> tuple[str, list[str]]:
+    """The preset of `compress` that suits a sound, and the reasons: what `--preset auto` means."""
+    from noisebook.verification.listening import listen
+    from noisebook.verification.rules import advise
+
+    advice = advise(listen(as_waveform(sound, sample_rate)))
+    return advice.preset, [rule.reason for rule in advice.rules if rule.aspect == "preset"]
+
+
+def recommendation_rules() -> tuple[Rule, ...]:
+    """The table of rules."""
+    from noisebook.verification.rules import RULES
+
+    return RULES
+
+
+def recommendation_needs() -> tuple[str, ...]:
+    """What a recommendation can be asked for."""
+    from noisebook.verification.rules import NEEDS
+
+    return NEEDS

@@ -1,0 +1,153 @@
+"""A sound beside its reference: metrics, controls, ceilings and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisebook.api.codec import as_waveform, decompress
+from noisebook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from noisebook.audio.waveform import Waveform
+    from noisebook.coding.container import Engine, Header
+    from noisebook.diffusion.backend import Backend, BackendInfo, MelBackend
+    from noisebook.quantizers.codebook import LatentCodebook
+    from noisebook.verification.sounds import Verification
+
+__all__ = ["random_stream", "verify"]
+
+OnStep = Callable[[int, int], None]
+_DEFAULT_BITRATE = 300.0  # bit/s a channel, of random indices beside a sound that is no stream
+
+
+def verify(
+    reference: Waveform | ArrayLike,
+    estimate: Waveform | ArrayLike | bytes,
+    *,
+    sample_rate: int | None = None,
+    estimate_rate: int | None = None,
+    backend: Backend | None = None,
+    codebook: LatentCodebook | Path | str | None = None,
+    lag: int | None = None,
+    metrics: Sequence[str] | None = None,
+    controls: bool = True,
+    ceilings: bool = True,
+    on_step: OnStep | None = None,
+) -> Verification:
+    """Whether an estimate is related to its reference, with every metric beside what unrelated sounds get.
+
+    Both are compared at 16 kHz, mono, over what they have in common. The verdict needs no model and no extra.
+
+    Args:
+        reference: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        estimate: likewise, with `estimate_rate` where it has another rate than the reference; or the bytes of a .ddcm
+            stream, which the backend decodes.
+        backend: from `load_backend`; brings two ceilings (autoencoder, vocoder) and a control, the sound of random
+            indices at the stream's rate, or at 300 bit/s a channel.
+        codebook: of a stream that holds a quantised latent.
+        lag: samples at 16 kHz by which the estimate is late; None takes 0 for a stream, and else 0 or the lag of the
+            largest cross-correlation, whichever brings the log-mels nearer.
+        metrics: names; None takes all that can run here, those for speech only if the reference sounds like speech.
+        controls: whether metrics are shown with controls (and ceilings); the verdict always has its own.
+        ceilings: whether they are shown with what the backend brings.
+        on_step: called with (sounds judged, sounds in all).
+
+    Raises:
+        ConfigError: a stream without a backend, or an option outside its range.
+        StreamError: a stream that cannot be decoded.
+        AudioError, MissingExtra: as `metrics.evaluate`.
+    """
+    from noisebook.verification.sounds import verify_sounds
+
+    sound = as_waveform(reference, sample_rate)
+    stream = estimate if isinstance(estimate, bytes) else None
+    if stream is not None:
+        if backend is None:
+            raise ConfigError("a stream needs a backend to be decoded: give one from load_backend")
+        other = decompress(stream, backend=backend, codebook=codebook)
+        lag = 0 if lag is None else lag
+    else:
+        rate = estimate_rate if estimate_rate is not None else sample_rate
+        other = as_waveform(estimate, rate)
+    model = backend if ceilings and controls else None
+    return verify_sounds(
+        sound,
+        other,
+        lag=lag,
+        metrics=metrics,
+        controls=controls,
+        further_controls={"random indices": _of_random_indices(sound, stream, model)} if model else None,
+        ceilings=_ceilings(sound, model) if model else None,
+        on_step=on_step,
+    )
+
+
+def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
+    """A stream of that header whose choices of noise are random: what the bits of a real one are worth.
+
+    Raises:
+        ConfigError: another rule than the partitioned one, of which not every sequence of bits is a choice.
+    """
+    import numpy as np
+
+    from noisebook.codec.layout import layout_of
+    from noisebook.codec.presets import engine_of
+    from noisebook.coding.container import Rule, pack
+
+    if engine_of(header).rule != Rule.PARTITIONED:
+        raise ConfigError("random indices need the partitioned rule; give a header with an engine of that")
+    rng, layout = np.random.default_rng(seed), layout_of(header, info)
+    bits = (layout.payload_bits(end - start) for start, end in layout.segments())
+    return pack(header, [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits])
+
+
+def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) -> Waveform:
+    from noisebook.audio.channels import downmix
+    from noisebook.codec.ddcm import Settings, header_of
+
+    mono = downmix(sound)
+    header = header_of(mono, Settings(engine=_engine(stream)), backend.info)
+    return decompress(random_stream(header, backend.info), backend=backend)
+
+
+def _engine(stream: bytes | None) -> Engine:
+    """The coding parameters of a stream, or the partitioned ones nearest to its bitrate."""
+    from noisebook.codec.presets import HIGHEST, LOWEST, engine_for, engine_of
+    from noisebook.coding.container import Rule, parse_header
+
+    if stream is None:
+        return engine_for(_DEFAULT_BITRATE)
+    header, _ = parse_header(stream)
+    if header.latent is None and engine_of(header).rule == Rule.PARTITIONED:
+        return engine_of(header)
+    seconds = header.sample_count / header.sample_rate
+    return engine_for(min(HIGHEST, max(LOWEST, 8 * len(stream) / seconds / header.channel_mode.latents)))
+
+
+def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
+    """The sound through the autoencoder without bits; and, where a vocoder follows it, through that alone."""
+    from noisebook.audio.channels import downmix
+    from noisebook.codec.sound import from_latent, to_latent
+    from noisebook.diffusion.backend import with_mel
+
+    mono = downmix(sound)
+    ceilings = {"autoencoder": from_latent(*to_latent(mono, backend=backend), backend=backend)}
+    if backend.info.hop_length:
+        ceilings["vocoder"] = _vocoded(mono, with_mel(backend))
+    return ceilings
+
+
+def _vocoded(mono: Waveform, backend: MelBackend) -> Waveform:
+    """What the vocoder makes of the sound's own mel."""
+    from noisebook.codec.measuring import mel_of
+    from noisebook.codec.signal import restored
+    from noisebook.codec.sound import Frame
+    from noisebook.codec.vocoding import first_working
+
+    frame = Frame.of(mono, backend.info)
+    timeline, mel = frame.timeline(backend.info), mel_of(mono, frame, backend)
+    return restored(first_working(mel, ("model",), timeline, backend).samples, frame.header(), backend.info)

@@ -1,0 +1,251 @@
+"""`compare` and `tally`: sounds through many methods, and what listeners said of them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli._shared import backend_from, engine_options, json_option, progress, report
+
+if TYPE_CHECKING:
+    from noisebook.comparison.methods import Method
+    from noisebook.comparison.runs import Run
+    from noisebook.diffusion.backend import Backend
+
+__all__ = ["compare", "tally"]
+
+
+_SETTINGS = ("methods", "rates", "metrics", "prompt", "limit_seconds", "timeout")  # told in the manifest
+
+
+class _Words(click.ParamType):
+    """Words with commas between."""
+
+    name = "words"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(word.strip() for word in str(value).split(",") if word.strip())
+
+
+class _Rates(click.ParamType):
+    """Numbers with commas between."""
+
+    name = "rates"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        try:
+            return tuple(float(word) for word in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not numbers with commas between, such as 300,1500.", param, ctx)
+
+
+@click.command()
+@click.argument("sources", metavar="IN...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the results; needed.")
+@click.option(
+    "-m", "--methods", type=_Words(), metavar="NAMES",
+    help="Ids, patterns of ids (opus-*), series, families or all; by default ceiling,ddcm,codec,control.",
+)  # fmt: skip
+@click.option("--rates", type=_Rates(), metavar="RATES", help="Of ddcm, bit/s; by default those of all presets.")
+@click.option(
+    "--metrics", type=_Words(), metavar="NAMES", help="Metrics, or all that are installed; by default the usual ones."
+)  # fmt: skip
+@click.option("--prompt", metavar="PROMPT", help="Of the transformations, which need one.")
+@click.option(
+    "--weights", metavar="DIR", type=click.Path(path_type=Path),
+    help="Folder with encodec_24khz, dac_16khz or snac_24khz; nothing is ever downloaded.",
+)  # fmt: skip
+@click.option(
+    "--limit-seconds", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True, metavar="S",
+    help="Of each input; the rest is cut off, and the report says so.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random choices.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True, metavar="S",
+    help="Of an external program for one sound.",
+)  # fmt: skip
+@click.option("--no-verdict", is_flag=True, help="Do not judge whether results are related to their inputs.")
+@click.option("--no-figures", is_flag=True, help="Draw no figures.")
+@click.option("--no-page", is_flag=True, help="Write no index.html.")
+@click.option("--blind", type=click.Choice(["mushra", "abx"]), help="Write a kit for a blind listening test too.")
+@click.option(
+    "--blind-methods", type=_Words(), metavar="NAMES", help="Those to listen to; by default all but controls."
+)
+@click.option("-f", "--force", is_flag=True, help="Do again what is done already.")
+@click.option("--list", "listing", is_flag=True, help="Show all methods and whether they can run here, nothing else.")
+@click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told.")
+@json_option
+@engine_options
+def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
+    """Compare methods on the same sounds: one report, one page, every number with its command.
+
+    IN are files, or folders of sounds. Every method is given the same sound, one channel at 16 kHz, and is judged
+    alike; whole files are counted. A second run does only what is missing or has changed. The first word of a file's
+    name, music, speech or sfx, says what it is. A method that fails is told, and is no reason to stop; exit status 1 if
+    none did anything.
+
+    \b
+    noisebook compare song.wav talk.wav --out report
+    noisebook compare clips -o report --methods ddcm,opus-*,control --rates 300,1500
+    noisebook compare clips -o report --methods all --prompt "a calm piano" --metrics all
+    noisebook compare talk.wav -o report -m ddcm-1500,opus-6k,codec2-1300 --blind mushra
+    noisebook compare --list
+    """
+    if listing:
+        _list(options)
+        return 0
+    context = click.get_current_context()
+    if not sources:
+        raise click.UsageError("Missing argument 'IN...'", context)
+    if options["out"] is None:
+        raise click.UsageError("Missing option '--out'", context)
+    return _compare(sources, options)
+
+
+@click.command()
+@click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--key", metavar="FILE", required=True, type=click.Path(path_type=Path), help="key.json of the test.")
+@json_option
+def tally(sheets: tuple[Path, ...], key: Path, as_json: bool) -> None:
+    """Tell what listeners of a blind test heard, from the sheets that its page saved.
+
+    \b
+    noisebook tally anna.csv ben.csv --key report/mushra/key.json
+    """
+    from noisebook.report.blind import tally as count
+
+    counted = count(sheets, key)
+    report(counted, "\n".join(_tally_lines(counted)), as_json=as_json)
+
+
+def _compare(sources: Sequence[Path], options: Mapping[str, Any]) -> int:
+    """Everything; the exit status is 1 if no method did anything."""
+    from noisebook.comparison import publishing
+
+    if not options["no_figures"]:
+        from noisebook.report.figures import check_installed
+
+        check_installed()
+    run = _planned(sources, options)
+    blind_methods = _blind_methods(run, options["blind_methods"])
+    with progress("comparing", quiet=options["quiet"]) as on_step:
+        rows = run.rows(on_step)
+    settings = {name: options[name] for name in _SETTINGS}
+    about = publishing.manifest(run, command=_command(), seed=options["seed"], settings=settings)
+    results = publishing.results_of(run, rows, about=about)
+    written = publishing.publish(
+        results, run.store, with_figures=not options["no_figures"], with_page=not options["no_page"],
+        blind_design=options["blind"], blind_methods=blind_methods, seed=options["seed"],
+    )  # fmt: skip
+    values = {"out": str(options["out"]), "written": written, **_counts(results)}
+    report(values, _text(values, results), as_json=options["as_json"], quiet=options["quiet"])
+    return int(all(row["error"] for row in rows))
+
+
+def _planned(sources: Sequence[Path], options: Mapping[str, Any]) -> Run:
+    from noisebook.comparison.planning import DEFAULT_METHODS, planned
+
+    def load_backend() -> Backend:
+        return backend_from(options)
+
+    return planned(
+        sources, options["out"], catalogue=_catalogue(options), load_backend=load_backend,
+        methods=options["methods"] or DEFAULT_METHODS, metrics=options["metrics"],
+        limit_seconds=options["limit_seconds"], verdicts=not options["no_verdict"],
+        dtype=options["dtype"], timeout=options["timeout"], force=options["force"],
+    )  # fmt: skip
+
+
+def _catalogue(options: Mapping[str, Any]) -> tuple[Method, ...]:
+    from noisebook.comparison.catalogue import catalogue
+
+    return catalogue(
+        rates=options["rates"] or (), prompt=options["prompt"], weights=options["weights"], seed=options["seed"],
+        model=options["model"],
+    )  # fmt: skip
+
+
+def _blind_methods(run: Run, names: Sequence[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    from noisebook.comparison.methods import choose
+
+    return [method.id for method in choose(run.methods, names)]
+
+
+def _command() -> str:
+    return shlex.join(["noisebook", *sys.argv[1:]])
+
+
+def _counts(results: Mapping[str, Any]) -> dict[str, Any]:
+    failed = [row for row in results["rows"] if row["error"]]
+    return {
+        "inputs": len(results["inputs"]),
+        "methods": len(results["methods"]),
+        "skipped": results["skipped"],
+        "failed": [{"input": row["input"], "method": row["method"], "error": row["error"]} for row in failed],
+        "cut": {source["id"]: source["cut_seconds"] for source in results["inputs"] if source["cut_seconds"]},
+    }
+
+
+def _text(values: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    head = f"{values['out']}: {values['inputs']} inputs, {values['methods']} methods; {', '.join(values['written'])}"
+    lines = [head, *_ranking_lines(results)]
+    if values["cut"]:
+        lines.append(f"  the ends of {len(values['cut'])} inputs were cut off, see --limit-seconds")
+    lines += [f"  skipped {skipped['method']}: {skipped['reason']}" for skipped in values["skipped"]]
+    lines += [f"  failed {row['method']} on {row['input']}: {row['error']}" for row in values["failed"]]
+    return "\n".join(lines)
+
+
+def _ranking_lines(results: Mapping[str, Any]) -> list[str]:
+    """A line for each method, with its rate and the mean of every metric."""
+    names = [metric["name"] for metric in results["metrics"]]
+    means = {(line["method"], line["metric"]): line["mean"] for line in results["ranking"]}
+    rows = [["", "bit/s", *names]]
+    for method in results["methods"]:
+        rate = "" if method["bit_per_second"] is None else f"{method['bit_per_second']:.0f}"
+        cells = [means.get((method["id"], name)) for name in names]
+        rows.append([method["id"], rate, *("-" if cell is None else f"{cell:.2f}" for cell in cells)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+
+
+def _list(options: Mapping[str, Any]) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": m.id, "family": m.family, "bit_per_second": m.bit_per_second, "generative": m.generative,
+         "available": m.missing is None, "reason": m.missing, "command": m.command}
+        for m in _catalogue(options)
+    ]  # fmt: skip
+    width = max(len(row["id"]) for row in rows)
+    lines = [f"{'method':{width}}  {'family':11}  {'bit/s':>6}  here"]
+    for row in rows:
+        rate = "" if row["bit_per_second"] is None else f"{row['bit_per_second']:.0f}"
+        lines.append(f"{row['id']:{width}}  {row['family']:11}  {rate:>6}  {row['reason'] or 'yes'}")
+    report({"methods": rows}, "\n".join(lines), as_json=options["as_json"])
+
+
+def _tally_lines(counted: Mapping[str, Any]) -> list[str]:
+    """MUSHRA: means with intervals; ABX: right answers with p-values; then the listeners."""
+    lines = [f"{counted['design']}, {len(counted['listeners'])} listeners"]
+    for row in counted.get("conditions", ()):
+        lines.append(f"  {row['label']:32}{_interval(row)}")
+    for row in counted.get("methods", ()):
+        lines.append(f"  {row['label']:32}{row['correct']} of {row['n']} right, p = {row['p_value']:.3g}")
+    excluded = [row["listener"] for row in counted["listeners"] if row.get("excluded")]
+    if excluded:
+        lines.append(f"  left out, for they did not hear the hidden reference: {', '.join(excluded)}")
+    return lines
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    if row["mean"] is None:
+        return "no ratings"
+    return f"{row['mean']:5.1f}  [{row['low']:.1f}, {row['high']:.1f}]  n = {row['n']}"

@@ -1,0 +1,93 @@
+"""`recommend`."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli import _files
+from noisebook.cli._shared import json_option, report
+
+if TYPE_CHECKING:
+    from noisebook.api.recommend import Recommendation
+
+__all__ = ["recommend"]
+
+
+@click.command()
+@click.argument("source", metavar="IN", required=False)
+@click.option(
+    "--need", metavar="NEED", default="compress", show_default=True,
+    help="compress, smallest or quality: to store the sound; reconstruct or bright: through the model, without bits; "
+    "or transform.",
+)  # fmt: skip
+@click.option("--rules", "listing", is_flag=True, help="Show the table of rules, and do nothing else.")
+@json_option
+def recommend(source: str | None, need: str, listing: bool, as_json: bool) -> None:
+    """Listen to a sound and name the method and preset that suit it.
+
+    Told are the whole command, what the sound is like, and the rule behind each choice. `compress --preset auto` goes
+    by the same rules.
+
+    \b
+    noisebook recommend song.flac
+    noisebook recommend talk.wav --need smallest
+    noisebook recommend --rules
+    """
+    from noisebook import api
+
+    if listing:
+        rows = _rules()
+        report({"rules": rows}, _table(rows), as_json=as_json)
+        return
+    if source is None:
+        raise click.UsageError("Missing argument 'IN'", click.get_current_context())
+    found = api.recommend(_files.read_sound(source), need=need, name=source)
+    values = vars(found) | {"features": {name: _plain(value) for name, value in found.features.items()}}
+    report(values, _text(found), as_json=as_json)
+
+
+def _rules() -> list[dict[str, str]]:
+    from noisebook import api
+
+    return [
+        {
+            "aspect": rule.aspect,
+            "need": ", ".join(rule.needs) or "any",
+            "condition": rule.condition,
+            "advice": rule.advice or "-",
+            "why": rule.why,
+        }
+        for rule in api.recommendation_rules()
+    ]
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    lines = [{key: key for key in rows[0]}, *rows]
+    widths = {key: max(len(line[key]) for line in lines) for key in rows[0]}
+    return "\n".join("  ".join(f"{line[key]:{widths[key]}}" for key in line).rstrip() for line in lines)
+
+
+def _text(found: Recommendation) -> str:
+    return "\n".join(
+        [found.command, *(f"  {reason}" for reason in found.reasons), f"  heard: {_heard(found.features)}"]
+    )
+
+
+def _heard(features: dict[str, Any]) -> str:
+    likeness = ", ".join(f"{kind} {share:.2f}" for kind, share in features["likeness"].items())
+    side = (
+        "mono" if features["side_db"] is None else f"{features['channels']} channels, side {features['side_db']:.0f} dB"
+    )
+    return (
+        f"{features['seconds']:.2f} s, {side}, up to {features['bandwidth']:.0f} Hz, "
+        f"{likeness}, {features['onsets']:.1f} onsets/s, tonality {features['tonality']:.2f}, "
+        f"silence {features['silence']:.0%}"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """With None for what JSON cannot say."""
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,141 @@
+"""`verify`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli import _files
+from noisebook.cli._shared import backend_from, engine_options, json_option, progress, report
+
+if TYPE_CHECKING:
+    from noisebook.verification.sounds import Comparison, Verification
+    from noisebook.verification.verdict import Verdict
+
+__all__ = ["verify"]
+
+_NOT_RELATED = 3  # exit status
+_WIDTH = 160  # columns of a table that no terminal limits
+_CHANNELS = {1: "mono", 2: "stereo"}
+_ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
+
+
+@click.command()
+@click.argument("reference", metavar="REF")
+@click.argument("estimate", metavar="EST")
+@click.option(
+    "--lag", metavar="SAMPLES|auto", default="auto", show_default=True,
+    help="By how many samples at 16 kHz EST is late; auto searches, but takes 0 for a stream.",
+)  # fmt: skip
+@click.option("--metrics", metavar="NAMES", help="Some metrics only, with commas between; by default all that can run.")
+@click.option("--no-model", is_flag=True, help="Without ceilings and random indices, which need the model.")
+@click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
+@click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
+@click.option("--require-related", is_flag=True, help="Exit with status 3 if the verdict is: not related.")
+@json_option
+@engine_options
+def verify(reference: str, estimate: str, as_json: bool, require_related: bool, **options: Any) -> int:
+    """Say whether EST is related to REF, and how near it is.
+
+    Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared at 16 kHz, mono, brought
+    into time. Every number stands beside what other sounds get: another clip, a shuffle of REF, pink noise, silence,
+    random indices, and the best that the model could do. The verdict is "related" only where EST is nearer to REF than
+    all but 5 % of unrelated controls.
+
+    \b
+    noisebook verify song.flac song.ddcm
+    noisebook verify song.flac back.wav --lag 0 --metrics mel_db_mae,si_sdr_db
+    noisebook verify song.flac back.mp3 --no-model --json
+    """
+    from noisebook import api
+
+    lag = _lag(options["lag"])
+    names = None if options["metrics"] is None else [name.strip() for name in options["metrics"].split(",")]
+    is_stream = Path(estimate).suffix.lower() == _files.STREAM_SUFFIX
+    sound = _files.read_sound(reference)
+    other = _files.read_bytes(estimate) if is_stream else _files.read_sound(estimate)
+    backend = None if options["no_model"] and not is_stream else backend_from(options)
+    with _files.naming(estimate), progress("verifying", quiet=as_json) as on_step:
+        found = api.verify(
+            sound,
+            other,
+            backend=backend,
+            codebook=options["codebook"],
+            lag=lag,
+            metrics=names,
+            controls=not options["no_controls"],
+            ceilings=not options["no_model"],
+            on_step=on_step,
+        )
+    report(found.to_dict(), _text(found), as_json=as_json)
+    return _NOT_RELATED if require_related and not found.verdict.related else 0
+
+
+def _lag(text: str) -> int | None:
+    if text == "auto":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        message = f"--lag {text}: give a whole number of samples at 16 kHz, or auto"
+        raise click.UsageError(message, click.get_current_context()) from None
+
+
+def _text(found: Verification) -> str:
+    return "\n".join([*_compared(found.alignment), _table(found), *found.notes, _told(found.verdict)])
+
+
+def _compared(what: Comparison) -> list[str]:
+    lines = []
+    for name, side in (("REF", what.reference), ("EST", what.estimate)):
+        channels = _CHANNELS.get(side.channels, f"{side.channels} channels")
+        cut = f", {side.cut_seconds:.2f} s of it left out" if side.cut_seconds >= 0.005 else ""
+        lines.append(f"{name}  {side.seconds:.2f} s, {side.sample_rate} Hz, {channels}{cut}")
+    lag = f"EST {what.lag} samples late ({'found' if what.searched else 'given'})"
+    gain = f"{what.gain_db:+.1f} dB" if isfinite(what.gain_db) else "one is silent"
+    lines.append(f"compared: {what.seconds:.2f} s at {what.sample_rate} Hz, mono; {lag}; level of EST {gain}")
+    return lines
+
+
+def _table(found: Verification) -> str:
+    from rich.console import Console
+    from rich.table import Table
+
+    above, beside = list(found.ceilings), list(found.metrics[0].controls)
+    table = Table("", "better", "EST", *above, *beside, box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for row in found.metrics:
+        cells = [*(found.ceilings[name][row.name] for name in above), *(row.controls[name] for name in beside)]
+        name = f"{row.name} ({row.unit})" if row.unit and row.unit.lower() not in row.name else row.name
+        table.add_row(name, _ARROWS[row.direction], *_cells([row.value, *cells]))
+    for name, score in found.composites.items():
+        cells = [*(score.ceilings[other] for other in above), *(score.controls[other] for other in beside)]
+        table.add_row(f"composite: {name}", "up", *_cells([score.score, *cells]))
+    # A terminal says how wide it is; a file takes the whole table.
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _cells(values: Sequence[float]) -> list[str]:
+    return [f"{value:.2f}" if isfinite(value) else ("-inf" if value < 0 else "inf") for value in values]
+
+
+def _told(verdict: Verdict) -> str:
+    word = click.style("related", fg="green") if verdict.related else click.style("not related", fg="red")
+    if not verdict.families:
+        return f"verdict: {word}: {verdict.reason}"
+    numbers: Mapping[str, str] = {
+        "similarity": f"{verdict.score:.3f}",
+        "threshold": f"{verdict.threshold:.3f}",
+        "p": f"{verdict.p_value:.3f}",
+        "controls": str(verdict.n_controls),
+    }
+    return f"verdict: {word} ({', '.join(f'{name} {value}' for name, value in numbers.items())}): {verdict.reason}"

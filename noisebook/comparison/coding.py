@@ -1,0 +1,131 @@
+"""What the methods of noisebook itself do with a sound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+
+import torch
+
+from noisebook import api
+from noisebook.api.codec import coding_settings
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.measuring import mel_of
+from noisebook.codec.segment import Target
+from noisebook.codec.signal import restored
+from noisebook.codec.sound import Frame, from_latent, to_latent
+from noisebook.codec.vocoding import first_working
+from noisebook.comparison.methods import Coded, Job
+from noisebook.diffusion.backend import Backend, with_mel
+from noisebook.diffusion.plan import Step
+from noisebook.errors import ConfigError
+
+__all__ = ["Residuals", "autoencoded", "diffused", "quantised", "reconstructed", "transformed", "vocoded"]
+
+
+def vocoded(job: Job) -> Coded:
+    """The vocoder on the mel of the sound itself: all but the vocoder is perfect."""
+    backend = with_mel(_backend(job))
+    frame = Frame.of(job.sound, backend.info)
+
+    def make() -> Waveform:
+        mel = mel_of(job.sound, frame, backend)
+        samples = first_working(mel, ("model",), frame.timeline(backend.info), backend).samples
+        return restored(samples, frame.header(), backend.info)
+
+    return _timed(make)
+
+
+def autoencoded(job: Job) -> Coded:
+    """The latent of the sound, decoded: all but autoencoder and vocoder is perfect."""
+    backend = _backend(job)
+    return _timed(lambda: from_latent(*to_latent(job.sound, backend=backend), backend=backend))
+
+
+def reconstructed(job: Job, *, preset: str, seed: int) -> Coded:
+    """`noisebook reconstruct`."""
+    return _timed(lambda: api.reconstruct(job.sound, backend=_backend(job), preset=preset, seed=seed).waveform)
+
+
+def transformed(job: Job, *, prompt: str, method: str, seed: int) -> Coded:
+    """`noisebook transform`."""
+    return _timed(lambda: api.transform(job.sound, prompt, backend=_backend(job), method=method, seed=seed))
+
+
+def quantised(job: Job, *, codebook: str, seed: int) -> Coded:
+    """`noisebook compress --codec vq`, and `decompress`."""
+    backend = _backend(job)
+    started = time.perf_counter()
+    data = api.compress_with_codebook(job.sound, backend=backend, codebook=codebook, seed=seed)
+    coded = time.perf_counter()
+    sound = api.decompress(data, backend=backend)
+    return Coded(sound, data, coded - started, time.perf_counter() - coded)
+
+
+def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) -> Coded:
+    """`noisebook compress` and `decompress`, with the error of the latent after every step."""
+    backend = _backend(job)
+    started = time.perf_counter()
+    settings = coding_settings(job.sound, backend.info, preset, bitrate, "balanced", "auto", seed, None)
+    header = ddcm.header_of(job.sound, settings, backend.info)
+    target = ddcm.target_latent(job.sound, header, backend=backend)
+    residuals = Residuals(target)
+    data = ddcm.compress_towards(residuals.target_of, header, backend=backend)
+    coded = time.perf_counter()
+    latent = ddcm.decode_latent(data, backend=backend)[1]
+    sound = ddcm.synthesise(latent, header, backend=backend)
+    decoded = time.perf_counter()
+    return Coded(sound, data, coded - started, decoded - coded, (*residuals.nmse_db(), residuals.of(latent)))
+
+
+class Residuals:
+    """A target of the encoder that writes down how far each step's estimate is from it.
+
+    Args:
+        latent: `[latents, C, L, F']`, what the encoder aims at.
+    """
+
+    def __init__(self, latent: torch.Tensor) -> None:
+        self._latent = latent
+        self._energy = float(latent.square().sum())
+        self._errors: list[float] = []  # of each step, summed over segments
+
+    def target_of(self, start: int, end: int) -> Target:
+        """The target of a segment, as `compress_towards` asks for it."""
+        target, steps = self._latent[:, :, start:end], count()
+
+        def aim(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+            self._add(next(steps), float((target - x0_hat).square().sum()))
+            return target
+
+        return aim
+
+    def nmse_db(self) -> tuple[float, ...]:
+        """Error of the estimate after 0, 1, ... steps in dB, relative to the energy of the latent."""
+        return tuple(self._decibel(error) for error in self._errors)
+
+    def of(self, latent: torch.Tensor) -> float:
+        """The same of a decoded latent."""
+        return self._decibel(float((latent - self._latent).square().sum()))
+
+    def _add(self, step: int, error: float) -> None:
+        if step == len(self._errors):
+            self._errors.append(0.0)
+        self._errors[step] += error
+
+    def _decibel(self, error: float) -> float:
+        return float(10 * torch.log10(torch.tensor(max(error, 1e-30) / max(self._energy, 1e-30))))
+
+
+def _backend(job: Job) -> Backend:
+    if job.backend is None:
+        raise ConfigError("this method needs a model: give the job a backend")
+    return job.backend
+
+
+def _timed(make: Callable[[], Waveform]) -> Coded:
+    started = time.perf_counter()
+    sound = make()
+    return Coded(sound, encode_seconds=time.perf_counter() - started)

@@ -1,0 +1,110 @@
+"""The sounds that are compared: found, cut, and brought to the one form that every method is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from noisebook.audio import io
+from noisebook.audio.channels import downmix
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
+from noisebook.errors import AudioError
+
+__all__ = ["SAMPLE_RATE", "Input", "load"]
+
+SAMPLE_RATE = 16000  # Hz
+_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
+_KINDS = {"music": "music", "speech": "speech", "sfx": "effects", "effects": "effects"}
+_LONGEST_ID = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """A sound to compare with.
+
+    Attributes:
+        id: unique in the comparison; names files.
+        title: the name of its file, without suffix.
+        kind: "music", "speech" or "effects", by the first word of the file's name; None: not known.
+        sound: one channel at `SAMPLE_RATE`, the reference of every metric.
+        source_rate, source_channels, source_seconds: of the file.
+    """
+
+    id: str
+    title: str
+    kind: str | None
+    sound: Waveform
+    source_rate: int
+    source_channels: int
+    source_seconds: float
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the samples."""
+        return sha256(self.sound.samples.tobytes()).hexdigest()
+
+    @property
+    def cut_seconds(self) -> float:
+        """What was left out at the end of the file."""
+        return max(0.0, round(self.source_seconds - self.sound.duration, 3))
+
+
+def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path) -> tuple[Input, ...]:
+    """The sounds of files and folders, in order.
+
+    Args:
+        sources: files, and folders whose sounds are taken with those of their folders, by name; each file once.
+        limit_seconds: of the beginning of each file.
+        beside: a folder whose sounds are not taken: that of the comparison itself.
+
+    Raises:
+        AudioError: a file that cannot be read, or a folder without sounds.
+    """
+    inputs: list[Input] = []
+    for path in {path.resolve(): path for path in _files(sources, beside.resolve())}.values():
+        inputs.append(_load(path, limit_seconds, taken={one.id for one in inputs}))
+    return tuple(inputs)
+
+
+def _files(sources: Sequence[Path], beside: Path) -> Iterator[Path]:
+    for source in sources:
+        if not source.is_dir():
+            yield source
+            continue
+        found = sorted(
+            path
+            for path in source.rglob("*")
+            if path.suffix.lower() in _SOUNDS and path.is_file() and beside not in path.resolve().parents
+        )
+        if not found:
+            raise AudioError(f"there are no sounds in {source}; known in a folder are {' '.join(_SOUNDS)}")
+        yield from found
+
+
+def _load(path: Path, limit_seconds: float, taken: set[str]) -> Input:
+    whole = io.read(path)
+    samples = whole.samples[:, : max(1, round(limit_seconds * whole.sample_rate))]
+    sound = resample(downmix(Waveform(np.ascontiguousarray(samples), whole.sample_rate)), SAMPLE_RATE)
+    return Input(
+        id=_unique(path.stem, taken),
+        title=path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        kind=_KINDS.get(re.split(r"[^a-z]", path.stem.lower())[0]),
+        sound=sound,
+        source_rate=whole.sample_rate,
+        source_channels=whole.channels,
+        source_seconds=whole.duration,
+    )
+
+
+def _unique(stem: str, taken: set[str]) -> str:
+    name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:_LONGEST_ID] or "sound"
+    number, unique = 2, name
+    while unique in taken:
+        unique, number = f"{name}-{number}", number + 1
+    return unique

@@ -1,0 +1,119 @@
+"""What a method of a comparison is, and how methods are chosen by name, family or pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal, get_args
+
+from noisebook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from noisebook.audio.waveform import Waveform
+    from noisebook.diffusion.backend import Backend
+
+__all__ = ["FAMILIES", "Coded", "Family", "Job", "Method", "choose"]
+
+Family = Literal["ceiling", "reconstruct", "vq", "ddcm", "transform", "codec", "control"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a method is given.
+
+    Attributes:
+        sound: one channel at 16 kHz.
+        other: the sound of the next input, None where there is one input only.
+        backend: the model; None unless the method needs one.
+        timeout: seconds that an external program may take.
+    """
+
+    sound: Waveform
+    other: Waveform | None = None
+    backend: Backend | None = None
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """What a method made of a sound.
+
+    Attributes:
+        sound: decoded, at any rate and about as long as the original.
+        data: the whole coded file; None where the method does not code.
+        encode_seconds, decode_seconds: wall time; the first is all of it where the method does not code.
+        residuals: error of the estimated latent in dB after 0, 1, ... coded steps, and of the decoded latent, of DDCM.
+    """
+
+    sound: Waveform
+    data: bytes | None = None
+    encode_seconds: float | None = None
+    decode_seconds: float | None = None
+    residuals: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table of methods.
+
+    Attributes:
+        id: unique, of lower-case letters, digits, hyphens and dots; names files.
+        label: for people.
+        family: what is compared with what.
+        series: methods of one series are points of one curve.
+        command: that does the same by hand, with IN, FILE and OUT; part of what decides whether a result is still good.
+        run: codes a sound and decodes it; raises an `Error` where it cannot.
+        bit_per_second: nominal.
+        generative: waveforms are invented, so that a distance between waveforms says nothing of quality.
+        needs_model, needs_other: what the job has to bring.
+        delayed: the method may delay sound, see `delays`; the others are compared as they are.
+        suffix: of the coded file.
+        version: of the program or package.
+        missing: why the method cannot run here; None: it can.
+    """
+
+    id: str
+    label: str
+    family: Family
+    series: str
+    command: str
+    run: Callable[[Job], Coded]
+    bit_per_second: float | None = None
+    generative: bool = False
+    needs_model: bool = False
+    needs_other: bool = False
+    delayed: bool = False
+    suffix: str = ""
+    version: str = ""
+    missing: str | None = None
+
+
+def choose(methods: Sequence[Method], names: Iterable[str]) -> tuple[Method, ...]:
+    """The methods with these names, in table order.
+
+    Args:
+        methods: the table.
+        names: each an id, a series, a family, a pattern of ids such as `opus-*`, or `all`.
+
+    Raises:
+        ConfigError: a name that is none of these, or no name at all.
+    """
+    chosen: set[str] = set()
+    for name in names:
+        found = {method.id for method in methods if _named(method, name)}
+        if not found:
+            series = dict.fromkeys(method.series for method in methods)
+            raise ConfigError(
+                f"no method {name!r}: give all, a family ({', '.join(FAMILIES)}), a series ({', '.join(series)}), "
+                "an id or a pattern of ids; --list shows them"
+            )
+        chosen |= found
+    if not chosen:
+        raise ConfigError("no method is named: give all, a family, a series, an id or a pattern of ids")
+    return tuple(method for method in methods if method.id in chosen)
+
+
+def _named(method: Method, name: str) -> bool:
+    return name in ("all", method.family, method.series) or fnmatchcase(method.id, name)

@@ -1,0 +1,204 @@
+"""Neural codecs of others: EnCodec, DAC and SNAC, where package and weights are on the machine. Nothing is downloaded.
+
+Weights are looked for in a folder that is given, each codec in a folder of its own as it was published, and then in the
+cache of the Hugging Face hub. What is counted is the codes, packed: those packages have no file format, or none for
+these weights.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from math import ceil, log2
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
+from noisebook.coding.bitio import pack
+from noisebook.comparison.methods import Coded, Job, Method
+from noisebook.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["CODECS", "NeuralCodec", "methods"]
+
+# (model, sound [1, 1, N], setting) -> codes, and the sound [1, 1, N'] of those codes
+Encode = Callable[[Any, "torch.Tensor", float], list["torch.Tensor"]]
+Decode = Callable[[Any, list["torch.Tensor"]], "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class NeuralCodec:
+    """A codec.
+
+    Attributes:
+        folder: of its weights in the folder that is given.
+        repository: of its weights in the hub's cache.
+        package, cls: the class that loads them.
+        settings: bit/s to the setting of `encode`.
+        encode, decode: what its model does; the size of a codebook is `codebook_size` of its configuration.
+    """
+
+    name: str
+    label: str
+    folder: str
+    repository: str
+    package: str
+    cls: str
+    settings: dict[float, float]
+    encode: Encode
+    decode: Decode
+
+
+def _encodec_encode(model: Any, sound: torch.Tensor, setting: float) -> list[torch.Tensor]:
+    return [model.encode(sound, bandwidth=setting).audio_codes]
+
+
+def _encodec_decode(model: Any, codes: list[torch.Tensor]) -> torch.Tensor:
+    return model.decode(codes[0], [None] * len(codes[0])).audio_values
+
+
+def _dac_encode(model: Any, sound: torch.Tensor, setting: float) -> list[torch.Tensor]:
+    return [model.encode(sound, n_quantizers=int(setting)).audio_codes]
+
+
+def _dac_decode(model: Any, codes: list[torch.Tensor]) -> torch.Tensor:
+    return model.decode(audio_codes=codes[0]).audio_values.reshape(1, 1, -1)
+
+
+def _snac_encode(model: Any, sound: torch.Tensor, setting: float) -> list[torch.Tensor]:
+    return list(model.encode(sound))
+
+
+def _snac_decode(model: Any, codes: list[torch.Tensor]) -> torch.Tensor:
+    return model.decode(codes)
+
+
+CODECS = (
+    NeuralCodec(
+        "encodec", "EnCodec 24 kHz", "encodec_24khz", "facebook/encodec_24khz", "transformers", "EncodecModel",
+        {1500: 1.5, 3000: 3.0, 6000: 6.0}, _encodec_encode, _encodec_decode,
+    ),
+    NeuralCodec(
+        "dac", "DAC 16 kHz", "dac_16khz", "descript/dac_16khz", "transformers", "DacModel",
+        {1000: 2, 3000: 6, 6000: 12}, _dac_encode, _dac_decode,
+    ),
+    NeuralCodec(
+        "snac", "SNAC 24 kHz", "snac_24khz", "hubertsiuzdak/snac_24khz", "snac", "SNAC",
+        {980: 0}, _snac_encode, _snac_decode,
+    ),
+)  # fmt: skip
+
+
+def methods(*, weights: Path | None) -> tuple[Method, ...]:
+    """A row for each codec and rate; `weights` is a folder with their folders."""
+    return tuple(_row(codec, rate, weights) for codec in CODECS for rate in codec.settings)
+
+
+def _row(codec: NeuralCodec, rate: float, weights: Path | None) -> Method:
+    installed = find_spec(codec.package) is not None
+    folder = _folder(codec, weights)
+    missing = None
+    if not installed:
+        missing = f"needs the package {codec.package}: pip install {codec.package}"
+    elif folder is None:
+        missing = f"no weights: neither a folder {codec.folder} in --weights, nor {codec.repository} in the hub's cache"
+    return Method(
+        id=f"{codec.name}-{rate:g}",
+        label=f"{codec.label} {rate:g} bit/s",
+        family="codec",
+        series=codec.name,
+        command=f"{codec.package}.{codec.cls}.from_pretrained('{codec.repository}'), {rate:g} bit/s",
+        run=partial(_through, codec=codec, folder=str(folder), setting=codec.settings[rate]),
+        bit_per_second=rate,
+        generative=False,
+        suffix=".codes",
+        version=f"{codec.package} {version(codec.package)}" if installed else "",
+        missing=missing,
+    )
+
+
+def _folder(codec: NeuralCodec, weights: Path | None) -> Path | None:
+    """Where the weights are; None: nowhere."""
+    own = [] if weights is None else [weights / codec.folder]
+    if find_spec("huggingface_hub") is not None:
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(codec.repository, "config.json")
+        own += [Path(cached).parent] if isinstance(cached, str) else []
+    return next((folder for folder in own if (folder / "config.json").is_file() and _weight_files(folder)), None)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return [path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern)]
+
+
+@cache
+def _model(codec_name: str, folder: str) -> Any:
+    """The codec, loaded from a folder and from nowhere else.
+
+    Raises:
+        ModelError: the files do not fit.
+    """
+    from importlib import import_module
+
+    from safetensors import SafetensorError
+
+    codec = next(codec for codec in CODECS if codec.name == codec_name)
+    try:
+        with _quietly():
+            cls = getattr(import_module(codec.package), codec.cls)
+            return cls.from_pretrained(folder, local_files_only=True).eval()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"{codec.label} in {folder} cannot be loaded ({reason}); get its files again") from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the progress bar that transformers draws."""
+    if find_spec("transformers") is None:
+        yield
+        return
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _through(job: Job, *, codec: NeuralCodec, folder: str, setting: float) -> Coded:
+    """Code and decode, with the same noise every time where the decoder has some."""
+    import torch
+
+    model = _model(codec.name, folder)
+    config = getattr(model, "config", model)
+    sound = torch.from_numpy(resample(job.sound, config.sampling_rate).samples)[None]
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        started = time.perf_counter()
+        codes = codec.encode(model, sound, setting)
+        coded = time.perf_counter()
+        decoded = codec.decode(model, codes)
+        seconds = time.perf_counter() - coded
+    data = _packed(codes, config.codebook_size)
+    samples = decoded[0, :, : sound.shape[-1]].float().numpy()
+    return Coded(Waveform(np.ascontiguousarray(samples), config.sampling_rate), data, coded - started, seconds)
+
+
+def _packed(codes: list[torch.Tensor], size: int) -> bytes:
+    flat = np.concatenate([code.reshape(-1).cpu().numpy() for code in codes])
+    return pack(flat.astype(np.int64), ceil(log2(size)))

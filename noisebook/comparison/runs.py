@@ -1,0 +1,199 @@
+"""The loop over inputs and methods: what has been done is kept, what is missing is done, failures are rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisebook._version import __version__
+from noisebook.audio.channels import downmix
+from noisebook.audio.resample import resample
+from noisebook.comparison import judging
+from noisebook.comparison.delays import measured_delay, probe
+from noisebook.comparison.inputs import SAMPLE_RATE, Input
+from noisebook.comparison.methods import Coded, Job, Method
+from noisebook.comparison.store import Store, key_of
+from noisebook.errors import Error
+
+if TYPE_CHECKING:
+    from noisebook.diffusion.backend import Backend
+
+__all__ = ["ORIGINAL", "OnStep", "Run", "model_identity"]
+
+OnStep = Callable[[int, int], None]
+ORIGINAL = "original"  # in the place of a method, where sounds are kept
+
+
+@dataclass(eq=False)
+class Run:
+    """One comparison.
+
+    Attributes:
+        store: where results are kept.
+        inputs: what is compared.
+        methods: what they go through; all of them can run.
+        metrics: names.
+        skipped: methods that were asked for and cannot run here.
+        verdicts: whether each result is also judged as related or not.
+        load_backend: the model, asked for once and only where a method needs one.
+        dtype: of the model's networks, which with its device decides what it gives.
+        timeout: seconds for an external program.
+        force: do again what is done.
+    """
+
+    store: Store
+    inputs: Sequence[Input]
+    methods: Sequence[Method]
+    metrics: Sequence[str]
+    load_backend: Callable[[], Backend]
+    skipped: Sequence[Method] = ()
+    verdicts: bool = True
+    dtype: str = "float32"
+    timeout: float = 600.0
+    force: bool = False
+    _delays: dict[str, int] = field(default_factory=dict)
+
+    def rows(self, on_step: OnStep | None = None) -> list[dict[str, Any]]:
+        """A row of the results for every input and method; `on_step` is told (rows done, rows in all)."""
+        rows = []
+        for index, source in enumerate(self.inputs):
+            self.store.write_sound(source.sound, source.id, ORIGINAL)
+            other = self.inputs[(index + 1) % len(self.inputs)] if len(self.inputs) > 1 else None
+            for method in self.methods:
+                rows.append(self._row(source, other, method))
+                if on_step is not None:
+                    on_step(len(rows), len(self.inputs) * len(self.methods))
+        return rows
+
+    @cached_property
+    def backend(self) -> Backend:
+        """The model."""
+        return self.load_backend()
+
+    @cached_property
+    def model(self) -> str:
+        """What identifies the model, its vocoder too, and how it is run."""
+        return f"{model_identity(self.backend)}, {self.backend.device}, {self.dtype}"
+
+    def _row(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
+        try:
+            record = self._measured(source, other, method)
+        except Error as error:
+            self.store.forget(source.id, method.id)
+            return _row(source, method) | {"error": " ".join(str(error).split())}
+        kept = {name: record[name] for name in _MEASURED}
+        judged = {"metrics": {name: record["metrics"][name] for name in self.metrics}}
+        place = {"file": self.store.sound_name(source.id, method.id)}
+        return _row(source, method) | kept | judged | place | {"verdict": record["verdict"] if self.verdicts else None}
+
+    def _measured(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
+        """The record of an input and a method: the stored one, with what it lacks, or a new one."""
+        key = self._key(source, other, method)
+        record = None if self.force else self.store.record(key, source.id, method.id)
+        lacking = record is None
+        if record is None:
+            record = {"key": key, **self._coded(source, other, method)}
+        missing = [name for name in self.metrics if name not in record["metrics"]]
+        if missing or (self.verdicts and record["verdict"] is None):
+            self._judge(record, source, method.id, missing)
+            lacking = True
+        if lacking:
+            self.store.save(record, source.id, method.id)
+        return record
+
+    def _judge(self, record: dict[str, Any], source: Input, method: str, names: Sequence[str]) -> None:
+        """Judge what lies in the files, as anyone can who has them."""
+        reference = self.store.read_sound(source.id, ORIGINAL)
+        sound = self.store.read_sound(source.id, method)
+        start, end = record["part"]
+        estimate = judging.Placed(sound, start, end, record["lag_samples"], record["gain_db"])
+        speech = source.kind in (None, "speech")
+        record["metrics"] |= judging.score(reference, estimate, names, speech=speech)
+        if self.verdicts and record["verdict"] is None:
+            record["verdict"] = judging.verdict(reference, estimate)
+
+    def _coded(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
+        """Run a method and write what came out."""
+        lag = self._delay(method)
+        coded = method.run(self._job(source, other, method))
+        place = judging.placed(source.sound, coded.sound, lag=lag)
+        clipped = self.store.write_sound(place.sound, source.id, method.id)
+        stream = None
+        if coded.data is not None:
+            stream = self.store.write_file(coded.data, source.id, f"{method.id}{method.suffix}")
+        return {
+            **_sizes(coded, source),
+            "encode_seconds": _rounded(coded.encode_seconds),
+            "decode_seconds": _rounded(coded.decode_seconds),
+            "lag_samples": place.lag,
+            "gain_db": place.gain_db,
+            "part": [place.start, place.end],
+            "clipped": clipped,
+            "stream": stream,
+            "residuals_db": [round(value, 4) for value in coded.residuals],
+            "metrics": {},
+            "verdict": None,
+        }
+
+    def _delay(self, method: Method) -> int:
+        """Samples at the reference's rate by which a method is late: what the speech inside the package says."""
+        if not method.delayed:
+            return 0
+        if method.id not in self._delays:
+            speech = probe(SAMPLE_RATE)
+            decoded = method.run(Job(speech, timeout=self.timeout)).sound
+            self._delays[method.id] = measured_delay(speech, resample(downmix(decoded), SAMPLE_RATE))
+        return self._delays[method.id]
+
+    def _job(self, source: Input, other: Input | None, method: Method) -> Job:
+        backend = self.backend if method.needs_model else None
+        return Job(source.sound, other.sound if other and method.needs_other else None, backend, self.timeout)
+
+    def _key(self, source: Input, other: Input | None, method: Method) -> str:
+        return key_of(
+            noisebook=__version__,
+            input=source.digest,
+            other=other.digest if other and method.needs_other else None,
+            method=[method.id, method.command, method.version],
+            model=self.model if method.needs_model else None,
+        )
+
+
+def model_identity(backend: Backend) -> str:
+    """The model's fingerprint, and what its decoder makes of a fixed latent: the fingerprint leaves the vocoder out."""
+    import torch
+
+    info = backend.info
+    ramp = torch.linspace(-2, 2, info.frame_multiple * 4 * info.frame_values, device=backend.device)
+    latent = ramp.reshape(1, info.latent_channels, -1, info.latent_bins)
+    sound = np.rint(backend.to_waveform(latent).float().cpu().numpy() * 100).astype(np.int16)
+    return f"{info.fingerprint.hex()[:16]}-{sha256(sound.tobytes()).hexdigest()[:8]}"
+
+
+# What a record says and a row repeats.
+_MEASURED = (
+    "bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db", "part", "clipped",
+    "stream", "residuals_db",
+)  # fmt: skip
+
+
+def _row(source: Input, method: Method) -> dict[str, Any]:
+    """The row of a result that is not there."""
+    nothing: dict[str, Any] = {name: None for name in _MEASURED} | {"residuals_db": []}
+    name = {"input": source.id, "method": method.id, "file": None}
+    return name | nothing | {"metrics": {}, "verdict": None, "error": None}
+
+
+def _sizes(coded: Coded, source: Input) -> dict[str, Any]:
+    if coded.data is None:
+        return {"bytes": None, "bit_per_second": None}
+    return {"bytes": len(coded.data), "bit_per_second": round(8 * len(coded.data) / source.sound.duration, 2)}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)

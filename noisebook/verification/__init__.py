@@ -1,0 +1,38 @@
+"""Verification: is a sound related to another one, and how would something unrelated have scored?
+
+    reference, estimate -> similarity   one number for two sounds: do their log-mels move alike?
+    bundled clips       -> controls     what to score beside the estimate: another clip, a shuffle, pink noise, silence
+    score, controls     -> verdict      "related" only above the controls, with a p-value
+    a sound             -> listening    what a sound is like
+                           rules        which method and preset suit it, and why
+
+They judge sound, whoever made it, so they know no codec and no model; `noisebook.api` brings those in.
+"""
+
+from noisebook.verification.controls import ControlClip, bundled_clips, control_sounds
+from noisebook.verification.listening import Traits, listen
+from noisebook.verification.rules import RULES, Advice, Rule, advise
+from noisebook.verification.similarity import Features, features, similarity
+from noisebook.verification.sounds import MetricRow, Verification, verify_sounds
+from noisebook.verification.verdict import LEVEL, Verdict, judge
+
+__all__ = [
+    "LEVEL",
+    "RULES",
+    "Advice",
+    "ControlClip",
+    "Features",
+    "MetricRow",
+    "Rule",
+    "Traits",
+    "Verdict",
+    "Verification",
+    "advise",
+    "bundled_clips",
+    "control_sounds",
+    "features",
+    "judge",
+    "listen",
+    "similarity",
+    "verify_sounds",
+]

@@ -1,0 +1,105 @@
+"""One number for two sounds: do their log-mels move alike?
+
+samples -> log-mel, 20 ms -> smoothed over 0.1 s -> minus its own mean over 1 s -> `Features.movement`
+
+The mean over a second takes away what two unrelated sounds easily share: level, long-term spectrum, fades. What is
+left says *when* *which* band is louder than around that time, and that an unrelated sound gets right only by chance.
+Phase plays no part, so that generated phase costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from noisebook.audio.mel import MelConfig, mel_filter_bank
+
+__all__ = ["FRAME_RATE", "SAMPLE_RATE", "Features", "at_every_shift", "features", "of_log_mel", "similarity"]
+
+SAMPLE_RATE = 16_000
+FRAME_RATE = 50  # a second
+_MEL = MelConfig(hop_length=SAMPLE_RATE // FRAME_RATE, n_mels=32)
+_RANGE_DB = 50.0  # below a sound's loudest value of the mel nothing is heard
+_SILENT = 1e-7  # power of the mel, that of a tone at -100 dBFS
+_STEADY_DB = 0.5  # less movement than this is none
+_SMOOTH, _LOCAL = 5, FRAME_RATE  # frames
+_BLOCK = 4096  # frames that are transformed at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a sound is compared by.
+
+    Attributes:
+        log_mel: `[T, 32]` dB below the loudest value, at least -50; all zero for silence.
+        movement: `[T, 32]` dB, its deviation from its own mean over a second.
+        silent: whether nothing reaches about -100 dBFS.
+    """
+
+    log_mel: np.ndarray
+    movement: np.ndarray
+    silent: bool
+
+    @property
+    def frames(self) -> int:
+        """T, 50 a second."""
+        return len(self.log_mel)
+
+    @property
+    def steady(self) -> bool:
+        """Whether it moves by less than 0.5 dB, as a constant tone does."""
+        return float(np.sqrt(np.square(self.movement).mean())) < _STEADY_DB
+
+    @property
+    def spectrum(self) -> np.ndarray:
+        """`[1, 32]`: its mean over time, less the mean over bands."""
+        spectrum = self.log_mel.mean(0, keepdims=True)
+        return spectrum - spectrum.mean()
+
+
+def features(samples: np.ndarray) -> Features:
+    """Of `[N]` samples at 16 kHz, N at least 1."""
+    power = _mel_power(np.asarray(samples, np.float64))
+    if power.max() < _SILENT:
+        return Features(np.zeros_like(power), np.zeros_like(power), silent=True)
+    return of_log_mel(10 * np.log10(np.maximum(power / power.max(), 10 ** (-_RANGE_DB / 10))))
+
+
+def of_log_mel(log_mel: np.ndarray) -> Features:
+    """Of a log-mel `[T, 32]` in dB, of a sound that is not silent."""
+    smooth = _moving_mean(log_mel, np.hanning(_SMOOTH + 2)[1:-1])
+    return Features(log_mel, smooth - _moving_mean(smooth, np.ones(_LOCAL + 1)), silent=False)
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation coefficient of two arrays of one shape whose means are near 0; 0 where one of them is all 0."""
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.vdot(a, b)) / norm if norm > 0 else 0.0
+
+
+def at_every_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`similarity` of `[T, V]` with `b` turned on by 0, 1, ... T - 1 frames, its end following before its start."""
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if norm == 0:
+        return np.zeros(len(a))
+    cross = (np.fft.rfft(a, axis=0) * np.fft.rfft(b, axis=0).conj()).sum(1)
+    return np.fft.irfft(cross, n=len(a)) / norm
+
+
+def _mel_power(samples: np.ndarray) -> np.ndarray:
+    """`[T, 32]`: only of frames that lie within the sound, since an edge would be one thing that all sounds share."""
+    padded = np.pad(samples, (0, max(0, _MEL.n_fft - len(samples))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _MEL.n_fft)[:: _MEL.hop_length]
+    window, bank = np.hanning(_MEL.n_fft + 1)[:-1], mel_filter_bank(_MEL).T
+    blocks = (frames[start : start + _BLOCK] * window for start in range(0, len(frames), _BLOCK))
+    return np.concatenate([np.abs(np.fft.rfft(block)) ** 2 @ bank for block in blocks])
+
+
+def _moving_mean(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of the neighbours in time, an odd number of them; at the ends of those that there are."""
+    half = len(weights) // 2
+    counted = np.pad(np.ones(len(columns)), half)
+    total = np.convolve(counted, weights, mode="valid")
+    sums = [np.convolve(np.pad(column, half), weights, mode="valid") for column in columns.T]
+    return np.stack(sums, axis=1) / total[:, None]

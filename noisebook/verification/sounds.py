@@ -1,0 +1,284 @@
+"""Two sounds side by side: brought to one rate and into time, every metric, every control, the verdict.
+
+reference, estimate -> 16 kHz mono -> aligned, cut to what they have in common -> metrics, composite scores, verdict
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from noisebook.audio.channels import downmix
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
+from noisebook.metrics.alignment import Alignment, align
+from noisebook.metrics.composite import summary_score, verify_score
+from noisebook.metrics.suite import METRICS, available, evaluate
+from noisebook.verification.controls import control_sounds
+from noisebook.verification.listening import listen
+from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features, similarity
+from noisebook.verification.verdict import Verdict, judge
+
+__all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "verify_sounds"]
+
+OnStep = Callable[[int, int], None]
+_COMPOSITES = {"summary": summary_score, "verify": verify_score}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two sounds as it came.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: number.
+        seconds: duration.
+        cut_seconds: the part that the other sound does not have.
+    """
+
+    sample_rate: int
+    channels: int
+    seconds: float
+    cut_seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was compared.
+
+    Attributes:
+        sample_rate: Hz at which it was, mono.
+        reference, estimate: as they came.
+        seconds: in common.
+        lag: samples at `sample_rate` by which the estimate is late.
+        searched: whether the lag was searched for.
+        gain_db: level of the estimate over that of the reference.
+        correlation: of the two waveforms at that lag.
+    """
+
+    sample_rate: int
+    reference: Side
+    estimate: Side
+    seconds: float
+    lag: int
+    searched: bool
+    gain_db: float
+    correlation: float
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A metric: its value for the estimate, and for each control."""
+
+    name: str
+    unit: str
+    direction: str
+    value: float
+    controls: dict[str, float]
+
+
+@dataclass(frozen=True)
+class CompositeRow:
+    """A composite score: its value and parts for the estimate, and its value for each control and ceiling."""
+
+    score: float
+    parts: dict[str, float]
+    controls: dict[str, float]
+    ceilings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is known of an estimate beside its reference.
+
+    Attributes:
+        alignment: what was compared.
+        metrics: a row for each.
+        composites: by name, "summary" and "verify".
+        verdict: whether the two are related.
+        ceilings: name -> metric -> value: what the best possible coder over a model's latent, or its vocoder, gets.
+        notes: what could not be computed, and why.
+    """
+
+    alignment: Comparison
+    metrics: tuple[MetricRow, ...]
+    composites: dict[str, CompositeRow]
+    verdict: Verdict
+    ceilings: dict[str, dict[str, float]]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it: an infinite value is None."""
+        values: dict[str, Any] = _plain(asdict(self))
+        values["verdict"]["n_controls"] = self.verdict.n_controls
+        return values
+
+
+def verify_sounds(
+    reference: Waveform,
+    estimate: Waveform,
+    *,
+    lag: int | None = None,
+    metrics: Sequence[str] | None = None,
+    controls: bool = True,
+    further_controls: Mapping[str, Waveform] | None = None,
+    ceilings: Mapping[str, Waveform] | None = None,
+    on_step: OnStep | None = None,
+) -> Verification:
+    """Compare two sounds of any rate, length and channels.
+
+    Args:
+        reference: what the estimate should be like.
+        estimate: what is judged.
+        lag: samples at 16 kHz by which the estimate is late; None takes 0 or the lag of the largest cross-correlation,
+            whichever brings the log-mels nearer.
+        metrics: names of rows of `metrics.METRICS`, and of composite scores, "summary" and "verify"; None takes all
+            that can run here, those for speech only if the reference sounds like speech.
+        controls: whether metrics and composite scores are shown with controls; the verdict always has its own.
+        further_controls, ceilings: sounds to compare in the same way, in time with the reference.
+        on_step: called with (sounds judged, sounds in all).
+
+    Raises:
+        AudioError, ConfigError, MissingExtra: as `metrics.evaluate` and `metrics.alignment.align`.
+    """
+    names, notes = _names(metrics, reference)
+    heard = _heard(reference)
+    aligned, other = _aligned(heard, _heard(estimate), lag)
+    beside = {name: _cut(_heard(sound), aligned) for name, sound in (further_controls or {}).items()}
+    if controls:
+        beside = control_sounds(aligned.reference) | beside
+    above = {name: _cut(_heard(sound), aligned) for name, sound in (ceilings or {}).items()}
+    judge_one = partial(_judged, aligned.reference, names=names)
+    found: dict[str, _Judged] = {}
+    total = 1 + len(beside) + len(above)
+    for done, (name, sound) in enumerate([("", aligned.estimate), *beside.items(), *above.items()], 1):
+        found[name] = judge_one(sound)
+        if on_step is not None:
+            on_step(done, total)
+    return Verification(
+        alignment=_comparison(reference, estimate, aligned, searched=lag is None),
+        metrics=_rows(found, list(beside)),
+        composites=_composite_rows(found, list(beside), list(above)),
+        verdict=judge(features(aligned.reference), features(aligned.estimate), lag=other),
+        ceilings={name: found[name].values for name in above},
+        notes=notes,
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """All numbers of one sound beside the reference."""
+
+    values: dict[str, float]
+    composites: dict[str, tuple[float, dict[str, float]]]
+
+
+def _judged(reference: np.ndarray, sound: np.ndarray, names: Sequence[str]) -> _Judged:
+    values = {"similarity": _similarity(features(reference), features(sound))}
+    chosen = [name for name in names if name not in _COMPOSITES]
+    values |= evaluate(reference, sound, sample_rate=SAMPLE_RATE, names=chosen)
+    composites = {}
+    for name in (name for name in names if name in _COMPOSITES):
+        result = _COMPOSITES[name](reference, sound, sample_rate=SAMPLE_RATE)
+        composites[name] = (result.score, dict(result.parts))
+    return _Judged(values, composites)
+
+
+def _similarity(reference: Features, sound: Features) -> float:
+    """What the verdict goes by."""
+    if reference.steady:
+        return similarity(reference.spectrum, sound.spectrum)
+    return similarity(reference.movement, sound.movement)
+
+
+def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence[str], tuple[str, ...]]:
+    """What to compute, and what had to be left out where the choice is not the user's."""
+    if metrics is not None:
+        return metrics, ()
+    speech = listen(reference).kind == "speech"
+    names = available(speech=speech)
+    missing = {m.name: m.extra for m in METRICS if not m.installed and (speech or m.kind == "all")}
+    if find_spec("librosa") is None:
+        missing |= dict.fromkeys(_COMPOSITES, "metrics")
+    else:
+        names = (*names, *_COMPOSITES)
+    install = f"pip install 'noisebook[{','.join(sorted(set(missing.values())))}]'"
+    return names, (f"left out, since not installed: {', '.join(missing)}; {install}",) if missing else ()
+
+
+def _heard(waveform: Waveform) -> np.ndarray:
+    """`[N]` at 16 kHz, mono."""
+    return resample(downmix(waveform), SAMPLE_RATE).samples[0]
+
+
+def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tuple[Alignment, int]:
+    """The two in time, and how many frames away the other alignment was that could have been taken."""
+    found = align(reference, estimate, sample_rate=SAMPLE_RATE, lag=lag)
+    if lag is not None or found.lag == 0:
+        return found, 0
+    unmoved = align(reference, estimate, sample_rate=SAMPLE_RATE, lag=0)
+    frames = round(found.lag * FRAME_RATE / SAMPLE_RATE)
+    scores = [_similarity(features(pair.reference), features(pair.estimate)) for pair in (found, unmoved)]
+    return (found, frames) if scores[0] > scores[1] else (unmoved, -frames)
+
+
+def _cut(sound: np.ndarray, aligned: Alignment) -> np.ndarray:
+    """A sound in time with the reference, cut or extended with silence to the part that is compared."""
+    start = max(0, -aligned.lag)
+    part = sound[start : start + len(aligned.reference)].astype(np.float64)
+    return np.pad(part, (0, len(aligned.reference) - len(part)))
+
+
+def _comparison(reference: Waveform, estimate: Waveform, aligned: Alignment, *, searched: bool) -> Comparison:
+    seconds = len(aligned.reference) / SAMPLE_RATE
+
+    def side(sound: Waveform) -> Side:
+        return Side(sound.sample_rate, sound.channels, sound.duration, max(0.0, sound.duration - seconds))
+
+    return Comparison(
+        SAMPLE_RATE,
+        side(reference),
+        side(estimate),
+        seconds,
+        aligned.lag,
+        searched,
+        aligned.gain_db,
+        aligned.correlation,
+    )
+
+
+def _rows(found: Mapping[str, _Judged], controls: Sequence[str]) -> tuple[MetricRow, ...]:
+    facts = {metric.name: (metric.unit, metric.direction) for metric in METRICS} | {"similarity": ("", "higher")}
+    return tuple(
+        MetricRow(name, *facts[name], value, {control: found[control].values[name] for control in controls})
+        for name, value in found[""].values.items()
+    )
+
+
+def _composite_rows(
+    found: Mapping[str, _Judged], controls: Sequence[str], ceilings: Sequence[str]
+) -> dict[str, CompositeRow]:
+    def scores(name: str, sounds: Sequence[str]) -> dict[str, float]:
+        return {sound: found[sound].composites[name][0] for sound in sounds}
+
+    return {
+        name: CompositeRow(score, parts, scores(name, controls), scores(name, ceilings))
+        for name, (score, parts) in found[""].composites.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of Python, lists and dictionaries, without what JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
