@@ -81,25 +81,46 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
     except Error as error:
         return [Check("model", "failed", str(error))]
     checks = [Check("model", "ok", f"{checkpoint.pipeline} in {checkpoint.folder}")]
-    checks += [_part(checkpoint, part, needed=part in driver.CODING_PARTS) for part in checkpoint.parts]
+    checks += [_part(checkpoint, part, driver) for part in checkpoint.parts]
     if all(check.state != "failed" for check in checks):
         checks.append(_attempt("latents", lambda: _latents(driver.info_of(checkpoint))))
-        checks.append(_memory(checkpoint, driver.CODING_PARTS, device))
+    if all(check.state != "failed" for check in checks):
+        missing = [check.name for check in checks if check.state == "missing"]
+        checks += [_empty_prompt(checkpoint, driver, missing), _memory(checkpoint, driver.CODING_PARTS, device)]
     return checks
 
 
-def _part(checkpoint: Checkpoint, part: str, *, needed: bool) -> Check:
-    """One part: its size, or what is wrong; a part that only prompts need may be missing."""
-    weightless = part == "scheduler" or part.startswith(("tokenizer", "feature_extractor"))
+def _part(checkpoint: Checkpoint, part: str, driver: Any) -> Check:
+    """One part: its class and size, or what is wrong; a part that only prompts need may be missing."""
+    detail = checkpoint.parts[part][1]
     try:
-        if weightless:
+        if part.startswith("tokenizer"):
+            checkpoint.tokenizer(part)
+        elif part in driver.CLASSES:
+            driver.load_part(checkpoint, part)  # files alone do not tell whether their tensors fit
+            size = sum(path.stat().st_size for path in checkpoint.weights(part))
+            detail += f", {size / 1e6:.0f} MB"
+        elif part == "scheduler":
+            checkpoint.config(part)
+        else:
             checkpoint.require([part])
-            return Check(part, "ok", checkpoint.parts[part][1])
-        size = sum(path.stat().st_size for path in checkpoint.weights(part))
-        return Check(part, "ok", f"{checkpoint.parts[part][1]}, {size / 1e6:.0f} MB")
+        return Check(part, "ok", detail)
     except Error as error:
-        use = "" if needed else " (only prompts need it)"
-        return Check(part, "failed" if needed else "missing", f"{error}{use}")
+        if part in driver.CODING_PARTS:
+            return Check(part, "failed", str(error))
+        use = "only prompts need it" if part in driver.CLASSES or part.startswith("tokenizer") else "not needed"
+        return Check(part, "missing", f"{error} ({use})")
+
+
+def _empty_prompt(checkpoint: Checkpoint, driver: Any, missing: list[str]) -> Check:
+    """Every stream is made with it, so what makes it is needed until it is known."""
+    name = "empty prompt"
+    if driver.empty_prompt(checkpoint).is_file():
+        return Check(name, "ok", "known, so that coding needs no part for prompts")
+    makers = [part for part in missing if part in driver.EMPTY_PROMPT_PARTS]
+    if makers:
+        return Check(name, "failed", f"coding needs it once, and {', '.join(makers)} to make it are missing; get them")
+    return Check(name, "ok", "made at the first use")
 
 
 def _latents(info: BackendInfo) -> str:

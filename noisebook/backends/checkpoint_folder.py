@@ -39,6 +39,7 @@ ALIASES = {
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a part; never pickles
+_WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "FeatureExtractor")  # how their classes are called
 _LIBRARIES = ("diffusers", "transformers")
 _DTYPE_ARGUMENT = {"diffusers": "torch_dtype", "transformers": "dtype"}
 
@@ -69,16 +70,23 @@ class Checkpoint:
         Raises:
             ModelError: the model index names no such part, or its folder or configuration is missing.
         """
-        wanted = [part for part in parts if not (self.folder / part).is_dir()]
+        parts = list(parts)
+        wanted = [part for part in parts if not self._is_here(part)]
         unknown = [part for part in wanted if part not in self.parts]
         if unknown:
             raise ModelError(f"{self.name}: model_index.json names no {', '.join(unknown)}; its parts are "
                              f"{', '.join(self.parts)}")  # fmt: skip
-        if wanted and self.hub_id is not None:
-            _download(self.hub_id, wanted, offline=self.offline)
-        missing = [part for part in wanted if not (self.folder / part).is_dir()]
+        if wanted and self.hub_id is not None and not self.offline:
+            _download(self.hub_id, wanted, offline=False)
+        missing = [part for part in parts if not (self.folder / part).is_dir()]
         if missing:
             raise ModelError(f"{self.name}: the folder {self.folder} has no {', '.join(missing)}; download it whole")
+
+    def _is_here(self, part: str) -> bool:
+        """Whether a part need not be downloaded; an interrupted download leaves its folder without the weights."""
+        folder = self.folder / part
+        weightless = self.parts.get(part, ("", ""))[1].endswith(_WEIGHTLESS)
+        return folder.is_dir() and (self.hub_id is None or weightless or any(folder.glob("*.safetensors")))
 
     def config(self, part: str) -> dict[str, Any]:
         """The configuration of a part.
@@ -100,9 +108,9 @@ class Checkpoint:
         folder = self.folder / part
         files = sorted(folder.glob("*.safetensors"))
         files = [file for file in files if not _variant(file)] or files[:1]
-        if not files:
-            raise ModelError(_no_weights(folder))
         self._check_shards(folder, files)
+        if not files:
+            raise ModelError(_no_weights(folder, None if self.offline else self.hub_id))
         for file in files:
             _check_safetensors(file)
         return files
@@ -134,15 +142,15 @@ class Checkpoint:
             try:
                 network, told = network_class.from_pretrained(
                     self.folder, subfolder=part, variant=variant, use_safetensors=True, local_files_only=True,
-                    output_loading_info=True, **{_DTYPE_ARGUMENT[own]: dtype},
+                    output_loading_info=True, ignore_mismatched_sizes=True, **{_DTYPE_ARGUMENT[own]: dtype},
                 )  # fmt: skip
             except Exception as error:  # the libraries raise a dozen kinds
                 raise ModelError(f"{self.name}: {part} cannot be loaded: {_first_line(error)}") from error
         missing = [key for key in told.get("missing_keys", ()) if "position_ids" not in key]
-        wrong = told.get("mismatched_keys") or told.get("error_msgs")
-        if missing or wrong:
-            raise ModelError(f"{self.name}: the weights of {part} do not fit its configuration: "
-                             f"{_some(missing) or _some(map(str, wrong))}")  # fmt: skip
+        wrong = [*missing, *(key for key, *_ in told.get("mismatched_keys", ())), *told.get("error_msgs", ())]
+        if wrong:
+            raise ModelError(f"{self.name}: the weights of {part} do not fit its configuration, {_some(wrong)} for "
+                             "one; download it again")  # fmt: skip
         return network.eval().requires_grad_(False)
 
     def tokenizer(self, part: str) -> Any:
@@ -158,7 +166,9 @@ class Checkpoint:
                     self.folder / part, local_files_only=True
                 )  # fmt: skip
             except Exception as error:  # the library raises a dozen kinds
-                raise ModelError(f"{self.name}: {part} cannot be loaded: {_first_line(error)}") from error
+                raise ModelError(
+                    f"{self.name}: {part} cannot be loaded: {_first_line(error)}; download it again"
+                ) from error
 
     def digest(self, parts: Iterable[str]) -> bytes:
         """SHA-256 over the contents of the weight files of some parts, and what of their configuration matters."""
@@ -250,7 +260,7 @@ def _download(hub_id: str, parts: Sequence[str], *, offline: bool) -> Path:
         how = "it was not downloaded before" if offline else _first_line(error)
         raise ModelError(
             f"model {hub_id} is not on this machine and cannot be had ({how}); download it where there is a network "
-            f"(huggingface-cli download {hub_id} --local-dir FOLDER) and give the folder"
+            f"(hf download {hub_id} --local-dir FOLDER) and give the folder"
         ) from error
 
 
@@ -274,13 +284,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _no_weights(folder: Path) -> str:
+def _no_weights(folder: Path, hub_id: str | None) -> str:
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".ckpt", ".pt", ".pth"))
-    if not pickles:
-        return f"{folder} has no .safetensors weights; the download is not complete"
+    if not pickles and hub_id is None:
+        return f"{folder} has no .safetensors weights; download it again"
+    found = f"{folder} has its weights only as {pickles[0]}" if pickles else f"{hub_id} has none for {folder.name}"
     return (
-        f"{folder} has its weights only as {pickles[0]}, a pickle, which can run code when it is opened; take a "
-        "checkpoint with safetensors, or, if you trust this one, convert it: "
+        f"noisebook reads .safetensors weights, and {found}; a pickle can run code when it is opened: take another "
+        "checkpoint, or, if you trust this one, download and convert it: "
         "CLASS.from_pretrained(FOLDER, use_safetensors=False).save_pretrained(FOLDER)"
     )
 
@@ -298,7 +309,7 @@ def _check_safetensors(path: Path) -> None:
         with safe_open(path, "numpy") as file:
             file.keys()
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged or not downloaded whole: {_first_line(error)}") from error
+        raise ModelError(f"{path} is damaged or not whole ({_first_line(error)}); download it again") from error
 
 
 def _first_line(error: BaseException) -> str:

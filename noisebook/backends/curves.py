@@ -64,9 +64,12 @@ def store_curve(folder: Path, curve: Curve | None) -> Path:
     """
     path = folder / _FILE
     if curve is None:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be removed: {error.strerror}; make its folder writable") from error
     elif not write_text(path, json.dumps(to_dict(curve), indent=1) + "\n"):
-        raise ModelError(f"{path} cannot be written; set NOISEBOOK_CACHE to a folder that can")
+        raise ModelError(f"{path} cannot be written; make its folder writable")
     return path
 
 

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from hashlib import sha256
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,11 +31,24 @@ from noisebook.diffusion.schedule import Schedule, linear, scaled_linear
 from noisebook.diffusion.windows import over_windows
 from noisebook.errors import ConfigError, ModelError
 
-__all__ = ["CODING_PARTS", "Backend", "info_of", "schedule_of", "weights_digest"]
+__all__ = [
+    "CLASSES",
+    "CODING_PARTS",
+    "EMPTY_PROMPT_PARTS",
+    "Backend",
+    "empty_prompt",
+    "info_of",
+    "load_part",
+    "schedule_of",
+    "weights_digest",
+]
 
 CODING_PARTS = ("vae", "unet", "scheduler", "vocoder")
+EMPTY_PROMPT_PARTS = (
+    "text_encoder", "text_encoder_2", "projection_model", "language_model", "tokenizer", "tokenizer_2",
+)  # fmt: skip
 _DECIDING = ("vae", "unet", "scheduler")  # another vocoder plays the same stream
-_CLASSES = {
+CLASSES = {  # of the networks
     "vae": ("AutoencoderKL",),
     "unet": ("AudioLDM2UNet2DConditionModel", "UNet2DConditionModel"),
     "vocoder": ("SpeechT5HifiGan",),
@@ -83,12 +97,10 @@ class Backend(MelModel):
         if dtype == torch.float16 and self.device.type == "cpu":
             raise ConfigError("float16 needs a GPU; on a CPU take float32 or bfloat16")
         self.networks = Networks(self._load, self.device, offload=offload)
-        digest = weights_digest(checkpoint)
-        encode = encoder_of(checkpoint, self.networks)
-        self._prompts = Prompts(encode, checkpoint.store(digest) / "null-prompt.safetensors")
+        self._prompts = Prompts(encoder_of(checkpoint, self.networks), empty_prompt(checkpoint))
         self._scale = float(checkpoint.config("vae").get("scaling_factor", 0.18215))  # the library's default
         self._prediction = checkpoint.config("scheduler").get("prediction_type", "epsilon")
-        _tell_licence_once(checkpoint, digest)
+        _tell_licence_once(checkpoint, weights_digest(checkpoint))
 
     def mel(self, waveform: torch.Tensor) -> torch.Tensor:
         return log_mel(waveform)
@@ -151,13 +163,27 @@ class Backend(MelModel):
         return self.info.frame_samples // self.info.hop_length
 
     def _load(self, part: str) -> torch.nn.Module:
-        dtype = self._dtype if part == "unet" else torch.float32
-        return self.checkpoint.load(part, _CLASSES[part], dtype, as_class=_LOADED_AS.get(part))
+        return load_part(self.checkpoint, part, self._dtype if part == "unet" else torch.float32)
+
+
+def load_part(checkpoint: Checkpoint, part: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+    """The network of a part, for inference.
+
+    Raises:
+        ModelError: its class is unknown, or its weights are damaged.
+    """
+    return checkpoint.load(part, CLASSES[part], dtype, as_class=_LOADED_AS.get(part))
+
+
+def empty_prompt(checkpoint: Checkpoint) -> Path:
+    """The file in which what the empty prompt became is kept, once it was needed."""
+    return checkpoint.store(weights_digest(checkpoint)) / "null-prompt.safetensors"
 
 
 def weights_digest(checkpoint: Checkpoint) -> bytes:
     """SHA-256 over what decides the meaning of a stream, but for the error curve."""
-    return checkpoint.digest(_DECIDING)
+    # The pipeline's name too: the empty prompt, with which every stream is made, depends on it.
+    return sha256(checkpoint.pipeline.encode() + checkpoint.digest(_DECIDING)).digest()
 
 
 def info_of(checkpoint: Checkpoint) -> BackendInfo:
@@ -211,13 +237,15 @@ def schedule_of(config: dict[str, Any], name: str) -> Schedule:
         raise ModelError(f"{name}: its scheduler has betas of its own; scaled_linear and linear ones are possible")
     if prediction not in _PREDICTIONS:
         raise ModelError(f"{name}: its denoiser predicts {prediction!r}; {', '.join(_PREDICTIONS)} are possible")
-    if kind == "scaled_linear":
-        return scaled_linear(*betas)
-    if kind == "linear":
-        return linear(*betas)
-    raise ModelError(f"{name}: a schedule of betas {kind!r}; scaled_linear and linear are possible")
+    if kind not in _SCHEDULES:
+        raise ModelError(f"{name}: a schedule of betas {kind!r}; {' and '.join(_SCHEDULES)} are possible")
+    try:
+        return _SCHEDULES[kind](*betas)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelError(f"{name}: its scheduler has no schedule ({error}); download it again") from error
 
 
+_SCHEDULES = {"scaled_linear": scaled_linear, "linear": linear}
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 

@@ -1,7 +1,9 @@
 """The pipelines of diffusers that noisebook knows, and the module that drives each.
 
-A module has `Backend(checkpoint, device=, dtype=, offload=)`, `info_of(checkpoint)`, `weights_digest(checkpoint)` and
-`CODING_PARTS`, the parts without which no sound can be coded; the others are for prompts.
+A module has `Backend(checkpoint, device=, dtype=, offload=)`, `info_of(checkpoint)`, `weights_digest(checkpoint)`,
+`CLASSES` of networks by part, `load_part(checkpoint, part)`, and `CODING_PARTS`, the parts without which no sound can
+be coded; the others are for prompts. The empty prompt, with which every stream is made, is computed once from
+`EMPTY_PROMPT_PARTS` and then kept in the file `empty_prompt(checkpoint)`.
 """
 
 from __future__ import annotations

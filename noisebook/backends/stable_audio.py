@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,10 +25,20 @@ from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.schedule import cosine
 from noisebook.errors import ConfigError, ModelError
 
-__all__ = ["CODING_PARTS", "Backend", "info_of", "weights_digest"]
+__all__ = [
+    "CLASSES",
+    "CODING_PARTS",
+    "EMPTY_PROMPT_PARTS",
+    "Backend",
+    "empty_prompt",
+    "info_of",
+    "load_part",
+    "weights_digest",
+]
 
 CODING_PARTS = ("vae", "transformer", "projection_model")
-_CLASSES = {
+EMPTY_PROMPT_PARTS = ("projection_model",)
+CLASSES = {  # of the networks
     "vae": ("AutoencoderOobleck",),
     "transformer": ("StableAudioDiTModel",),
     "projection_model": ("StableAudioProjectionModel",),
@@ -64,9 +75,7 @@ class Backend:
         if dtype == torch.float16 and self.device.type == "cpu":
             raise ConfigError("float16 needs a GPU; on a CPU take float32 or bfloat16")
         self.networks = Networks(self._load, self.device, offload=offload)
-        self._prompts = Prompts(
-            self._encode_prompt, checkpoint.store(weights_digest(checkpoint)) / "null-prompt.safetensors"
-        )
+        self._prompts = Prompts(self._encode_prompt, empty_prompt(checkpoint))
         config = checkpoint.config("transformer")
         self._rotary = config["attention_head_dim"] // 2
 
@@ -125,7 +134,21 @@ class Backend:
         return EncodedPrompt({"encoder_hidden_states": attended, "global_hidden_states": overall}, words.dropped)
 
     def _load(self, part: str) -> torch.nn.Module:
-        return self.checkpoint.load(part, _CLASSES[part], self._dtype if part == "transformer" else torch.float32)
+        return load_part(self.checkpoint, part, self._dtype if part == "transformer" else torch.float32)
+
+
+def load_part(checkpoint: Checkpoint, part: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+    """The network of a part, for inference.
+
+    Raises:
+        ModelError: its class is unknown, or its weights are damaged.
+    """
+    return checkpoint.load(part, CLASSES[part], dtype)
+
+
+def empty_prompt(checkpoint: Checkpoint) -> Path:
+    """The file in which what the empty prompt became is kept, once it was needed."""
+    return checkpoint.store(weights_digest(checkpoint)) / "null-prompt.safetensors"
 
 
 def weights_digest(checkpoint: Checkpoint) -> bytes:

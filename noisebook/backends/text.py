@@ -141,7 +141,7 @@ def tokens(tokenizer: Any, text: str, *, padding: str | bool = True) -> Tokens:
     """The tokens of a text; padding as the tokenizer's argument."""
     longest = min(tokenizer.model_max_length, _MOST_TOKENS)  # a tokenizer without a length has an absurd one
     inputs = tokenizer(text, padding=padding, max_length=longest, truncation=True, return_tensors="pt")
-    whole = tokenizer(text, return_tensors="pt").input_ids
+    whole = tokenizer(text, return_tensors="pt", verbose=False).input_ids  # its length is no news
     kept = int(inputs.attention_mask.sum())
     dropped = tokenizer.decode(whole[0, kept - 1 :], skip_special_tokens=True).split() if whole.shape[1] > kept else ()
     return Tokens(inputs.input_ids, inputs.attention_mask, tuple(dropped))

@@ -41,7 +41,13 @@ class Schedule:
 
 
 def scaled_linear(first: float = 0.0015, last: float = 0.0195, steps: int = 1000) -> Schedule:
-    """Betas linear in their square root, as AudioLDM was trained (Rombach et al. 2022)."""
+    """Betas linear in their square root, as AudioLDM was trained (Rombach et al. 2022).
+
+    Raises:
+        ConfigError: betas outside 0..1.
+    """
+    if min(first, last) < 0:
+        raise ConfigError(f"betas from {first:g} to {last:g}: they lie between 0 and 1")
     low, high = sqrt(first), sqrt(last)
     roots = (low + (high - low) * i / (steps - 1) for i in range(steps))
     return _from_betas(root * root for root in roots)
