@@ -135,7 +135,7 @@ def _backend_for(prompt: str, options: Mapping[str, Any]) -> Backend:
     backend = backend_from(options)
     unknown = api.unknown_words(backend, prompt, options["negative"])
     if unknown:
-        click.echo(f"noisebook: words the model does not know: {', '.join(unknown)}", err=True)
+        click.echo(f"noisebook: words without effect: {', '.join(unknown)}", err=True)
     return backend
 
 

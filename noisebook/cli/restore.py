@@ -102,7 +102,7 @@ def _to_sound(source: str, target: str | None, output: str | None, options: Mapp
         )  # fmt: skip
     seconds = time.perf_counter() - started
     if made.unknown:
-        click.echo(f"noisebook: words the model does not know: {', '.join(made.unknown)}", err=True)
+        click.echo(f"noisebook: words without effect: {', '.join(made.unknown)}", err=True)
     fitting, gain_db = api.within_full_scale(made.sound)
     _files.write_sound(path, fitting, force=options["force"])
     _report_sound(path, made, gain_db, seconds, options)

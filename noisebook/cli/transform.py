@@ -121,7 +121,7 @@ def _told_unknown(backend: Backend, options: Mapping[str, Any]) -> tuple[str, ..
 
     unknown = api.unknown_words(backend, *(options[name] for name in ("prompt", "negative") if options[name]))
     if unknown:
-        click.echo(f"noisebook: words the model does not know: {', '.join(unknown)}", err=True)
+        click.echo(f"noisebook: words without effect: {', '.join(unknown)}", err=True)
     return unknown
 
 

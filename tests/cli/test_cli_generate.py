@@ -28,7 +28,7 @@ def test_a_prompt_becomes_a_sound(noisebook, engine):
 def test_words_that_are_not_known_are_told(noisebook, engine):
     ran = noisebook("generate", "sombre music", "--negative", "loud talk", "--quiet", *BRIEF, *engine)
     assert (ran.status, ran.text) == (0, "")
-    assert ran.err == "noisebook: words the model does not know: sombre, loud\n"
+    assert ran.err == "noisebook: words without effect: sombre, loud\n"
 
 
 def test_the_report_as_json(noisebook, engine):
