@@ -6,9 +6,10 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 CLIPS  ?= heldout
 REPORT ?= report
+SECONDS ?= 60  # of each target of fuzz
 METRICS = visqol,zimtohrli,estoi,pesq_wb,mel_db_mae
 
-.PHONY: demo test lint results docs clean
+.PHONY: demo test lint results docs site fuzz release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m noisebook.recipes.demo demo-out
@@ -17,8 +18,8 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check noisebook tests
-	$(BIN)/ruff format --check noisebook tests
+	$(BIN)/ruff check noisebook tests fuzz docs
+	$(BIN)/ruff format --check noisebook tests fuzz docs
 	$(BIN)/mypy
 
 results: $(VENV)/.dev
@@ -27,8 +28,22 @@ results: $(VENV)/.dev
 	$(BIN)/noisebook compare $(CLIPS) --out $(REPORT) --limit-seconds 10 --metrics $(METRICS)
 	$(BIN)/python -m noisebook.recipes.codecs $(REPORT)
 
-docs: $(VENV)/.demo
+docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet -e '.[docs]'
 	$(BIN)/python -m noisebook.cli.reference > docs/cli.md
+	$(BIN)/python docs/draw_figures.py
+	cd docs/notebooks && ../../$(BIN)/jupyter execute --inplace tour.ipynb
+
+site: $(VENV)/.dev  # the documentation as a site, in build/site
+	$(BIN)/pip install --quiet -e '.[docs]'
+	$(BIN)/python -m mkdocs build
+
+fuzz: $(VENV)/.dev
+	$(BIN)/pip install --quiet -e '.[fuzz]'
+	for target in container decode codebook symbols integers; do $(BIN)/python -m fuzz $$target $(SECONDS) || exit 1; done
+
+release: $(VENV)/.dev  # sdist and wheel, tested in an environment of their own
+	$(BIN)/python -m pytest tests/release -m 'slow or not slow'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

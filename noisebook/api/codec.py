@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from noisebook.audio.waveform import Waveform
-from noisebook.errors import ConfigError
+from noisebook.audio.waveform import MAX_SAMPLES, Waveform
+from noisebook.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from noisebook.codec.aiming import Priority
     from noisebook.codec.ddcm import Settings
     from noisebook.codec.player import Player
     from noisebook.coding.container import ChannelMode, Engine
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANNEL_MODES",
+    "MAX_SECONDS",
     "OnStep",
     "as_waveform",
     "coding_settings",
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 CHANNEL_MODES = ("auto", "dual", "mid-side", "mono")
+MAX_SECONDS = 24 * 3600.0  # of sound that is made of a stream in one piece
 OnStep = Callable[[int, int], None]
 
 
@@ -46,6 +50,9 @@ def compress(
     tag: str | None = None,
     target_mel_db: float | None = None,
     target_nmse: float | None = None,
+    search: str = "none",
+    perceptual: float = 0.0,
+    priorities: Sequence[Priority] = (),
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
@@ -60,10 +67,16 @@ def compress(
         channels: "auto" (mono, or mid and side for stereo, which a model of stereo sound codes jointly), "dual",
             "mid-side", or "mono" (mix down).
         seed: 0..255, of the codebooks.
-        tag: a conditioning tag of the model ("music", ...), one byte more in the stream.
+        tag: a conditioning tag of the model ("music", ...), one byte more in the stream; or "auto", the one with which
+            the model knows the sound best (two calls of the denoiser a tag).
         target_mel_db, target_nmse: in place of preset and bitrate, a quality: the fewest bits of a ladder of bitrates
             with at most this mean absolute error of the log-mel, or this error of the latent over its energy; dB,
             before the vocoder. Takes some six encodings.
+        search: "none"; or "shaped": part of what the choices aim at is seen through the denoiser. Nearer to the sound
+            at the same bits, in twice the time; the decoder need not know.
+        perceptual: 0 to 1, how far latent channels count by what they move in the mel.
+        priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more; with one in time the stream has explicit
+            parameters, which take some ten bytes.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -73,6 +86,9 @@ def compress(
     from noisebook.codec.ddcm import compress as compress_waveform
 
     sound = _sound(waveform, sample_rate, channels)
+    named = None if tag == "auto" else tag
+    aims: dict[str, Any] = {"search": search, "perceptual": perceptual, "priorities": tuple(priorities)}
+    aims |= {"tag": None} if tag == "auto" else {}  # the encoder finds it
     targets = {"mel-db": target_mel_db, "nmse": target_nmse}
     wanted = [(measure, value) for measure, value in targets.items() if value is not None]
     if wanted:
@@ -80,12 +96,14 @@ def compress(
             raise ConfigError("give one of preset, bitrate, target_mel_db and target_nmse")
         from noisebook.codec.targeting import compress_to
 
-        settings = coding_settings(sound, backend.info, None, None, "balanced", channels, seed, tag)
+        settings = coding_settings(sound, backend.info, None, None, "balanced", channels, seed, named)
+        settings = replace(settings, **aims)
         (measure, value), *_ = wanted
         return compress_to(
             sound, measure, value, backend=backend, settings=settings, quality=quality, on_step=on_step
         ).data  # fmt: skip
-    settings = coding_settings(sound, backend.info, preset, bitrate, quality, channels, seed, tag)
+    settings = coding_settings(sound, backend.info, preset, bitrate, quality, channels, seed, named)
+    settings = replace(settings, **aims)
     return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
 
 
@@ -153,6 +171,7 @@ def decompress(
     start: float | None = None,
     end: float | None = None,
     damaged: bool = False,
+    max_seconds: float = MAX_SECONDS,
     tail_steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Waveform:
@@ -164,22 +183,29 @@ def decompress(
         codebook: that a quantised latent was made with; those inside the package are found without.
         start, end: seconds: only this part of the sound, and only what it needs is decoded.
         damaged: decode what is there of a stream that is cut short or fails its checksums; the sound may end early.
+        max_seconds: refuse to make a longer sound, before anything is decoded. Three bytes can hold 64 s: give what
+            you have time and memory for where streams come from strangers.
         tail_steps: denoising steps after the last coded one; the default if None.
         on_step: called with (steps done, steps in all).
 
     Raises:
         StreamError: the bytes are not a whole, undamaged stream of this model and codebook.
+        AudioError: a sound of more than `max_seconds`, or of more samples than a `Waveform` has.
         ConfigError: a part that the sound does not have.
         ModelError: the codebook cannot be read.
     """
     if start is None and end is None and not damaged:
         from noisebook.codec import streams
 
+        header, *_ = streams.open_stream(data, backend.info)
+        _check_length(header.sample_count, header.sample_rate, header.channel_mode.channels, max_seconds)
         steps = _tail_steps(tail_steps)
         find = _codebook_for(codebook)
         return streams.decompress(data, backend=backend, codebook_for=find, tail_steps=steps, on_step=on_step)
     player = _player(data, backend, codebook, damaged, tail_steps, on_step)
-    return player.play(*_samples_between(start, end, player))
+    first, last = _samples_between(start, end, player)
+    _check_length(last - first, player.sample_rate, player.channels, max_seconds)
+    return player.play(first, last)
 
 
 def play(
@@ -221,6 +247,14 @@ def _player(
         data, backend=backend, codebook_for=_codebook_for(codebook), tail_steps=_tail_steps(tail_steps),
         damaged=damaged, on_step=on_step,
     )  # fmt: skip
+
+
+def _check_length(sample_count: int, sample_rate: int, channels: int, max_seconds: float) -> None:
+    """AudioError for a sound that is longer than wanted, or than a `Waveform` can be."""
+    seconds, longest = sample_count / sample_rate, MAX_SAMPLES / channels / sample_rate
+    if seconds > min(max_seconds, longest):
+        limit = f"{max_seconds:g} are allowed (max_seconds)" if max_seconds <= longest else f"{longest:g} are possible"
+        raise AudioError(f"{seconds:g} s of sound, and at most {limit}: decode it in parts (start, end)")
 
 
 def _samples_between(start: float | None, end: float | None, player: Player) -> tuple[int, int]:

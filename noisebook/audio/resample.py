@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform, check_sample_rate
@@ -9,39 +11,70 @@ from noisebook.errors import AudioError
 
 __all__ = ["resample", "resampled_count"]
 
+_BLOCK = 2**20  # samples at a time, so that an hour is not copied whole on every station of its way
+
+OnBlock = Callable[[np.ndarray], np.ndarray]  # [C, n] -> [C, n]
+
 
 def resampled_count(sample_count: int, sample_rate: int, new_rate: int) -> int:
     """Samples per channel after resampling: `ceil(sample_count * new_rate / sample_rate)`, exactly."""
     return -(-sample_count * new_rate // sample_rate)
 
 
-def resample(waveform: Waveform, sample_rate: int) -> Waveform:
+def resample(
+    waveform: Waveform,
+    sample_rate: int,
+    *,
+    before: OnBlock | None = None,
+    after: OnBlock | None = None,
+    count: int | None = None,
+) -> Waveform:
     """Band-limited resampling by soxr at quality HQ (20 bit), linear phase, without delay.
 
     Args:
         waveform: `[C, N]` at any rate.
         sample_rate: the new rate in Hz.
+        before, after: done to the samples of the old and of the new rate, block by block, sample by sample.
+        count: keep the first so many samples of the result; all if None.
 
     Returns:
-        `[C, resampled_count(N, ...)]`; the waveform itself where the rate is that already. Resampling back
-        gives at least N samples, so a cut to N restores the length.
+        `[C, resampled_count(N, ...)]`; the waveform itself where the rate is that already and nothing is to be done.
+        Resampling back gives at least N samples, so a cut to N restores the length.
 
     Raises:
         AudioError: a rate outside the range, or more than `MAX_SAMPLES` samples of result.
     """
-    import soxr
-
     new_rate, old_rate = check_sample_rate(sample_rate), waveform.sample_rate
-    if new_rate == old_rate:
+    whole = resampled_count(waveform.sample_count, old_rate, new_rate)
+    count = whole if count is None else min(count, whole)
+    if new_rate == old_rate and before is after is None and count == whole:
         return waveform
-    count = resampled_count(waveform.sample_count, old_rate, new_rate)
     if count * waveform.channels > MAX_SAMPLES:
         raise AudioError(
             f"{waveform.duration:.0f} s at {new_rate} Hz are {count * waveform.channels} samples, "
             f"and at most {MAX_SAMPLES} are allowed: cut the sound into parts"
         )
-    # soxr rounds its length down or up; a little silence behind the end makes it give `count` at least.
-    frames = np.zeros((waveform.sample_count + old_rate // new_rate + 2, waveform.channels), np.float32)
-    frames[: waveform.sample_count] = waveform.samples.T
-    resampled = soxr.resample(frames, old_rate, new_rate, quality="HQ")[:count]
-    return Waveform(np.ascontiguousarray(resampled.T), new_rate)
+    result, filled = np.empty((waveform.channels, count), np.float32), 0
+    blocks = _blocks(waveform.samples, before)
+    for block in blocks if new_rate == old_rate else _converted(blocks, old_rate, new_rate, waveform.channels):
+        piece = block[:, : count - filled]
+        result[:, filled : filled + piece.shape[1]] = piece if after is None else after(piece)
+        filled += piece.shape[1]
+    return Waveform(result, new_rate)
+
+
+def _blocks(samples: np.ndarray, before: OnBlock | None) -> Iterator[np.ndarray]:
+    for start in range(0, samples.shape[1], _BLOCK):
+        block = samples[:, start : start + _BLOCK]
+        yield block if before is None else before(block)
+
+
+def _converted(blocks: Iterator[np.ndarray], old_rate: int, new_rate: int, channels: int) -> Iterator[np.ndarray]:
+    import soxr
+
+    stream = soxr.ResampleStream(old_rate, new_rate, channels, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(np.ascontiguousarray(block.T)).T
+    # soxr rounds its length down or up; a little silence behind the end makes it give enough at least.
+    silence = np.zeros((old_rate // new_rate + 2, channels), np.float32)
+    yield stream.resample_chunk(silence, last=True).T

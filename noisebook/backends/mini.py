@@ -12,6 +12,7 @@ import torch
 
 from noisebook.audio.mel import MelConfig, log_mel
 from noisebook.backends.checkpoint import content_digest, load_network, read_config, read_metadata, save_network
+from noisebook.backends.compiling import compile_network
 from noisebook.backends.mel_model import MelModel
 from noisebook.backends.placement import usable_device
 from noisebook.backends.vocabulary import tag_weights
@@ -38,19 +39,29 @@ class MiniBackend(MelModel):
         folder: holds the files named in `FILES`.
         device: of torch.
         dtype: float32, or bfloat16 for the matrix products of the networks; everything between stays float32.
+        compiled: the denoiser by torch.compile; its first call takes a minute.
 
     Raises:
         ModelError: a file is missing or does not fit.
-        ConfigError: a device that is not there.
+        ConfigError: a device that is not there, or nothing that compiles.
     """
 
-    def __init__(self, folder: Path = WEIGHTS, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        folder: Path = WEIGHTS,
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
+    ) -> None:
         self.info = model_info(folder)
         self.device = usable_device(device)
         self.dtype = dtype
         self._vae = load_network(folder / FILES[0], MelVae, MelVaeConfig).to(self.device)
         self._denoiser = load_network(folder / FILES[1], Denoiser, DenoiserConfig).to(self.device)
         self._vocoder = load_network(folder / FILES[2], Vocoder, VocoderConfig).to(self.device)
+        if compiled:
+            compile_network(self._denoiser, self.device)
 
     def mel(self, waveform: torch.Tensor) -> torch.Tensor:
         return log_mel(waveform)

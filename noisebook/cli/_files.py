@@ -74,7 +74,7 @@ def check_format(target: str, sample_rate: int, channels: int) -> None:
 def bundled_clips() -> list[str]:
     """The real sounds inside the package: music, speech and effects."""
     assets = Path(__file__).parents[1] / "assets"
-    return sorted(str(path) for path in assets.rglob("*") if path.suffix in (".flac", ".ogg"))
+    return sorted(str(path) for path in assets.glob("*.flac"))
 
 
 def read_sound(source: str) -> Waveform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,36 @@ if TYPE_CHECKING:
     from noisebook.api import StreamInfo
     from noisebook.audio.waveform import Waveform
 
-__all__ = ["compress", "decompress", "info"]
+__all__ = ["coding", "compress", "decompress", "info"]
 
-_ONLY = {"ddcm": ("preset", "target_mel_db", "target_nmse"), "vq": ("codebook", "rule", "refine", "refine_bitrate")}
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_PRIORITY = re.compile(
+    rf"(?P<weight>{_NUMBER})(?:@(?P<start>{_NUMBER})-(?P<end>{_NUMBER}))?(?:/(?P<low>{_NUMBER})-(?P<high>{_NUMBER}))?"
+)
+_DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds")
+_ONLY = {
+    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities"),
+    "vq": ("codebook", "rule", "refine", "refine_bitrate"),
+}
+
+
+class Priorities(click.ParamType):
+    """A weight, with a stretch of seconds, a band of Hz, or both."""
+
+    name = "priority"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = _PRIORITY.fullmatch(value)
+        if found is None:
+            self.fail(f"{value!r} is not WEIGHT[@START-END][/LOW-HIGH], such as 3@1.5-4 or 2/300-3400.", param, ctx)
+        from noisebook.codec.aiming import Priority
+
+        return Priority(**{name: float(number) for name, number in found.groupdict().items() if number is not None})
+
+
+def _listed(context: click.Context, parameter: click.Parameter, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """None where the option was not given, as of the other options."""
+    return values or None
 
 
 @click.command()
@@ -34,7 +62,9 @@ _ONLY = {"ddcm": ("preset", "target_mel_db", "target_nmse"), "vq": ("codebook", 
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("-o", "--output", metavar="OUT", help="The stream to write; by default IN with the suffix .ddcm.")
 @click.option(
-    "-p", "--preset", metavar="NAME",
+    "-p",
+    "--preset",
+    metavar="NAME",
     help="8, 30, 100, 300, 700, 1500, 3000 (default) or 6000: bit/s a channel; or auto, by what the sound is like.",
 )
 @click.option(
@@ -60,8 +90,21 @@ _ONLY = {"ddcm": ("preset", "target_mel_db", "target_nmse"), "vq": ("codebook", 
     help="auto codes stereo as mid and side.",
 )  # fmt: skip
 @click.option("--mono", is_flag=True, help="Mix down to one channel: short for --channels mono.")
-@click.option("--tag", metavar="TAG", help="What the sound is, for the model: music, speech or effects.")
+@click.option("--tag", metavar="TAG", help="What the sound is, for the model: music, speech, effects, or auto.")
 @click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random numbers.")
+@click.option(
+    "--search", type=click.Choice(["none", "shaped"]),
+    help="shaped: nearer to the sound at the same bits, in twice the time; the decoder need not know.",
+)  # fmt: skip
+@click.option(
+    "--perceptual", type=click.FloatRange(0, 1), metavar="SHARE",
+    help="How far latent channels count by what they move in the mel; 0.5 is a good one.",
+)  # fmt: skip
+@click.option(
+    "--priority", "priorities", type=Priorities(), multiple=True, callback=_listed,
+    metavar="WEIGHT[@START-END][/LOW-HIGH]",
+    help="Errors there count so much more: seconds, Hz; 3@1.5-4, 2/300-3400. May be given again.",
+)  # fmt: skip
 @click.option(
     "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,
     help="ddcm chooses the noise of a diffusion; vq writes the latent in the words of a codebook.",
@@ -92,17 +135,17 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
     """
     from noisebook import api
 
-    coding = _coding(options)
+    chosen = coding(options)
     compressed = api.compress if options["codec"] == "ddcm" else api.compress_with_codebook
     path = _files.stream_target(source, target, output, force=force)
     sound = _files.read_sound(source)
-    if coding.get("preset") == "auto":
-        coding["preset"], reasons = api.auto_preset(sound)
+    if chosen.get("preset") == "auto":
+        chosen["preset"], reasons = api.auto_preset(sound)
         click.echo(f"noisebook: {'; '.join(reasons)}", err=True)
     backend = backend_from(options)
     started = time.perf_counter()
     with progress("compressing", quiet=options["quiet"]) as on_step:
-        stream = compressed(sound, backend=backend, on_step=on_step, **coding)
+        stream = compressed(sound, backend=backend, on_step=on_step, **chosen)
     seconds = time.perf_counter() - started
     _files.write_bytes(path, stream, force=force)
     _report_compressed(path, sound, stream, seconds, options)
@@ -115,6 +158,10 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.option("--start", type=click.FloatRange(0), metavar="SECONDS", help="Decode only from here; fast at any place.")
 @click.option("--end", type=click.FloatRange(0), metavar="SECONDS", help="Decode only up to here.")
 @click.option("--damaged", is_flag=True, help="Play what is there of a stream that is cut short or damaged.")
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, min_open=True), default=86400, show_default=True, metavar="SECONDS",
+    help="Refuse to make a longer sound; for streams of strangers.",
+)  # fmt: skip
 @click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options
@@ -138,7 +185,7 @@ def decompress(source: str, target: str | None, output: str | None, force: bool,
         path = _files.sound_target(source, target, output, force=force)
         _files.check_format(path, shown.sample_rate, shown.channels)
         backend = backend_from(options)
-        decoding = {name: options[name] for name in ("codebook", "tail_steps", "start", "end", "damaged")}
+        decoding = {name: options[name] for name in _DECODING}
         started = time.perf_counter()
         with progress("decompressing", quiet=options["quiet"]) as on_step:
             sound = api.decompress(data, backend=backend, on_step=on_step, **decoding)
@@ -174,7 +221,7 @@ def info(source: str, model: str, as_json: bool) -> None:
             raise CorruptStream("damaged or cut short: its size or a checksum is wrong")
 
 
-def _coding(options: Mapping[str, Any]) -> dict[str, Any]:
+def coding(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are for `api.compress`, or `api.compress_with_codebook`."""
     if options["mono"] and options["channels"] not in ("auto", "mono"):
         raise click.UsageError(
@@ -182,14 +229,14 @@ def _coding(options: Mapping[str, Any]) -> dict[str, Any]:
         )
     codec = options["codec"]
     for name in _ONLY["vq" if codec == "ddcm" else "ddcm"]:
-        if options[name] is not None:
+        if options.get(name) is not None:
             message = f"--{name.replace('_', '-')} is not an option of --codec {codec}"
             raise click.UsageError(message, click.get_current_context())
     if codec == "vq" and options["codebook"] is None:
         raise click.UsageError("--codec vq needs a --codebook", click.get_current_context())
     names = ("bitrate", "quality", "channels", "seed", "tag", *_ONLY[codec])
-    coding = {name: options[name] for name in names if options[name] is not None}
-    return {**coding, "channels": "mono"} if options["mono"] else coding
+    chosen = {name: options[name] for name in names if options.get(name) is not None}
+    return {**chosen, "channels": "mono"} if options["mono"] else chosen
 
 
 def _report_compressed(path: str, sound: Waveform, stream: bytes, seconds: float, options: Mapping[str, Any]) -> None:

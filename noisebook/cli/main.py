@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 import click
 
 from noisebook._version import __version__
+from noisebook.cli.batch import batch
+from noisebook.cli.bench import bench
 from noisebook.cli.calibrate import calibrate
 from noisebook.cli.codebook import codebook
 from noisebook.cli.codec import compress, decompress, info
@@ -17,6 +19,7 @@ from noisebook.cli.machine import doctor, models
 from noisebook.cli.recommend import recommend
 from noisebook.cli.reconstruct import reconstruct
 from noisebook.cli.restore import restore
+from noisebook.cli.studio import studio
 from noisebook.cli.transform import transform
 from noisebook.cli.verify import verify
 from noisebook.errors import Error
@@ -47,8 +50,8 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    calibrate, codebook, compare, compress, decompress, doctor, generate, info, models, recommend, reconstruct, restore,
-    tally, transform, verify,
+    batch, bench, calibrate, codebook, compare, compress, decompress, doctor, generate, info, models, recommend,
+    reconstruct, restore, studio, tally, transform, verify,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -7,31 +7,37 @@ decompress: payload --reverse(noise read) + tail without noise--> latent -> mel 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from noisebook.audio.level import coding_gain
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, check_sample_rate
+from noisebook.codec import aiming
+from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
 from noisebook.codec.presets import DEFAULT, by_name, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
 from noisebook.codec.signal import analyse, levelled, restored
 from noisebook.codec.signal import synthesise as synthesise_samples
 from noisebook.codec.steering import OnStep, counted, over_timeline
+from noisebook.codec.tagging import best_tag
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode, Engine, Header
+from noisebook.coding.container import ChannelMode, Engine, Header, Rule
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import Denoise, tail_plan
 from noisebook.errors import AudioError, ConfigError, CorruptStream, UnsupportedStream, WrongModel
 
 __all__ = [
     "FINGERPRINT_BYTES",
+    "SEARCHES",
     "TAIL_STEPS",
     "Settings",
+    "aims_of",
     "channel_mode_of",
     "check_header",
     "checked_layout",
+    "completed",
     "compress",
     "compress_towards",
     "decode_latent",
@@ -45,6 +51,7 @@ __all__ = [
 
 FINGERPRINT_BYTES = 2
 TAIL_STEPS = 6
+SEARCHES = ("none", "shaped")
 
 
 @dataclass(frozen=True)
@@ -55,15 +62,22 @@ class Settings:
         preset: name of a row of the preset table; ignored where `engine` is given.
         engine: explicit coding parameters, as from `presets.engine_for`.
         seed: 0..255, of all random choices of the stream.
-        tag: conditioning tag of the denoiser, 0 for none.
+        tag: conditioning tag of the denoiser, 0 for none; None takes the one that suits the sound best.
         channel_mode: None codes mono as mono and stereo as mid and side.
+        search: "none"; or "shaped", a second call of the denoiser a step, for a sound nearer to the original.
+        perceptual: 0 to 1, how far latent channels count by what they move in the mel.
+        priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
+            only within a unit: with a priority in time units are as long as the window of the model.
     """
 
     preset: str = DEFAULT
     engine: Engine | None = None
     seed: int = 0
-    tag: int = 0
+    tag: int | None = 0
     channel_mode: ChannelMode | None = None
+    search: str = "none"
+    perceptual: float = 0.0
+    priorities: tuple[Priority, ...] = ()
 
 
 def compress(
@@ -77,7 +91,50 @@ def compress(
     """
     header = header_of(waveform, settings, backend.info)
     latent = target_latent(waveform, header, backend=backend)
-    return compress_towards(lambda start, end: latent[:, :, start:end], header, backend=backend, on_step=on_step)
+    header = completed(header, latent, settings, backend)
+    return compress_towards(aims_of(latent, header, settings, backend), header, backend=backend, on_step=on_step)
+
+
+def completed(header: Header, latent: torch.Tensor, settings: Settings, backend: Backend) -> Header:
+    """The header with what only the latent can tell: the tag, where the encoder is to find it."""
+    if settings.tag is not None:
+        return header
+    return replace(header, tag=best_tag(latent, engine_of(header), backend) or None)
+
+
+def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: Backend) -> Callable[[int, int], Target]:
+    """What `compress_towards` aims at, for a latent `[channels, C, L, F']` and the settings' search and weights.
+
+    Raises:
+        ConfigError: an unknown search, or weights that the model cannot have.
+    """
+    if settings.search not in SEARCHES:
+        raise ConfigError(f"search {settings.search!r}: {', '.join(SEARCHES)} are possible")
+    weights = _weights(latent, header, settings, backend)
+    info, denoise = backend.info, over_timeline(backend, tag=header.tag or 0)
+    end_of_bits = plan_of(engine_of(header), info)[-1].s or 0
+
+    def target_of(start: int, end: int) -> Target:
+        part = latent[:, :, start:end]
+        if settings.search == "none" and weights is None:
+            return part
+        aim = aiming.at(part)
+        if settings.search == "shaped":
+            aim = aiming.shaped(part, denoise, info.schedule, end_of_bits)
+        return aim if weights is None else aiming.weighted(aim, weights[:, start:end])
+
+    return target_of
+
+
+def _weights(latent: torch.Tensor, header: Header, settings: Settings, backend: Backend) -> torch.Tensor | None:
+    """`[C, L, F']`: how much each value of the latent counts; None where all count alike."""
+    if not settings.priorities and not settings.perceptual:
+        return None
+    timeline = timeline_of(header, backend.info)
+    weights = aiming.priority_weights(settings.priorities, timeline).to(latent.device).expand(latent.shape[1:])
+    if settings.perceptual:
+        weights = weights * aiming.perceptual_weights(latent, backend, settings.perceptual)
+    return weights
 
 
 def compress_towards(
@@ -141,10 +198,9 @@ def segment_decoder(
     info, plan = backend.info, plan_of(layout.engine, backend.info)
     calls = layout.segment_count * (layout.steps + len(tail_plan(info.schedule, plan[-1].s or 0, tail_steps)))
     denoise = _denoiser(backend, header, on_step, calls)
-    segments = list(layout.segments())
 
     def decode(payload: bytes, index: int) -> torch.Tensor:
-        first, end = segments[index]
+        first, end = layout.segment(index)
         coder = _coder(header, layout, end - first, index)
         steps = layout.whole_steps(end - first, len(payload))
         last = plan[steps - 1].s if steps else plan[0].t
@@ -181,7 +237,8 @@ def checked_layout(header: Header, info: BackendInfo) -> Layout:
 
 
 def check_header(header: Header, info: BackendInfo) -> None:
-    """Refuse a stream of another model, one with a tag that the model does not have, and one without samples.
+    """Refuse a stream of another model, of a tag or channels that the model does not have, of a rate that no sound has
+    here, and one without samples.
 
     Raises:
         WrongModel, UnsupportedStream, CorruptStream.
@@ -198,6 +255,10 @@ def check_header(header: Header, info: BackendInfo) -> None:
         raise UnsupportedStream(f"left and right are coded jointly, and {info.name} is a model of mono sound")
     if header.sample_count == 0:
         raise CorruptStream("the stream has no samples")
+    try:
+        check_sample_rate(header.sample_rate)
+    except AudioError as error:
+        raise UnsupportedStream(str(error)) from error
 
 
 def target_latent(waveform: Waveform, header: Header, *, backend: Backend) -> torch.Tensor:
@@ -218,19 +279,28 @@ def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Head
     Raises:
         AudioError, ConfigError: as `compress`.
     """
+    engine = _engine_of(settings, info)
     header = Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
-        preset=0 if settings.engine else by_name(settings.preset).wire_id,
+        preset=0 if engine else by_name(settings.preset).wire_id,
         sample_rate=waveform.sample_rate,
         channel_mode=channel_mode_of(waveform, settings.channel_mode, info),
         sample_count=waveform.sample_count,
         gain_half_db=coding_gain(waveform.samples),
         seed=settings.seed,
         tag=settings.tag or None,
-        engine=settings.engine,
+        engine=engine,
     )
     check_engine(engine_of(header), info)
     return header
+
+
+def _engine_of(settings: Settings, info: BackendInfo) -> Engine | None:
+    """Explicit coding parameters, where the settings ask for any: a priority in time asks for long units."""
+    engine = settings.engine or by_name(settings.preset).engine
+    if engine.rule != Rule.PARTITIONED or not any(priority.timed for priority in settings.priorities):
+        return settings.engine
+    return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
 
 
 def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:

@@ -153,10 +153,9 @@ def segment_decoder(
     """
     _check_codebook(header, codebook, backend.info)
     way = _Way(header, codebook, backend, on_step, tail_steps)
-    segments = list(way.timeline.segments())
 
     def decode(payload: bytes, index: int) -> torch.Tensor:
-        first, end = segments[index]
+        first, end = way.timeline.segment(index)
         return way.decode(payload, end - first, index)
 
     return decode

@@ -117,13 +117,14 @@ class Timeline:
         frames = _ceil(self.sample_count, self.info.frame_samples)
         return _ceil(frames, self.info.frame_multiple) * self.info.frame_multiple
 
+    def segment(self, index: int) -> tuple[int, int]:
+        """First and end frame of an independently decodable segment."""
+        start = index * SEGMENT_FRAMES
+        return start, self.frames if index == self.segment_count - 1 else start + SEGMENT_FRAMES
+
     def segments(self) -> Iterator[tuple[int, int]]:
-        """First and end frame of each independently decodable segment."""
-        start = 0
-        while self.frames - start >= SEGMENT_FRAMES + _SHORTEST_SEGMENT:
-            yield start, start + SEGMENT_FRAMES
-            start += SEGMENT_FRAMES
-        yield start, self.frames
+        """All segments; lazily, since a damaged header can promise a great many."""
+        return (self.segment(index) for index in range(self.segment_count))
 
     @property
     def segment_count(self) -> int:
@@ -150,7 +151,8 @@ class Layout(Timeline):
 
     def whole_steps(self, frames: int, size: int) -> int:
         """Coded steps that lie whole in the first `size` bytes of the payload of a segment of `frames` frames."""
-        return min(self.steps, 8 * size * self.steps // self.payload_bits(frames)) if self.steps else 0
+        bits = self.payload_bits(frames)
+        return min(self.steps, 8 * size * self.steps // bits) if bits else self.steps  # one of one is no choice
 
     def payload_sizes(self) -> Iterator[int]:
         """Bytes of each segment's payload, in order; lazily, since a damaged header can promise a great many."""

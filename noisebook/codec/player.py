@@ -71,7 +71,7 @@ class Player:
             self._header, _, found = open_stream(data, backend.info)
             payloads = list(found)
         self._timeline = timeline_of(self._header, backend.info)
-        self._segments = list(self._timeline.segments())[: len(payloads)]
+        self._segments = [self._timeline.segment(index) for index in range(len(payloads))]
         self._payloads = payloads
         self._decode = _decoder(self._header, backend, codebook_for, tail_steps, on_step)
         self.sample_rate, self.channels = self._header.sample_rate, self._header.channel_mode.channels
@@ -85,8 +85,13 @@ class Player:
         Raises:
             ConfigError: not 0 <= start < end <= `sample_count`.
         """
-        pieces = [block.samples for block in self.blocks(start, end, seconds=_LONGEST_BLOCK)]
-        return Waveform(np.concatenate(pieces, axis=1), self.sample_rate)
+        end = self.sample_count if end is None else end
+        blocks, filled = self.blocks(start, end, seconds=_LONGEST_BLOCK), 0
+        samples = np.empty((self.channels, end - start), np.float32)
+        for block in blocks:
+            samples[:, filled : filled + block.sample_count] = block.samples
+            filled += block.sample_count
+        return Waveform(samples, self.sample_rate)
 
     def blocks(self, start: int = 0, end: int | None = None, *, seconds: float = 8.0) -> Iterator[Waveform]:
         """The same, piece by piece, each when its segment is decoded; the pieces join without a seam.
@@ -154,8 +159,7 @@ def _salvaged(data: bytes, backend: Backend) -> tuple[Header, list[bytes]]:
         raise CorruptStream("of a damaged stream of quantised latents nothing can be played: its codes hang together")
     layout = ddcm.checked_layout(header, backend.info)
     payloads = container.salvage(data, size, layout.payload_sizes())
-    segments = list(layout.segments())[: len(payloads)]
-    while payloads and not _playable(layout, segments[len(payloads) - 1], payloads[-1]):
+    while payloads and not _playable(layout, layout.segment(len(payloads) - 1), payloads[-1]):
         payloads.pop()
     if not payloads:
         raise TruncatedStream("the stream ends before the first step of its first segment does")

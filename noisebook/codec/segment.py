@@ -20,7 +20,7 @@ from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, Plan, Step, reverse
 
-__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment"]
+__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment", "encode_with_state"]
 
 Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the latent; or (step, x0_hat) -> target
 
@@ -62,7 +62,11 @@ class SegmentCoder:
 
     def choose(self, residual: torch.Tensor, step: int) -> rules.Choice:
         """The atoms that lead from x0_hat towards the target, for `residual = target - x0_hat`."""
-        return rules.choose(self.engine.rule, self.correlations(residual, step), self.engine.M)
+        engine = self.engine
+        if engine.rule == container.Rule.PURSUIT:
+            parts, key = self.partition.split(residual, step), self._key(step)
+            return rules.choose_by_pursuit(self.codebook, parts, key, engine.M, engine.level_bits)
+        return rules.choose(engine.rule, self.correlations(residual, step), engine.M)
 
     def correlations(self, residual: torch.Tensor, step: int) -> torch.Tensor:
         """Inner products of each part with each of its atoms, `[parts, K]`."""
@@ -93,6 +97,13 @@ def encode_segment(target: Target, coder: SegmentCoder, denoise: Denoise, start:
         denoise: of its timeline.
         start: shaped alike; `coder.start` is noise.
     """
+    return encode_with_state(target, coder, denoise, start)[0]
+
+
+def encode_with_state(
+    target: Target, coder: SegmentCoder, denoise: Denoise, start: torch.Tensor
+) -> tuple[bytes, torch.Tensor]:
+    """`encode_segment`, and the x that a decoder of the payload has after its coded steps, before its tail."""
     writer, steps = BitWriter(), count()
 
     def choose(at: Step, x0_hat: torch.Tensor) -> torch.Tensor:
@@ -102,8 +113,8 @@ def encode_segment(target: Target, coder: SegmentCoder, denoise: Denoise, start:
         rules.write(coder.engine.rule, choice, coder.codebook.size, writer)
         return coder.noise(choice, step)
 
-    reverse(denoise, coder.plan, start, choose)
-    return writer.getvalue()
+    x = reverse(denoise, coder.plan, start, choose)
+    return writer.getvalue(), x
 
 
 def decode_segment(
@@ -133,7 +144,8 @@ def decode_segment(
 
     def look_up(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         engine = coder.engine
-        choice = rules.read(engine.rule, coder.partition.parts, coder.codebook.size, engine.M, reader)
+        parts, size = coder.partition.parts, coder.codebook.size
+        choice = rules.read(engine.rule, parts, size, engine.M, reader, level_bits=engine.level_bits)
         return coder.noise(choice.to(x0_hat.device), next(steps))
 
     latent = reverse(denoise, plan + tail, start, look_up)

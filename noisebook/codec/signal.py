@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from noisebook.audio.channels import from_mid_side, to_mid_side
 from noisebook.audio.level import apply_gain
@@ -31,18 +32,22 @@ def levelled(waveform: Waveform, header: Header, info: BackendInfo) -> np.ndarra
 
 def levelled_at(sample_rate: int, waveform: Waveform, header: Header) -> np.ndarray:
     """`levelled` at any rate, for a front end that does not listen at the model's."""
-    samples = apply_gain(waveform.samples, header.gain_half_db)
-    if header.channel_mode == ChannelMode.MID_SIDE:
-        samples = to_mid_side(samples)
-    return resample(Waveform(samples, waveform.sample_rate), sample_rate).samples
+
+    def level(block: np.ndarray) -> np.ndarray:
+        block = apply_gain(block, header.gain_half_db)
+        return to_mid_side(block) if header.channel_mode == ChannelMode.MID_SIDE else block
+
+    return resample(waveform, sample_rate, before=level).samples
 
 
 def restored(samples: np.ndarray, header: Header, info: BackendInfo) -> Waveform:
     """The inverse of `levelled`, with the header's rate and exact length."""
-    at_rate = resample(Waveform(samples, info.sample_rate), header.sample_rate).samples[:, : header.sample_count]
-    if header.channel_mode == ChannelMode.MID_SIDE:
-        at_rate = from_mid_side(at_rate)
-    return Waveform(np.ascontiguousarray(apply_gain(at_rate, -header.gain_half_db)), header.sample_rate)
+
+    def level(block: np.ndarray) -> np.ndarray:
+        block = from_mid_side(block) if header.channel_mode == ChannelMode.MID_SIDE else block
+        return apply_gain(block, -header.gain_half_db)
+
+    return resample(Waveform(samples, info.sample_rate), header.sample_rate, after=level, count=header.sample_count)
 
 
 def analyse(samples: np.ndarray, layout: Timeline, backend: Backend) -> torch.Tensor:
@@ -70,9 +75,7 @@ def heard_by(
 ) -> torch.Tensor:
     """`segmentwise` for a stage that listens to `[channels, N]`, `per_frame` samples to a latent frame; silence follows
     the end of the sound up to a whole frame."""
-    padding = layout.frames * per_frame - samples.shape[1]
-    padded = torch.from_numpy(np.pad(samples, ((0, 0), (0, padding))))
-    return segmentwise(stage, padded, layout, reads=per_frame, writes=writes)
+    return segmentwise(stage, torch.from_numpy(samples), layout, reads=per_frame, writes=writes)
 
 
 def segmentwise(
@@ -82,19 +85,28 @@ def segmentwise(
 
     Args:
         stage: maps the whole of `x`, or a stretch of it, and does not notice a cut that is a margin away.
-        x: time is axis 1 of `[B, N]`, axis 2 of `[B, C, T, F]`; likewise in what `stage` returns.
+        x: time is axis 1 of `[B, N]`, which may end early and is followed by silence, axis 2 of `[B, C, T, F]`;
+            likewise in what `stage` returns.
         reads, writes: steps of time to a latent frame, of `x` and of the result.
     """
-    pieces = []
+    whole = torch.empty(0)
     for start, end in layout.segments():
         left, right = _margins(start, end, layout.frames, layout.info)
         result = stage(_stretch(x, left * reads, right * reads))
-        pieces.append(_stretch(result, (start - left) * writes, (end - left) * writes))
-    return torch.cat(pieces, dim=_time_axis(pieces[0]))
+        if not start:  # now it is known what the stage gives; pieces in a list would take their memory twice
+            shape = list(result.shape)
+            shape[_time_axis(result)] = layout.frames * writes
+            whole = result.new_empty(shape)
+        piece = _stretch(result, (start - left) * writes, (end - left) * writes)
+        _stretch(whole, start * writes, end * writes).copy_(piece)
+    return whole
 
 
 def _stretch(x: torch.Tensor, start: int, end: int) -> torch.Tensor:
-    return x.narrow(_time_axis(x), start, end - start)
+    axis = _time_axis(x)
+    piece = x.narrow(axis, start, min(end, x.shape[axis]) - start)
+    missing = end - start - piece.shape[axis]
+    return F.pad(piece, (0, missing)) if missing else piece
 
 
 def _time_axis(x: torch.Tensor) -> int:

@@ -82,8 +82,9 @@ def compress_to(
     def attempt(rung: int) -> float:
         if rung not in tried:
             engine = engine_for(ladder[rung], quality=quality, frame_values=values, frames_per_second=rate)
-            coded = ddcm.header_of(waveform, replace(settings, engine=engine), backend.info)
-            data = ddcm.compress_towards(lambda start, end: latent[:, :, start:end], coded, backend=backend)
+            own = replace(settings, engine=engine)
+            coded = ddcm.completed(ddcm.header_of(waveform, own, backend.info), latent, own, backend)
+            data = ddcm.compress_towards(ddcm.aims_of(latent, coded, own, backend), coded, backend=backend)
             tried[rung] = error_of(ddcm.decode_latent(data, backend=backend)[1]), data
             if on_step is not None:
                 on_step(len(tried), _RUNGS.bit_length() + 1)

@@ -32,6 +32,7 @@ class Rule(IntEnum):
     ONE_OF_K = 1
     PARTITIONED = 2  # one signed atom a part
     TOP_M = 3  # a signed subset, ranked
+    PURSUIT = 4  # atoms mixed one after the other, at quantised levels
 
 
 class Codebook(IntEnum):
@@ -53,32 +54,38 @@ class Engine:
     unit_frames: int
     steps: int
     kappa_percent: int  # 0: uniform steps
+    level_bits: int = 0  # of PURSUIT alone
 
     def __post_init__(self) -> None:
         check("rule", self.rule, 1, max(Rule))
         check("codebook", self.codebook, 1, max(Codebook))
-        partitioned, top_m = self.rule == Rule.PARTITIONED, self.rule == Rule.TOP_M
+        partitioned, pursuit = self.rule == Rule.PARTITIONED, self.rule == Rule.PURSUIT
         check("log2_part", self.log2_part, 4 if partitioned else 0, 15 if partitioned else 0)
         check("log2_K", self.log2_K, 0, 24)
-        check("M", self.M, 1, min(2**self.log2_K, 4096) if top_m else 1)
+        most = {Rule.TOP_M: min(2**self.log2_K, 4096), Rule.PURSUIT: 64}
+        check("M", self.M, 2 if pursuit else 1, most.get(self.rule, 1))
         check("unit_frames", self.unit_frames, 1, 2048)
         check("steps", self.steps, 1, 1000)
         check("kappa_percent", self.kappa_percent, 0, 255)
+        check("level_bits", self.level_bits, 2 if pursuit else 0, 6 if pursuit else 0)
 
     @property
     def choice_bits(self) -> int:
         """Bits of one choice: what one part, or unit, costs at one step."""
-        return choice_bits(self.rule, 2**self.log2_K, self.M)
+        return choice_bits(self.rule, 2**self.log2_K, self.M, self.level_bits)
 
 
-def choice_bits(rule: Rule, K: int, M: int) -> int:
-    """Bits of one choice from K atoms: an index, an index and a sign, or the rank of a subset and M signs.
+def choice_bits(rule: Rule, K: int, M: int, level_bits: int = 0) -> int:
+    """Bits of one choice from K atoms: an index, an index and a sign, the rank of a subset and M signs, or M indices
+    and the levels of all but the first.
 
     Raises:
         ConfigError: not 0 <= M <= K.
     """
     if rule == Rule.TOP_M:
         return subset_bits(K, M) + M
+    if rule == Rule.PURSUIT:
+        return M * (K - 1).bit_length() + (M - 1) * level_bits
     return (K - 1).bit_length() + (rule == Rule.PARTITIONED)
 
 
@@ -132,7 +139,8 @@ def block_bytes(block: Engine | LatentCode) -> bytes:
     if isinstance(block, Engine):
         varints = b"".join(map(bitio.varint, (block.M, block.unit_frames, block.steps)))
         fixed = bytes([block.rule, block.codebook, block.log2_part, block.log2_K])
-        return fixed + varints + bytes([block.kappa_percent])
+        levels = [block.level_bits] if block.rule == Rule.PURSUIT else []
+        return fixed + varints + bytes([block.kappa_percent, *levels])
     kind = block.rule | _LATENT | (_REFINED if block.strength else 0) | (_STEERED if block.steering else 0)
     strength = bytes([block.strength]) if block.strength else b""
     return bytes([kind]) + block.codebook + strength + (block_bytes(block.steering) if block.steering else b"")
@@ -155,4 +163,6 @@ def _parse_engine(rule: int, cursor: bitio.ByteReader) -> Engine:
     named, codebook = known(Rule, rule), known(Codebook, cursor.u8())
     log2_part, log2_K = cursor.u8(), cursor.u8()
     M, unit_frames, steps = cursor.varint(), cursor.varint(), cursor.varint()
-    return Engine(named, codebook, log2_part, log2_K, M, unit_frames, steps, kappa_percent=cursor.u8())
+    kappa_percent = cursor.u8()
+    level_bits = cursor.u8() if named == Rule.PURSUIT else 0
+    return Engine(named, codebook, log2_part, log2_K, M, unit_frames, steps, kappa_percent, level_bits)

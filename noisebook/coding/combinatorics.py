@@ -2,12 +2,15 @@
 
 The subset c_1 < c_2 < ... < c_M of 0 .. K-1 has the rank C(c_1, 1) + C(c_2, 2) + ... + C(c_M, M) in
 colexicographic order (Knuth, The Art of Computer Programming 4A, 7.2.1.3). Both directions walk n down from
-the top and carry C(n, k) along: one multiplication and one division by a small number a step, no tables.
+the top and carry C(n, k) along: one multiplication and one division by a small number a step, no tables. Where
+members are far apart, `unrank` looks for the next one by bisection instead.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from math import comb
 
@@ -17,6 +20,8 @@ from numpy.typing import NDArray
 from noisebook.errors import ConfigError, CorruptStream
 
 __all__ = ["rank", "subset_bits", "unrank"]
+
+_SPARSE = 64  # times k squared: so many indices left for k members that bisection takes less time than the walk
 
 
 def subset_bits(K: int, M: int) -> int:
@@ -66,6 +71,12 @@ def unrank(rank: int, K: int, M: int) -> NDArray[np.int64]:
         raise CorruptStream(f"subset rank of {rank.bit_length()} bits, not below C({K}, {M}): damaged payload")
     indices = np.empty(M, dtype=np.int64)
     while k:
+        if n > _SPARSE * k * k:
+            n = bisect_right(range(n), rank, key=partial(_subsets_of, k)) - 1
+            rank -= comb(n, k)
+            k -= 1
+            indices[k], total = n, comb(n, k)
+            continue
         without = total * (n - k) // n  # C(n - 1, k): the ranks of the subsets that do not hold n - 1
         n -= 1
         if rank >= without:
@@ -76,6 +87,10 @@ def unrank(rank: int, K: int, M: int) -> NDArray[np.int64]:
         else:
             total = without
     return indices
+
+
+def _subsets_of(k: int, n: int) -> int:
+    return comb(n, k)
 
 
 def _check_size(K: int, M: int) -> None:

@@ -113,15 +113,15 @@ class DenseCodebook:
 
     def _atoms(self, key: Key, device: torch.device) -> torch.Tensor:
         """`[K, d]`, each atom scaled to mean square 1 exactly."""
-        drawn = rng.gaussian(
-            self.size * self.part,
-            seed=key.seed,
-            purpose=rng.Purpose.DENSE,
-            segment=key.segment,
-            step=key.step,
-        )
-        atoms = torch.from_numpy(drawn).view(self.size, self.part)
-        return (atoms * torch.rsqrt(atoms.square().mean(1, keepdim=True))).to(device)
+        return _dense_atoms(key, self.size, self.part).to(device)
+
+
+@lru_cache(maxsize=1)  # drawing them is most of the work, and the encoder needs those of a step twice
+def _dense_atoms(key: Key, size: int, part: int) -> torch.Tensor:
+    purpose = rng.Purpose.DENSE
+    drawn = rng.gaussian(size * part, seed=key.seed, purpose=purpose, segment=key.segment, step=key.step)
+    atoms = torch.from_numpy(drawn).view(size, part)
+    return atoms * torch.rsqrt(atoms.square().mean(1, keepdim=True))
 
 
 def hadamard_transform(x: torch.Tensor) -> torch.Tensor:

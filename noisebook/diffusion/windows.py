@@ -19,17 +19,19 @@ from noisebook.errors import ConfigError
 
 __all__ = ["over_windows", "window_starts", "windowed"]
 
+_BATCH = 16  # windows in one call: a stereo segment of the codec, and no more memory for an hour
 
-def windowed(denoise: Denoise, *, window: int, overlap: int) -> Denoise:
-    """A denoiser for any length from one for at most `window` frames; all windows of a call run as one batch.
+
+def windowed(denoise: Denoise, *, window: int, overlap: int, batch: int = _BATCH) -> Denoise:
+    """A denoiser for any length from one for at most `window` frames; up to `batch` windows run in one call.
 
     Raises:
-        ConfigError: not 0 < overlap < window.
+        ConfigError: not 0 < overlap < window, or a batch of none.
     """
-    _check(window, overlap)
+    _check(window, overlap, batch)
 
     def over_timeline(x: torch.Tensor, t: int) -> torch.Tensor:
-        return over_windows(lambda piece: denoise(piece, t), window=window, overlap=overlap)(x)
+        return over_windows(lambda piece: denoise(piece, t), window=window, overlap=overlap, batch=batch)(x)
 
     return over_timeline
 
@@ -41,7 +43,7 @@ def over_windows(
     overlap: int,
     reads: int = 1,
     writes: int = 1,
-    batch: int | None = None,
+    batch: int = _BATCH,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """A stage for any length from one for at most `window` frames.
 
@@ -49,12 +51,12 @@ def over_windows(
         stage: `[B, C, window * reads, F] -> [B, C', window * writes, F']`.
         window, overlap: frames.
         reads, writes: steps of time to a frame, of what goes in and comes out.
-        batch: windows in one call; None is all of them.
+        batch: windows in one call; a timeline that is no longer than a window goes through whole.
 
     Raises:
-        ConfigError: not 0 < overlap < window.
+        ConfigError: not 0 < overlap < window, or a batch of none.
     """
-    _check(window, overlap)
+    _check(window, overlap, batch)
 
     def over_timeline(x: torch.Tensor) -> torch.Tensor:
         frames = x.shape[2] // reads
@@ -62,7 +64,7 @@ def over_windows(
             return stage(x)
         starts = window_starts(frames, window, overlap)
         pieces = torch.cat([x[:, :, start * reads : (start + window) * reads] for start in starts])
-        results = stage(pieces) if batch is None else torch.cat([stage(some) for some in pieces.split(batch)])
+        results = torch.cat([stage(some) for some in pieces.split(batch)])
         fade = _fade(window * writes, overlap * writes, results)
         total = results.new_zeros(len(x), results.shape[1], frames * writes, results.shape[3])
         weight = torch.zeros_like(total[:1, :1, :, :1])
@@ -81,7 +83,9 @@ def window_starts(frames: int, window: int, overlap: int) -> list[int]:
     return [*range(0, last, window - overlap), last]
 
 
-def _check(window: int, overlap: int) -> None:
+def _check(window: int, overlap: int, batch: int) -> None:
+    if batch < 1:
+        raise ConfigError(f"batches of {batch} windows: 1 at least is possible")
     if not 0 < overlap < window:
         raise ConfigError(f"windows of {window} frames cannot overlap by {overlap}: 1 to {window - 1} are possible")
 

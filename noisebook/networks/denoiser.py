@@ -89,18 +89,19 @@ class _Block(nn.Module):
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = (
             m + offset for m, offset in zip(modulation, self.offsets, strict=True)
         )
-        x = x + (1 + gate_a) * self._attend(_normalise(x, shift_a, scale_a), rotation)
+        x = torch.addcmul(x, 1 + gate_a, self._attend(_normalise(x, shift_a, scale_a), rotation))
         hidden = F.gelu(self.expand(_normalise(x, shift_m, scale_m)), approximate="tanh")
-        return x + (1 + gate_m) * self.project(hidden)
+        return torch.addcmul(x, 1 + gate_m, self.project(hidden))
 
     def _attend(self, x: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(_rotate(q, rotation), _rotate(k, rotation), v)
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k = _rotate(qkv[:2], rotation)
+        attended = F.scaled_dot_product_attention(q, k, qkv[2])
         return self.attended(attended.transpose(1, 2).flatten(2))
 
 
 def _normalise(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), 1 + scale)
 
 
 def _sinusoids(t: torch.Tensor, size: int = 256) -> torch.Tensor:
@@ -110,16 +111,20 @@ def _sinusoids(t: torch.Tensor, size: int = 256) -> torch.Tensor:
 
 
 def _rotations(frames: int, size: int, device: torch.device) -> torch.Tensor:
-    """Cosines and sines of rotary positions (Su et al. 2021), `[2, frames, size / 2]`."""
+    """Cosines and signed sines of rotary positions (Su et al. 2021), `[2, frames, size]`."""
     frequencies = torch.exp(-log(10000.0) * torch.arange(0, size, 2, device=device) / size)
     angles = torch.arange(frames, device=device)[:, None] * frequencies
-    return torch.stack((angles.cos(), angles.sin()))
+    cos, sin = angles.cos(), angles.sin()
+    return torch.stack((torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)))
 
 
 def _rotate(x: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
+    """The pairs (a, b) of a head's halves, turned: (a cos - b sin, b cos + a sin)."""
     cos, sin = rotation.to(x.dtype)
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+    turned, half = x * cos, x.shape[-1] // 2
+    turned[..., :half].addcmul_(x[..., half:], sin[..., :half])
+    turned[..., half:].addcmul_(x[..., :half], sin[..., half:])
+    return turned
 
 
 def x0_from_v(x: torch.Tensor, v: torch.Tensor, alpha: float) -> torch.Tensor:

@@ -141,7 +141,7 @@ def _duels(results: dict[str, Any]) -> list[Duel]:
     duels: list[Duel] = []
     for rival in _by_rate(results):
         rate = rates[rival["id"]]
-        below = [m for m in own if rate and rates[m["id"]] <= 1.02 * rate]  # the header of a short clip aside
+        below = [m for m in own if rate and (rates[m["id"]] or 0.0) <= 1.02 * rate]  # the header of a short clip aside
         if rival["family"] != "codec" or not below:
             continue
         ours = max(below, key=lambda method: rates[method["id"]] or 0.0)

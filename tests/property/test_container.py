@@ -33,15 +33,17 @@ EXPLICIT = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 9, 9, 1, 64, 40, 100)
 @st.composite
 def engines(draw: st.DrawFn) -> Engine:
     rule, log2_K = draw(st.sampled_from(Rule)), draw(st.integers(0, 24))
+    atoms = {Rule.TOP_M: (1, min(2**log2_K, 4096)), Rule.PURSUIT: (2, 64)}
     return Engine(
         rule=rule,
         codebook=draw(st.sampled_from(Codebook)),
         log2_part=draw(st.integers(4, 15)) if rule == Rule.PARTITIONED else 0,
         log2_K=log2_K,
-        M=draw(st.integers(1, min(2**log2_K, 4096))) if rule == Rule.TOP_M else 1,
+        M=draw(st.integers(*atoms.get(rule, (1, 1)))),
         unit_frames=draw(st.integers(1, 2048)),
         steps=draw(st.integers(1, 1000)),
         kappa_percent=draw(st.integers(0, 255)),
+        level_bits=draw(st.integers(2, 6)) if rule == Rule.PURSUIT else 0,
     )
 
 
@@ -125,6 +127,12 @@ def test_the_engine_block_follows_everything_else() -> None:
     assert pack(header, [b""])[:-2] == bytes.fromhex("dd c1 1234 00 87 05 00 01 03 02 00 0e ac02 8002 32 78")
 
 
+def test_the_engine_block_of_a_pursuit_ends_in_the_bits_of_a_level() -> None:
+    engine = Engine(Rule.PURSUIT, Codebook.DENSE, 0, 13, 2, 256, 999, 0, level_bits=3)
+    header = replace(PLAIN, preset=0, sample_count=5, engine=engine)
+    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c1 1234 00 07 05 00 04 02 00 0d 02 8002 e707 00 03")
+
+
 def test_the_block_of_a_latent_code() -> None:
     code = LatentCode(LatentRule.HARD, b"\xaa\xbb\xcc\xdd")
     head = "dd c1 1234 00 07 05 00"
@@ -176,7 +184,12 @@ def test_a_header_out_of_range_cannot_be_made(change: dict) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"rule": 4},
+        {"rule": 5},
+        {"rule": Rule.PURSUIT, "log2_part": 0, "M": 2},
+        {"rule": Rule.PURSUIT, "log2_part": 0, "M": 2, "level_bits": 7},
+        {"rule": Rule.PURSUIT, "log2_part": 0, "M": 1, "level_bits": 3},
+        {"rule": Rule.PURSUIT, "log2_part": 0, "M": 65, "level_bits": 3},
+        {"level_bits": 3},
         {"rule": Rule.ONE_OF_K},
         {"codebook": 0},
         {"log2_part": 3},

@@ -26,6 +26,8 @@ ENGINES = [
     Engine(Rule.ONE_OF_K, Codebook.STRUCTURED, 0, 10, 1, 8, 4, 0),
     Engine(Rule.TOP_M, Codebook.DENSE, 0, 8, 5, 8, 3, 0),
     Engine(Rule.TOP_M, Codebook.STRUCTURED, 0, 10, 7, 8, 3, 80),
+    Engine(Rule.PURSUIT, Codebook.DENSE, 0, 6, 3, 8, 3, 0, level_bits=3),
+    Engine(Rule.PURSUIT, Codebook.STRUCTURED, 0, 10, 2, 8, 3, 80, level_bits=2),
 ]
 
 

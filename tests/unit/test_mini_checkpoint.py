@@ -300,3 +300,21 @@ def test_the_backend_turns_v_into_an_estimate_of_clean_data(backend):
     v = (np.sqrt(alpha) * x - estimate) / np.sqrt(1 - alpha)
     raw = backend._denoiser(x, torch.tensor([999]), torch.tensor([0]))
     torch.testing.assert_close(v.float(), raw, rtol=0, atol=1e-4)
+
+
+def test_a_compiled_denoiser_is_the_same(tiny_model, monkeypatch):
+    """What is compiled is torch's affair; that it is asked for, and once for all lengths, is ours."""
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: asked.append((self, options)))
+    backend = MiniBackend(tiny_model, compiled=True)
+    assert asked == [(backend._denoiser, {"dynamic": True})]
+
+
+def test_without_a_compiler_the_reason_is_told(tiny_model, monkeypatch):
+    def broken(function):
+        raise RuntimeError("No working C++ compiler found\nand more")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(ConfigError, match=r"\(No working C\+\+ compiler found\): install a C\+\+ compiler"):
+        MiniBackend(tiny_model, compiled=True)

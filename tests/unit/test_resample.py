@@ -60,3 +60,31 @@ def test_a_result_beyond_the_limit_is_refused_before_it_is_made() -> None:
 def test_bad_rate(rate: int) -> None:
     with pytest.raises(AudioError, match="sample rate"):
         resample(Waveform.of(np.zeros(10), 16000), rate)
+
+
+@pytest.mark.parametrize(("old_rate", "new_rate"), [*PAIRS, (16000, 16000)])
+def test_blocks_are_not_heard(old_rate: int, new_rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stereo = Waveform.of(np.random.default_rng(0).standard_normal((2, old_rate // 2)), old_rate)
+    whole = resample(stereo, new_rate)
+    monkeypatch.setattr("noisebook.audio.resample._BLOCK", 1000)
+    assert np.array_equal(resample(stereo, new_rate).samples, whole.samples)
+    seen: list[int] = []
+
+    def swapped(block: np.ndarray) -> np.ndarray:
+        seen.append(block.shape[1])
+        return block[::-1]
+
+    before = resample(stereo, new_rate, before=swapped)
+    assert max(seen) == 1000
+    assert sum(seen) == stereo.sample_count
+    after = resample(stereo, new_rate, after=swapped)
+    for result in (before, after):
+        assert np.array_equal(result.samples, whole.samples[::-1])
+
+
+@pytest.mark.parametrize("new_rate", [16000, 44100])
+def test_only_the_first_samples(new_rate: int) -> None:
+    waveform = Waveform.of(np.random.default_rng(0).standard_normal((2, 5000)), 16000)
+    whole = resample(waveform, new_rate).samples
+    for count in (1, 1234, whole.shape[1], whole.shape[1] + 9):
+        assert np.array_equal(resample(waveform, new_rate, count=count).samples, whole[:, :count])

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from noisebook.diffusion.windows import window_starts, windowed
+from noisebook.diffusion.windows import over_windows, window_starts, windowed
 from noisebook.errors import ConfigError
 
 
@@ -41,6 +41,20 @@ def test_all_windows_are_one_batch_in_order():
     assert len(batches) == 1
     expected = [x[channel, :, start : start + 32] for start in (0, 24, 48) for channel in (0, 1)]
     assert torch.equal(batches[0], torch.stack(expected))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_a_batch_bounds_the_call_and_not_the_result(batch):
+    x, sizes = timeline(300, channels=2), []
+
+    def denoise(x, t):
+        sizes.append(len(x))
+        return x.cumsum(2) / (1 + t)  # every frame depends on its window
+
+    out = windowed(denoise, window=32, overlap=8, batch=batch)(x, 3)
+    assert max(sizes) <= batch
+    assert sum(sizes) == 2 * len(window_starts(300, 32, 8))
+    torch.testing.assert_close(out, windowed(denoise, window=32, overlap=8, batch=1000)(x, 3), rtol=0, atol=1e-6)
 
 
 def test_channels_do_not_mix():
@@ -81,3 +95,62 @@ def test_windows_cover_the_timeline_and_end_with_it(frames):
 def test_an_overlap_that_is_none_is_refused(overlap):
     with pytest.raises(ConfigError, match="cannot overlap"):
         windowed(lambda x, t: x, window=32, overlap=overlap)
+
+
+def test_a_batch_of_none_is_refused():
+    with pytest.raises(ConfigError, match="batches of 0"):
+        windowed(lambda x, t: x, window=32, overlap=8, batch=0)
+
+
+# --- stages that change the length or the shape ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reads", "writes"), [(1, 1), (4, 1), (1, 4), (2, 3)])
+@pytest.mark.parametrize("frames", [20, 32, 33, 56, 100])
+def test_a_stage_without_context_does_not_notice_windows(frames, reads, writes):
+    """It takes the first of every `reads` steps and gives each `writes` times, with other channels and bins."""
+
+    def stage(x):
+        return (2 * x[:, :3, ::reads, :5] + 1).repeat_interleave(writes, dim=2)
+
+    x = timeline(frames * reads, channels=2)
+    out = over_windows(stage, window=32, overlap=8, reads=reads, writes=writes)(x)
+    assert out.shape == (2, 3, frames * writes, 5)
+    torch.testing.assert_close(out, stage(x), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(1, [1] * 6), (4, [4, 2]), (9, [6])])
+def test_windows_go_through_in_batches(batch, sizes):
+    """Three windows of two channels."""
+    seen = []
+
+    def stage(x):
+        seen.append(len(x))
+        return x + torch.arange(x.shape[2])[:, None]  # knows where in its window it is
+
+    x = timeline(80, channels=2)
+    out = over_windows(stage, window=32, overlap=8, batch=batch)(x)
+    assert seen == sizes
+    torch.testing.assert_close(out, over_windows(stage, window=32, overlap=8)(x), rtol=0, atol=1e-6)
+
+
+def test_windows_go_through_at_once_by_default():
+    seen = []
+    over_windows(lambda x: seen.append(len(x)) or x, window=32, overlap=8)(timeline(80, channels=2))
+    assert seen == [6]
+
+
+def test_windows_of_a_longer_result_cross_fade_over_all_of_their_overlap():
+    def which_window(x):
+        return torch.arange(len(x), dtype=torch.float32)[:, None, None, None].expand(len(x), 1, 4 * x.shape[2], 2)
+
+    out = over_windows(which_window, window=32, overlap=8, writes=4)(timeline(56))[0, 0, :, 0]
+    assert out.shape == (224,)
+    assert out[: 4 * 24].eq(0).all()
+    assert out[4 * 32 :].eq(1).all()
+    assert out[4 * 24 : 4 * 32].diff().gt(0).all()
+
+
+def test_a_stage_is_refused_an_overlap_that_is_none():
+    with pytest.raises(ConfigError, match="cannot overlap"):
+        over_windows(lambda x: x, window=8, overlap=8, reads=4)

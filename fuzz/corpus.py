@@ -1,0 +1,112 @@
+"""The seeds of the corpus, made by the encoders: `python -m fuzz.corpus` writes what is missing to `fuzz/corpus/`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fuzz.targets import books_of_toy
+from fuzz.toy import ToyBackend
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm, latent_vq
+from noisebook.coding import bitio
+from noisebook.coding.combinatorics import rank, subset_bits
+from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.entropy import SymbolWriter
+from noisebook.quantizers import fit
+
+__all__ = ["FOLDER", "FOLDERS", "corpus_of", "seeds"]
+
+FOLDER = Path(__file__).parent / "corpus"
+FOLDERS = {
+    "codebook": "codebooks",
+    "container": "streams",
+    "decode": "streams",
+    "integers": "integers",
+    "symbols": "symbols",
+}  # of each target
+ENGINES = {
+    "partitioned": Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 5, 6, 1, 8, 3, 80),
+    "one": Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 5, 1, 4, 2, 0),
+    "one-of-one": Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 0, 1, 4, 2, 0),  # choices of no bits
+    "pursuit": Engine(Rule.PURSUIT, Codebook.DENSE, 0, 5, 3, 4, 2, 0, 3),
+    "subset": Engine(Rule.TOP_M, Codebook.STRUCTURED, 0, 6, 5, 4, 2, 120),
+}
+
+
+def seeds() -> Iterator[tuple[str, str, bytes]]:
+    """(folder, name, bytes)."""
+    for name, stream in _streams():
+        yield "streams", name, stream
+    for name, book in _codebooks():
+        yield "codebooks", name, book
+    yield "symbols", "few", _symbols([70, 1, 9, 40, 20, 3], [0, 3, 3, 4, 1, 5, 5])
+    yield "symbols", "one-symbol", _symbols([5], [0, 0, 0])
+    yield "integers", "subset", _integers(16, [3, 5, 11], [1, 2, 3], 5)
+
+
+def corpus_of(target: str) -> list[bytes]:
+    """The committed inputs of a target, seeds and finds."""
+    return [path.read_bytes() for path in sorted((FOLDER / FOLDERS[target]).iterdir())]
+
+
+def _streams() -> Iterator[tuple[str, bytes]]:
+    rng, backend = np.random.default_rng(0), ToyBackend()
+    mono = Waveform((0.2 * rng.standard_normal((1, 4000))).astype(np.float32), 16000)
+    stereo = Waveform((0.2 * rng.standard_normal((2, 5000))).astype(np.float32), 44100)
+    for name, engine in ENGINES.items():
+        settings = ddcm.Settings(engine=engine, seed=len(name), tag=1)
+        yield name, ddcm.compress(stereo if name == "partitioned" else mono, backend=backend, settings=settings)
+    yield "preset", ddcm.compress(mono, backend=backend, settings=ddcm.Settings(preset="3000"))
+    yield "odd-rate", ddcm.compress(replace(mono, sample_rate=7777), backend=backend, settings=ddcm.Settings("8"))
+    for index, book in enumerate(books_of_toy()):
+        rule = "soft" if not index else "hard"
+        vq = latent_vq.Settings(
+            rule=rule, strength=0.3 * index, steering=ENGINES["partitioned"] if index == 2 else None
+        )
+        yield f"latent-{index}", latent_vq.compress(mono, backend=backend, codebook=book, settings=vq)
+
+
+def _codebooks() -> Iterator[tuple[str, bytes]]:
+    latents = [torch.randn(1, 2, 16, 2, generator=torch.Generator().manual_seed(1))]
+    kinds = {
+        "kmeans": {"unit": "frame", "method": "kmeans", "size": 2},
+        "drawn": {"unit": "clip", "method": "gaussian", "size": 4, "clip_frames": 2},
+        "adaptive": {"unit": "position", "method": "adaptive", "size": 2, "stages": 2, "bits_per_frame": 2.0},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, kind in kinds.items():
+            path = Path(folder, f"{name}.safetensors")
+            fit(latents, model="abcd", **kind).save(path)  # type: ignore[arg-type]
+            yield name, path.read_bytes()
+
+
+def _symbols(counts: list[int], written: list[int]) -> bytes:
+    writer = SymbolWriter()
+    writer.write(written, [1 + byte**3 for byte in counts])
+    return bytes([len(counts) - 1, len(written), *counts]) + writer.getvalue()
+
+
+def _integers(K: int, members: list[int], values: list[int], width: int) -> bytes:
+    writer = bitio.BitWriter()
+    writer.write(rank(members, K), subset_bits(K, len(members)))
+    writer.write_array(np.array(values), width)
+    return bitio.varint(300) + bytes([K - 1, len(members), width]) + writer.getvalue()
+
+
+def main() -> None:
+    """Write the seeds that are not there."""
+    for folder, name, data in seeds():
+        path = FOLDER / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

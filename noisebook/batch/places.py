@@ -1,0 +1,244 @@
+"""A folder of files, local or behind a URL that fsspec knows. Files appear in it whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from noisebook.errors import AudioError, ConfigError, MissingExtra
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+__all__ = ["TEMPORARY", "OutOfSpace", "Place"]
+
+TEMPORARY = ".noisebook-batch-"  # begins the names of files that are being written
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# Object stores show an upload when it is complete, and a rename there is a copy.
+_WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "hf"}
+
+
+class OutOfSpace(AudioError):
+    """Nothing more can be written: it would befall every file that follows."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder and what lies in it; names are relative to it, with slashes.
+
+    Attributes:
+        url: a path, or any URL of a folder that fsspec knows.
+
+    Raises:
+        MissingExtra: a URL of a kind whose package is not installed, or fsspec itself is not.
+        ConfigError: a URL of an unknown kind.
+    """
+
+    url: str
+
+    def __post_init__(self) -> None:
+        _ = self._opened
+
+    @property
+    def is_local(self) -> bool:
+        """Whether files can be reached by `path_of`."""
+        return "file" in self._protocols
+
+    def exists(self) -> bool:
+        """Whether the folder is there; of object stores, whether anything lies in it."""
+        with self._telling("list", self.url):
+            return bool(self._fs.isdir(self._root))
+
+    def is_file(self) -> bool:
+        """Whether a file has that name."""
+        with self._telling("list", self.url):
+            return bool(self._fs.isfile(self._root))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        with self._telling("read", self.shown(name)):
+            return bool(self._fs.isfile(self._path(name)))
+
+    def make(self) -> None:
+        """Make the folder where it is not there yet."""
+        with self._telling("make the folder", self.url):
+            self._fs.makedirs(self._root, exist_ok=True)
+
+    def contains(self, other: Place) -> bool:
+        """Whether another place is this one, or lies in it."""
+        own, its = self._canonical, other._canonical
+        return self._protocols == other._protocols and (its + "/").startswith(own.rstrip("/") + "/")
+
+    def files(self, *, without: Place | None = None) -> dict[str, int]:
+        """Sizes in bytes of all files below, by name, in order. Hidden ones are left out, folders behind links too.
+
+        Args:
+            without: a place whose files are left out, such as that of the results.
+
+        Raises:
+            AudioError: a folder that cannot be listed.
+        """
+        self._fs.invalidate_cache()
+        return dict(sorted(self._walk(self._root, without)))
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            AudioError: it cannot be read.
+        """
+        with self._telling("read", self.shown(name)):
+            data: bytes = self._fs.cat_file(self._path(name))
+            return data
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """A file to read some bytes of.
+
+        Raises:
+            AudioError: it cannot be read.
+        """
+        with self._telling("read", self.shown(name)), self._fs.open(self._path(name), "rb") as file:
+            yield file
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of a file, hexadecimal."""
+        return sha256(self.read(name)).hexdigest()
+
+    def state(self, name: str) -> str:
+        """A short text that changes when the file does: size and time of a local file, fsspec's key of another."""
+        with self._telling("read", self.shown(name)):
+            if self.is_local:
+                found = os.stat(self.path_of(name))
+                return f"{found.st_size}-{found.st_mtime_ns}"
+            return str(self._fs.ukey(self._path(name)))[:32]
+
+    def write(self, name: str, data: bytes | memoryview) -> None:
+        """Write a file, whole or not at all, over one that is there, in a folder that is made for it.
+
+        Under a temporary name first, which is then exchanged; a store that shows whole uploads only gets it directly.
+
+        Raises:
+            OutOfSpace: the disk is full, or must not be written to.
+            AudioError: it cannot be written.
+        """
+        path = self._path(name)
+        with self._telling("write", self.shown(name)):
+            self._fs.makedirs(self._fs._parent(path), exist_ok=True)
+            if self._protocols & _WHOLE_BY_NATURE:
+                self._fs.pipe_file(path, bytes(data))
+            else:
+                self._exchange(path, bytes(data))
+
+    def sweep(self) -> None:
+        """Remove the temporary files that a killed writer left behind."""
+        for folder, _, files in self._folders(self._root):
+            for file in files:
+                if file.startswith(TEMPORARY):
+                    with self._telling("remove", file):
+                        self._fs.rm_file(f"{folder}/{file}")
+
+    def path_of(self, name: str) -> Path:
+        """Of a file in a local folder."""
+        return Path(self._path(name))
+
+    def shown(self, name: str) -> str:
+        """A file's name as a message tells it."""
+        return f"{self.url.rstrip('/')}/{name}"
+
+    def _exchange(self, path: str, data: bytes) -> None:
+        temporary = f"{self._fs._parent(path)}/{TEMPORARY}{secrets.token_hex(8)}.tmp"
+        try:
+            self._fs.pipe_file(temporary, data)
+            self._fs.mv(temporary, path)
+        except BaseException:
+            # What was begun goes; what the caller has to know is why, not that this failed too.
+            with suppress(Exception):
+                self._fs.rm_file(temporary)
+            raise
+
+    def _walk(self, folder: str, without: Place | None) -> Iterator[tuple[str, int]]:
+        left_out = None if without is None or without._protocols != self._protocols else without._root
+        for path, subfolders, files in self._folders(folder):
+            subfolders[:] = [name for name in subfolders if name[0] != "." and f"{path}/{name}" != left_out]
+            for name, size in files.items():
+                if name[0] != ".":
+                    yield f"{path}/{name}"[len(self._root) :].lstrip("/"), size
+
+    def _folders(self, folder: str) -> Iterator[tuple[str, list[str], dict[str, int]]]:
+        """Each folder, the names of its folders (the caller may take some out), and its files with their sizes.
+
+        Not `fs.walk`, which passes over nested folders that it may not list without a word.
+        """
+        with self._telling("list", folder):
+            entries = self._fs.ls(folder, detail=True)
+        subfolders, files = [], {}
+        for entry in entries:
+            path = entry["name"].rstrip("/")
+            name = path.rsplit("/", 1)[-1]
+            if entry["type"] == "directory":
+                subfolders.append(name)
+            elif path != folder and (entry["type"] == "file" or entry.get("islink")):  # neither devices nor pipes
+                files[name] = int(entry["size"] or 0)
+        yield folder, subfolders, files
+        for name in subfolders:
+            yield from self._folders(f"{folder.rstrip('/')}/{name}")
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    @property
+    def _fs(self) -> AbstractFileSystem:
+        return self._opened[0]
+
+    @property
+    def _root(self) -> str:
+        return self._opened[1]
+
+    @property
+    def _protocols(self) -> set[str]:
+        protocol = self._fs.protocol
+        return {protocol} if isinstance(protocol, str) else set(protocol)
+
+    @property
+    def _canonical(self) -> str:
+        return os.path.realpath(self._root) if self.is_local else self._root
+
+    @cached_property
+    def _opened(self) -> tuple[AbstractFileSystem, str]:
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise MissingExtra("folders of files need fsspec: pip install 'noisebook[batch]'") from error
+        try:
+            fs, root = url_to_fs(self.url)
+        except ImportError as error:
+            raise MissingExtra(f"{self.url}: {error}") from error
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"{self.url}: {error}; give a folder, or a URL such as s3://bucket/folder") from error
+        return fs, root.rstrip("/") or "/"
+
+    @contextmanager
+    def _telling(self, action: str, what: str) -> Iterator[None]:
+        """Failures of a file system, which each kind has of its own, as errors with a sentence."""
+        try:
+            yield
+        except AudioError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error) or type(error).__name__
+            if error.errno in _FULL:
+                raise OutOfSpace(f"cannot {action} {what}: {reason}") from error
+            raise AudioError(f"cannot {action} {what}: {reason}") from error
+        except Exception as error:
+            if self.is_local:  # then it is none of a file system
+                raise
+            raise AudioError(f"cannot {action} {what}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,242 @@
+"""What the verbs do with the bytes of a file. Between processes only plain values travel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from noisebook import api
+from noisebook._version import __version__
+from noisebook.audio import io
+from noisebook.audio.formats import WRITABLE, encode
+from noisebook.audio.waveform import Waveform
+from noisebook.batch.naming import STREAM_SUFFIX, suffix_of
+from noisebook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from noisebook.diffusion.backend import Backend
+
+__all__ = ["VERBS", "Coded", "Engine", "Settings", "code"]
+
+VERBS = ("compress", "decompress", "reconstruct", "verify")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What `api.load_backend` takes, and the CPU threads of one worker (None: torch's own choice)."""
+
+    model: str = api.EMBEDDED
+    device: str = "auto"
+    dtype: str = "float32"
+    offload: bool = False
+    offline: bool = False
+    threads: int | None = None
+
+    def load(self) -> Backend:
+        """The backend, in this process."""
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        return api.load_backend(
+            self.model, device=self.device, dtype=self.dtype, offload=self.offload, offline=self.offline
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done to every file.
+
+    Attributes:
+        verb: one of `VERBS`.
+        options: keyword arguments of the function of the facade, as JSON can hold them; of compress also `codec`.
+        engine: the model.
+        suffix: of sounds that are written, a key of `WRITABLE`; decides the format.
+
+    Raises:
+        ConfigError: another verb or suffix.
+    """
+
+    verb: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    engine: Engine = Engine()
+    suffix: str = ".wav"
+
+    def __post_init__(self) -> None:
+        if self.verb not in VERBS:
+            raise ConfigError(f"batch {self.verb!r}: {', '.join(VERBS)} are possible")
+        if self.suffix not in WRITABLE:
+            raise ConfigError(f"sounds with the suffix {self.suffix!r}: {' '.join(WRITABLE)} are possible")
+
+    @property
+    def target_suffix(self) -> str | None:
+        """Of the files that are written; None for a verb that writes none."""
+        return {"compress": STREAM_SUFFIX, "verify": None}.get(self.verb, self.suffix)
+
+    @property
+    def manifest(self) -> str:
+        """The manifest's name; a verification lies beside what it verifies, and has one of its own."""
+        return "verification.jsonl" if self.verb == "verify" else "manifest.jsonl"
+
+    def key(self) -> str:
+        """A digest of everything that decides what a result is, but for the source.
+
+        Raises:
+            ModelError, ConfigError: no such model or codebook.
+        """
+        info = api.model_info(self.engine.model, offline=self.engine.offline)
+        codebook = self.options.get("codebook")
+        parts = {
+            "noisebook": __version__,
+            **self.told(),
+            "fingerprint": info.fingerprint.hex(),
+            "codebook": None if codebook is None else api.load_codebook(codebook).fingerprint.hex(),
+        }
+        return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def told(self) -> dict[str, Any]:
+        """The same as a manifest tells it."""
+        engine = asdict(self.engine)
+        told = {name: engine[name] for name in ("model", "dtype")}
+        return {"verb": self.verb, "options": dict(self.options), **told, "suffix": self.target_suffix}
+
+    def check(self) -> None:
+        """Refuse options that no file could be coded with, before any work.
+
+        Raises:
+            ConfigError, ModelError: as the verb.
+        """
+        if self.verb == "reconstruct":
+            axes = ("preset", "front_end", "posterior", "latent_limit", "vocoder", "post")
+            chosen = {name: self.options[name] for name in axes if self.options.get(name) is not None}
+            api.reconstruction_preset(chosen.pop("preset", "matched"), **chosen)
+        elif self.verb == "compress" and self.options.get("codec", "ddcm") == "ddcm":
+            _check_coding(self.options, self.engine)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What a verb made of a file.
+
+    Attributes:
+        data: the bytes of the target; None for a verb that writes none.
+        audio_seconds: of sound that went through.
+        values: what else the manifest says.
+    """
+
+    data: bytes | None
+    audio_seconds: float
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def code(settings: Settings, names: tuple[str, ...], contents: tuple[bytes, ...], backend: Backend,
+         *, seconds: float | None = None) -> Coded:  # fmt: skip
+    """Do the verb.
+
+    Args:
+        settings: the verb and its options.
+        names: of the source; for verify, and of its counterpart.
+        contents: the bytes of these files.
+        backend: the model.
+        seconds: only the first of the sound, for a trial.
+
+    Raises:
+        Error: as the verb.
+    """
+    return _DONE_BY[settings.verb](settings, names, contents, backend, seconds)
+
+
+def _compress(
+    settings: Settings, names: tuple[str, ...], contents: tuple[bytes, ...], backend: Backend, seconds: float | None
+) -> Coded:
+    sound = _sound(names[0], contents[0], seconds)
+    options = dict(settings.options)
+    compressed = api.compress_with_codebook if options.pop("codec", "ddcm") == "vq" else api.compress
+    return Coded(compressed(sound, backend=backend, **options), sound.duration)
+
+
+def _decompress(
+    settings: Settings, names: tuple[str, ...], contents: tuple[bytes, ...], backend: Backend, seconds: float | None
+) -> Coded:
+    sound = api.decompress(contents[0], backend=backend, end=seconds, **settings.options)
+    return _encoded(sound, settings.suffix, {})
+
+
+def _reconstruct(
+    settings: Settings, names: tuple[str, ...], contents: tuple[bytes, ...], backend: Backend, seconds: float | None
+) -> Coded:
+    result = api.reconstruct(_sound(names[0], contents[0], seconds), backend=backend, **settings.options)
+    return _encoded(result.waveform, settings.suffix, {"measures": _finite(result.measures)})
+
+
+def _verify(
+    settings: Settings, names: tuple[str, ...], contents: tuple[bytes, ...], backend: Backend, seconds: float | None
+) -> Coded:
+    sound = _sound(names[0], contents[0], seconds)
+    if suffix_of(names[1]) == STREAM_SUFFIX:
+        estimate: bytes | Waveform = contents[1]
+        if seconds is not None:
+            estimate = api.decompress(contents[1], backend=backend, end=seconds)
+    else:
+        estimate = _sound(names[1], contents[1], seconds)
+    found = api.verify(sound, estimate, backend=backend, **settings.options).to_dict()
+    metrics = {row["name"]: row["value"] for row in found["metrics"]}
+    return Coded(None, sound.duration, {"metrics": metrics, "verdict": found["verdict"], "verification": found})
+
+
+Doing = Callable[[Settings, tuple[str, ...], tuple[bytes, ...], "Backend", "float | None"], Coded]
+_DONE_BY: dict[str, Doing] = {
+    "compress": _compress,
+    "decompress": _decompress,
+    "reconstruct": _reconstruct,
+    "verify": _verify,
+}
+
+
+class _Named(BytesIO):
+    """Bytes that a message can call by a name."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+
+def _sound(name: str, data: bytes, seconds: float | None) -> Waveform:
+    sound = io.read(_Named(data, name))
+    if seconds is None or sound.duration <= seconds:
+        return sound
+    return Waveform(sound.samples[:, : max(1, round(seconds * sound.sample_rate))], sound.sample_rate)
+
+
+def _encoded(sound: Waveform, suffix: str, values: Mapping[str, Any]) -> Coded:
+    container, subtypes = WRITABLE[suffix]
+    data, clipped = encode(sound, container, subtypes[0])
+    return Coded(bytes(data), sound.duration, {**values, "clipped": clipped})
+
+
+def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
+    from math import isfinite
+
+    return {name: value if isfinite(value) else None for name, value in measures.items()}
+
+
+def _check_coding(options: Mapping[str, Any], engine: Engine) -> None:
+    import numpy as np
+
+    from noisebook.api.codec import CHANNEL_MODES, coding_settings
+    from noisebook.codec.ddcm import header_of
+
+    info = api.model_info(engine.model, offline=engine.offline)
+    channels = options.get("channels", "auto")
+    if channels not in CHANNEL_MODES:
+        raise ConfigError(f"channels {channels!r}: {', '.join(CHANNEL_MODES)} are possible")
+    second = Waveform(np.zeros((2 if channels in ("dual", "mid-side") else 1, 16000), np.float32), 16000)
+    coding = coding_settings(
+        second, info, options.get("preset"), options.get("bitrate"), options.get("quality", "balanced"), channels,
+        options.get("seed", 0), options.get("tag"),
+    )  # fmt: skip
+    header_of(second, coding, info)

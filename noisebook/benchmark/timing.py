@@ -1,0 +1,192 @@
+"""Seconds of each stage of a round trip, and the memory it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from noisebook.audio.waveform import Waveform
+from noisebook.benchmark.memory import PeakMemory
+from noisebook.codec import ddcm
+from noisebook.codec.layout import layout_of
+from noisebook.codec.steering import over_timeline
+from noisebook.coding import container
+from noisebook.coding.container import Header
+from noisebook.diffusion.backend import Backend
+
+__all__ = ["RoundTrip", "call_seconds", "clock", "timed_stages", "trip"]
+
+_OF_MELS = {"mel": "mel", "encode": "autoencoder", "decode": "autoencoder", "vocode": "vocoder", "denoise": "denoiser"}
+_OF_WAVEFORMS = {"to_latent": "autoencoder", "to_waveform": "autoencoder", "denoise": "denoiser"}
+
+Stages = dict[str, float]
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """A sound compressed and decompressed; times are medians over the runs.
+
+    Attributes:
+        sound_seconds: of the sound.
+        bit_per_second: of the whole file.
+        calls: of the denoiser over the whole timeline, compressing.
+        call_seconds: of one such call by itself.
+        encode, decode: seconds by stage: those of the model, "choices" (codebooks, selection, bits, container,
+            windows) and "signal" (level, channels, rate, cutting).
+        nmse_db: error of the decoded latent over its target.
+        resident, reserved: the most bytes of main memory, and of a CUDA device.
+    """
+
+    sound_seconds: float
+    bit_per_second: float
+    calls: int
+    call_seconds: float
+    encode: Stages
+    decode: Stages
+    nmse_db: float
+    resident: int | None
+    reserved: int | None
+
+    @property
+    def encode_seconds(self) -> float:
+        return sum(self.encode.values())
+
+    @property
+    def decode_seconds(self) -> float:
+        return sum(self.decode.values())
+
+    @property
+    def allowance(self) -> float:
+        """What encoding would take if it were nothing but its calls, the mel and the autoencoder; seconds."""
+        model = sum(self.encode.get(stage, 0.0) for stage in ("mel", "autoencoder"))
+        return self.calls * self.call_seconds + model
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, with times over those of the sound beside the seconds."""
+        return {
+            **vars(self),
+            "encode_seconds": self.encode_seconds,
+            "decode_seconds": self.decode_seconds,
+            "encode_real_time": self.encode_seconds / self.sound_seconds,
+            "decode_real_time": self.decode_seconds / self.sound_seconds,
+        }
+
+
+def trip(sound: Waveform, settings: ddcm.Settings, backend: Backend, *, runs: int, warm: bool = True) -> RoundTrip:
+    """Compress and decompress `runs` times, after once to warm up.
+
+    Raises:
+        AudioError, ConfigError: as `ddcm.compress`.
+    """
+    if warm:
+        _decode(_encode(sound, settings, backend)[0], backend)
+    memory = PeakMemory(backend.device)
+    encodes, decodes = [], []
+    for _ in range(runs):
+        data, target, there = _encode(sound, settings, backend)
+        latent, back = _decode(data, backend)
+        encodes.append(there)
+        decodes.append(back)
+    header = container.parse_header(data)[0]
+    layout = layout_of(header, backend.info)
+    return RoundTrip(
+        sound.duration,
+        8 * len(data) / sound.duration,
+        layout.segment_count * layout.steps,
+        call_seconds(header, backend, runs=runs),
+        _medians(encodes),
+        _medians(decodes),
+        float(10 * torch.log10((latent - target).square().mean() / target.square().mean())),
+        memory.resident(),
+        memory.reserved(),
+    )
+
+
+def call_seconds(header: Header, backend: Backend, *, runs: int) -> float:
+    """Seconds of one call of the denoiser on noise shaped as a segment: median, or mean over the segments of a long
+    sound."""
+    layout, info = layout_of(header, backend.info), backend.info
+    denoise, middle = over_timeline(backend, tag=header.tag or 0), len(info.schedule) // 2
+    times = []
+    for _ in range(runs):
+        for start, end in layout.segments():
+            x = torch.randn(layout.channels, info.latent_channels, end - start, info.latent_bins, device=backend.device)
+            times.append(_seconds(lambda x=x: denoise(x, middle), backend.device))  # type: ignore[misc]
+    return sum(times) / len(times) if layout.segment_count > 1 else median(times)
+
+
+@contextmanager
+def timed_stages(backend: Backend) -> Iterator[Stages]:
+    """Adds up the seconds of the backend's stages while the block runs."""
+    methods = _OF_MELS if backend.info.hop_length else _OF_WAVEFORMS
+    seconds = dict.fromkeys(methods.values(), 0.0)
+    for method, stage in methods.items():
+        setattr(backend, method, _adding(getattr(backend, method), seconds, stage, backend.device))
+    try:
+        yield seconds
+    finally:
+        for method in methods:
+            delattr(backend, method)  # what was set on the object hid the method of its class
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, when all that was asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    return perf_counter()
+
+
+def _encode(sound: Waveform, settings: ddcm.Settings, backend: Backend) -> tuple[bytes, torch.Tensor, Stages]:
+    with timed_stages(backend) as stages:
+        start = clock(backend.device)
+        header = ddcm.header_of(sound, settings, backend.info)
+        target = ddcm.target_latent(sound, header, backend=backend)
+        heard = clock(backend.device)
+        data = ddcm.compress_towards(lambda first, end: target[:, :, first:end], header, backend=backend)
+        done = clock(backend.device)
+    return data, target, _with_rest(stages, choices=done - heard, signal=heard - start)
+
+
+def _decode(data: bytes, backend: Backend) -> tuple[torch.Tensor, Stages]:
+    with timed_stages(backend) as stages:
+        start = clock(backend.device)
+        header, latent = ddcm.decode_latent(data, backend=backend)
+        denoised = clock(backend.device)
+        ddcm.synthesise(latent, header, backend=backend)
+        done = clock(backend.device)
+    return latent, _with_rest(stages, choices=denoised - start, signal=done - denoised)
+
+
+def _with_rest(stages: Stages, *, choices: float, signal: float) -> Stages:
+    """The stages of the model that ran, and what of the two halves of a coding they did not take."""
+    model = {stage: seconds for stage, seconds in stages.items() if seconds}
+    denoiser = stages["denoiser"]
+    return {**model, "choices": choices - denoiser, "signal": signal - (sum(model.values()) - denoiser)}
+
+
+def _adding(method: Callable[..., Any], seconds: Stages, stage: str, device: torch.device) -> Callable[..., Any]:
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start = clock(device)
+        result = method(*args, **kwargs)
+        seconds[stage] += clock(device) - start
+        return result
+
+    return timed
+
+
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    start = clock(device)
+    run()
+    return clock(device) - start
+
+
+def _medians(runs: Sequence[Stages]) -> Stages:
+    return {stage: median(run[stage] for run in runs) for stage in runs[0]}

@@ -1,0 +1,231 @@
+"""`batch`: compress, decompress, reconstruct and verify, over a tree of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noisebook.cli._shared import engine_options, json_option, progress, report
+
+if TYPE_CHECKING:
+    from noisebook.batch.estimating import Estimate
+    from noisebook.batch.planning import Plan
+    from noisebook.batch.runs import Summary
+
+__all__ = ["batch"]
+
+_LISTED = 20  # failures on the terminal; all are in the manifest
+_MODEL = ("model", "device", "dtype", "offload", "offline", "threads")
+_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".caf", ".w64")
+
+
+@click.group()
+def batch() -> None:
+    """Do a whole tree of files.
+
+    SRC and DST are folders, or URLs of folders that fsspec knows (s3://bucket/folder). A result lies where its source
+    lies, with another suffix: a/b.wav becomes a/b.ddcm. Where two sources would get one name both keep their suffix:
+    a/b.wav.ddcm and a/b.mp3.ddcm. DST/manifest.jsonl says what became of each file; a file that fails does not end
+    the run. What was interrupted goes on with --resume.
+
+    Exit status: 0 if all files are done, 1 if one is not, 130 when interrupted.
+    """
+
+
+def _options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """What all four take."""
+    decorators = (
+        click.argument("source", metavar="SRC"),
+        click.argument("target", metavar="DST"),
+        click.option(
+            "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+            help="local: this machine. ray: actors of the cluster that RAY_ADDRESS names, or of one on this machine.",
+        ),
+        click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Models at work at once."),
+        click.option(
+            "--batch", "together", type=click.IntRange(1), default=1, show_default=True,
+            help="Files that go through the network in one call, where their lengths allow; for GPUs.",
+        ),
+        click.option("--resume", is_flag=True, help="Skip what is done already with these settings and sources."),
+        click.option("--dry-run", is_flag=True, help="Say what would be done, and about how long it would take."),
+        click.option("-f", "--force", is_flag=True, help="Overwrite what is in DST."),
+        click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told."),
+        json_option,
+        engine_options,
+    )  # fmt: skip
+    for decorator in reversed(decorators):
+        verb = decorator(verb)
+    return verb
+
+
+_format = click.option(
+    "--format", "suffix", type=click.Choice([suffix[1:] for suffix in _SUFFIXES]), default="wav", show_default=True,
+    help="Of the sounds.",
+)  # fmt: skip
+
+
+@batch.command()
+@click.option("-p", "--preset", metavar="NAME", help="As of compress; 3000 by default.")
+@click.option("-b", "--bitrate", type=float, metavar="RATE", help="bit/s of all channels together.")
+@click.option("--target-mel-db", type=float, metavar="DB", help="The fewest bits for this error, of each file.")
+@click.option("--target-nmse", type=float, metavar="DB", help="The same for the error of the latent.")
+@click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), default="balanced", show_default=True)
+@click.option("--channels", type=click.Choice(["auto", "dual", "mid-side", "mono"]), default="auto", show_default=True)
+@click.option("--tag", metavar="TAG", help="What the sounds are: music, speech or effects.")
+@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random numbers.")
+@click.option("--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True)
+@click.option("--codebook", metavar="NAME|FILE", help="vq: a codebook of the package, or a file of one.")
+@click.option("--rule", type=click.Choice(["hard", "soft"]), help="vq: nearest atom (default), or mean of the nearest.")
+@click.option("--refine", type=click.FloatRange(0, 1), metavar="STRENGTH", help="vq: as of compress.")
+@click.option("--refine-bitrate", type=float, metavar="RATE", help="vq: as of compress.")
+@_options
+def compress(**options: Any) -> int:
+    """Compress every sound below SRC to a .ddcm stream below DST.
+
+    \b
+    noisebook batch compress recordings streams --preset 1500
+    noisebook batch compress recordings streams --preset 1500 --resume --workers 4
+    noisebook batch compress recordings s3://bucket/streams --dry-run
+    """
+    from noisebook.cli.codec import coding
+
+    return _do("compress", {**coding({**options, "mono": False}), "codec": options["codec"]}, options)
+
+
+@batch.command()
+@click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
+@click.option("--codebook", metavar="NAME|FILE", help="Of vq streams; one of the package is found without.")
+@_format
+@_options
+def decompress(**options: Any) -> int:
+    """Turn every .ddcm stream below SRC back into a sound below DST.
+
+    \b
+    noisebook batch decompress streams sounds --format flac
+    """
+    return _do("decompress", _given(options, "tail_steps", "codebook"), options)
+
+
+@batch.command()
+@click.option("-p", "--preset", metavar="NAME", help="As of reconstruct; matched by default.")
+@click.option("--front-end", metavar="NAME", help="As of reconstruct, like all that follow.")
+@click.option("--posterior", metavar="NAME")
+@click.option("--latent-limit", metavar="NAME")
+@click.option("--vocoder", metavar="NAME")
+@click.option("--post", metavar="STEPS")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of posterior samples.")
+@_format
+@_options
+def reconstruct(**options: Any) -> int:
+    """Pass every sound below SRC through the autoencoder and a vocoder, without bits.
+
+    \b
+    noisebook batch reconstruct recordings ceilings --preset matched
+    """
+    axes = ("preset", "front_end", "posterior", "latent_limit", "vocoder", "post", "seed")
+    return _do("reconstruct", _given(options, *axes), options)
+
+
+@batch.command()
+@click.option("--metrics", metavar="NAMES", help="Some metrics only, with commas between; by default all that can run.")
+@click.option(
+    "--lag", type=int, metavar="SAMPLES", help="By how many samples at 16 kHz results are late; found if absent."
+)
+@click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
+@click.option("--codebook", metavar="NAME|FILE", help="Of vq streams; one of the package is found without.")
+@_options
+def verify(**options: Any) -> int:
+    """Compare every sound below SRC with the sound or stream of its name below DST.
+
+    DST/verification.jsonl gets metrics and verdict of each file, as verify has them.
+
+    \b
+    noisebook batch verify recordings streams --metrics mel_db_mae,si_sdr_db
+    """
+    given = _given(options, "lag", "codebook")
+    if options["metrics"] is not None:
+        given["metrics"] = [name.strip() for name in options["metrics"].split(",")]
+    controls = not options["no_controls"]
+    return _do("verify", {**given, "controls": controls, "ceilings": controls}, options)
+
+
+def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if options[name] is not None}
+
+
+def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) -> int:
+    from noisebook.batch.planning import Batch
+    from noisebook.batch.runs import dry_run, run
+    from noisebook.batch.verbs import Engine, Settings
+
+    model = Engine(**{name: options[name] for name in _MODEL})
+    suffix = f".{options.get('suffix', 'wav')}"
+    wanted = Batch(
+        options["source"], options["target"], Settings(verb, verb_options, model, suffix),
+        **{name: options[name] for name in ("engine", "workers", "together", "resume", "force")},
+    )  # fmt: skip
+    told = {"as_json": options["as_json"], "quiet": options["quiet"]}
+    if options["dry_run"]:
+        from noisebook.batch.estimating import estimate
+
+        plan = dry_run(wanted)
+        expected = estimate(wanted, plan)
+        report(_plan_values(plan, expected), _plan_text(plan, expected), **told)
+        return 0
+    with progress(f"{verb}: files", quiet=options["quiet"]) as on_file:
+        summary = run(wanted, on_file=on_file)
+    report(summary.to_dict(), _text(summary), **told)
+    if options["quiet"] and summary.failed:
+        click.echo(
+            f"noisebook: {_count(len(summary.failed), 'file')} failed: {wanted.settings.manifest} says why", err=True
+        )
+    return 1 if summary.failed else 0
+
+
+def _text(summary: Summary) -> str:
+    lines = _failures(summary.failed)
+    counts = [f"{summary.done} done", f"{summary.skipped} done before", f"{len(summary.failed)} failed"]
+    if summary.left_out:
+        counts.append(f"{summary.left_out} of other kinds left out")
+    size = f", {summary.bytes} bytes" if summary.bytes else ""
+    return "\n".join([
+        *lines, f"files: {', '.join(counts)}; {summary.audio_seconds:.1f} s of sound{size}, {summary.seconds:.1f} s"
+    ])  # fmt: skip
+
+
+def _failures(failed: list[tuple[str, str]]) -> list[str]:
+    width = max((len(source) for source, _ in failed[:_LISTED]), default=0)
+    lines = [f"{source:{width}}  {error}" for source, error in failed[:_LISTED]]
+    more = len(failed) - _LISTED
+    return [*lines, f"and {_count(more, 'more failure')}"] if more > 0 else lines
+
+
+def _plan_values(plan: Plan, expected: Estimate) -> dict[str, Any]:
+    refused = [{"source": task.source, "error": error} for task, error in plan.refused]
+    files = [{"source": task.source, "target": task.target, "other": task.other} for task in plan.todo]
+    counts = {"skipped": plan.skipped, "left_out": plan.left_out}
+    return {**expected.to_dict(), **counts, "refused": refused, "todo": files}
+
+
+def _plan_text(plan: Plan, expected: Estimate) -> str:
+    lines = [f"{task.source} -> {task.target or task.other}" for task in plan.todo[:_LISTED]]
+    if len(plan.todo) > _LISTED:
+        lines.append(f"and {_count(len(plan.todo) - _LISTED, 'more file')}")
+    lines += _failures([(task.source, error) for task, error in plan.refused])
+    counts = f"{expected.files} to do, {plan.skipped} done before, {len(plan.refused)} refused"
+    lines.append(f"files: {counts}; {expected.source_bytes} bytes, {expected.audio_seconds:.1f} s of sound")
+    if expected.unknown:
+        lines.append(f"{_count(expected.unknown, 'file')} of unknown length: not in these numbers")
+    if expected.trial is not None and expected.seconds is not None:
+        name, seconds = expected.trial
+        lines.append(
+            f"about {expected.seconds:.1f} s of work and {expected.bytes} bytes, "
+            f"after a trial with {seconds:.1f} s of {name}"
+        )
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,176 @@
+"""What an encoder aims at. The decoder replays the choices and need not know.
+
+    residual [channels, C, L, F'] = aim(step, x0_hat) - x0_hat; the rule takes the atoms with the largest products
+
+The plain aim is the latent. `shaped` looks at the residual through the denoiser, `weighted` says which values of it
+matter more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, sqrt
+
+import numpy as np
+import torch
+
+from noisebook.audio.mel import MelConfig, mel_filter_bank
+from noisebook.codec.layout import Timeline
+from noisebook.codec.noise import gaussian_noise
+from noisebook.diffusion.backend import Backend, BackendInfo, with_mel
+from noisebook.diffusion.plan import Denoise, Step
+from noisebook.diffusion.schedule import Schedule
+from noisebook.errors import ConfigError
+
+__all__ = ["Aim", "Priority", "at", "perceptual_weights", "priority_weights", "shaped", "weighted"]
+
+Aim = Callable[[Step, torch.Tensor], torch.Tensor]  # (step, x0_hat) -> target, all shaped as the latent
+
+_SHARE = 0.7  # measured: more gains in mel and loses in the latent
+_SIGHT = 3.0  # times the signal-to-noise ratio at which the bits end; measured, flat from 1 to 3
+_HEARD_FRAMES = 64  # of the sound, from which the weights of channels are measured
+_NUDGE = 0.3  # of a latent value, whose standard deviation is 1
+
+
+@dataclass(frozen=True)
+class Priority:
+    """A stretch of time and band in which an error counts `weight` times as much.
+
+    Attributes:
+        weight: above 0; below 1 it counts less.
+        start, end: seconds.
+        low, high: Hz.
+    """
+
+    weight: float
+    start: float = 0.0
+    end: float = inf
+    low: float = 0.0
+    high: float = inf
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < inf:
+            raise ConfigError(f"priority {self.weight:g}: give a weight above 0, 1 is that of the rest")
+        if not (0 <= self.start < self.end and 0 <= self.low < self.high):
+            raise ConfigError(
+                f"priority of {self.start:g} to {self.end:g} s and {self.low:g} to {self.high:g} Hz: "
+                "both ranges must rise from at least 0"
+            )
+
+    @property
+    def timed(self) -> bool:
+        """It does not hold for the whole sound."""
+        return self.start > 0 or self.end < inf
+
+    @property
+    def banded(self) -> bool:
+        """It does not hold for all frequencies."""
+        return self.low > 0 or self.high < inf
+
+
+def at(latent: torch.Tensor) -> Aim:
+    """The latent itself."""
+    return lambda step, x0_hat: latent
+
+
+def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int, *, share: float = _SHARE) -> Aim:
+    """The latent, but of the residual only a part as it is, and `share` of it as the denoiser sees it.
+
+    With one noise n for all steps and `D(u) = denoise(sqrt(alpha) u + sqrt(1 - alpha) n)`, the residual is
+    `(1 - share) (latent - x0_hat) + share (D(latent) - D(x0_hat))`. Of a Gaussian source D is a Wiener filter: it
+    takes away what lies below its noise, where the bits of a stream do not reach (reverse water-filling, Cover &
+    Thomas 2006, 10.3). Its noise is a little below that at which the bits end. One more call of the denoiser a step.
+
+    Args:
+        latent: `[channels, C, L, F']`.
+        denoise: of its timeline.
+        schedule: of the denoiser.
+        last: timestep at which the coded steps end.
+        share: 0 to 1.
+    """
+    t = _seen_from(schedule, last)
+    alpha = schedule.alpha(t)
+    channels, latent_channels, frames, bins = latent.shape
+    noise = gaussian_noise((channels, latent_channels, frames, bins), seed=0, step=0, device=latent.device)
+
+    def seen(x: torch.Tensor) -> torch.Tensor:
+        return denoise(sqrt(alpha) * x + sqrt(1 - alpha) * noise, t)
+
+    goal = seen(latent)
+
+    def aim(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        return x0_hat + (1 - share) * (latent - x0_hat) + share * (goal - seen(x0_hat))
+
+    return aim
+
+
+def _seen_from(schedule: Schedule, last: int) -> int:
+    """The latest timestep with `_SIGHT` times the signal-to-noise ratio of `last`."""
+    wanted = _SIGHT * schedule.snr(last)
+    return next((t for t in range(last, 0, -1) if schedule.snr(t) >= wanted), 0)
+
+
+def weighted(aim: Aim, weights: torch.Tensor) -> Aim:
+    """The same aim with a residual whose values count by `weights`, which broadcast to a latent."""
+    return lambda step, x0_hat: x0_hat + weights * (aim(step, x0_hat) - x0_hat)
+
+
+def perceptual_weights(latent: torch.Tensor, backend: Backend, strength: float) -> torch.Tensor:
+    """`[C, 1, 1]`, mean square 1: how far the mel moves with each latent channel, to the power of `strength`.
+
+    Measured on the middle of the sound: one call of the autoencoder a latent channel.
+
+    Raises:
+        ConfigError: a model without a mel, or a strength outside 0..1.
+    """
+    if not 0 <= strength <= 1:
+        raise ConfigError(f"perceptual strength {strength:g}: 0 (none) to 1 are possible")
+    decode = with_mel(backend).decode
+    first = max(0, latent.shape[2] - _HEARD_FRAMES) // 2
+    heard = latent[:1, :, first : first + _HEARD_FRAMES]
+    mel, moved = decode(heard), []
+    for channel in range(latent.shape[1]):
+        nudged = heard.clone()
+        nudged[:, channel] += _NUDGE * _alternating(nudged[:, channel])
+        moved.append((decode(nudged) - mel).square().mean())
+    weights = torch.stack(moved).clamp_min(1e-12) ** (strength / 2)
+    return (weights * torch.rsqrt(weights.square().mean()))[:, None, None]
+
+
+def _alternating(values: torch.Tensor) -> torch.Tensor:
+    """+-1, in a draughtboard over frames and bins: neighbours move apart, as in a residual."""
+    frames, bins = values.shape[-2:]
+    rising = torch.arange(frames, device=values.device)[:, None] + torch.arange(bins, device=values.device)
+    return (1 - 2 * (rising % 2)).to(values.dtype)
+
+
+def priority_weights(priorities: tuple[Priority, ...], timeline: Timeline) -> torch.Tensor:
+    """`[L, F']` of float32: the product of the priorities that hold at each latent frame and bin.
+
+    A bin is heard in as many mel bands as there are to one; of the bands that a priority names it takes that share.
+
+    Raises:
+        ConfigError: a band of a model without a mel.
+    """
+    info = timeline.info
+    weights = torch.ones(timeline.frames, info.latent_bins)
+    seconds = torch.arange(timeline.frames) / info.frames_per_second
+    for priority in priorities:
+        within = ((seconds >= priority.start) & (seconds < priority.end)).float()
+        inside = within[:, None] * _share_of_bins(priority, info)
+        weights *= 1 + (priority.weight - 1) * inside
+    return weights
+
+
+def _share_of_bins(priority: Priority, info: BackendInfo) -> torch.Tensor:
+    """`[F']`: the share of the mel bands of each latent bin that lie in the priority's band."""
+    if not priority.banded:
+        return torch.ones(info.latent_bins)
+    if not info.hop_length:
+        raise ConfigError(f"{info.name} hears waveforms: its latents have no bands to give priority to; give times")
+    bank = mel_filter_bank(MelConfig())
+    frequencies = np.linspace(0, MelConfig().sample_rate / 2, bank.shape[1])
+    centres = bank @ frequencies / bank.sum(1)
+    inside = torch.from_numpy((centres >= priority.low) & (centres < priority.high)).float()
+    return inside.view(info.latent_bins, -1).mean(1)

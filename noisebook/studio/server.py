@@ -1,0 +1,124 @@
+"""The web server of the studio: the page, the files of results, and nothing from anywhere else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noisebook.errors import ConfigError, MissingExtra
+from noisebook.studio.workshop import Workshop
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["application", "listen", "serve", "url_of"]
+
+_LOOPBACK = ("127.0.0.1", "localhost")
+# The browser itself refuses whatever is not from here. Gradio builds its templates with `Function` and inline styles.
+_POLICY = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
+)
+_HEADERS = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+def application(workshop: Workshop, uploads: Path, *, host: str = "127.0.0.1", jobs: int = 1) -> FastAPI:
+    """The web application.
+
+    Args:
+        workshop: does the work.
+        uploads: folder for what visitors send; exists.
+        host: where it will listen; on the loopback only requests that name it are answered, so that no foreign page
+            can reach it through a name of its own.
+        jobs: as of the workshop.
+
+    Raises:
+        MissingExtra: Gradio is not installed.
+    """
+    # Both are read when Gradio is imported.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    try:
+        import gradio as gr
+        from fastapi import FastAPI
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+    except ImportError as error:
+        raise MissingExtra("the studio needs Gradio: pip install 'noisebook[studio]'") from error
+    from noisebook.studio.page import STYLE, build, theme
+    from noisebook.studio.rendering import head
+    from noisebook.studio.uploads import bundled_clips
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    if host in _LOOPBACK:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK))
+    app.add_middleware(_Guarded)
+    app.get("/results/{token}/{name}")(_files_of(workshop))
+    return gr.mount_gradio_app(
+        app, build(workshop, jobs=jobs), path="", server_name=host,
+        app_kwargs={"docs_url": None, "openapi_url": None}, footer_links=[], run_history=False, ssr_mode=False,
+        max_file_size=int(workshop.limits.megabytes * 1e6), allowed_paths=[str(p) for p in bundled_clips().values()],
+        show_error=False, theme=theme(), css=STYLE, head=head(), enable_monitoring=False, mcp_server=False,
+    )  # fmt: skip
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is any that is free.
+
+    Raises:
+        ConfigError: the port is taken, or the host is not of this machine.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot listen on {host} port {port} ({reason}): give another --port or --host") from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def serve(app: FastAPI, listener: socket.socket) -> None:
+    """Serve until interrupted."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+class _Guarded:
+    """ASGI middleware that adds the headers. (Starlette's function middleware would hold back streams.)"""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
+        async def send_guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
+
+
+def _files_of(workshop: Workshop) -> Callable[[str, str], Any]:
+    """The route to the shelf."""
+    from starlette.responses import FileResponse, PlainTextResponse
+
+    def file(token: str, name: str) -> Any:
+        path = workshop.shelf.find(token, name)
+        if path is None or not path.is_file():
+            return PlainTextResponse("this result is no longer here; make it again", status_code=404)
+        kind = "application/octet-stream" if path.suffix == ".ddcm" else None
+        return FileResponse(path, media_type=kind)
+
+    return file

@@ -1,0 +1,134 @@
+"""Folders, local and behind URLs: files appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from noisebook.batch.places import TEMPORARY, OutOfSpace, Place
+from noisebook.errors import AudioError, ConfigError, MissingExtra
+
+
+@pytest.fixture(params=["local", "memory"])
+def place(request, tmp_path):
+    url = str(tmp_path / "place") if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+    place = Place(url)
+    place.make()
+    return place
+
+
+def test_what_is_written_is_read_and_listed(place):
+    place.write("a/b/c.wav", b"one")
+    place.write("a/b/c.wav", b"three")
+    place.write("z.wav", memoryview(b"zero"))
+    assert place.files() == {"a/b/c.wav": 5, "z.wav": 4}
+    assert place.read("a/b/c.wav") == b"three"
+    assert place.has("z.wav")
+    assert not place.has("a")
+    assert place.digest("z.wav").startswith("f9194e73")
+    with place.open("z.wav") as file:
+        assert file.read(2) == b"ze"
+
+
+def test_the_state_changes_with_the_file(place):
+    place.write("a.wav", b"one")
+    before = place.state("a.wav")
+    assert place.state("a.wav") == before
+    place.write("a.wav", b"other")
+    assert place.state("a.wav") != before
+
+
+def test_what_is_not_there_is_told(place):
+    for read in (place.read, place.state, place.digest):
+        with pytest.raises(AudioError, match=r"cannot read .*/no\.wav"):
+            read("no.wav")
+
+
+def test_hidden_files_and_a_place_inside_are_left_out(place):
+    for name in ("a.wav", ".b.wav", ".git/c.wav", "out/d.wav"):
+        place.write(name, b"x")
+    assert list(place.files()) == ["a.wav", "out/d.wav"]
+    inside = Place(place.shown("out"))
+    assert list(place.files(without=inside)) == ["a.wav"]
+    assert place.contains(inside)
+    assert not inside.contains(place)
+    assert place.contains(place)
+
+
+def test_a_failure_leaves_what_was_there(place, monkeypatch):
+    place.write("a.wav", b"before")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(type(place._fs), "mv", full)
+    with pytest.raises(OutOfSpace, match=r"cannot write .*a\.wav: No space left"):
+        place.write("a.wav", b"after")
+    monkeypatch.undo()
+    assert place.read("a.wav") == b"before"
+    assert [name for folder in place._folders(place._root) for name in folder[2]] == ["a.wav"]
+
+
+def test_what_a_killed_writer_left_is_swept(place):
+    place.write("x/a.wav", b"whole")
+    place.write(f"x/{TEMPORARY}12.tmp", b"par")
+    place.sweep()
+    assert [name for folder in place._folders(place._root) for name in folder[2]] == ["a.wav"]
+
+
+def test_a_store_that_shows_whole_uploads_gets_them_directly(monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from noisebook.batch import places
+
+    monkeypatch.setattr(places, "_WHOLE_BY_NATURE", {"memory"})
+    monkeypatch.setattr(MemoryFileSystem, "mv", None)
+    place = Place(f"memory://{uuid.uuid4().hex}")
+    place.write("x/a.wav", b"whole")
+    assert place.read("x/a.wav") == b"whole"
+
+
+def test_an_unknown_kind_of_url_is_refused():
+    with pytest.raises(ConfigError, match="nosuch"):
+        Place("nosuch://bucket/x")
+
+
+def test_a_kind_whose_package_is_missing_names_it(monkeypatch):
+    from fsspec.registry import known_implementations
+
+    missing = {"class": "no_such_package.Files", "err": "install no_such_package"}
+    monkeypatch.setitem(known_implementations, "elsewhere", missing)
+    with pytest.raises(MissingExtra, match="install no_such_package"):
+        Place("elsewhere://bucket/x")
+
+
+def test_links_to_files_are_taken_and_folders_behind_links_are_not(tmp_path):
+    (tmp_path / "real/sub").mkdir(parents=True)
+    (tmp_path / "real/sub/a.wav").write_bytes(b"x")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/link.wav").symlink_to(tmp_path / "real/sub/a.wav")
+    (tmp_path / "here/folder").symlink_to(tmp_path / "real")
+    os.mkfifo(tmp_path / "here/pipe.wav")
+    files = Place(str(tmp_path / "here")).files()
+    assert "link.wav" in files
+    assert "pipe.wav" not in files
+    assert not any(name.startswith("folder/") for name in files)
+
+
+def test_a_folder_that_cannot_be_listed_is_told(unprivileged):
+    locked = unprivileged / "src/deep/locked"
+    locked.mkdir(parents=True)
+    locked.chmod(0)
+    try:
+        with pytest.raises(AudioError, match=r"cannot list .*locked: Permission denied"):
+            Place(str(unprivileged / "src")).files()
+    finally:
+        locked.chmod(0o700)
+
+
+def test_a_local_file_has_a_path(tmp_path):
+    assert Place(str(tmp_path)).path_of("a/b.wav") == Path(tmp_path, "a/b.wav")

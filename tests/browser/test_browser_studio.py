@@ -1,0 +1,161 @@
+"""The studio in a browser: a sound goes in, and what comes out can be heard, kept, and opened again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+TESTS = Path(__file__).parents[1]
+running = run_path(str(TESTS / "studio" / "server.py"))["running"]
+run_main = run_path(str(TESTS / "cli" / "conftest.py"))["run_main"]
+PLAYER = "document.querySelector('#result noisebook-result').player"
+LIMITS = ("--limit-seconds", "2", "--max-mb", "0.2")
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    for module in ("gradio", "matplotlib"):
+        if find_spec(module) is None:
+            if os.environ.get("NOISEBOOK_REQUIRE_BROWSER") == "1":
+                pytest.fail(f"NOISEBOOK_REQUIRE_BROWSER is set, and there is no {module}")
+            pytest.skip(f"no {module}")
+    with running(tiny_model, tmp_path_factory.mktemp("studio"), *LIMITS) as server:
+        yield server
+
+
+@pytest.fixture
+def studio(chromium: Any, server: Any) -> Iterator[Callable[..., Any]]:
+    """Opens the page; what it asks of other machines, and errors in it, are raised at the end."""
+    problems: list[str] = []
+    contexts = []
+
+    def open_page(query: str = "", **options: Any) -> Any:
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        here = (server.url, "data:", "blob:")
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith(here) else problems.append(f"asks for {r.url}"))
+        page.goto(server.url + query)
+        page.locator("#make").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    """my song.wav: 1 s at 22.05 kHz, stereo."""
+    time = np.arange(22050) / 22050
+    chord = [0.2 * np.sin(2 * np.pi * hz * time) * np.exp(-time) for hz in (220, 330)]
+    soundfile.write(tmp_path / "my song.wav", np.stack(chord, axis=1), 22050)
+    return tmp_path / "my song.wav"
+
+
+def upload(page: Any, path: Path) -> None:
+    page.locator("#sound input[type=file]").set_input_files(path)
+    page.locator("#sound input[type=file]").wait_for(state="detached")
+
+
+def make(page: Any, button: str = "#make", place: str = "#result") -> Any:
+    """Press the button, and wait for the answer: a result, or a sentence about what is wrong."""
+    page.locator(f"{place} .problem, {place} .result").wait_for(state="detached")
+    page.locator(button).click()
+    answer = page.locator(f"{place} :is(.result, .problem)").first
+    answer.wait_for()
+    return answer
+
+
+def value_of(page: Any, selector: str, value: str) -> None:
+    """Wait until a field of the page has that value."""
+    page.wait_for_function(f"document.querySelector({selector!r})?.value === {value!r}")
+
+
+def test_a_sound_is_compressed_heard_kept_and_opened_again(studio, song, tiny_model, tmp_path, monkeypatch):
+    page = studio("?method=codec&preset=300")
+    upload(page, song)
+    result = make(page)
+    result.locator(".play").click()
+    page.wait_for_function(f"{PLAYER}.sounds.position > 0.1")
+    result.locator(".sound").nth(1).click()
+    assert result.locator(".current").inner_text() == "300 bit/s"
+    assert "another clip" in result.locator("table").inner_text()
+    assert page.evaluate(
+        "document.querySelector('#result noisebook-result').shadowRoot.querySelector('img').naturalWidth"
+    )
+
+    monkeypatch.chdir(tmp_path)
+    for suffix in ("ddcm", "wav"):
+        with page.expect_download() as download:
+            result.locator(f"a[download$='{suffix}']").click()
+        assert download.value.suggested_filename == f"my-song-300-bit-s.{suffix}"
+        download.value.save_as(f"kept.{suffix}")
+    ran = run_main("decompress", "kept.ddcm", "again.wav", "--model", tiny_model, "--device", "cpu")
+    assert ran.status == 0, ran.err
+    kept, again = soundfile.read("kept.wav"), soundfile.read("again.wav")
+    assert kept[1] == again[1] == 22050
+    np.testing.assert_allclose(kept[0], again[0], atol=2**-14)
+
+    page.get_by_role("tab", name="Open a stream").click()
+    page.locator("#upload input[type=file]").set_input_files("kept.ddcm")
+    page.locator("#upload", has_text="kept").wait_for()
+    assert "preset\n300" in make(page, "#open", "#opened").locator("dl").inner_text()
+
+
+def test_what_is_wrong_is_a_sentence(studio, tmp_path):
+    page = studio()
+    assert make(page).inner_text() == "there is no sound: drop a file, record one, or choose a bundled clip"
+    (tmp_path / "photo.wav").write_bytes(b"RIFF and nothing of it is sound")
+    upload(page, tmp_path / "photo.wav")
+    page.locator("#make").click()
+    problem = page.locator("#result .problem", has_text="photo.wav")
+    problem.wait_for()
+    assert problem.inner_text().startswith("photo.wav is not a sound that this page can read: it takes WAV, FLAC")
+    assert problem.get_attribute("role") == "alert"
+
+
+def test_too_long_a_clip_is_told_and_an_address_too(studio):
+    page = studio("?clip=demo&method=transform&prompt=music&strength=0.4&seed=9")
+    value_of(page, "#prompt textarea", "music")
+    value_of(page, "#seed input", "9")
+    page.locator("#preset").wait_for(state="hidden")
+    page.locator("#sound [aria-label='Play']").wait_for()
+    told = "the sound is 10.0 s long, and at most 2 s are taken here"
+    assert told in make(page).inner_text()
+    page = studio("?preset=300&colour=blue")
+    page.locator("#result .problem", has_text="the address has a setting 'colour'").wait_for()
+
+
+def test_a_job_can_be_cancelled(studio, song):
+    page = studio("?method=compare&methods=codec-30,codec-700,codec-3000,codec-6000")
+    upload(page, song)
+    page.locator("#make").click()
+    page.locator("#cancel").dispatch_event("click")  # at once: a real click waits until the page stands still
+    page.locator("#result .message", has_text="Cancelled. Nothing was kept.").wait_for()
+    page.locator("#cancel").wait_for(state="hidden")
+    assert page.locator("#make").is_enabled()
+
+
+def test_nothing_is_wider_than_a_phone(studio):
+    page = studio("?method=generate&seconds=1&stream=1", viewport={"width": 360, "height": 740}, has_touch=True)
+    wide = "document.documentElement.scrollWidth"
+    page.locator("#stream").wait_for(state="attached")
+    assert page.evaluate(wide) == 360
+    result = make(page)
+    assert page.evaluate(wide) == 360
+    result.locator(".play").tap()
+    page.wait_for_function(f"{PLAYER}.sounds.position > 0.1")
+    result.locator(".permalink").tap()
+    page.wait_for_url("**/?method=generate&seconds=1&stream=1")

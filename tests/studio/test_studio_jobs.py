@@ -1,0 +1,143 @@
+"""What the studio does, without a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from noisebook import api
+from noisebook.errors import ConfigError, WrongModel
+from noisebook.studio.jobs import Cancelled, open_stream, run
+from noisebook.studio.settings import Settings
+
+
+class Counting:
+    """The backend, with its denoiser's calls counted."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend, self.calls = backend, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def denoise(self, *arguments: Any, **options: Any) -> Any:
+        self.calls += 1
+        return self.backend.denoise(*arguments, **options)
+
+
+def test_the_codec_gives_the_stream_and_what_it_decodes_to(backend, sound):
+    result = run(Settings(preset="300", seed=3), sound, backend=backend, name="song")
+    (track,) = result.tracks
+    assert track.made.stream == api.compress(sound, backend=backend, preset="300", seed=3)
+    np.testing.assert_array_equal(track.made.sound.samples, api.decompress(track.made.stream, backend=backend).samples)
+    assert track.bitrate == 8 * len(track.made.stream)
+    assert track.ratio == 32000 / len(track.made.stream)
+    assert {row.name for row in track.verification.metrics} == {"similarity", "mel_db_mae"}
+    assert {"silence", "pink noise", "another clip"} < set(track.verification.metrics[0].controls)
+
+
+def test_a_bitrate_takes_the_place_of_the_preset(backend, sound):
+    result = run(Settings(preset="8", bitrate=500, quality="fast"), sound, backend=backend)
+    assert result.tracks[0].label == "500 bit/s"
+    assert result.tracks[0].made.stream == api.compress(sound, backend=backend, bitrate=500, quality="fast")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(method="reconstruct", reconstruction="simple"),
+        Settings(method="transform", prompt="music", strength=0.2),
+        Settings(method="restore", task="inpaint", gaps="0.4:0.5"),
+        Settings(method="restore", task="bandwidth", cutoff=3000, prompt="speech"),
+    ],
+    ids=lambda settings: f"{settings.method}-{settings.task}",
+)
+def test_other_methods_keep_the_length(backend, sound, settings):
+    (track,) = run(settings, sound, backend=backend).tracks
+    assert track.made.stream is None
+    assert track.made.sound.sample_count == sound.sample_count
+    assert (track.verification is None) == (settings.method == "restore")  # a damaged original says nothing
+    assert np.abs(track.made.sound.samples).max() <= 1 or settings.method == "reconstruct"
+
+
+def test_a_generated_sound_has_no_original(backend):
+    plain = run(Settings(method="generate", prompt="music", seconds=1), None, backend=backend)
+    assert plain.original is None
+    assert plain.tracks[0].made.sound.duration == 1
+    stream = run(Settings(method="generate", prompt="music", seconds=1, stream=True), None, backend=backend)
+    made = stream.tracks[0].made
+    np.testing.assert_array_equal(made.sound.samples, api.decompress(made.stream, backend=backend).samples)
+
+
+def test_words_that_have_no_effect_are_told(backend):
+    result = run(Settings(method="generate", prompt="music flurb", seconds=1), None, backend=backend)
+    assert result.tracks[0].made.told == ("words that the model does not know: flurb",)
+
+
+def test_a_comparison_goes_on_where_one_method_fails(backend, sound):
+    methods = ("codec-100", "vq-frame-kmeans", "reconstruct-matched")  # the codebook is of another model
+    result = run(Settings(method="compare", methods=methods), sound, backend=backend)
+    assert [track.label for track in result.tracks] == ["100 bit/s", "reconstructed, matched"]
+    assert [bool(track.verification.metrics[0].controls) for track in result.tracks] == [True, False]
+    ((label, sentence),) = result.failures
+    assert label == "codebook frame-kmeans"
+    assert "the codebook was fitted for autoencoder" in sentence
+
+
+def test_one_method_that_fails_is_an_error(backend, sound):
+    with pytest.raises(ConfigError, match=r"music flurb|known|words"):
+        run(Settings(method="transform", prompt="flurb"), sound, backend=backend)
+    with pytest.raises(ConfigError, match="a gap '1-2': write START:END"):
+        run(Settings(method="restore", gaps="1-2"), sound, backend=backend)
+    with pytest.raises(ConfigError, match="there is no sound: drop a file"):
+        run(Settings(), None, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (Settings(preset="3000"), "compressing"),
+        (Settings(preset="3000"), "decompressing"),
+        (Settings(method="transform", prompt="music"), "transforming"),
+        (Settings(method="generate", seconds=1), "generating"),
+        (Settings(method="restore", gaps="0.4:0.5"), "restoring"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_cancelled_job_stops_at_the_next_call_of_the_denoiser(backend, sound, settings, what):
+    counting, started = Counting(backend), []
+
+    def tell(doing: str, done: int, total: int) -> None:
+        if doing == what and done == 0:
+            started.append(counting.calls)
+        if doing == what and done >= 2:
+            raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        run(settings, sound, backend=counting, tell=tell)
+    assert started
+    assert counting.calls - started[0] <= 4  # two steps, each with and without the prompt at most
+
+
+def test_progress_is_told_in_order(backend, sound):
+    told: list[tuple[str, int, int]] = []
+    run(Settings(preset="300"), sound, backend=backend, tell=lambda *what: told.append(what))
+    assert list(dict.fromkeys(what for what, _, _ in told)) == ["compressing", "decompressing", "judging"]
+    assert all(0 <= done <= total for _, done, total in told)
+    assert ("judging", 5, 5) in told
+
+
+def test_an_opened_stream_says_what_it_is(backend, sound):
+    data = api.compress(sound, backend=backend, preset="700")
+    result = open_stream(data, backend=backend, name="song")
+    assert (result.facts["preset"], result.facts["intact"], result.facts["sample rate"]) == ("700", "yes", "16000")
+    assert result.tracks[0].made.sound.sample_count == sound.sample_count
+    assert result.settings is None
+
+
+def test_a_stream_of_another_model_is_refused(backend, other_model, sound):
+    data = api.compress(sound, backend=backend, preset="8")
+    with pytest.raises(WrongModel):
+        open_stream(data, backend=api.load_backend(str(other_model)))

@@ -1,0 +1,73 @@
+"""The benchmark on a tiny real model."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from noisebook import api
+from noisebook.audio.waveform import Waveform
+from noisebook.benchmark import Options, benchmark, rivals, timing
+from noisebook.codec.ddcm import Settings
+from noisebook.errors import ConfigError
+
+SOUND = Waveform((0.2 * np.random.default_rng(0).standard_normal((1, 20000))).astype(np.float32), 16000)
+
+
+def test_stages_add_up_and_the_backend_is_left_as_it_was(backend):
+    before = dict(vars(backend))
+    row = timing.trip(SOUND, Settings(preset="300"), backend, runs=2)
+    assert vars(backend) == before
+    assert set(row.encode) == {"mel", "autoencoder", "denoiser", "choices", "signal"}
+    assert set(row.decode) == {"autoencoder", "denoiser", "choices", "vocoder", "signal"}
+    assert min(*row.encode.values(), *row.decode.values()) > 0
+    assert row.calls == 8
+    assert row.allowance < row.encode_seconds * 3
+    data = api.compress(SOUND, backend=backend, preset="300")
+    assert row.bit_per_second == pytest.approx(8 * len(data) / SOUND.duration)
+
+
+def test_the_backend_is_left_as_it_was_after_a_failure(backend):
+    before = dict(vars(backend))
+    with pytest.raises(ConfigError), timing.timed_stages(backend):
+        backend.denoise(SOUND, 0, tag=99)
+    assert vars(backend) == before
+
+
+def test_stages_nest_in_what_calls_them(backend):
+    """`to_latent` goes by way of mel and encode, and both are seen."""
+    import torch
+
+    with timing.timed_stages(backend) as seconds:
+        backend.to_latent(torch.zeros(1, 1, 6400))
+    assert seconds["mel"] > 0
+    assert seconds["autoencoder"] > 0
+    assert seconds["denoiser"] == seconds["vocoder"] == 0
+
+
+def test_the_whole_benchmark(backend, monkeypatch):
+    monkeypatch.setattr(rivals, "_TURBO_ATOMS", 6)
+    monkeypatch.setattr(rivals, "_UNIT_ATOMS", 6)
+    monkeypatch.setattr(rivals, "_CLASSIC_ATOMS", 4)
+    told: list[str] = []
+    options = Options(("300",), 1.0, (("300", 0.5), ("30", 1.0)), against="6000", runs=1)
+    results = benchmark(SOUND, backend=backend, options=options, tell=told.append)
+    assert json.loads(json.dumps(results))
+    assert len(told) == 1 + 2 + 5
+    assert [row["preset"] for row in results["presets"]] == ["300"]
+    assert [row["sound_seconds"] for row in results["durations"]] == [0.5, 1.0]
+    engines = {row["engine"]: row for row in results["rivals"]}
+    assert len(engines) == 5
+    classic = engines["classic"]
+    assert (classic["steps"], classic["measured_steps"], classic["nmse_db"]) == (979, 20, None)
+    assert classic["faster"] > 1
+    assert engines["turbo, by units"]["nmse_db"] is not None
+    assert results["machine"]["device"] == "cpu"
+    assert all(isinstance(check["ok"], bool) for check in results["checks"])
+
+
+def test_a_preset_that_there_is_not(backend):
+    with pytest.raises(ConfigError, match="4000"):
+        benchmark(SOUND, backend=backend, options=Options(presets=("4000",)))

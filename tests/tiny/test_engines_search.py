@@ -1,0 +1,135 @@
+"""What an encoder may add, on a tiny real model: the decoder needs none of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm
+from noisebook.codec.aiming import Priority
+from noisebook.codec.ddcm import Settings, compress, decompress
+from noisebook.codec.segment import SegmentCoder, decode_segment, encode_with_state
+from noisebook.codec.tagging import best_tag
+from noisebook.codec.targeting import compress_to
+from noisebook.coding import container
+from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.errors import ConfigError
+
+ENGINE = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 9, 1, 8, 6, 70)
+
+
+@pytest.fixture
+def waveform(chirp) -> Waveform:
+    return Waveform(chirp, 16000)
+
+
+def errors(stream: bytes, waveform: Waveform, backend) -> torch.Tensor:
+    """Squared error of each latent frame and bin, `[L, F']`."""
+    header, decoded = ddcm.decode_latent(stream, backend=backend, tail_steps=1)
+    target = ddcm.target_latent(waveform, header, backend=backend)
+    return (decoded - target).square().mean((0, 1))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"search": "shaped"}, {"perceptual": 0.5}, {"priorities": (Priority(3.0, low=1000),)},
+     {"search": "shaped", "perceptual": 1.0, "priorities": (Priority(0.5, high=300),)}],
+)  # fmt: skip
+def test_the_stream_is_another_of_the_same_size_and_follows_the_sound(options, backend, waveform):
+    plain = compress(waveform, backend=backend, settings=Settings(engine=ENGINE))
+    stream = compress(waveform, backend=backend, settings=Settings(engine=ENGINE, **options))
+    assert len(stream) == len(plain)
+    assert stream != plain
+    assert container.parse_header(stream) == container.parse_header(plain)
+    assert decompress(stream, backend=backend).samples.shape == waveform.samples.shape
+    other = compress(
+        Waveform(waveform.samples[:, ::-1].copy(), 16000), backend=backend, settings=Settings(engine=ENGINE)
+    )
+    assert errors(stream, waveform, backend).mean() < errors(other, waveform, backend).mean()
+
+
+@pytest.mark.parametrize(("early", "weight"), [(True, 8.0), (False, 8.0)])
+def test_priority_in_time_moves_the_error(early, weight, backend, waveform):
+    half = 0.76
+    wanted = Priority(weight, end=half) if early else Priority(weight, start=half)
+    plain, stream = (
+        compress(waveform, backend=backend, settings=Settings(engine=replace(ENGINE, unit_frames=256), priorities=p))
+        for p in ((), (wanted,))
+    )
+    header = container.parse_header(stream)[0]
+    assert header.engine.unit_frames == backend.info.window_frames
+    before, after = (errors(s, waveform, backend).mean(1) for s in (plain, stream))
+    favoured = slice(0, 19) if early else slice(19, 38)
+    rest = slice(19, 38) if early else slice(0, 19)
+    assert after[favoured].mean() < before[favoured].mean()
+    assert after[rest].mean() > before[rest].mean()
+
+
+def test_a_priority_in_time_makes_long_units_of_a_preset(backend, waveform):
+    settings = Settings(preset="3000", priorities=(Priority(2.0, end=0.5),))
+    header = container.parse_header(compress(waveform, backend=backend, settings=settings))[0]
+    assert header.engine == replace(ddcm.by_name("3000").engine, unit_frames=256)
+    band = Settings(preset="3000", priorities=(Priority(2.0, low=500),))
+    assert container.parse_header(compress(waveform, backend=backend, settings=band))[0].preset
+
+
+def test_priority_of_a_band_moves_the_error(backend, waveform):
+    plain, stream = (
+        compress(waveform, backend=backend, settings=Settings(engine=ENGINE, priorities=priorities))
+        for priorities in ((), (Priority(8.0, low=2000),))
+    )
+    before, after = (errors(s, waveform, backend).mean(0) for s in (plain, stream))
+    assert after[10:].mean() < before[10:].mean()
+    assert after[:6].mean() > before[:6].mean()
+
+
+def test_the_encoder_finds_the_tag(backend, waveform):
+    """It is the one with the smallest error where the bits end, and the decoder reads it."""
+    stream = compress(waveform, backend=backend, settings=Settings(engine=ENGINE, tag=None))
+    header = container.parse_header(stream)[0]
+    target = ddcm.target_latent(waveform, header, backend=backend)
+    assert (header.tag or 0) == best_tag(target, ENGINE, backend)
+    named = compress(waveform, backend=backend, settings=Settings(engine=ENGINE, tag=header.tag or 0))
+    assert named == stream
+
+
+def test_a_tag_must_earn_its_byte(backend, waveform, monkeypatch):
+    latent = torch.randn(1, 8, 24, 16, generator=torch.Generator().manual_seed(0))
+    denoise = type(backend).denoise
+
+    def knowing(gain: float):
+        def answer(self, x, t, tag=0, condition=None):
+            return latent + (gain if tag == 2 else 1.0) * (denoise(self, x, t) - latent)
+
+        return answer
+
+    for gain, found in ((0.9, 2), (0.995, 0), (1.1, 0)):
+        monkeypatch.setattr(type(backend), "denoise", knowing(gain))
+        assert best_tag(latent, ENGINE, backend) == found
+
+
+def test_encoding_to_a_quality_takes_search_and_tag(backend, waveform):
+    settings = Settings(tag=None, search="shaped")
+    found = compress_to(waveform, "nmse", 3.0, backend=backend, settings=settings)
+    assert found.error <= 3.0
+    assert np.isfinite(decompress(found.data, backend=backend).samples).all()
+
+
+@pytest.mark.parametrize("rule", [Rule.PARTITIONED, Rule.PURSUIT])
+def test_the_state_of_the_encoder_is_the_decoders(rule, backend):
+    pursuit = Engine(Rule.PURSUIT, Codebook.STRUCTURED, 0, 9, 3, 8, 4, 0, level_bits=3)
+    coder = SegmentCoder(ENGINE if rule == Rule.PARTITIONED else pursuit, backend.info, 2, 24, 5, 1)
+    target = torch.randn(2, 8, 24, 16, generator=torch.Generator().manual_seed(1))
+    start = coder.start(backend.device)
+    payload, x = encode_with_state(target, coder, backend.denoise, start)
+    assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
+    assert len(payload) == -(-coder.partition.parts * coder.engine.choice_bits * len(coder.plan) // 8)
+
+
+def test_an_unknown_search_is_refused(backend, waveform):
+    with pytest.raises(ConfigError, match="none, shaped"):
+        compress(waveform, backend=backend, settings=Settings(engine=ENGINE, search="deep"))

@@ -1,0 +1,134 @@
+"""What an encoder aims at: shaped residuals pay where the bound is known, and weights lie where they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from noisebook.codec import aiming
+from noisebook.codec.aiming import Priority
+from noisebook.codec.layout import Timeline
+from noisebook.codec.segment import SegmentCoder, encode_segment
+from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.diffusion.plan import reverse, tail_plan
+from noisebook.diffusion.schedule import scaled_linear
+from noisebook.errors import ConfigError
+from noisebook.recipes._sources import coloured, white
+
+SCHEDULE = scaled_linear()
+ENGINE = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 9, 12, 1, 8, 12, 90)
+
+
+def efficiency(source, info, share: float, engine: Engine = ENGINE) -> float:
+    """Bits by the rate-distortion bound over bits spent."""
+    latent = source.draw(1)
+    coder = SegmentCoder(engine, replace(info, schedule=SCHEDULE, curve=source.curve), 1, source.frames, 0, 0)
+    last = coder.plan[-1].s
+    aim = aiming.shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
+    start = coder.start(latent.device)
+    noises = []
+
+    def remember(step, x0_hat):
+        target = aim(step, x0_hat) if share else aim
+        noises.append(coder.noise(coder.choose(target - x0_hat, len(noises)), len(noises)))
+        return noises[-1]
+
+    x = reverse(source.denoise, coder.plan, start, remember)
+    payload = encode_segment(aim, coder, source.denoise, start)
+    error = float((reverse(source.denoise, tail_plan(SCHEDULE, last, 1), x, None) - latent).square().mean())
+    return source.fewest_bits(error) / (8 * len(payload) / latent.numel())
+
+
+def test_the_bound_of_a_white_source_is_known():
+    source = white(SCHEDULE, 64)
+    assert source.fewest_bits(0.25) == pytest.approx(1.0, abs=1e-4)
+    assert source.curve(999) == pytest.approx(1 / (1 + SCHEDULE.snr(999)))
+    x = torch.randn(1, 8, 64, 16)
+    torch.testing.assert_close(source.denoise(x, 500), SCHEDULE.alpha(500) ** 0.5 * x)
+
+
+def test_a_coloured_source_has_its_spectrum_and_error():
+    source = coloured(SCHEDULE, 128)
+    latent = source.draw(0)
+    assert float(latent.square().mean()) == pytest.approx(1.0, abs=0.25)
+    alpha = SCHEDULE.alpha(400)
+    x = alpha**0.5 * latent + (1 - alpha) ** 0.5 * torch.randn(latent.shape, generator=torch.Generator().manual_seed(3))
+    error = float((source.denoise(x, 400) - latent).square().mean())
+    assert error == pytest.approx(source.curve(400), rel=0.1)
+    assert source.fewest_bits(0.1) < white(SCHEDULE, 128).fewest_bits(0.1)
+
+
+def test_three_quarters_of_the_bound_are_reached(backend):
+    assert efficiency(white(SCHEDULE, 64), backend.info, 0.0) >= 0.75
+
+
+def test_a_shaped_residual_pays_on_a_coloured_source_and_costs_nothing_on_a_white_one(backend):
+    plain, shaped = (efficiency(coloured(SCHEDULE, 64), backend.info, share) for share in (0.0, 0.7))
+    assert shaped > 1.03 * plain
+    plain, shaped = (efficiency(white(SCHEDULE, 64), backend.info, share) for share in (0.0, 0.7))
+    assert shaped == pytest.approx(plain, rel=1e-3)
+
+
+def test_share_0_is_the_plain_residual():
+    source = coloured(SCHEDULE, 16)
+    latent, x0_hat = source.draw(0), source.draw(1)
+    aim = aiming.shaped(latent, source.denoise, SCHEDULE, 300, share=0.0)
+    torch.testing.assert_close(aim(None, x0_hat), latent)
+
+
+def timeline(info, frames: int) -> Timeline:
+    return Timeline(info, 1, frames * info.frame_samples)
+
+
+def test_priorities_lie_where_they_are_asked_for(backend):
+    info = backend.info
+    weights = aiming.priority_weights((Priority(4.0, start=0.4, end=0.8), Priority(0.5, low=4000)), timeline(info, 30))
+    assert weights.shape == (30, info.latent_bins)
+    assert weights[:10, 0].tolist() == [1.0] * 10
+    assert weights[10:20, 0].tolist() == [4.0] * 10
+    assert weights[20:, 0].tolist() == [1.0] * 10
+    assert weights[0, -1] == 0.5
+    assert weights[12, -1] == 2.0
+    assert (weights[0].diff() <= 0).all()  # bands below count fully, those above half
+
+
+def test_a_weighted_residual(backend):
+    latent, x0_hat = torch.ones(1, 8, 3, 16), torch.zeros(1, 8, 3, 16)
+    weights = torch.arange(16.0)
+    assert torch.equal(aiming.weighted(aiming.at(latent), weights)(None, x0_hat)[0, 0, 0], weights)
+
+
+def test_perceptual_weights_are_of_channels_and_of_mean_square_1(backend):
+    latent = torch.randn(1, 8, 40, 16, generator=torch.Generator().manual_seed(0))
+    for strength in (0.5, 1.0):
+        weights = aiming.perceptual_weights(latent, backend, strength)
+        assert weights.shape == (8, 1, 1)
+        assert float(weights.square().mean()) == pytest.approx(1.0, abs=1e-5)
+        assert (weights > 0).all()
+    assert torch.allclose(aiming.perceptual_weights(latent, backend, 0.0), torch.ones(8, 1, 1))
+    full, half = (aiming.perceptual_weights(latent, backend, strength) for strength in (1.0, 0.5))
+    assert (full.argsort(0) == half.argsort(0)).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"weight": 0}, {"weight": -1}, {"weight": float("inf")}, {"start": 2, "end": 2}, {"start": -1},
+     {"low": 500, "high": 100}],
+)  # fmt: skip
+def test_a_priority_out_of_range_cannot_be_made(wrong):
+    with pytest.raises(ConfigError, match="priority"):
+        Priority(**{"weight": 2.0} | wrong)
+
+
+def test_a_strength_out_of_range_is_refused(backend):
+    with pytest.raises(ConfigError, match=r"0 \(none\) to 1"):
+        aiming.perceptual_weights(torch.zeros(1, 8, 8, 16), backend, 1.5)
+
+
+def test_bands_need_a_mel(backend):
+    info = replace(backend.info, hop_length=0)
+    assert aiming.priority_weights((Priority(2.0, start=1),), timeline(info, 50)).shape == (50, 16)
+    with pytest.raises(ConfigError, match="no bands"):
+        aiming.priority_weights((Priority(2.0, low=100),), timeline(info, 50))

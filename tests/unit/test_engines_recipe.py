@@ -1,0 +1,71 @@
+"""The recipe of the rate limit, on a tiny model: equal bits, every part of the page, and its arithmetic."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from noisebook.audio.waveform import Waveform
+from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.recipes import rate_limit
+from noisebook.recipes._rate_limit_page import bits_for, render
+from noisebook.recipes._sources import coloured, white
+from noisebook.recipes.rate_limit import FRAME_SAMPLES, FRAMES, Bench, systems
+
+
+@pytest.fixture
+def bench(backend, chirp):
+    sound = chirp.repeat(3, 1)[:, : FRAMES * FRAME_SAMPLES]
+    return Bench([Waveform(sound, 16000), Waveform(0.3 * sound[:, ::-1].copy(), 16000)], backend)
+
+
+def test_rates_are_equal(backend):
+    """What is compared spends the bits that it names, give or take 6 %."""
+    for rate in rate_limit.RATES:
+        for system in systems(rate):
+            coder = rate_limit.Coder(system.engine, backend.info, 1, FRAMES, 0, 0, last=system.last)
+            bits = coder.partition.parts * system.engine.choice_bits * len(coder.plan)
+            assert bits / (FRAMES / 25) == pytest.approx(float(rate), rel=0.06), system
+            assert coder.plan[-1].s == system.last or system.last == 20
+
+
+def test_every_part_of_the_page(bench, monkeypatch):
+    monkeypatch.setattr(rate_limit, "RATES", ("1500",))
+    monkeypatch.setattr(rate_limit, "_LADDER", ("300", "6000"))
+    monkeypatch.setattr(rate_limit, "systems", lambda rate: systems(rate)[:1] + systems(rate)[3:5])
+    tags = [{"rate": "8", "none": -1.0, "found": -1.5, "best": -2.0}]
+    monkeypatch.setattr(rate_limit, "_TURBO", {"1500": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 8, 3, 8, 19, 0), 180)})
+    schedule = bench.info.schedule
+    results = {"model": "ab", "clips": ["a", "b"], "ceiling_mel_db": bench.mel_error(bench.latents), "long": [],
+               "tags": tags, "rivals": rate_limit.measure_rivals(bench),
+               "ladder": rate_limit.measure_ladder(bench), "encoder": rate_limit.measure_encoder(bench),
+               "sources": rate_limit.measure_source(white(schedule, 64), bench.info)}  # fmt: skip
+    page = render(results)
+    assert not re.search(r"<[A-Z]+>", page)
+    assert "| Turbo-DDCM as published | 1485 | 19 |" in page
+    assert "| 8 bit/s | -1.00 | -1.50 | -2.00 |" in page
+    assert "| white, preset | 1512 |" in page
+    assert page.count("1500 bit/s, search shaped") == 3
+    for row in results["rivals"]:
+        assert row["bit_per_second"] == pytest.approx(1500, rel=0.06)
+        assert len(row["clips_nmse_db"]) == 2
+
+
+def test_bits_for_an_error_lie_between_the_rungs():
+    ladder = [{"bit_per_second": 100.0, "nmse_db": -2.0}, {"bit_per_second": 400.0, "nmse_db": -6.0}]
+    assert bits_for(ladder, "nmse_db", -4.0) == pytest.approx(200.0)
+    assert bits_for(ladder, "nmse_db", -2.0) == pytest.approx(100.0)
+    assert bits_for(ladder, "nmse_db", -7.0) is None
+    assert bits_for(ladder, "nmse_db", -1.0) is None
+
+
+def test_the_bound_is_reached_to_three_quarters_on_white_and_more_with_shaping_on_coloured(backend, monkeypatch):
+    monkeypatch.setattr(rate_limit, "RATES", ("3000",))
+    monkeypatch.setattr(rate_limit, "_TURBO", {"3000": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 10, 5, 8, 20, 0), 100)})
+    schedule = backend.info.schedule
+    rows = [row for make in (white, coloured) for row in rate_limit.measure_source(make(schedule, 64), backend.info)]
+    found = {(row["source"], row["system"]): row["efficiency"] for row in rows}
+    assert found["white", "preset"] >= 0.75
+    assert found["coloured", "more steps, shaped"] > found["coloured", "more steps"] > found["coloured", "preset"]
+    assert found["coloured", "preset"] > found["coloured", "Turbo-DDCM as published"]
