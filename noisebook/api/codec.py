@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform
 from noisebook.errors import AudioError, ConfigError
@@ -62,21 +62,18 @@ def compress(
         backend: from `load_backend`.
         preset: name of a preset: its bitrate for each coded channel; or "auto", by what the sound is like.
         bitrate: bit/s of all channels together, in place of a preset.
-        quality: "fast", "balanced" or "high": over how many steps the bits are spread. A preset is balanced; with
-            another quality its bitrate is coded with explicit parameters, which take some ten bytes more.
+        quality: "fast", "balanced" or "high": over how many steps the bits are spread. A preset is balanced; another
+            quality takes explicit parameters, some ten bytes more.
         channels: "auto" (mono, or mid and side for stereo, which a model of stereo sound codes jointly), "dual",
             "mid-side", or "mono" (mix down).
         seed: 0..255, of the codebooks.
         tag: a conditioning tag of the model ("music", ...), one byte more in the stream; or "auto", the one with which
             the model knows the sound best (two calls of the denoiser a tag).
-        target_mel_db, target_nmse: in place of preset and bitrate, a quality: the fewest bits of a ladder of bitrates
-            with at most this mean absolute error of the log-mel, or this error of the latent over its energy; dB,
-            before the vocoder. Takes some six encodings.
-        search: "none"; or "shaped": part of what the choices aim at is seen through the denoiser. Nearer to the sound
-            at the same bits, in twice the time; the decoder need not know.
+        target_mel_db, target_nmse: in place of preset and bitrate, the fewest bits with at most this error of the
+            log-mel, or of the latent over its energy; dB, before the vocoder. Takes some six encodings.
+        search: "none"; or "shaped": nearer to the sound at the same bits, in twice the time.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
-        priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more; with one in time the stream has explicit
-            parameters, which take some ten bytes.
+        priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -86,25 +83,26 @@ def compress(
     from noisebook.codec.ddcm import compress as compress_waveform
 
     sound = _sound(waveform, sample_rate, channels)
-    named = None if tag == "auto" else tag
-    aims: dict[str, Any] = {"search": search, "perceptual": perceptual, "priorities": tuple(priorities)}
-    aims |= {"tag": None} if tag == "auto" else {}  # the encoder finds it
-    targets = {"mel-db": target_mel_db, "nmse": target_nmse}
-    wanted = [(measure, value) for measure, value in targets.items() if value is not None]
-    if wanted:
-        if len(wanted) + (preset is not None) + (bitrate is not None) > 1:
-            raise ConfigError("give one of preset, bitrate, target_mel_db and target_nmse")
-        from noisebook.codec.targeting import compress_to
+    target = _target(target_mel_db, target_nmse, preset, bitrate)
+    named, spread = None if tag == "auto" else tag, "balanced" if target else quality
+    settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
+    found = None if tag == "auto" else settings.tag  # None: the encoder finds it
+    settings = replace(settings, tag=found, search=search, perceptual=perceptual, priorities=tuple(priorities))
+    if target is None:
+        return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
+    from noisebook.codec.targeting import compress_to
 
-        settings = coding_settings(sound, backend.info, None, None, "balanced", channels, seed, named)
-        settings = replace(settings, **aims)
-        (measure, value), *_ = wanted
-        return compress_to(
-            sound, measure, value, backend=backend, settings=settings, quality=quality, on_step=on_step
-        ).data  # fmt: skip
-    settings = coding_settings(sound, backend.info, preset, bitrate, quality, channels, seed, named)
-    settings = replace(settings, **aims)
-    return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
+    return compress_to(sound, *target, backend=backend, settings=settings, quality=quality, on_step=on_step).data
+
+
+def _target(
+    mel_db: float | None, nmse: float | None, preset: str | None, bitrate: float | None
+) -> tuple[str, float] | None:
+    """The measure and value of a quality that is asked for in place of a preset or bitrate."""
+    wanted = [(name, value) for name, value in (("mel-db", mel_db), ("nmse", nmse)) if value is not None]
+    if wanted and len(wanted) + (preset is not None) + (bitrate is not None) > 1:
+        raise ConfigError("give one of preset, bitrate, target_mel_db and target_nmse")
+    return wanted[0] if wanted else None
 
 
 def compress_with_codebook(

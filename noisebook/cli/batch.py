@@ -30,6 +30,10 @@ def batch() -> None:
     a/b.wav.ddcm and a/b.mp3.ddcm. DST/manifest.jsonl says what became of each file; a file that fails does not end
     the run. What was interrupted goes on with --resume.
 
+    \b
+    noisebook batch compress recordings streams --preset 1500 --workers 2
+    noisebook batch decompress streams sounds --format flac
+
     Exit status: 0 if all files are done, 1 if one is not, 130 when interrupted.
     """
 

@@ -110,7 +110,9 @@ def test_spellings_and_ranges_that_no_encoder_writes_are_corrupt(tail: str) -> N
     ("engine", "error"),
     [
         ("00 01 09 09 01 40 28 64", UnsupportedStream),  # rule 0
-        ("04 01 09 09 01 40 28 64", UnsupportedStream),  # rule 4
+        ("05 01 09 09 01 40 28 64", UnsupportedStream),  # rule 5
+        ("04 01 00 09 02 40 28 64 01", CorruptStream),  # levels of 1 bit
+        ("04 01 00 09 01 40 28 64 03", CorruptStream),  # pursuit of 1 atom
         ("02 03 09 09 01 40 28 64", UnsupportedStream),  # codebook 3
         ("02 01 03 09 01 40 28 64", CorruptStream),  # parts of 8
         ("01 01 09 09 01 40 28 64", CorruptStream),  # parts without partition
