@@ -14,7 +14,7 @@ from noisebook.diffusion.backend import Backend
 
 __all__ = ["best_tag"]
 
-_CLEAR = 0.98  # of the error without a tag: what a tag must beat to be worth its byte
+_CLEAR = 0.95  # of the error without a tag: nearer ones are chance, and a tag costs a byte
 _FRAMES = 512  # two windows
 
 

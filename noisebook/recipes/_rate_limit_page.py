@@ -54,7 +54,7 @@ second of sound behind the autoencoder, one thread.
 <ENCODER>
 
 The tag that the encoder finds (`tag="auto"`), one byte of the header; smooth latent NMSE in dB. "Best" tries all tags
-on each clip.
+on each clip, and gains at most <TAG_GAIN> dB.
 
 <TAGS>
 
@@ -80,6 +80,7 @@ def render(results: Row) -> str:
         "EQUAL": _equal(results),
         "ENCODER": _encoder(results["encoder"]),
         "TAGS": _tags(results["tags"]),
+        "TAG_GAIN": f"{max(row['none'] - row['best'] for row in results['tags']):.2f}",
         "SOURCES": _sources(results["sources"]),
     }
     page = _PAGE
