@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,12 @@ from noisebook.cli import _files
 from noisebook.cli._shared import backend_from, engine_options, json_option
 
 if TYPE_CHECKING:
+    from noisebook.audio.waveform import Waveform
     from noisebook.benchmark import Options
 
 __all__ = ["bench"]
 
+_PIECE = 2.0  # seconds of a file of the corpus, at most
 _BUNDLED = Path(__file__).parents[1] / "assets" / "demo.flac"
 
 
@@ -28,6 +31,10 @@ _BUNDLED = Path(__file__).parents[1] / "assets" / "demo.flac"
 @click.option(
     "--full", is_flag=True, help="Up to an hour of sound, and the published engines whole: half an hour or more."
 )
+@click.option(
+    "--corpus", type=click.IntRange(2), metavar="FILES",
+    help="Also code so many pieces of IN as `batch` does: one and two workers, batches of four, Ray where it is.",
+)  # fmt: skip
 @json_option
 @engine_options
 def bench(
@@ -37,6 +44,7 @@ def bench(
     runs: int | None,
     quick: bool,
     full: bool,
+    corpus: int | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -62,6 +70,7 @@ def bench(
         sound, backend=backend, options=chosen, tell=lambda what: click.echo(f"timing {what}", err=True)
     )
     results["machine"]["dtype"] = options["dtype"]
+    results["corpus"] = [] if corpus is None else _corpus(sound, corpus, options)
     if as_json:
         import json
 
@@ -69,6 +78,42 @@ def bench(
     else:
         _show(results)
     return int(not all(check["ok"] for check in results["checks"]))
+
+
+def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Seconds of sound a second that `batch compress` codes of pieces of a sound, at preset 300."""
+    from importlib.util import find_spec
+
+    from noisebook.audio.waveform import Waveform
+    from noisebook.batch.throughput import throughput
+    from noisebook.batch.verbs import Engine, Settings
+
+    size = min(sound.sample_count // files, round(_PIECE * sound.sample_rate))
+    if not size:
+        raise click.UsageError(f"the sound is too short for {files} pieces", click.get_current_context())
+    pieces = [Waveform(sound.samples[:, i * size : (i + 1) * size].copy(), sound.sample_rate) for i in range(files)]
+    names = ("model", "device", "dtype", "offload", "offline")
+    settings = Settings("compress", {"preset": "300"}, Engine(**{name: options[name] for name in names}, threads=1))
+    ways = [("local", 1, 1), ("local", 1, 4), ("local", 2, 1), *([("ray", 2, 1)] if find_spec("ray") else [])]
+    rows = []
+    for engine, workers, together in ways:
+        click.echo(f"timing a corpus: {engine}, {workers} workers, {together} files together", err=True)
+        found = throughput(pieces, settings, engine=engine, workers=workers, together=together)
+        rows.append(found.to_dict())
+    return rows
+
+
+def _by_workers(rows: list[dict[str, Any]]) -> list[list[str]]:
+    heads = ["engine", "workers", "files together", "files", "sound s", "start s", "then s", "sound s a second"]
+    return [heads] + [
+        [
+            row["engine"],
+            *(str(row[name]) for name in ("workers", "together", "files")),
+            *(f"{row[name]:.1f}" for name in ("audio_seconds", "start_seconds", "seconds")),
+            f"{row['rate']:.2f}",
+        ]
+        for row in rows
+    ]
 
 
 def _changed(options: Options, presets: str | None, seconds: float | None, runs: int | None) -> Options:
@@ -94,6 +139,7 @@ def _show(results: dict[str, Any]) -> None:
         ("Decoding", _stages(results["presets"], "decode")),
         ("By duration", _by_duration(results["durations"])),
         ("Published engines, same model", _by_engine(results["rivals"])),
+        ("A corpus", _by_workers(results["corpus"])),
         ("Checks", _by_check(results["checks"])),
     )
     for title, rows in tables:
