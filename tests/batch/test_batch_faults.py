@@ -142,7 +142,9 @@ def test_an_interrupt_or_a_kill_ends_all_workers_and_resume_goes_on(end, tiny_mo
         write(f"src/more{index}.wav", tone(index, 8000))
     command = [sys.executable, "-m", "noisebook", "batch", "compress", "src", "out", "-p", "300", "--workers", "2"]
     command += ["--model", str(tiny_model), "--device", "cpu"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_listen_to_interrupts
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (Path("out/manifest.jsonl").exists() and done(Path("out"))):
         assert time.monotonic() < deadline
@@ -165,6 +167,12 @@ def test_an_interrupt_or_a_kill_ends_all_workers_and_resume_goes_on(end, tiny_mo
     assert (summary.done, summary.skipped) == (25 - before, before)
     assert len(contents(Path("out"))) == 25
     assert all(name.endswith(".ddcm") for name in contents(Path("out")))
+
+
+def _listen_to_interrupts() -> None:
+    """Whoever started the tests may ignore or block the signal, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _lives(group: int) -> bool:
