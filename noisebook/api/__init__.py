@@ -22,7 +22,7 @@ from noisebook.api.reconstruct import reconstruct, reconstruction_preset, recons
 from noisebook.api.restore import RestoredSound, RestoredStream, restore, restore_stream, within_full_scale
 from noisebook.api.stream_info import StreamInfo, read_info
 from noisebook.api.transform import transform
-from noisebook.api.verify import random_stream, verify
+from noisebook.api.verify import random_stream, verify, verify_sets
 from noisebook.audio.waveform import Waveform
 
 __all__ = [
@@ -64,5 +64,6 @@ __all__ = [
     "transform",
     "unknown_words",
     "verify",
+    "verify_sets",
     "within_full_scale",
 ]

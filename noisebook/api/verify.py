@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from noisebook.coding.container import Engine, Header
     from noisebook.diffusion.backend import Backend, BackendInfo, MelBackend
     from noisebook.quantizers.codebook import LatentCodebook
+    from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Verification
 
-__all__ = ["random_stream", "verify"]
+__all__ = ["random_stream", "verify", "verify_sets"]
 
 OnStep = Callable[[int, int], None]
 _DEFAULT_BITRATE = 300.0  # bit/s a channel, of random indices beside a sound that is no stream
@@ -151,3 +152,20 @@ def _vocoded(mono: Waveform, backend: MelBackend) -> Waveform:
     frame = Frame.of(mono, backend.info)
     timeline, mel = frame.timeline(backend.info), mel_of(mono, frame, backend)
     return restored(first_working(mel, ("model",), timeline, backend).samples, frame.header(), backend.info)
+
+
+def verify_sets(references: Iterable[Waveform], estimates: Iterable[Waveform], *, seed: int = 0) -> SetComparison:
+    """How far two sets of sounds are apart, mixed down and at 16 kHz: Frechet and kernel distances, with controls.
+
+    Raises:
+        ConfigError: fewer than four references or two estimates.
+    """
+    from noisebook.audio.channels import downmix
+    from noisebook.audio.resample import resample
+    from noisebook.verification.sets import compare_sets
+    from noisebook.verification.similarity import SAMPLE_RATE
+
+    ours, theirs = (
+        [resample(downmix(sound), SAMPLE_RATE).samples[0] for sound in sounds] for sounds in (references, estimates)
+    )
+    return compare_sets(ours, theirs, seed=seed)

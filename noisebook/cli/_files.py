@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ __all__ = [
     "read_bytes",
     "read_sound",
     "sound_target",
+    "sounds_in",
     "stream_target",
     "write_bytes",
     "write_sound",
@@ -32,6 +33,7 @@ __all__ = [
 
 STANDARD = "-"  # standard input or output
 STREAM_SUFFIX = ".ddcm"
+_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
 
 
 def stream_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
@@ -75,6 +77,18 @@ def bundled_clips() -> list[str]:
     """The real sounds inside the package: music, speech and effects."""
     assets = Path(__file__).parents[1] / "assets"
     return sorted(str(path) for path in assets.glob("*.flac"))
+
+
+def sounds_in(sources: Sequence[str]) -> Iterator[str]:
+    """Files as they are named, and the sounds within folders in the order of their names."""
+    for source in sources:
+        if not Path(source).is_dir():
+            yield source
+            continue
+        found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
+        if not found:
+            raise AudioError(f"there are no sounds in {source}; known in a folder are {' '.join(_SOUNDS)}")
+        yield from map(str, found)
 
 
 def read_sound(source: str) -> Waveform:

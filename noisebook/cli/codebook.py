@@ -19,7 +19,7 @@ from noisebook.cli._shared import (
     report,
     result_options,
 )
-from noisebook.errors import AudioError, ConfigError
+from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     from noisebook.api.codec import OnStep
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["codebook"]
 
 _SUFFIX = ".safetensors"
-_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
 
 
 @click.group()
@@ -74,7 +73,7 @@ def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float
     from noisebook import api
 
     _check_target(output, force=force)
-    paths = list(_sounds(sources))
+    paths = list(_files.sounds_in(sources))
     backend = backend_from(options)
     names = ("unit", "method", "size", "stages", "groups", "block_frames", "bits_per_frame", "seed")
     fitting = {name: options[name] for name in names}
@@ -134,18 +133,6 @@ def _check_target(target: str, *, force: bool) -> None:
         raise ConfigError(f"cannot write {target}: it is a folder, or its folder is not there")
     if path.exists() and not force:
         raise ConfigError(f"{target} exists; -f overwrites it")
-
-
-def _sounds(sources: Sequence[str]) -> Iterator[str]:
-    """Files as they are named, and the sounds within folders in the order of their names."""
-    for source in sources:
-        if not Path(source).is_dir():
-            yield source
-            continue
-        found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
-        if not found:
-            raise AudioError(f"there are no sounds in {source}; known in a folder are {' '.join(_SOUNDS)}")
-        yield from map(str, found)
 
 
 def _read(paths: Sequence[str], limit_minutes: float | None, on_step: OnStep | None) -> Iterator[Waveform]:

@@ -14,6 +14,7 @@ from noisebook.cli import _files
 from noisebook.cli._shared import backend_from, engine_options, json_option, progress, report
 
 if TYPE_CHECKING:
+    from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Comparison, Verification
     from noisebook.verification.verdict import Verdict
 
@@ -47,13 +48,24 @@ def verify(reference: str, estimate: str, as_json: bool, require_related: bool, 
     random indices, and the best that the model could do. The verdict is "related" only where EST is nearer to REF than
     all but 5 % of unrelated controls.
 
+    Of two folders, how far the sounds of one are from those of the other as a whole: Frechet and kernel distances of
+    short pieces, beside those of the two halves of REF and of sounds that are something else.
+
     \b
     noisebook verify song.flac song.ddcm
     noisebook verify song.flac back.wav --lag 0 --metrics mel_db_mae,si_sdr_db
     noisebook verify song.flac back.mp3 --no-model --json
+    noisebook verify recordings/ generated/
     """
     from noisebook import api
 
+    if Path(reference).is_dir() or Path(estimate).is_dir():
+        if require_related:
+            raise click.UsageError("--require-related is for sounds, not for folders", click.get_current_context())
+        sounds = ((_files.read_sound(path) for path in _files.sounds_in([place])) for place in (reference, estimate))
+        sets = api.verify_sets(*sounds)
+        report(sets.to_dict(), _sets_text(sets), as_json=as_json)
+        return 0
     lag = _lag(options["lag"])
     names = None if options["metrics"] is None else [name.strip() for name in options["metrics"].split(",")]
     is_stream = Path(estimate).suffix.lower() == _files.STREAM_SUFFIX
@@ -88,6 +100,25 @@ def _lag(text: str) -> int | None:
 
 def _text(found: Verification) -> str:
     return "\n".join([*_compared(found.alignment), _table(found), *found.notes, _told(found.verdict)])
+
+
+def _sets_text(sets: SetComparison) -> str:
+    """A line for each distance."""
+    controls = list(sets.distances[0].controls)
+    heads = ["", "EST", "95 %", *controls]
+    rows = [
+        [
+            distance.name,
+            f"{distance.value:.3g}",
+            f"{distance.low:.3g} to {distance.high:.3g}",
+            *(f"{distance.controls[name]:.3g}" for name in controls),
+        ]
+        for distance in sets.distances
+    ]
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+    first = f"REF {sets.references} sounds, EST {sets.estimates} sounds; 0 is alike; behind the interval stand controls"
+    return "\n".join([first, *(line.rstrip() for line in lines)])
 
 
 def _compared(what: Comparison) -> list[str]:

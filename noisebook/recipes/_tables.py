@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from noisebook.metrics.distribution import bootstrap_interval
+
 __all__ = ["render", "table"]
 
 _COLUMNS = (
@@ -24,8 +26,8 @@ _PAGE = """\
 
 <COUNT> clips of 10 s from held-out sources (<KINDS>), embedded model `<MODEL>`. Every number of this page is made by
 `python -m noisebook.recipes.results CLIPS --perceptual`; the measurements of each clip are in `results.json`. Means
-over clips. No source was trained on, but some of these clips were looked at when the VAE's prior and the presets were
-chosen, so the numbers may be slightly kind.
+over clips; in brackets half the width of the 95 % bootstrap interval. No source was trained on, but some of these clips
+were looked at when the VAE's prior and the presets were chosen, so the numbers may be slightly kind.
 
 ## Quality against bitrate
 
@@ -107,8 +109,7 @@ def _quality(rows: list[dict[str, Any]]) -> str:
     columns = [column for column in _COLUMNS if any(column[0] in row for row in rows)]
 
     def line(title: str, chosen: list[dict[str, Any]]) -> list[str]:
-        means = [_mean(chosen, key) for key, _, _ in columns]
-        return [title, *("" if m is None else c[2].format(m) for c, m in zip(columns, means, strict=True))]
+        return [title, *(_with_interval(chosen, key, form) for key, _, form in columns)]
 
     lines = [line(f"{preset} bit/s", _select(rows, "codec", preset)) for preset in _presets(rows)]
     lines.append(line("ceiling: autoencoder, no coding", _select(rows, "autoencoder")))
@@ -117,6 +118,15 @@ def _quality(rows: list[dict[str, Any]]) -> str:
     for control in ("control: another clip", "control: random indices"):
         lines.append(line(f"{control}, {middle} bit/s", _select(rows, control, middle)))
     return table(["", *(column[1] for column in columns)], lines)
+
+
+def _with_interval(rows: list[dict[str, Any]], key: str, form: str) -> str:
+    """The mean, with half the width of its 95 % bootstrap interval in brackets."""
+    values = [row[key] for row in rows if row.get(key) is not None]
+    if not values:
+        return ""
+    mean, low, high = bootstrap_interval(values)
+    return f"{form.format(mean)} ({form.format((high - low) / 2)})"
 
 
 def _controls(rows: list[dict[str, Any]]) -> str:

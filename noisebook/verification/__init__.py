@@ -3,6 +3,7 @@
     reference, estimate -> similarity   one number for two sounds: do their log-mels move alike?
     bundled clips       -> controls     what to score beside the estimate: another clip, a shuffle, pink noise, silence
     score, controls     -> verdict      "related" only above the controls, with a p-value
+    two folders         -> sets         how far distributions are apart
     a sound             -> listening    what a sound is like
                            rules        which method and preset suit it, and why
 
@@ -12,6 +13,7 @@ They judge sound, whoever made it, so they know no codec and no model; `noiseboo
 from noisebook.verification.controls import ControlClip, bundled_clips, control_sounds
 from noisebook.verification.listening import Traits, listen
 from noisebook.verification.rules import RULES, Advice, Rule, advise
+from noisebook.verification.sets import Distance, SetComparison, compare_sets
 from noisebook.verification.similarity import Features, features, similarity
 from noisebook.verification.sounds import MetricRow, Verification, verify_sounds
 from noisebook.verification.verdict import LEVEL, Verdict, judge
@@ -21,14 +23,17 @@ __all__ = [
     "RULES",
     "Advice",
     "ControlClip",
+    "Distance",
     "Features",
     "MetricRow",
     "Rule",
+    "SetComparison",
     "Traits",
     "Verdict",
     "Verification",
     "advise",
     "bundled_clips",
+    "compare_sets",
     "control_sounds",
     "features",
     "judge",

@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from noisebook.cli.main import cli
@@ -19,7 +20,8 @@ COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("   
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command):
     _, name, *arguments = shlex.split(re.split(r"\s#", command)[0])
-    cli.commands[name].make_context(name, arguments)  # raises UsageError for what does not exist
+    parent = click.Context(cli, **cli.context_settings)
+    cli.commands[name].make_context(name, arguments, parent=parent)  # raises UsageError for what does not exist
 
 
 def test_there_are_commands():

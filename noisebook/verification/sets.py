@@ -1,0 +1,116 @@
+"""How far two folders of sounds are apart: what has no reference is judged by the company it keeps.
+
+Distances between distributions of short pieces (`metrics.distribution`), each beside what it is between the two halves
+of the reference, and to sounds that are something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from noisebook.errors import ConfigError
+from noisebook.metrics.distribution import (
+    frechet_distance,
+    frechet_distance_extrapolated,
+    kernel_distance,
+    mel_patches,
+)
+from noisebook.verification.controls import bundled_clips, pink_noise
+from noisebook.verification.similarity import SAMPLE_RATE
+
+__all__ = ["DISTANCES", "Distance", "SetComparison", "compare_sets"]
+
+DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "frechet_distance": frechet_distance,
+    "frechet_distance_extrapolated": frechet_distance_extrapolated,
+    "kernel_distance": kernel_distance,
+}
+_RESAMPLES = 100
+_MOST_PIECES = 2000  # of a set, for a resample
+_FEWEST = 4  # sounds: two halves of two
+
+
+@dataclass(frozen=True)
+class Distance:
+    """One distance between two sets.
+
+    Attributes:
+        name: a key of `DISTANCES`.
+        value: of all pieces.
+        low, high: 95 % of the values where the sounds of both sets are drawn anew, with replacement.
+        controls: the same distance from the reference to other sets, by their names.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    controls: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SetComparison:
+    """Two sets of sounds, compared.
+
+    Attributes:
+        references, estimates: sounds of each.
+        distances: one for each of `DISTANCES`.
+    """
+
+    references: int
+    estimates: int
+    distances: tuple[Distance, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        rows = [vars(distance) for distance in self.distances]
+        return {"references": self.references, "estimates": self.estimates, "distances": rows}
+
+
+def compare_sets(references: Sequence[np.ndarray], estimates: Sequence[np.ndarray], *, seed: int = 0) -> SetComparison:
+    """Compare two sets of sounds.
+
+    Args:
+        references: each `[N]` at 16 kHz; four at least.
+        estimates: likewise; two at least.
+        seed: of the resampling.
+
+    Raises:
+        ConfigError: too few sounds.
+    """
+    if len(references) < _FEWEST or len(estimates) < 2:
+        raise ConfigError(
+            f"{len(references)} and {len(estimates)} sounds: a set of references has {_FEWEST} at least, the other two"
+        )
+    ours, theirs = ([mel_patches(sound, SAMPLE_RATE) for sound in sounds] for sounds in (references, estimates))
+    others = {
+        "other sounds": np.concatenate([mel_patches(clip.samples, SAMPLE_RATE) for clip in bundled_clips()]),
+        "pink noise": mel_patches(pink_noise(20 * SAMPLE_RATE), SAMPLE_RATE),
+    }
+    pooled, estimated = np.concatenate(ours), np.concatenate(theirs)
+    distances = []
+    for name, distance in DISTANCES.items():
+        low, high = _interval(distance, ours, theirs, seed)
+        controls = {"halves of the reference": distance(np.concatenate(ours[::2]), np.concatenate(ours[1::2]))}
+        controls |= {other: distance(pooled, pieces) for other, pieces in others.items()}
+        distances.append(Distance(name, distance(pooled, estimated), low, high, controls))
+    return SetComparison(len(references), len(estimates), tuple(distances))
+
+
+def _interval(
+    distance: Callable[[np.ndarray, np.ndarray], float], ours: list[np.ndarray], theirs: list[np.ndarray], seed: int
+) -> tuple[float, float]:
+    """Sounds are drawn, not pieces: those of one sound are no independent witnesses."""
+    rng = np.random.default_rng(seed)
+    values = [distance(_drawn(ours, rng), _drawn(theirs, rng)) for _ in range(_RESAMPLES)]
+    low, high = np.quantile(values, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _drawn(sounds: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    pieces = np.concatenate([sounds[i] for i in rng.integers(len(sounds), size=len(sounds))])
+    return rng.permutation(pieces)[:_MOST_PIECES]
