@@ -26,11 +26,13 @@ from noisebook.errors import Error
 
 __all__ = ["cli", "main"]
 
+_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
 
 @click.group(
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={**_HELP, "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="noisebook", help="Show the version and exit.")
 @click.pass_context
@@ -54,6 +56,8 @@ for command in (
     reconstruct, restore, studio, tally, transform, verify,
 ):  # fmt: skip
     cli.add_command(command)
+    for one in (command, *getattr(command, "commands", {}).values()):
+        one.context_settings = {**_HELP, **one.context_settings}  # also where a command is used without this group
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
