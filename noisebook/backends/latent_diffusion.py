@@ -93,9 +93,7 @@ class Backend(MelModel):
         offload: bool = False,
     ) -> None:
         self.checkpoint, self.info = checkpoint, info_of(checkpoint)
-        self.device, self._dtype = usable_device(device), dtype
-        if dtype == torch.float16 and self.device.type == "cpu":
-            raise ConfigError("float16 needs a GPU; on a CPU take float32 or bfloat16")
+        self.device, self._dtype = usable_device(device, dtype), dtype
         self.networks = Networks(self._load, self.device, offload=offload)
         self._prompts = Prompts(encoder_of(checkpoint, self.networks), empty_prompt(checkpoint))
         self._scale = float(checkpoint.config("vae").get("scaling_factor", 0.18215))  # the library's default

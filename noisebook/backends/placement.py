@@ -51,18 +51,21 @@ class Networks:
         return tuple(self._loaded)
 
 
-def usable_device(name: str) -> torch.device:
-    """A device of torch; "auto" is the fastest at hand.
+def usable_device(name: str, dtype: torch.dtype = torch.float32) -> torch.device:
+    """A device of torch on which a denoiser can compute in `dtype`; "auto" is the fastest at hand.
 
     Raises:
-        ConfigError: it is not there.
+        ConfigError: it is not there, or float16 on a CPU.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        return torch.zeros(1, device=name).device
+        device = torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    if dtype == torch.float16 and device.type == "cpu":
+        raise ConfigError("float16 needs a GPU; on a CPU take float32 or bfloat16")
+    return device
 
 
 def free_memory(device: torch.device) -> int:

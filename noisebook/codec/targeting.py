@@ -22,11 +22,11 @@ from noisebook.codec.steering import OnStep
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend, with_mel
 from noisebook.errors import ConfigError
+from noisebook.metrics import log_mel_l1_db
 
 __all__ = ["MEASURES", "Found", "compress_to"]
 
 _RUNGS = 32  # a quarter octave apart, nearly
-_DB_PER_NEPER = 8.685889638065037  # 20 / ln 10
 
 Measure = Callable[[torch.Tensor], float]  # of a decoded latent
 
@@ -118,7 +118,7 @@ def _mel_error(waveform: Waveform, header: Header, latent: torch.Tensor, backend
 
     def error(decoded: torch.Tensor) -> float:
         estimate = segmentwise(heard.decode, decoded, timeline, reads=1, writes=hops)
-        return _DB_PER_NEPER * float((estimate - mel).abs().mean())
+        return log_mel_l1_db(mel.cpu().numpy(), estimate.cpu().numpy())
 
     return error
 

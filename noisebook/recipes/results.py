@@ -132,7 +132,11 @@ def measure_clip(
         row = judge.decoded_row("codec", preset, data[index], names)
         rows.append(row | {"bytes": len(data[index]), "predicted_bytes": predicted})
         rows.append(judge.decoded_row("control: another clip", preset, data[(index + 1) % len(clips)], _CHEAP))
-        rows.append(judge.decoded_row("control: random indices", preset, _random_stream(header, backend), _CHEAP))
+        rows.append(
+            judge.decoded_row(
+                "control: random indices", preset, api.random_stream(header, backend.info, seed=header.preset), _CHEAP
+            )
+        )
     return rows
 
 
@@ -173,15 +177,6 @@ def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
 def _vocoded(clip: Clip, backend: MelBackend) -> Waveform:
     samples = backend.vocode(backend.mel(torch.from_numpy(clip.sound.samples)))
     return Waveform(samples.numpy(), 16000)
-
-
-def _random_stream(header: container.Header, backend: MelBackend) -> bytes:
-    """A stream of the same size and level whose choices are random."""
-    rng = np.random.default_rng(header.preset)
-    layout = layout_of(header, backend.info)
-    bits = layout.payload_bits(layout.frames)
-    payload = np.packbits(rng.integers(0, 2, bits, dtype=np.uint8)).tobytes()
-    return container.pack(header, [payload])
 
 
 def measure_drift(clips: list[Clip], model: str) -> list[dict[str, Any]]:

@@ -7,17 +7,15 @@ page around it.
 from __future__ import annotations
 
 import re
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
 from noisebook.report._results import ARROWS, number, rate
 from noisebook.report._sounds import matched_gains, outline
+from noisebook.report._templates import asset_of, environment_of
 from noisebook.studio.jobs import Result, Track
 from noisebook.studio.pictures import spectrograms
 from noisebook.studio.shelf import Shelf
@@ -69,12 +67,12 @@ def message(sentence: str, *, problem: bool = True) -> str:
 def head() -> str:
     """What the page's head needs: the element that shows results, and the players in it."""
     css = "".join(str(_asset(name)) for name in ("base.css", "page.css", "studio.css")).replace(":root", ":host")
-    return _environment().get_template("head.html.jinja").render(css=css)
+    return environment_of("noisebook.studio", _asset).get_template("head.html.jinja").render(css=css)
 
 
 def _wrapped(template: str, **facts: Any) -> str:
     """In an attribute, since Gradio compares what is inside of elements and misses templates."""
-    content = _environment().get_template(template).render(number=number, **facts)
+    content = environment_of("noisebook.studio", _asset).get_template(template).render(number=number, **facts)
     return str(Markup('<noisebook-result content="{}"></noisebook-result>').format(content))
 
 
@@ -136,21 +134,5 @@ def _row(row: MetricRow) -> Json:
     return {"name": _NAMES.get(row.name, row.name), "unit": row.unit, "arrow": ARROWS[row.direction]}
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True,
-        loader=PackageLoader("noisebook.studio", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["asset"] = _asset
-    return environment
-
-
 def _asset(name: str) -> Markup:
-    package = "noisebook.report" if name in _SHARED else "noisebook.studio"
-    text = files(package).joinpath("templates", name).read_text(encoding="utf-8")
-    assert not re.search(r"</(script|style)", text, re.IGNORECASE), f"{name} would end its own element"
-    return Markup(text)
+    return asset_of("noisebook.report" if name in _SHARED else "noisebook.studio", name)
