@@ -24,9 +24,9 @@ lint: $(VENV)/.dev
 
 results: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[metrics]'
-	$(BIN)/python -m noisebook.recipes.results $(CLIPS) --perceptual
-	$(BIN)/noisebook compare $(CLIPS) --out $(REPORT) --limit-seconds 10 --metrics $(METRICS)
+	$(BIN)/noisebook compare $(CLIPS) --out $(REPORT) --limit-seconds 10 --metrics $(METRICS) --no-verdict
 	$(BIN)/python -m noisebook.recipes.codecs $(REPORT)
+	$(BIN)/python -m noisebook.recipes.results $(CLIPS) --comparison $(REPORT)
 
 docs: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[docs]'

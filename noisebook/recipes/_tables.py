@@ -18,6 +18,7 @@ _COLUMNS = (
     ("visqol", "ViSQOL", "{:.2f}"),
     ("zimtohrli", "Zimtohrli", "{:.2f}"),
     ("estoi", "ESTOI (speech)", "{:.2f}"),
+    ("pesq_wb", "PESQ-wb (speech)", "{:.2f}"),
 )
 
 
@@ -25,22 +26,23 @@ _PAGE = """\
 # Results
 
 <COUNT> clips of 10 s from held-out sources (<KINDS>), embedded model `<MODEL>`. Every number of this page is made by
-`python -m noisebook.recipes.results CLIPS --perceptual`; the measurements of each clip are in `results.json`. Means
-over clips; in brackets half the width of the 95 % bootstrap interval. No source was trained on, but some of these clips
-were looked at when the VAE's prior and the presets were chosen, so the numbers may be slightly kind.
+`make results`; the measurements of each clip are in `results.json`. Means over clips; in brackets half the width of the
+95 % bootstrap interval. No source was trained on, but some of these clips were looked at when the VAE's prior and the
+presets were chosen, so the numbers may be slightly kind.
 
 ## Quality against bitrate
 
 Latent NMSE: error of the decoded latent against the encoder's. log-mel: mean absolute difference of the 64-bin log-mel
 before the vocoder. The other columns compare the sound after the vocoder with the original:
-[mel_db_mae](metrics.md), ViSQOL v3 (audio mode, 1 to 5), Zimtohrli (MOS scale), ESTOI.
+[mel_db_mae](metrics.md), ViSQOL v3 (audio mode, 1 to 5), Zimtohrli (MOS scale), ESTOI, PESQ-wb. By kind of sound, and
+beside other codecs on the same clips: [codecs.md](codecs.md).
 
 <QUALITY>
 
 ## Against controls
 
-log-mel error in dB of each clip's stream, of another clip's stream, and of random indices at the same rate; "beats
-both" counts clips whose own stream is nearer than either control.
+log-mel error in dB of the stream of each of <CONTROLLED> clips, of another clip's stream, and of random indices at the
+same rate; "beats both" counts clips whose own stream is nearer than either control.
 
 <CONTROLS>
 
@@ -79,7 +81,8 @@ def render(results: dict[str, Any]) -> str:
     kinds = [row["kind"] for row in rows if row["system"] == "vocoder"]
     named = (("music", "music"), ("speech", "speech"), ("sfx", "effects"))
     counts = ", ".join(f"{kinds.count(kind)} {name}" for kind, name in named)
-    facts = {"COUNT": len(kinds), "KINDS": counts, "MODEL": results["model"], "MACHINE": results["machine"]}
+    controlled = {row["clip"] for row in rows if row["system"].startswith("control")}
+    facts = {"COUNT": len(kinds), "CONTROLLED": len(controlled), "KINDS": counts, "MODEL": results["model"], "MACHINE": results["machine"]}
     page = _PAGE
     for name, value in (tables | facts).items():
         page = page.replace(f"<{name}>", str(value))
@@ -132,9 +135,9 @@ def _with_interval(rows: list[dict[str, Any]], key: str, form: str) -> str:
 def _controls(rows: list[dict[str, Any]]) -> str:
     lines = []
     for preset in _presets(rows):
-        own, other, random = (
-            _select(rows, system, preset) for system in ("codec", "control: another clip", "control: random indices")
-        )
+        other, random = (_select(rows, f"control: {name}", preset) for name in ("another clip", "random indices"))
+        controlled = {row["clip"] for row in other}
+        own = [row for row in _select(rows, "codec", preset) if row["clip"] in controlled]
         wins = sum(a["mel"] < min(b["mel"], c["mel"]) for a, b, c in zip(own, other, random, strict=True))
         means = [f"{_mean(group, 'mel'):.2f}" for group in (own, other, random)]
         lines.append([f"{preset} bit/s", *means, f"{wins} of {len(own)}"])

@@ -1,12 +1,13 @@
 """Measure the codec on held-out clips and write the tables of docs/results.md.
 
-    python -m noisebook.recipes.results CLIPS [--out docs/results.md] [--limit 4] [--perceptual]
+    python -m noisebook.recipes.results CLIPS [--out docs/results.md] [--limit 16] [--comparison REPORT]
 
 CLIPS is a folder of sounds of about 10 s, named by kind: `music-...`, `speech-...`, `sfx-...` (`recipes.data build
---held-out` makes one). Every measurement lies in `results.json` beside the tables.
+--held-out` makes one). Every measurement lies in `results.json` beside the tables. What ViSQOL and its like say of the
+same clips comes from REPORT, which `noisebook compare CLIPS --out REPORT` writes.
 
     bitrates   each preset: file bytes against the prediction, latent and mel error, metrics of the sound
-    controls   at the same rates: the stream of another clip, and a stream of random indices
+    controls   at the same rates, of some clips: the stream of another clip, and a stream of random indices
     ceilings   the vocoder on the true mel, and the autoencoder without any coding
     drift      the same stream with one and two threads, in float32 and bfloat16
     time       the share of encoding that is not spent in networks
@@ -18,7 +19,6 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,15 @@ from noisebook.codec.presets import PRESETS
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
 from noisebook.diffusion.backend import Backend, MelBackend, with_mel
-from noisebook.metrics import available, evaluate, log_mel_l1_db
+from noisebook.errors import ConfigError
+from noisebook.metrics import evaluate, log_mel_l1_db
 from noisebook.recipes._tables import render
 
 _SAMPLES = 160000  # 10 s at 16 kHz
 _KINDS = ("music", "speech", "sfx")
 _CHEAP = ("mel_db_mae",)
-_PERCEPTUAL = ("visqol", "zimtohrli", "estoi")
+_PERCEPTUAL = ("visqol", "zimtohrli", "estoi", "pesq_wb")
+_METHODS = {"vocoder": "vocoder", "autoencoder": "autoencoder", "codec": "ddcm-{preset}"}  # their ids in a comparison
 
 
 def main() -> None:
@@ -51,8 +53,9 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="folder of held-out sounds")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--limit", type=int, default=4, help="clips of each kind")
-    parser.add_argument("--perceptual", action="store_true", help="ViSQOL, Zimtohrli and ESTOI too (minutes)")
+    parser.add_argument("--limit", type=int, default=16, help="clips of each kind")
+    parser.add_argument("--controls", type=int, default=12, help="clips in all that controls are made of")
+    parser.add_argument("--comparison", type=Path, help="folder of a comparison of the same clips: ViSQOL and its like")
     args = parser.parse_args()
 
     backend = with_mel(api.load_backend(args.model, device="cpu"))
@@ -61,7 +64,9 @@ def main() -> None:
     rows = []
     for index, clip in enumerate(clips):
         print(f"measuring {index + 1}/{len(clips)} {clip.name}", flush=True)
-        rows += measure_clip(index, clips, streams, backend, _metric_names(clip.kind, args.perceptual))
+        rows += measure_clip(index, clips, streams, backend, controls=index < args.controls)
+    if args.comparison:
+        add_opinions(rows, args.comparison)
     results = {
         "model": backend.info.fingerprint.hex()[:4],
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
@@ -102,9 +107,24 @@ def _load(path: Path, kind: str) -> Clip:
     return Clip(path.stem, kind, Waveform(samples, 16000))
 
 
-def _metric_names(kind: str, perceptual: bool) -> tuple[str, ...]:
-    wanted = _CHEAP + (_PERCEPTUAL if perceptual else ())
-    return tuple(name for name in available(speech=kind == "speech") if name in wanted)
+def add_opinions(rows: list[dict[str, Any]], comparison: Path) -> None:
+    """Give each row what a comparison measured of the same clip and system.
+
+    Raises:
+        ConfigError: the comparison has no such clip or method.
+    """
+    results = json.loads((comparison / "results.json").read_text(encoding="utf-8"))
+    titles = {one["id"]: one["title"] for one in results["inputs"]}
+    known = {(titles[row["input"]], row["method"]): row["metrics"] for row in results["rows"]}
+    for row in rows:
+        if row["system"] not in _METHODS:
+            continue
+        method = _METHODS[row["system"]].format(preset=row["preset"])
+        try:
+            opinions = known[row["clip"], method]
+        except KeyError:
+            raise ConfigError(f"{comparison} has no {method} of {row['clip']}: compare the same clips first") from None
+        row.update({name: opinions[name] for name in _PERCEPTUAL if opinions.get(name) is not None})
 
 
 def encode_all(clips: list[Clip], backend: MelBackend) -> dict[str, list[bytes]]:
@@ -117,26 +137,24 @@ def encode_all(clips: list[Clip], backend: MelBackend) -> dict[str, list[bytes]]
 
 
 def measure_clip(
-    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: MelBackend, names: tuple[str, ...]
+    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: MelBackend, *, controls: bool
 ) -> list[dict[str, Any]]:
-    """Rows of one clip: ceilings, then each preset with its controls."""
+    """Rows of one clip: ceilings, then each preset, with its controls where they are wanted."""
     clip = clips[index]
     judge = _Judge(clip, streams[PRESETS[0].name][index], backend)
     rows = [
-        judge.row("vocoder", None, _vocoded(clip, backend), names),
-        judge.row("autoencoder", None, judge.sound_of(judge.target), names, latent=judge.target),
+        judge.row("vocoder", None, _vocoded(clip, backend)),
+        judge.row("autoencoder", None, judge.sound_of(judge.target), latent=judge.target),
     ]
     for preset, data in streams.items():
         header = container.parse_header(data[index])[0]
         predicted = container.overhead(header, 1) + layout_of(header, backend.info).payload_size
-        row = judge.decoded_row("codec", preset, data[index], names)
+        row = judge.decoded_row("codec", preset, data[index])
         rows.append(row | {"bytes": len(data[index]), "predicted_bytes": predicted})
-        rows.append(judge.decoded_row("control: another clip", preset, data[(index + 1) % len(clips)], _CHEAP))
-        rows.append(
-            judge.decoded_row(
-                "control: random indices", preset, api.random_stream(header, backend.info, seed=header.preset), _CHEAP
-            )
-        )
+        if controls:
+            random = api.random_stream(header, backend.info, seed=header.preset)
+            rows.append(judge.decoded_row("control: another clip", preset, data[(index + 1) % len(clips)]))
+            rows.append(judge.decoded_row("control: random indices", preset, random))
     return rows
 
 
@@ -152,21 +170,21 @@ class _Judge:
     def sound_of(self, latent: torch.Tensor) -> Waveform:
         return ddcm.synthesise(latent, self.header, backend=self.backend)
 
-    def decoded_row(self, system: str, preset: str, data: bytes, names: Iterable[str]) -> dict[str, Any]:
+    def decoded_row(self, system: str, preset: str, data: bytes) -> dict[str, Any]:
         header, latent = ddcm.decode_latent(data, backend=self.backend)
         sound = ddcm.synthesise(latent, header, backend=self.backend)
-        row = self.row(system, preset, sound, names, latent=latent)
+        row = self.row(system, preset, sound, latent=latent)
         return row | {"nmse_db": _nmse_db(latent, self.target)}
 
     def row(
-        self, system: str, preset: str | None, sound: Waveform, names: Iterable[str], latent: torch.Tensor | None = None
+        self, system: str, preset: str | None, sound: Waveform, latent: torch.Tensor | None = None
     ) -> dict[str, Any]:
         clip = self.clip
         row: dict[str, Any] = {"clip": clip.name, "kind": clip.kind, "system": system, "preset": preset}
         if latent is not None:
             decoded = self.backend.decode(latent)[:, :, : self.mel.shape[2]]
             row["mel"] = log_mel_l1_db(self.mel.numpy(), decoded.numpy())
-        return row | evaluate(clip.sound.samples[0], sound.samples[0], sample_rate=16000, names=list(names))
+        return row | evaluate(clip.sound.samples[0], sound.samples[0], sample_rate=16000, names=_CHEAP)
 
 
 def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:

@@ -12,6 +12,7 @@ import pytest
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.presets import PRESETS
+from noisebook.errors import ConfigError
 from noisebook.recipes import results
 from noisebook.recipes._tables import render, table
 
@@ -70,3 +71,40 @@ def test_the_page_shows_every_preset_in_every_table(measured):
 
 def test_table():
     assert table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+
+
+def test_controls_are_made_of_some_clips_only(measured):
+    data = dict(measured[0])
+    kept = data["clips"][0]
+    data["rows"] = [row for row in data["rows"] if row["clip"] == kept or not row["system"].startswith("control")]
+    page = render(data)
+    assert "stream of each of 1 clips" in page
+    assert " of 1 |" in page
+
+
+def test_opinions_come_from_a_comparison_of_the_same_clips(measured, tmp_path):
+    rows = [dict(row) for row in measured[0]["rows"]]
+    ids = {clip: f"id-{clip}" for clip in measured[0]["clips"]}
+    methods = ["vocoder", "autoencoder", *(f"ddcm-{preset.name}" for preset in PRESETS)]
+    judged = [
+        {"input": one, "method": method, "metrics": {"visqol": 4.0 + len(method) / 100, "estoi": None}}
+        for one in ids.values()
+        for method in methods
+    ]
+    results_file = tmp_path / "results.json"
+    inputs = [{"id": one, "title": clip} for clip, one in ids.items()]
+    results_file.write_text(json.dumps({"inputs": inputs, "rows": judged}))
+    results.add_opinions(rows, tmp_path)
+    for row in rows:
+        if row["system"].startswith("control"):
+            assert "visqol" not in row
+        else:
+            method = f"ddcm-{row['preset']}" if row["preset"] else row["system"]
+            assert row["visqol"] == 4.0 + len(method) / 100
+            assert "estoi" not in row
+
+    first = judged[0]["input"]
+    others = [row for row in judged if row["input"] != first]
+    results_file.write_text(json.dumps({"inputs": inputs, "rows": others}))
+    with pytest.raises(ConfigError, match="compare the same clips first"):
+        results.add_opinions(rows, tmp_path)
