@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, ConfigError, MissingExtra
 from noisebook.recipes._clips import PREFIX_OF_KIND, SAMPLE_RATE, Samples, read_mono
 from noisebook.recipes._cutting import (
+    JUDGED,
     Piece,
     audio_files,
     judging_pieces,
@@ -73,14 +75,14 @@ def _sounds(folder: Path, files: list[Path], unreadable: list[str]) -> Iterator[
             unreadable.append(source)
 
 
-def _hours(files: list[Path]) -> float:
-    """Duration of `files` from their headers; what cannot be opened counts as nothing."""
+def _hours(files: list[Path], *, at_most: float = math.inf) -> float:
+    """Duration of `files` from their headers, of each `at_most` seconds; what cannot be opened counts as nothing."""
     import soundfile
 
     total = 0.0
     for path in files:
         try:
-            total += soundfile.info(path).duration
+            total += min(soundfile.info(path).duration, at_most)
         except soundfile.SoundFileError:
             continue  # reported when it is decoded
     return total / 3600
@@ -112,7 +114,9 @@ def _cut_kind(
     cut = judging_pieces if held_out else training_pieces
     # The seed only places the gaps; taking it from the name keeps a package the same in any build.
     pieces = cut(_sounds(folder, files, unreadable), seed=zlib.crc32(package.name.encode()))
-    fraction = 1.0 if hours is None else hours / max(_hours(files), 1e-9)
+    # Of a long sound there is one clip to judge on, and all of it to train on.
+    available = _hours(files, at_most=JUDGED if held_out else math.inf)
+    fraction = 1.0 if hours is None else hours / max(available, 1e-9)
     rows: list[dict[str, Any]] = []
     numbers: Counter[str] = Counter()
     for piece in thin(pieces, fraction):

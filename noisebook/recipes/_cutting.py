@@ -20,7 +20,7 @@ import numpy as np
 from noisebook.errors import AudioError, MissingExtra
 from noisebook.recipes._clips import AUDIO_SUFFIXES, SAMPLE_RATE, Samples
 
-__all__ = ["Piece", "audio_files", "judging_pieces", "thin", "training_pieces", "unpack_archives"]
+__all__ = ["JUDGED", "Piece", "audio_files", "judging_pieces", "thin", "training_pieces", "unpack_archives"]
 
 SHORTEST, LONGEST, JOINED = 6.0, 40.0, 15.0  # seconds; short sounds are joined until they reach JOINED
 GAP = (0.1, 0.3)  # seconds of silence between joined sounds

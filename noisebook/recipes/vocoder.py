@@ -1,11 +1,11 @@
 """Train the vocoder.
 
-    python -m noisebook.recipes.vocoder PACKED RUN --minutes 90 [--vae RUN/vae.safetensors] [--start WEIGHTS]
+    python -m noisebook.recipes.vocoder PACKED RUN --minutes 90 [--vae VAE [--denoiser DENOISER]] [--start WEIGHTS]
 
 First on multi-resolution log-mel distance alone; after `--adversarial-after` minutes against band discriminators as
 well (hinge loss, feature matching), which is what removes the buzz. With `--vae`, half of the inputs are mels that
-the VAE decoded from a noisy latent, as the codec will hand them over, while the target stays the original sound.
-One sound in sixteen is synthetic (`_tones`).
+the VAE decoded from a noisy latent, as the codec will hand them over, while the target stays the original sound; with
+`--denoiser` they are decoded from latents that the diffusion left, as those of a stream are (`_coded`). One sound in sixteen is synthetic (`_tones`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import torch.nn.functional as F
 
 from noisebook.audio.mel import MelConfig, log_mel, mel_filter_bank
 from noisebook.backends.checkpoint import load_network, save_network
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
 from noisebook.recipes._clips import PackedAudio
+from noisebook.recipes._coded import LATENT_HOP, CodedSounds
 from noisebook.recipes._tones import tones
 from noisebook.recipes._train import (
     Budget,
@@ -37,14 +39,18 @@ from noisebook.recipes._train import (
 _SAMPLES = 10240  # 0.64 s
 _RESOLUTIONS = ((256, 20), (512, 40), (1024, 64), (2048, 128))  # n_fft, mel bands
 _MEL_WEIGHT, _MATCH_WEIGHT = 45.0, 2.0
+_REFRESH = 8  # steps to a refreshment of the pool of coded sounds
 
 
 def main() -> None:
     parser = arguments(__doc__.splitlines()[0], minutes=90, batch=16)
     parser.add_argument("--adversarial-after", type=float, default=30.0, help="minutes of spectral loss alone")
     parser.add_argument("--vae", type=Path, help="weights of the VAE, to train on decoded mels too")
+    parser.add_argument("--denoiser", type=Path, help="weights of the denoiser, to train on coded latents; needs --vae")
     parser.add_argument("--start", type=Path, help="weights of a vocoder to go on from, in a fresh run folder")
     args = parser.parse_args()
+    if args.denoiser and not args.vae:
+        parser.error("--denoiser needs --vae: its latents are those of the VAE")
     torch.manual_seed(args.seed)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -74,6 +80,10 @@ def main() -> None:
     if not args.dry_run:
         args.run.mkdir(parents=True, exist_ok=True)
     log = Log(None if args.dry_run else args.run / "log.jsonl")
+    coded = None
+    if vae is not None and args.denoiser:
+        denoiser = load_network(args.denoiser, Denoiser, DenoiserConfig).to(args.device)
+        coded = CodedSounds(data, vae, denoiser, rng, args.device, size=8 if args.dry_run else 128)
 
     def finish() -> None:
         if args.dry_run:
@@ -90,9 +100,13 @@ def main() -> None:
     while not budget.done and not (args.dry_run and budget.step >= first + 10):
         real, _ = waveforms(data, args.batch, _SAMPLES, rng, args.device)
         synthetic = max(1, args.batch // 16)
-        real[:synthetic] = torch.from_numpy(tones(synthetic, _SAMPLES, rng)).to(args.device)
+        real[1 : 2 * synthetic : 2] = torch.from_numpy(tones(synthetic, _SAMPLES, rng)).to(args.device)
         mel = log_mel(real)
-        if vae is not None:
+        if vae is not None and coded is not None:
+            real[::2], mel[::2] = decoded_from(coded, vae, -(-args.batch // 2))
+            if budget.step % _REFRESH == 0:
+                coded.refresh()
+        elif vae is not None:
             mel = half_decoded(vae, mel)
         rate = budget.learning_rate(args.rate)
         for group in (*optimizer.param_groups, *judge_optimizer.param_groups):
@@ -134,6 +148,15 @@ def half_decoded(vae: MelVae, mel: torch.Tensor) -> torch.Tensor:
     mixed = mel.clone()
     mixed[::2] = vae.decode(latent + level * torch.randn_like(latent))
     return mixed
+
+
+@torch.no_grad()
+def decoded_from(coded: CodedSounds, vae: MelVae, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Waveforms `[batch, N]` and the mels `[batch, 1, T, F]` that the VAE decodes for them from coded latents."""
+    frames, margin = _SAMPLES // LATENT_HOP, vae.config.decoder_reach
+    waveform, latent = coded.sample(batch, frames + 2 * margin)
+    mel = vae.decode(latent)[:, :, 4 * margin : -4 * margin]
+    return waveform[:, margin * LATENT_HOP : -margin * LATENT_HOP], mel
 
 
 def mel_distance(estimate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:

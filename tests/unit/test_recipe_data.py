@@ -82,6 +82,10 @@ def test_held_out_package_becomes_ten_second_clips(tmp_path: Path) -> None:
     rows = build_package(deb, TOY, out, kinds=TOY.kinds, hours=None, held_out=True)["rows"]
     assert [row["file"] for row in rows] == ["music-toy-sounds-A-Tune-20s.flac", "sfx-toy-sounds-join00.flac"]
     assert [soundfile.info(out / row["file"]).frames for row in rows] == [160_000, 160_000]
+    # A long sound counts as the one clip that it gives.
+    for hours, count in ((10 / 3600, 1), (4 / 3600, 0)):
+        record = build_package(deb, TOY, tmp_path / "few", kinds=("music",), hours=hours, held_out=True)
+        assert len(record["rows"]) == count
 
 
 @needs_dpkg
