@@ -82,7 +82,13 @@ def render(results: dict[str, Any]) -> str:
     named = (("music", "music"), ("speech", "speech"), ("sfx", "effects"))
     counts = ", ".join(f"{kinds.count(kind)} {name}" for kind, name in named)
     controlled = {row["clip"] for row in rows if row["system"].startswith("control")}
-    facts = {"COUNT": len(kinds), "CONTROLLED": len(controlled), "KINDS": counts, "MODEL": results["model"], "MACHINE": results["machine"]}
+    facts = {
+        "COUNT": len(kinds),
+        "CONTROLLED": len(controlled),
+        "KINDS": counts,
+        "MODEL": results["model"],
+        "MACHINE": results["machine"],
+    }
     page = _PAGE
     for name, value in (tables | facts).items():
         page = page.replace(f"<{name}>", str(value))

@@ -5,7 +5,8 @@
 CLIPS is a folder of held-out sounds named by kind, as `recipes.results` takes it. All numbers are plain statistics:
 
     likeness   Frechet distance of log-mel patches to the held-out sounds of the same kind: generated sounds, and as
-               controls white noise, silence and held-out sounds whose pieces of 10 ms are shuffled in time
+               controls white noise, silence and held-out sounds whose pieces of 10 ms are shuffled in time; with --data
+               the distance of training sound too, and how many times as far the generated ones are
     kinds      with --data, whom a judge trained on PACKED (linear discriminants, no network) takes the sounds for
     seeds      the largest correlation between the latents of two seeds
     guidance   standard deviation of latents against the scale of guidance, with and without rescaling
@@ -64,11 +65,13 @@ def main() -> None:
     count, settings = -(-args.limit // len(KINDS)), Settings(guidance=args.guidance)
     latents = {kind: generated(kind, count, backend, settings) for kind in KINDS}
     sounds = {kind: heard(latents[kind], backend) for kind in KINDS}
-    judge = train_judge(PackedAudio(args.data), samples=_FRAMES * backend.info.frame_samples) if args.data else None
+    data = PackedAudio(args.data) if args.data else None
+    free = heard(generated("", args.limit, backend, Settings(guidance=1.0)), backend)
+    judge = train_judge(data, samples=_FRAMES * backend.info.frame_samples) if data else None
     if args.sounds:
         write_sounds(args.sounds, sounds, backend.info.sample_rate)
     sections: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "likeness": lambda: likeness(sounds, held_out),
+        "likeness": lambda: likeness(sounds, held_out, free=free, training=training_sounds(data) if data else None),
         "levels": lambda: levels(sounds, held_out),
         "kinds": lambda: judged(sounds, held_out, judge) if judge else [],
         "seeds": lambda: seeds(latents),
@@ -104,8 +107,16 @@ def heard(latents: torch.Tensor, backend: MelBackend) -> list[np.ndarray]:
     return [backend.vocode(backend.decode(latent[None]))[0].cpu().numpy() for latent in latents]
 
 
-def likeness(sounds: Sounds, held_out: Sounds) -> list[dict[str, Any]]:
-    """Frechet distances to the held-out sounds of each kind, and to all together."""
+def training_sounds(data: PackedAudio, count: int = 96) -> dict[str, list[np.ndarray]]:
+    """Crops of 10 s `[N]` of the training audio, by kind."""
+    waveform, kinds = data.sample(count, 160000, np.random.default_rng(1))
+    return {kind: list(waveform[kinds == index]) for index, kind in enumerate(KINDS)}
+
+
+def likeness(
+    sounds: Sounds, held_out: Sounds, *, free: list[np.ndarray] | None = None, training: Sounds | None = None
+) -> list[dict[str, Any]]:
+    """Frechet distances to the held-out sounds of each kind, and to all together; `free` ones have no prompt."""
     rng = np.random.default_rng(0)
     noise = patch_features([rng.normal(0, 0.1, 160000).astype(np.float32) for _ in range(9)])
     broken = {kind: [shuffled(sound, rng) for sound in held_out[kind]] for kind in KINDS}
@@ -116,14 +127,31 @@ def likeness(sounds: Sounds, held_out: Sounds) -> list[dict[str, Any]]:
         "control: held out, shuffled in time": _features(broken),
         "ceiling: half of the held-out against the other": _features({k: held_out[k][::2] for k in KINDS}),
     }
+    if training is not None:
+        candidates["ceiling: training sound"] = _features(training)
     whole, half = _features(held_out), _features({k: held_out[k][1::2] for k in KINDS})
     rows = []
     for name, features in candidates.items():
-        reference = half if name.startswith("ceiling") else whole
+        reference = half if name.startswith("ceiling: half") else whole
         distances = {kind: frechet_distance(features[kind], reference[kind]) for kind in KINDS}
         distances["all"] = frechet_distance(_together(features), _together(reference))
         rows.append({"": name} | {kind: round(distance, 1) for kind, distance in distances.items()})
+    if free is not None:
+        distance = frechet_distance(patch_features(free), _together(whole))
+        rows.append({"": "generated without a prompt"} | dict.fromkeys(KINDS) | {"all": round(distance, 1)})
+    if training is not None:
+        rows += _times_training(rows)
     return rows
+
+
+def _times_training(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many times as far from the held-out sounds as training sound the generated ones are."""
+    real = next(row for row in rows if row[""] == "ceiling: training sound")
+    return [
+        {"": f"{row['']}, times training"} | {key: row[key] and round(row[key] / real[key], 1) for key in real if key}
+        for row in rows
+        if row[""].startswith("generated")
+    ]
 
 
 def shuffled(sound: np.ndarray, rng: np.random.Generator, piece: int = 160) -> np.ndarray:

@@ -42,6 +42,14 @@ def test_real_sound_is_nearer_than_the_controls():
     assert likeness["generated"] < min(value for name, value in likeness.items() if "control" in name)
 
 
+def test_training_sound_is_the_measure_of_generated_sound():
+    held_out = {"music": tones(8, 300), "speech": tones(8, 900), "effects": tones(8, 2500)}
+    others = {kind: sounds[:4] for kind, sounds in held_out.items()}
+    rows = {row[""]: row for row in generation.likeness(others, held_out, training=others)}
+    assert rows["generated"]["all"] == rows["ceiling: training sound"]["all"]
+    assert rows["generated, times training"]["all"] == 1.0
+
+
 def test_the_recipe_runs(tiny_model, tmp_path, monkeypatch, capsys):
     clips = tmp_path / "clips"
     clips.mkdir()
@@ -57,7 +65,9 @@ def test_the_recipe_runs(tiny_model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["generation", *arguments])
     generation.main()
     results = json.loads(out.read_text())
-    assert [row[""].split(":")[0] for row in results["likeness"]] == ["generated", *["control"] * 3, "ceiling"]
+    assert [row[""].split(":")[0] for row in results["likeness"]] == [
+        "generated", *["control"] * 3, "ceiling", "generated without a prompt",
+    ]  # fmt: skip
     assert [row["decodes to the same bits"] for row in results["streams"]] == ["6 of 6"] * 2
     assert results["seeds"][0]["pairs"] == 1
     assert "## guidance" in capsys.readouterr().out
