@@ -5,7 +5,8 @@
 First on multi-resolution log-mel distance alone; after `--adversarial-after` minutes against band discriminators as
 well (hinge loss, feature matching), which is what removes the buzz. With `--vae`, half of the inputs are mels that
 the VAE decoded from a noisy latent, as the codec will hand them over, while the target stays the original sound; with
-`--denoiser` they are decoded from latents that the diffusion left, as those of a stream are (`_coded`). One sound in sixteen is synthetic (`_tones`).
+`--denoiser` they are decoded from latents that the diffusion left, as those of a stream are (`_coded`).
+One sound in sixteen is synthetic (`_tones`).
 """
 
 from __future__ import annotations
