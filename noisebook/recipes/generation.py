@@ -130,7 +130,7 @@ def likeness(
     if training is not None:
         candidates["ceiling: training sound"] = _features(training)
     whole, half = _features(held_out), _features({k: held_out[k][1::2] for k in KINDS})
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, features in candidates.items():
         reference = half if name.startswith("ceiling: half") else whole
         distances = {kind: frechet_distance(features[kind], reference[kind]) for kind in KINDS}

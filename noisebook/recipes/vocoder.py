@@ -40,6 +40,7 @@ from noisebook.recipes._train import (
 _SAMPLES = 10240  # 0.64 s
 _RESOLUTIONS = ((256, 20), (512, 40), (1024, 64), (2048, 128))  # n_fft, mel bands
 _MEL_WEIGHT, _MATCH_WEIGHT = 45.0, 2.0
+_JUDGES_ALONE = 1.0  # minutes that the discriminators learn before anyone listens to them
 _REFRESH = 8  # steps to a refreshment of the pool of coded sounds
 
 
@@ -63,7 +64,7 @@ def main() -> None:
     judges = MultiResolutionDiscriminator().to(args.device)
     vae = load_network(args.vae, MelVae, MelVaeConfig).to(args.device) if args.vae else None
     optimizer = torch.optim.AdamW(vocoder.parameters(), lr=args.rate, betas=(0.8, 0.99), weight_decay=0.01)
-    judge_optimizer = torch.optim.AdamW(judges.parameters(), lr=args.rate, betas=(0.8, 0.99), weight_decay=0.01)
+    judge_optimizer = torch.optim.AdamW(judges.parameters(), lr=0.5 * args.rate, betas=(0.8, 0.99), weight_decay=0.01)
     ema = Ema(vocoder, 0.999)
     budget = Budget(args.minutes, args.device)
 
@@ -109,9 +110,7 @@ def main() -> None:
                 coded.refresh()
         elif vae is not None:
             mel = half_decoded(vae, mel)
-        rate = budget.learning_rate(args.rate)
-        for group in (*optimizer.param_groups, *judge_optimizer.param_groups):
-            group["lr"] = rate
+        optimizer.param_groups[0]["lr"] = budget.learning_rate(args.rate)
 
         with mixed_precision(args.device):
             fake = vocoder(mel)
@@ -123,9 +122,10 @@ def main() -> None:
             loudness = 0.1 / real[judged].square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-4)
             true, made = real[judged] * loudness, fake[judged] * loudness
             report["judges"] = judge_step(judges, judge_optimizer, true, made.detach(), args.device)
-            fooling, matching = adversarial_losses(judges, true, made, args.device)
-            loss = loss + fooling + _MATCH_WEIGHT * matching
-            report |= {"fooling": fooling.detach(), "matching": matching.detach()}
+            if budget.elapsed >= args.adversarial_after + _JUDGES_ALONE or args.dry_run:
+                fooling, matching = adversarial_losses(judges, true, made, args.device)
+                loss = loss + fooling + _MATCH_WEIGHT * matching
+                report |= {"fooling": fooling.detach(), "matching": matching.detach()}
         optimizer.zero_grad()
         loss.backward()
         report["gradient"] = torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 10.0)

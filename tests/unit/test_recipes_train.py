@@ -18,7 +18,7 @@ from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
-from noisebook.recipes import _train, denoiser, vae, vocoder
+from noisebook.recipes import _coded, _train, decoder, denoiser, vae, vocoder
 from noisebook.recipes._clips import PackedAudio, pack_folder
 from noisebook.recipes._train import Budget, Ema, Log, load_checkpoint, save_checkpoint, waveforms
 
@@ -288,6 +288,81 @@ def test_half_of_the_vocoders_mels_are_decoded(vae_weights):
     mixed = vocoder.half_decoded(network, mel)
     assert torch.equal(mixed[1::2], mel[1::2])
     assert ((mixed[::2] - mel[::2]).abs().amax((1, 2, 3)) > 0.01).all()
+
+
+# --- what comes behind the diffusion -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short_sounds(monkeypatch):
+    monkeypatch.setattr(_coded, "_FRAMES", 24)
+    monkeypatch.setattr(decoder, "_FRAMES", 16)
+
+
+@pytest.fixture(scope="module")
+def denoiser_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from noisebook.backends.checkpoint import save_network
+
+    path = tmp_path_factory.mktemp("denoiser") / "denoiser.safetensors"
+    torch.manual_seed(0)
+    save_network(path, Denoiser(DENOISER), {})
+    return path
+
+
+def test_coded_latents_belong_to_their_sounds(short_sounds, packed, vae_weights, denoiser_weights, monkeypatch):
+    network = load_network(vae_weights, MelVae, MelVaeConfig)
+    parts = (PackedAudio(packed), network, load_network(denoiser_weights, Denoiser, DenoiserConfig))
+    from noisebook.audio.mel import log_mel
+
+    differences = {}
+    for last in (0, 40, 300):
+        monkeypatch.setattr(_coded, "end_of_bits", lambda rng, last=last: last)
+        torch.manual_seed(0)
+        pool = _coded.CodedSounds(*parts, np.random.default_rng(0), "cpu", size=4)
+        waveform, latent = pool.sample(6, 24)
+        assert waveform.shape == (6, 24 * _coded.LATENT_HOP)
+        own = network.encode(log_mel(waveform))
+        assert latent.shape == own.shape
+        differences[last] = float((latent - own).square().mean())
+    assert differences[0] < 1e-3  # bfloat16
+    assert differences[0] < differences[40] < differences[300]
+
+
+def test_bits_end_anywhere_from_the_highest_rate_to_a_low_one():
+    rng = np.random.default_rng(0)
+    ends = [_coded.end_of_bits(rng) for _ in range(4000)]
+    assert 0.1 < ends.count(0) / len(ends) < 0.15
+    assert min(end for end in ends if end) < 10
+    assert 300 < max(ends) <= 330
+
+
+def test_the_decoder_is_trained_and_the_latents_keep_their_meaning(
+    short_sounds, packed, vae_weights, denoiser_weights, tmp_path, monkeypatch
+):
+    words = [packed, tmp_path / "run", "--batch", 2, "--device", "cpu", "--vae", vae_weights]
+    words += ["--denoiser", denoiser_weights, "--minutes", 0.002]
+    run(monkeypatch, decoder, *words)
+    old = load_network(vae_weights, MelVae, MelVaeConfig)
+    new = load_network(tmp_path / "run" / "vae.safetensors", MelVae, MelVaeConfig)
+    assert new.config == old.config
+    moved = {name for name, value in new.state_dict().items() if not torch.equal(value, old.state_dict()[name])}
+    assert any(name.startswith("decoder") for name in moved)
+    assert not any(name.startswith("encoder") for name in moved)
+    run(monkeypatch, decoder, *words[:-1], 0.004)
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt", "cpu")["elapsed"] >= 0.004
+
+
+def test_half_of_the_vocoders_mels_are_of_coded_latents(
+    small, short_sounds, packed, vae_weights, denoiser_weights, tmp_path, monkeypatch, capsys
+):
+    words = [packed, tmp_path / "run", "--batch", 4, "--device", "cpu", "--denoiser", denoiser_weights]
+    with pytest.raises(SystemExit):
+        run(monkeypatch, vocoder, *words, "--dry-run")
+    assert "--denoiser needs --vae" in capsys.readouterr().err
+    monkeypatch.setattr(vocoder, "half_decoded", None)  # not called
+    run(monkeypatch, vocoder, *words, "--vae", vae_weights, "--dry-run")
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [row["step"] for row in rows] == list(range(1, 11))
 
 
 def test_mel_distance():
