@@ -121,7 +121,7 @@ def measure_clip(
 ) -> list[dict[str, Any]]:
     """Rows of one clip: ceilings, then each preset with its controls."""
     clip = clips[index]
-    judge = _Judge(clip, streams[PRESETS[0].name][index], backend)
+    judge = Judge(clip, streams[PRESETS[0].name][index], backend)
     rows = [
         judge.row("vocoder", None, _vocoded(clip, backend), names),
         judge.row("autoencoder", None, judge.sound_of(judge.target), names, latent=judge.target),
@@ -140,7 +140,7 @@ def measure_clip(
     return rows
 
 
-class _Judge:
+class Judge:
     """Compares latents and sounds with one clip; `stream` is any of the clip's own, for its level."""
 
     def __init__(self, clip: Clip, stream: bytes, backend: MelBackend) -> None:
@@ -152,8 +152,10 @@ class _Judge:
     def sound_of(self, latent: torch.Tensor) -> Waveform:
         return ddcm.synthesise(latent, self.header, backend=self.backend)
 
-    def decoded_row(self, system: str, preset: str, data: bytes, names: Iterable[str]) -> dict[str, Any]:
-        header, latent = ddcm.decode_latent(data, backend=self.backend)
+    def decoded_row(
+        self, system: str, preset: str, data: bytes, names: Iterable[str], *, tail_steps: int = ddcm.TAIL_STEPS
+    ) -> dict[str, Any]:
+        header, latent = ddcm.decode_latent(data, backend=self.backend, tail_steps=tail_steps)
         sound = ddcm.synthesise(latent, header, backend=self.backend)
         row = self.row(system, preset, sound, names, latent=latent)
         return row | {"nmse_db": _nmse_db(latent, self.target)}
