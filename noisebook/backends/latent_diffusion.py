@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from noisebook.audio.mel import MelConfig, log_mel
 from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.curves import curve_folder, load_curve, typical_curve
-from noisebook.backends.mel_model import MelModel
+from noisebook.backends.mel_model import MelModel, pulled
 from noisebook.backends.placement import Networks, usable_device
 from noisebook.backends.text import Prompts, encoder_of
 from noisebook.diffusion.backend import BackendInfo, Condition
@@ -112,10 +113,18 @@ class Backend(MelModel):
         return mean, std
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        def stage(piece: torch.Tensor) -> torch.Tensor:
-            return self.networks("vae").decode(piece / self._scale).sample
+        return self._windowed(self._decoded, writes=self._hops)(latent)
 
-        return self._windowed(stage, writes=self._hops)(latent)
+    def pull(self, latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+        channels = latent.shape[1]
+
+        def stage(both: torch.Tensor) -> torch.Tensor:  # a latent and its mel, which has as many values to a frame
+            return pulled(self._decoded, both[:, :channels], F.pixel_shuffle(both[:, channels:], self._hops))
+
+        return self._windowed(stage)(torch.cat((latent, F.pixel_unshuffle(mel, self._hops)), dim=1))
+
+    def _decoded(self, latent: torch.Tensor) -> torch.Tensor:
+        return self.networks("vae").decode(latent / self._scale).sample
 
     def vocode(self, mel: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():

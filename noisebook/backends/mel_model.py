@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 
-__all__ = ["MelModel"]
+__all__ = ["MelModel", "pulled"]
 
 
 class MelModel(ABC):
@@ -28,4 +29,16 @@ class MelModel(ABC):
     def decode(self, latent: torch.Tensor) -> torch.Tensor: ...
 
     @abstractmethod
+    def pull(self, latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
     def vocode(self, mel: torch.Tensor) -> torch.Tensor: ...
+
+
+def pulled(decode: Callable[[torch.Tensor], torch.Tensor], latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+    """`J^T (mel - decode(latent))`, J the Jacobian of `decode` at the latent; shaped as the latent."""
+    with torch.enable_grad():
+        here = latent.detach().requires_grad_()
+        decoded = decode(here)
+        (gradient,) = torch.autograd.grad(decoded, here, (mel - decoded).detach())
+    return gradient

@@ -13,7 +13,7 @@ import torch
 from noisebook.audio.mel import MelConfig, log_mel
 from noisebook.backends.checkpoint import content_digest, load_network, read_config, read_metadata, save_network
 from noisebook.backends.compiling import compile_network
-from noisebook.backends.mel_model import MelModel
+from noisebook.backends.mel_model import MelModel, pulled
 from noisebook.backends.placement import usable_device
 from noisebook.backends.vocabulary import tag_weights
 from noisebook.config import from_dict, to_dict
@@ -80,6 +80,10 @@ class MiniBackend(MelModel):
         with self._inference():
             return self._vae.decode(latent)
 
+    def pull(self, latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+        with self._precision():
+            return pulled(self._vae.decode, latent, mel)
+
     def vocode(self, mel: torch.Tensor) -> torch.Tensor:
         with self._inference():
             return self._vocoder(mel)
@@ -101,11 +105,11 @@ class MiniBackend(MelModel):
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
-        with (
-            torch.no_grad(),
-            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
-        ):
+        with torch.no_grad(), self._precision():
             yield
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
 def fingerprint(folder: Path) -> bytes:

@@ -24,7 +24,7 @@ from noisebook.codec.steering import OnStep, counted, over_timeline
 from noisebook.codec.tagging import best_tag
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, Rule
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import Backend, BackendInfo, with_mel
 from noisebook.diffusion.plan import Denoise, tail_plan
 from noisebook.errors import AudioError, ConfigError, CorruptStream, UnsupportedStream, WrongModel
 
@@ -34,6 +34,7 @@ __all__ = [
     "TAIL_STEPS",
     "Settings",
     "aims_of",
+    "best_search",
     "channel_mode_of",
     "check_header",
     "checked_layout",
@@ -51,7 +52,7 @@ __all__ = [
 
 FINGERPRINT_BYTES = 2
 TAIL_STEPS = 6
-SEARCHES = ("none", "shaped")
+SEARCHES = ("none", "shaped", "heard")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Settings:
         seed: 0..255, of all random choices of the stream.
         tag: conditioning tag of the denoiser, 0 for none; None takes the one that suits the sound best.
         channel_mode: None codes mono as mono and stereo as mid and side.
-        search: "none"; or "shaped", a second call of the denoiser a step, for a sound nearer to the original.
+        search: "none"; "shaped", a second call of the denoiser a step, for a sound nearer to the original; or "heard",
+            by way of the autoencoder as well, for one whose mel is nearer.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
             only within a unit: with a priority in time units are as long as the window of the model.
@@ -102,11 +104,16 @@ def completed(header: Header, latent: torch.Tensor, settings: Settings, backend:
     return replace(header, tag=best_tag(latent, engine_of(header), backend) or None)
 
 
+def best_search(info: BackendInfo) -> str:
+    """The search that comes nearest to a sound as it is heard, of those that the model can have."""
+    return "heard" if info.hop_length else "shaped"
+
+
 def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: Backend) -> Callable[[int, int], Target]:
     """What `compress_towards` aims at, for a latent `[channels, C, L, F']` and the settings' search and weights.
 
     Raises:
-        ConfigError: an unknown search, or weights that the model cannot have.
+        ConfigError: an unknown search, or a search or weights that the model cannot have.
     """
     if settings.search not in SEARCHES:
         raise ConfigError(f"search {settings.search!r}: {', '.join(SEARCHES)} are possible")
@@ -119,8 +126,10 @@ def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: B
         if settings.search == "none" and weights is None:
             return part
         aim = aiming.at(part)
-        if settings.search == "shaped":
+        if settings.search != "none":
             aim = aiming.shaped(part, denoise, info.schedule, end_of_bits)
+        if settings.search == "heard":
+            aim = aiming.heard(aim, part, with_mel(backend))
         return aim if weights is None else aiming.weighted(aim, weights[:, start:end])
 
     return target_of

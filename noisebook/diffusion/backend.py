@@ -126,6 +126,10 @@ class MelBackend(Backend, Protocol):
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """`[B, C, T', F'] -> [B, 1, T, n_mels]`."""
 
+    def pull(self, latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+        """`J^T (mel - decode(latent))`, shaped as the latent, J the Jacobian of `decode`: the way on which the squared
+        error of the mel falls most steeply."""
+
     def vocode(self, mel: torch.Tensor) -> torch.Tensor:
         """`[B, 1, T, n_mels] -> [B, T * hop_length]`."""
 

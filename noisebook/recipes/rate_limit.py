@@ -1,9 +1,10 @@
 """How near the codec comes to the fewest bits: against its rivals on the same model, and against theory.
 
-    python -m noisebook.recipes.rate_limit CLIPS [--out docs/rate_limit.md] [--limit 2] [--long]
+    python -m noisebook.recipes.rate_limit CLIPS [--out docs/rate_limit.md] [--limit 3] [--long]
 
 CLIPS is a folder of sounds named by kind, as of `recipes.results`. Of each sound 3.2 s are coded; every number is of a
-payload that was written. Beside the page lies its `.json` with every measurement.
+payload that was written. Beside the page lies its `.json` with every measurement, written row by row: what is there of
+the same model and clips is not measured again. Some 15 minutes of a core.
 
     rivals     partitioned with matched timesteps, Turbo-DDCM and classic DDCM as published, at equal bits
     encoder    what searches, weights and tags of the encoder gain, and what they cost
@@ -15,9 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from noisebook.codec.tagging import best_tag
 from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.diffusion.backend import BackendInfo, MelBackend, with_mel
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, reverse, tail_plan, uniform_timesteps
+from noisebook.recipes import _searches
 from noisebook.recipes._rate_limit_page import render
 from noisebook.recipes._sources import GaussianSource, coloured, white
 from noisebook.recipes.results import load_clips
@@ -45,10 +48,13 @@ RATES = ("300", "1500", "3000")
 _LADDER = ("100", "300", "700", "1500", "3000", "6000")
 _TAIL = ddcm.TAIL_STEPS
 _DB_PER_NEPER = 8.685889638065037
+_ENDS = ("smooth", "lively")
 _SOURCE_FRAMES = 256
 
 
 Make = Callable[[SegmentCoder, Denoise], Target]  # what to aim at with a coder and its denoiser
+Row = dict[str, Any]
+Job = tuple[Row, Callable[[], Row]]  # what names a row, and what measures the rest of it
 
 
 def partitioned(log2_part: int, log2_K: int, unit: int, steps: int, kappa: int = 90) -> Engine:
@@ -160,18 +166,27 @@ class Bench:
         levels = [torch.from_numpy(levelled(sound, header, self.info)) for sound, header in pairs]
         self.mels = torch.cat([backend.mel(level) for level in levels])
 
-    def measure(self, system: System, *, target: Make | None = None,
-                latents: torch.Tensor | None = None, tag: int = 0) -> dict[str, Any]:  # fmt: skip
+    def measure(self, system: System, *, target: Make | None = None, latents: torch.Tensor | None = None,
+                tag: int = 0, seed: int = 0) -> Row:  # fmt: skip
         """A row of the system; `target` makes another aim than the latents."""
+        coder, coded = self.coded(system, target=target, latents=latents, tag=tag, seed=seed)
+        return self.row(system, coder, coded)
+
+    def coded(self, system: System, *, target: Make | None = None, latents: torch.Tensor | None = None,
+              tag: int = 0, seed: int = 0) -> tuple[SegmentCoder, Coded]:  # fmt: skip
+        """What the system makes of the clips, with its coder."""
         latents = self.latents if latents is None else latents
-        coder = Coder(system.engine, self.info, len(latents), latents.shape[2], 0, 0, last=system.last)
-        denoise = over_timeline(self.backend, tag=tag)
+        coder = Coder(system.engine, self.info, len(latents), latents.shape[2], seed, 0, last=system.last)
+        denoise = _searches.Watched(over_timeline(self.backend, tag=tag))
         aim = (lambda: latents) if target is None else (lambda: target(coder, denoise))
-        coded = Coded.of(latents, coder, denoise, aim)
-        return {"system": system.name, "bit_per_second": coded.bit_per_second, "encode_ratio": coded.encode_ratio,
+        return coder, Coded.of(latents, coder, denoise, aim)
+
+    def row(self, system: System, coder: SegmentCoder, coded: Coded) -> Row:
+        """What is told of a system."""
+        return {"bit_per_second": coded.bit_per_second, "encode_ratio": coded.encode_ratio,
                 "engine": asdict(system.engine), "steps": len(coder.plan)} | self.errors(coded)  # fmt: skip
 
-    def errors(self, coded: Coded) -> dict[str, Any]:
+    def errors(self, coded: Coded) -> Row:
         """Means over the clips, of both ends, and of each clip."""
         clips = [nmse_db(a, b) for a, b in zip(coded.smooth, self.latents, strict=False)]
         return {
@@ -183,8 +198,12 @@ class Bench:
         }
 
     def mel_error(self, latents: torch.Tensor) -> float:
+        return float(self.clip_mel_errors(latents).mean())
+
+    def clip_mel_errors(self, latents: torch.Tensor) -> torch.Tensor:
+        """`[clips]`: mean absolute error of the log-mel, dB."""
         mels = self.mels[: len(latents)]
-        return _DB_PER_NEPER * float((self.backend.decode(latents)[:, :, : mels.shape[2]] - mels).abs().mean())
+        return _DB_PER_NEPER * (self.backend.decode(latents)[:, :, : mels.shape[2]] - mels).abs().mean((1, 2, 3))
 
 
 def nmse_db(estimate: torch.Tensor, latent: torch.Tensor) -> float:
@@ -192,108 +211,79 @@ def nmse_db(estimate: torch.Tensor, latent: torch.Tensor) -> float:
     return float(10 * torch.log10((estimate - latent).square().mean() / latent.square().mean()))
 
 
-def measure_rivals(bench: Bench) -> list[dict[str, Any]]:
-    """Rows of all systems at all rates, and of our best encoder."""
-    rows = []
+def rivals(bench: Bench) -> Iterator[Job]:
+    """All systems at all rates, the preset and our best encoder with the search of the codec's default."""
+    heard = _searches.heard(bench)
     for rate in RATES:
         for system in systems(rate):
-            rows.append({"rate": rate} | bench.measure(system))
-            _tell(rows[-1])
-        shaped = bench.measure(
-            System("partitioned, matched, more steps, shaped", _HIGH[rate]), target=shaped_aim(bench)
-        )
-        rows.append({"rate": rate} | shaped)
-        _tell(rows[-1])
-    return rows
+            yield _job(bench, system, rate=rate)
+        yield _job(bench, System("partitioned, matched (preset), heard", by_name(rate).engine), heard, rate=rate)
+        yield _job(bench, System("partitioned, matched, more steps, heard", _HIGH[rate]), heard, rate=rate)
 
 
-def shaped_aim(bench: Bench) -> Make:
-    """The clips' latents, seen by the encoder's search."""
-
-    def target(coder: SegmentCoder, denoise: Denoise) -> Target:
-        return aiming.shaped(bench.latents, denoise, coder.info.schedule, coder.plan[-1].s or 0)
-
-    return target
-
-
-def measure_ladder(bench: Bench) -> list[dict[str, Any]]:
-    """The presets, plain and with the encoder's search, for the bits that equal errors take."""
-    rows = []
+def ladder(bench: Bench) -> Iterator[Job]:
+    """The presets, plain and with the searches of the encoder, for the bits that equal errors take."""
+    searches = {"none": None, "shaped": _searches.shaped(bench), "heard": _searches.heard(bench)}
     for preset in _LADDER:
-        engine = by_name(preset).engine
-        rows.append(bench.measure(System("plain", engine)))
-        rows.append(bench.measure(System("shaped", engine), target=shaped_aim(bench)))
-        _tell(rows[-1])
-    return rows
+        for name, target in searches.items():
+            yield _job(bench, System(name, by_name(preset).engine), target, preset=preset)
 
 
-def measure_encoder(bench: Bench) -> list[dict[str, Any]]:
-    """What each option of the encoder changes, at each rate."""
-    rows = []
+def encoders(bench: Bench) -> Iterator[Job]:
+    """What each option of the encoder changes, at each rate, and what was tried and is none."""
     for rate in RATES:
-        for name, target in _options(bench).items():
-            row = bench.measure(System(name, by_name(rate).engine), target=target)
-            rows.append({"rate": rate} | row)
-            _tell(row)
-    return rows
+        for name, target in _searches.options(bench).items():
+            yield _job(bench, System(name, by_name(rate).engine), target, rate=rate)
+        yield {"rate": rate, "system": _searches.SEEDS}, partial(_best_seed_row, bench, by_name(rate).engine)
 
 
-def _options(bench: Bench) -> dict[str, Make | None]:
-    def plain(coder: SegmentCoder, denoise: Denoise) -> Target:
-        return bench.latents
-
-    shaped = shaped_aim(bench)
-    found: dict[str, Make | None] = {"none": None, "search shaped": shaped}
-    for strength in (0.5, 1.0):
-        found[f"perceptual {strength:g}"] = _heard(bench, plain, strength)
-        found[f"search shaped, perceptual {strength:g}"] = _heard(bench, shaped, strength)
-    return found
+def _job(bench: Bench, system: System, target: Make | None = None, **key: str) -> Job:
+    return key | {"system": system.name}, partial(bench.measure, system, target=target)
 
 
-def _heard(bench: Bench, make: Make, strength: float) -> Make:
-    """The same aim, weighted for each clip by what its mel shows."""
+def _best_seed_row(bench: Bench, engine: Engine) -> Row:
+    """Of four seeds the one whose sound comes nearest, clip by clip."""
+    system, found = System(_searches.SEEDS, engine), []
+    for seed in range(4):
+        coder, coded = bench.coded(system, target=_searches.heard(bench), seed=seed)
+        found.append(coded)
+    errors = torch.stack([bench.clip_mel_errors(coded.lively) for coded in found])
+    best = errors.argmin(0)
+    ends = [torch.stack([getattr(found[seed], end)[clip] for clip, seed in enumerate(best)]) for end in _ENDS]
+    spent = sum(coded.encode_ratio for coded in found)
+    return bench.row(system, coder, Coded(found[0].bit_per_second, spent, ends[0], ends[1]))
 
-    def target(coder: SegmentCoder, denoise: Denoise) -> Target:
-        each = [aiming.perceptual_weights(latent[None], bench.backend, strength) for latent in bench.latents]
-        return aiming.weighted(_as_aim(make(coder, denoise)), torch.stack(each))
 
-    return target
-
-
-def _as_aim(target: Target) -> aiming.Aim:
-    return aiming.at(target) if isinstance(target, torch.Tensor) else target
-
-
-def measure_tags(bench: Bench) -> list[dict[str, Any]]:
+def tags(bench: Bench) -> Iterator[Job]:
     """Without a tag, with the one that the encoder finds, and with the best of all, clip by clip."""
-    rows = []
     for preset in ("8", "100", "300", "1500"):
-        engine = by_name(preset).engine
-        tags = range(len(bench.info.tags) + 1)
-        errors = np.array([bench.measure(System("", engine), tag=tag)["clips_nmse_db"] for tag in tags])
-        found = [best_tag(latent[None], engine, bench.backend) for latent in bench.latents]
-        picked = errors[found, range(len(found))]
-        rows.append({"rate": preset, "none": float(errors[0].mean()), "found": float(picked.mean()),
-                     "best": float(errors.min(0).mean()), "tags": found})  # fmt: skip
-        print(rows[-1], flush=True)
-    return rows
+        yield {"rate": preset}, partial(_tag_row, bench, preset)
 
 
-def measure_source(source: GaussianSource, info: BackendInfo) -> list[dict[str, Any]]:
+def _tag_row(bench: Bench, preset: str) -> Row:
+    engine = by_name(preset).engine
+    number = range(len(bench.info.tags) + 1)
+    errors = np.array([bench.measure(System("", engine), tag=tag)["clips_nmse_db"] for tag in number])
+    found = [best_tag(latent[None], engine, bench.backend) for latent in bench.latents]
+    picked = errors[found, range(len(found))]
+    return {"none": float(errors[0].mean()), "found": float(picked.mean()), "best": float(errors.min(0).mean()),
+            "tags": found}  # fmt: skip
+
+
+def sources(source: GaussianSource, info: BackendInfo) -> Iterator[Job]:
     """Rate efficiency of engines on a source: bits by the rate-distortion bound over bits spent."""
     known = replace(info, schedule=source.schedule, curve=source.curve)
-    rows = []
     for rate in RATES:
-        for name, engine in {"preset": by_name(rate).engine, "more steps": _SOURCE_HIGH[rate],
-                             "Turbo-DDCM as published": _TURBO[rate][0]}.items():  # fmt: skip
-            rows.append(_source_row(source, System(name, engine), known, share=0.0) | {"rate": rate})
-            if name == "more steps":
-                rows.append(_source_row(source, System(f"{name}, shaped", engine), known, share=1.0) | {"rate": rate})
-            print(rows[-1], flush=True)
-    return rows
+        more = System("more steps", _SOURCE_HIGH[rate])
+        shaped = replace(more, name="more steps, shaped")
+        turbo = System("Turbo-DDCM as published", _TURBO[rate][0])
+        for system in (System("preset", by_name(rate).engine), more, shaped, turbo):
+            share = 1.0 if system is shaped else 0.0
+            key = {"source": source.name, "rate": rate, "system": system.name}
+            yield key, partial(_source_row, source, system, known, share)
 
 
-def _source_row(source: GaussianSource, system: System, info: BackendInfo, share: float) -> dict[str, Any]:
+def _source_row(source: GaussianSource, system: System, info: BackendInfo, share: float) -> Row:
     latent = source.draw(0)
     coder = Coder(system.engine, info, 1, source.frames, 0, 0)
 
@@ -305,24 +295,33 @@ def _source_row(source: GaussianSource, system: System, info: BackendInfo, share
     coded = Coded.of(latent, coder, source.denoise, target)
     error = float((coded.smooth - latent).square().mean())
     spent = coded.bit_per_second / (info.frame_values * info.frames_per_second)
-    return {"source": source.name, "system": system.name, "bit_per_second": coded.bit_per_second,
+    return {"bit_per_second": coded.bit_per_second,
             "nmse_db": 10 * float(np.log10(error)), "efficiency": source.fewest_bits(error) / spent}  # fmt: skip
 
 
-def measure_long(bench: Bench) -> list[dict[str, Any]]:
+def long(bench: Bench) -> Iterator[Job]:
     """Classic DDCM with all its steps, of one clip, against the highest preset."""
-    one = bench.latents[:1]
-    pair = [System("one clip: classic DDCM, T = 999, K = 256, pursuit of 2", _pursuit(8, 2, FRAMES, 979)),
-            System("one clip: partitioned, matched (preset 6000)", by_name("6000").engine)]  # fmt: skip
-    rows = [bench.measure(system, latents=one) for system in pair]
-    for row in rows:
-        _tell(row)
+    pair = (System("one clip: classic DDCM, T = 999, K = 256, pursuit of 2", _pursuit(8, 2, FRAMES, 979)),
+            System("one clip: partitioned, matched (preset 6000)", by_name("6000").engine))  # fmt: skip
+    for system in pair:
+        yield {"system": system.name}, partial(bench.measure, system, latents=bench.latents[:1])
+
+
+def measured(jobs: Iterable[Job], rows: list[Row], keep: Callable[[], object] = lambda: None) -> list[Row]:
+    """Rows of all jobs: those that are in `rows`, and the others appended to it, each kept when it is measured."""
+    for key, measure in jobs:
+        if not any(key.items() <= row.items() for row in rows):
+            rows.append(key | measure())
+            keep()
+            _tell(rows[-1])
     return rows
 
 
-def _tell(row: dict[str, Any]) -> None:
-    print(f"{row['system']:44s} {row['bit_per_second']:7.1f} bit/s  NMSE {row['nmse_db']:6.2f} dB  "
-          f"mel {row['mel_db']:5.2f} dB", flush=True)  # fmt: skip
+def _tell(row: Row) -> None:
+    shown = {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
+    print(
+        *(f"{key} {value}" for key, value in shown.items() if not isinstance(value, dict | list)), sep=", ", flush=True
+    )
 
 
 def excerpts(folder: Path, limit: int) -> tuple[list[str], list[Waveform]]:
@@ -339,29 +338,46 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="folder of held-out sounds")
     parser.add_argument("--out", type=Path, default=Path("docs/rate_limit.md"))
     parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--limit", type=int, default=2, help="sounds of each kind")
+    parser.add_argument("--limit", type=int, default=3, help="sounds of each kind")
     parser.add_argument("--long", action="store_true", help="classic DDCM with 979 steps, too (minutes)")
     args = parser.parse_args()
 
     backend = with_mel(api.load_backend(args.model, device="cpu"))
     names, sounds = excerpts(args.clips, args.limit)
     bench = Bench(sounds, backend)
-    schedule = backend.info.schedule
-    sources = [white(schedule, _SOURCE_FRAMES), coloured(schedule, _SOURCE_FRAMES)]
-    results = {
-        "model": backend.info.fingerprint.hex()[:4],
-        "clips": names,
-        "ceiling_mel_db": bench.mel_error(bench.latents),
-        "sources": [row for source in sources for row in measure_source(source, backend.info)],
-        "rivals": measure_rivals(bench),
-        "ladder": measure_ladder(bench),
-        "encoder": measure_encoder(bench),
-        "tags": measure_tags(bench),
-        "long": measure_long(bench) if args.long else [],
-    }
-    args.out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    path = args.out.with_suffix(".json")
+    results = started(path, {"model": backend.info.fingerprint.hex()[:4], "clips": names})
+    results["ceiling_mel_db"] = bench.mel_error(bench.latents)
+    for section, jobs in sections(bench, full=args.long).items():
+        keep = partial(write_json, path, results)
+        measured(jobs, results.setdefault(section, []), keep)
+    write_json(path, results)
     args.out.write_text(render(results), encoding="utf-8")
-    print(f"wrote {args.out} and {args.out.with_suffix('.json')}")
+    print(f"wrote {args.out} and {path}")
+
+
+def sections(bench: Bench, *, full: bool) -> dict[str, Iterator[Job]]:
+    """The parts of the page."""
+    schedule = bench.info.schedule
+    both = (white(schedule, _SOURCE_FRAMES), coloured(schedule, _SOURCE_FRAMES))
+    return {
+        "sources": chain.from_iterable(sources(source, bench.info) for source in both),
+        "rivals": rivals(bench),
+        "ladder": ladder(bench),
+        "encoder": encoders(bench),
+        "tags": tags(bench),
+        "long": long(bench) if full else iter(()),
+    }
+
+
+def started(path: Path, of: Row) -> Row:
+    """The results at `path`, where they are `of` the same model and clips; else none yet."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found if of.items() <= found.items() else dict(of)
+
+
+def write_json(path: Path, results: Row) -> None:
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def measure_clip(
 ) -> list[dict[str, Any]]:
     """Rows of one clip: ceilings, then each preset, with its controls where they are wanted."""
     clip = clips[index]
-    judge = _Judge(clip, streams[PRESETS[0].name][index], backend)
+    judge = Judge(clip, streams[PRESETS[0].name][index], backend)
     rows = [
         judge.row("vocoder", None, _vocoded(clip, backend)),
         judge.row("autoencoder", None, judge.sound_of(judge.target), latent=judge.target),
@@ -158,7 +159,7 @@ def measure_clip(
     return rows
 
 
-class _Judge:
+class Judge:
     """Compares latents and sounds with one clip; `stream` is any of the clip's own, for its level."""
 
     def __init__(self, clip: Clip, stream: bytes, backend: MelBackend) -> None:
@@ -170,21 +171,35 @@ class _Judge:
     def sound_of(self, latent: torch.Tensor) -> Waveform:
         return ddcm.synthesise(latent, self.header, backend=self.backend)
 
-    def decoded_row(self, system: str, preset: str, data: bytes) -> dict[str, Any]:
-        header, latent = ddcm.decode_latent(data, backend=self.backend)
+    def decoded_row(
+        self,
+        system: str,
+        preset: str,
+        data: bytes,
+        names: Iterable[str] = _CHEAP,
+        *,
+        tail_steps: int = ddcm.TAIL_STEPS,
+    ) -> dict[str, Any]:
+        header, latent = ddcm.decode_latent(data, backend=self.backend, tail_steps=tail_steps)
         sound = ddcm.synthesise(latent, header, backend=self.backend)
-        row = self.row(system, preset, sound, latent=latent)
+        row = self.row(system, preset, sound, names, latent=latent)
         return row | {"nmse_db": _nmse_db(latent, self.target)}
 
     def row(
-        self, system: str, preset: str | None, sound: Waveform, latent: torch.Tensor | None = None
+        self,
+        system: str,
+        preset: str | None,
+        sound: Waveform,
+        names: Iterable[str] = _CHEAP,
+        *,
+        latent: torch.Tensor | None = None,
     ) -> dict[str, Any]:
         clip = self.clip
         row: dict[str, Any] = {"clip": clip.name, "kind": clip.kind, "system": system, "preset": preset}
         if latent is not None:
             decoded = self.backend.decode(latent)[:, :, : self.mel.shape[2]]
             row["mel"] = log_mel_l1_db(self.mel.numpy(), decoded.numpy())
-        return row | evaluate(clip.sound.samples[0], sound.samples[0], sample_rate=16000, names=_CHEAP)
+        return row | evaluate(clip.sound.samples[0], sound.samples[0], sample_rate=16000, names=list(names))
 
 
 def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:

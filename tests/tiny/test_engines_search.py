@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.aiming import Priority
@@ -36,7 +37,7 @@ def errors(stream: bytes, waveform: Waveform, backend) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     "options",
-    [{"search": "shaped"}, {"perceptual": 0.5}, {"priorities": (Priority(3.0, low=1000),)},
+    [{"search": "shaped"}, {"search": "heard"}, {"perceptual": 0.5}, {"priorities": (Priority(3.0, low=1000),)},
      {"search": "shaped", "perceptual": 1.0, "priorities": (Priority(0.5, high=300),)}],
 )  # fmt: skip
 def test_the_stream_is_another_of_the_same_size_and_follows_the_sound(options, backend, waveform):
@@ -119,6 +120,24 @@ def test_encoding_to_a_quality_takes_search_and_tag(backend, waveform):
     assert np.isfinite(decompress(found.data, backend=backend).samples).all()
 
 
+def test_the_default_is_the_search_that_is_heard_and_none_can_be_had(backend, waveform):
+    """The codec itself searches only where it is asked to."""
+    by_default, heard, none = (
+        api.compress(waveform, backend=backend, preset="3000", **options)
+        for options in ({}, {"search": "heard"}, {"search": "none"})
+    )
+    assert by_default == heard != none
+    assert none == compress(waveform, backend=backend, settings=Settings(preset="3000"))
+
+
+def test_a_model_without_a_mel_cannot_hear(backend, waveform, monkeypatch):
+    info = replace(backend.info, hop_length=0)
+    assert (ddcm.best_search(info), ddcm.best_search(backend.info)) == ("shaped", "heard")
+    monkeypatch.setattr(backend, "info", info)
+    with pytest.raises(ConfigError, match="hears waveforms"):
+        compress(waveform, backend=backend, settings=Settings(engine=ENGINE, search="heard"))
+
+
 @pytest.mark.parametrize("rule", [Rule.PARTITIONED, Rule.PURSUIT])
 def test_the_state_of_the_encoder_is_the_decoders(rule, backend):
     pursuit = Engine(Rule.PURSUIT, Codebook.STRUCTURED, 0, 9, 3, 8, 4, 0, level_bits=3)
@@ -131,5 +150,5 @@ def test_the_state_of_the_encoder_is_the_decoders(rule, backend):
 
 
 def test_an_unknown_search_is_refused(backend, waveform):
-    with pytest.raises(ConfigError, match="none, shaped"):
+    with pytest.raises(ConfigError, match="none, shaped, heard"):
         compress(waveform, backend=backend, settings=Settings(engine=ENGINE, search="deep"))

@@ -8,10 +8,10 @@ import pytest
 
 from noisebook.audio.waveform import Waveform
 from noisebook.coding.container import Codebook, Engine, Rule
-from noisebook.recipes import rate_limit
+from noisebook.recipes import _searches, rate_limit
 from noisebook.recipes._rate_limit_page import bits_for, render
 from noisebook.recipes._sources import coloured, white
-from noisebook.recipes.rate_limit import FRAME_SAMPLES, FRAMES, Bench, systems
+from noisebook.recipes.rate_limit import FRAME_SAMPLES, FRAMES, Bench, measured, started, systems, write_json
 
 
 @pytest.fixture
@@ -35,21 +35,37 @@ def test_every_part_of_the_page(bench, monkeypatch):
     monkeypatch.setattr(rate_limit, "_LADDER", ("300", "6000"))
     monkeypatch.setattr(rate_limit, "systems", lambda rate: systems(rate)[:1] + systems(rate)[3:5])
     tags = [{"rate": "8", "none": -1.0, "found": -1.5, "best": -2.0}]
+    tried = ("none", "heard", "heard, target refined to the mel", "heard, or not: what is nearer one step ahead")
+    options = _searches.options
+    monkeypatch.setattr(_searches, "options", lambda bench: {name: options(bench)[name] for name in tried})
     monkeypatch.setattr(rate_limit, "_TURBO", {"1500": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 8, 3, 8, 19, 0), 180)})
     schedule = bench.info.schedule
     results = {"model": "ab", "clips": ["a", "b"], "ceiling_mel_db": bench.mel_error(bench.latents), "long": [],
-               "tags": tags, "rivals": rate_limit.measure_rivals(bench),
-               "ladder": rate_limit.measure_ladder(bench), "encoder": rate_limit.measure_encoder(bench),
-               "sources": rate_limit.measure_source(white(schedule, 64), bench.info)}  # fmt: skip
+               "tags": tags, "rivals": measured(rate_limit.rivals(bench), []),
+               "ladder": measured(rate_limit.ladder(bench), []),
+               "encoder": measured(rate_limit.encoders(bench), []),
+               "sources": measured(rate_limit.sources(white(schedule, 64), bench.info), [])}  # fmt: skip
     page = render(results)
     assert not re.search(r"<[A-Z_]+>", page)
     assert "| Turbo-DDCM as published | 1485 | 19 |" in page
     assert "| 8 bit/s | -1.00 | -1.50 | -2.00 |" in page
     assert "| white, preset | 1512 |" in page
-    assert page.count("1500 bit/s, search shaped") == 3
+    assert page.count("| 1500 bit/s, heard") == 4
     for row in results["rivals"]:
         assert row["bit_per_second"] == pytest.approx(1500, rel=0.06)
         assert len(row["clips_nmse_db"]) == 2
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path):
+    calls, path, of = [], tmp_path / "x.json", {"model": "ab", "clips": ["a"]}
+    jobs = [({"rate": rate}, lambda rate=rate: {"error": calls.append(rate) or 1.5}) for rate in ("300", "1500")]
+    results = started(path, of)
+    measured(jobs[:1], results.setdefault("rivals", []), lambda: write_json(path, results))
+    again = started(path, of)
+    assert again == of | {"rivals": [{"rate": "300", "error": 1.5}]}
+    assert measured(jobs, again["rivals"]) == [{"rate": rate, "error": 1.5} for rate in ("300", "1500")]
+    assert calls == ["300", "1500"]
+    assert started(path, of | {"model": "cd"}) == of | {"model": "cd"}
 
 
 def test_bits_for_an_error_lie_between_the_rungs():
@@ -64,7 +80,8 @@ def test_the_bound_is_reached_to_three_quarters_on_white_and_more_with_shaping_o
     monkeypatch.setattr(rate_limit, "RATES", ("3000",))
     monkeypatch.setattr(rate_limit, "_TURBO", {"3000": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 10, 5, 8, 20, 0), 100)})
     schedule = backend.info.schedule
-    rows = [row for make in (white, coloured) for row in rate_limit.measure_source(make(schedule, 64), backend.info)]
+    rows = [row for make in (white, coloured)
+            for row in measured(rate_limit.sources(make(schedule, 64), backend.info), [])]  # fmt: skip
     found = {(row["source"], row["system"]): row["efficiency"] for row in rows}
     assert found["white", "preset"] >= 0.75
     assert found["coloured", "more steps, shaped"] > found["coloured", "more steps"] > found["coloured", "preset"]
