@@ -159,3 +159,5 @@ def test_nothing_is_wider_than_a_phone(studio):
     page.wait_for_function(f"{PLAYER}.sounds.position > 0.1")
     result.locator(".permalink").tap()
     page.wait_for_url("**/?method=generate&seconds=1&stream=1")
+    page.locator("#make:enabled").wait_for()  # a page that is still on its way cannot be closed: Chromium waits for ever
+    assert page.locator("#stream input").is_checked()
