@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
     from noisebook.codec.aiming import Priority
     from noisebook.codec.ddcm import Settings
+    from noisebook.codec.layout import Timeline
     from noisebook.codec.player import Player
-    from noisebook.coding.container import ChannelMode, Engine
+    from noisebook.coding.container import ChannelMode, Engine, Header
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
 
 __all__ = [
     "CHANNEL_MODES",
     "MAX_SECONDS",
+    "MAX_WORK",
     "OnStep",
     "as_waveform",
     "coding_settings",
@@ -34,6 +36,7 @@ __all__ = [
 
 CHANNEL_MODES = ("auto", "dual", "mid-side", "mono")
 MAX_SECONDS = 24 * 3600.0  # of sound that is made of a stream in one piece
+MAX_WORK = 10.0  # times the dearest preset, of explicit coding parameters
 OnStep = Callable[[int, int], None]
 
 
@@ -174,6 +177,7 @@ def decompress(
     end: float | None = None,
     damaged: bool = False,
     max_seconds: float = MAX_SECONDS,
+    max_work: float = MAX_WORK,
     tail_steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Waveform:
@@ -187,24 +191,27 @@ def decompress(
         damaged: decode what is there of a stream that is cut short or fails its checksums; the sound may end early.
         max_seconds: refuse to make a longer sound, before anything is decoded. Three bytes can hold 64 s: give what
             you have time and memory for where streams come from strangers.
+        max_work: refuse a stream whose coding parameters ask for more than so many times the time or memory of the
+            dearest preset (`StreamInfo.work`), before anything is decoded. No preset and no bitrate is above 2.2.
         tail_steps: denoising steps after the last coded one; the default if None.
         on_step: called with (steps done, steps in all).
 
     Raises:
         StreamError: the bytes are not a whole, undamaged stream of this model and codebook.
-        AudioError: a sound of more than `max_seconds`, or of more samples than a `Waveform` has.
+        AudioError: a sound of more than `max_seconds`, or of more samples than a `Waveform` has; or more work.
         ConfigError: a part that the sound does not have.
         ModelError: the codebook cannot be read.
     """
     if start is None and end is None and not damaged:
         from noisebook.codec import streams
 
-        header, *_ = streams.open_stream(data, backend.info)
+        header, timeline, _ = streams.open_stream(data, backend.info)
+        _check_work(header, timeline, max_work)
         _check_length(header.sample_count, header.sample_rate, header.channel_mode.channels, max_seconds)
         steps = _tail_steps(tail_steps)
         find = _codebook_for(codebook)
         return streams.decompress(data, backend=backend, codebook_for=find, tail_steps=steps, on_step=on_step)
-    player = _player(data, backend, codebook, damaged, tail_steps, on_step)
+    player = _player(data, backend, codebook, damaged, max_work, tail_steps, on_step)
     first, last = _samples_between(start, end, player)
     _check_length(last - first, player.sample_rate, player.channels, max_seconds)
     return player.play(first, last)
@@ -219,6 +226,7 @@ def play(
     end: float | None = None,
     seconds: float = 8.0,
     damaged: bool = False,
+    max_work: float = MAX_WORK,
     tail_steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Iterator[Waveform]:
@@ -226,12 +234,12 @@ def play(
 
     Args:
         seconds: of a block, at most 60.
-        data, backend, codebook, start, end, damaged, tail_steps, on_step: as of `decompress`.
+        data, backend, codebook, start, end, damaged, max_work, tail_steps, on_step: as of `decompress`.
 
     Raises:
-        StreamError, ConfigError, ModelError: as `decompress`; before the first block.
+        StreamError, AudioError, ConfigError, ModelError: as `decompress`; before the first block.
     """
-    player = _player(data, backend, codebook, damaged, tail_steps, on_step)
+    player = _player(data, backend, codebook, damaged, max_work, tail_steps, on_step)
     return player.blocks(*_samples_between(start, end, player), seconds=seconds)
 
 
@@ -240,15 +248,30 @@ def _player(
     backend: Backend,
     codebook: LatentCodebook | Path | str | None,
     damaged: bool,
+    max_work: float,
     tail_steps: int | None,
     on_step: OnStep | None,
 ) -> Player:
     from noisebook.codec.player import Player
 
-    return Player(
+    player = Player(
         data, backend=backend, codebook_for=_codebook_for(codebook), tail_steps=_tail_steps(tail_steps),
         damaged=damaged, on_step=on_step,
     )  # fmt: skip
+    _check_work(player.header, player.timeline, max_work)
+    return player
+
+
+def _check_work(header: Header, timeline: Timeline, max_work: float) -> None:
+    """AudioError for coding parameters that ask for more than wanted."""
+    from noisebook.codec.effort import effort_of
+
+    work = effort_of(header, timeline)
+    if work > max_work:
+        raise AudioError(
+            f"its coding parameters ask for {work:.3g} times the work of the dearest preset, and {max_work:g} times "
+            "are allowed (max_work)"
+        )
 
 
 def _check_length(sample_count: int, sample_rate: int, channels: int, max_seconds: float) -> None:

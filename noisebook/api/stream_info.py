@@ -16,7 +16,7 @@ __all__ = ["StreamInfo", "read_info"]
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a stream says about itself. The last four are None where the model is not at hand.
+    """What a stream says about itself. The last five are None where the model is not at hand.
 
     Attributes:
         codec: "ddcm", chosen noise, or "vq", a quantised latent.
@@ -35,6 +35,7 @@ class StreamInfo:
         file_bytes: size of the whole stream.
         bitrate: of the whole file, bit/s.
         segments, payload_bytes, coded_steps: of the layout.
+        work: of decoding a second of it, in time or memory, over that of the dearest preset; `max_work` bounds it.
         intact: whether sizes and checksums agree.
     """
 
@@ -57,6 +58,7 @@ class StreamInfo:
     segments: int | None = None
     payload_bytes: int | None = None
     coded_steps: int | None = None
+    work: float | None = None
     intact: bool | None = None
 
     @property
@@ -111,6 +113,7 @@ def _named(engine: Engine) -> dict[str, int | str]:
 
 def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     """The fields of a `StreamInfo` that need a model."""
+    from noisebook.codec.effort import effort_of
     from noisebook.codec.latent_vq import coded_steps
     from noisebook.codec.layout import layout_of, timeline_of
     from noisebook.codec.streams import open_stream
@@ -119,7 +122,9 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
         payloads = open_stream(data, info)[2]
     except (TruncatedStream, CorruptStream):
         payloads = None
-    measured = {"segments": timeline_of(header, info).segment_count, "intact": payloads is not None}
+    timeline = timeline_of(header, info)
+    measured: dict[str, Any] = {"segments": timeline.segment_count, "intact": payloads is not None}
+    measured["work"] = round(effort_of(header, timeline), 3)
     if header.latent is None:
         layout = layout_of(header, info)
         return measured | {"payload_bytes": layout.payload_size, "coded_steps": layout.steps}

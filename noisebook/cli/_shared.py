@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["backend_from", "engine_options", "json_option", "model_option", "progress", "report", "result_options"]
+__all__ = ["backend_from", "engine_options", "json_option", "limit_options", "model_option", "progress", "report", "result_options"]
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -41,6 +41,16 @@ result_options = _together(
     click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told."),
     json_option,
 )
+limit_options = _together(
+    click.option(
+        "--max-seconds", type=click.FloatRange(0, min_open=True), default=86400, show_default=True, metavar="SECONDS",
+        help="Refuse to make a longer sound; for streams of strangers.",
+    ),
+    click.option(
+        "--max-work", type=click.FloatRange(0, min_open=True), default=10, show_default=True, metavar="TIMES",
+        help="Refuse coding parameters that ask for more than so many times the work of the dearest preset.",
+    ),
+)  # fmt: skip
 engine_options = _together(
     model_option,
     click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli._shared import engine_options, json_option, progress, report
+from noisebook.cli._shared import engine_options, json_option, limit_options, progress, report
 
 if TYPE_CHECKING:
     from noisebook.batch.estimating import Estimate
@@ -101,6 +101,7 @@ def compress(**options: Any) -> int:
 @batch.command()
 @click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
 @click.option("--codebook", metavar="NAME|FILE", help="Of vq streams; one of the package is found without.")
+@limit_options
 @_format
 @_options
 def decompress(**options: Any) -> int:
@@ -109,7 +110,7 @@ def decompress(**options: Any) -> int:
     \b
     noisebook batch decompress streams sounds --format flac
     """
-    return _do("decompress", _given(options, "tail_steps", "codebook"), options)
+    return _do("decompress", _given(options, "tail_steps", "codebook", "max_seconds", "max_work"), options)
 
 
 @batch.command()

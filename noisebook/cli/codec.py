@@ -14,6 +14,7 @@ from noisebook.cli._shared import (
     backend_from,
     engine_options,
     json_option,
+    limit_options,
     model_option,
     progress,
     report,
@@ -31,7 +32,7 @@ _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _PRIORITY = re.compile(
     rf"(?P<weight>{_NUMBER})(?:@(?P<start>{_NUMBER})-(?P<end>{_NUMBER}))?(?:/(?P<low>{_NUMBER})-(?P<high>{_NUMBER}))?"
 )
-_DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds")
+_DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
 _ONLY = {
     "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities"),
     "vq": ("codebook", "rule", "refine", "refine_bitrate"),
@@ -159,10 +160,7 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.option("--start", type=click.FloatRange(0), metavar="SECONDS", help="Decode only from here; fast at any place.")
 @click.option("--end", type=click.FloatRange(0), metavar="SECONDS", help="Decode only up to here.")
 @click.option("--damaged", is_flag=True, help="Play what is there of a stream that is cut short or damaged.")
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), default=86400, show_default=True, metavar="SECONDS",
-    help="Refuse to make a longer sound; for streams of strangers.",
-)  # fmt: skip
+@limit_options
 @click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options

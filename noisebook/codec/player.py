@@ -45,6 +45,7 @@ class Player:
         on_step: called with (steps done, steps of the whole stream).
 
     Attributes:
+        header, timeline: of the stream.
         sample_rate: Hz.
         channels: of the sound.
         sample_count: per channel, of what can be played.
@@ -66,18 +67,18 @@ class Player:
     ) -> None:
         self._backend, self._decoded = backend, dict[int, torch.Tensor]()
         if damaged:
-            self._header, payloads = _salvaged(data, backend)
+            self.header, payloads = _salvaged(data, backend)
         else:
-            self._header, _, found = open_stream(data, backend.info)
+            self.header, _, found = open_stream(data, backend.info)
             payloads = list(found)
-        self._timeline = timeline_of(self._header, backend.info)
-        self._segments = [self._timeline.segment(index) for index in range(len(payloads))]
+        self.timeline = timeline_of(self.header, backend.info)
+        self._segments = [self.timeline.segment(index) for index in range(len(payloads))]
         self._payloads = payloads
-        self._decode = _decoder(self._header, backend, codebook_for, tail_steps, on_step)
-        self.sample_rate, self.channels = self._header.sample_rate, self._header.channel_mode.channels
+        self._decode = _decoder(self.header, backend, codebook_for, tail_steps, on_step)
+        self.sample_rate, self.channels = self.header.sample_rate, self.header.channel_mode.channels
         playable = self._segments[-1][1] * backend.info.frame_samples
         at_rate = resampled_count(playable, backend.info.sample_rate, self.sample_rate)
-        self.sample_count = min(self._header.sample_count, at_rate)
+        self.sample_count = min(self.header.sample_count, at_rate)
 
     def play(self, start: int = 0, end: int | None = None) -> Waveform:
         """Samples `start` to `end` of the sound.
@@ -112,9 +113,9 @@ class Player:
         margin = round(_RESAMPLING_MARGIN * rate)
         grid = rate // gcd(rate, info.sample_rate)  # both rates count whole samples from its multiples
         first = max(0, start - margin) // grid * grid
-        last = min(resampled_count(end + margin, rate, info.sample_rate), self._timeline.sample_count)
+        last = min(resampled_count(end + margin, rate, info.sample_rate), self.timeline.sample_count)
         coded = self._samples(first * info.sample_rate // rate, last)
-        sound = restored(coded, replace(self._header, sample_count=end - first), info)
+        sound = restored(coded, replace(self.header, sample_count=end - first), info)
         return Waveform(sound.samples[:, start - first :].copy(), rate)
 
     def _samples(self, start: int, end: int) -> np.ndarray:
@@ -123,7 +124,7 @@ class Player:
         first = max(0, start // info.frame_samples - info.margin_frames)
         last = min(frames, -(-end // info.frame_samples) + info.margin_frames)
         sound = self._backend.to_waveform(self._latent(first, last)).cpu()
-        coded = sound.flatten(0, 1) if self._timeline.joint else sound.mean(1)
+        coded = sound.flatten(0, 1) if self.timeline.joint else sound.mean(1)
         offset = first * info.frame_samples
         return coded.numpy()[:, start - offset : end - offset]
 

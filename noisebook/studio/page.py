@@ -95,7 +95,8 @@ def _make_tab(workshop: Workshop, page: Any, jobs: int) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             sound, parts = _choices(workshop)
-            run = gr.Button("Make", variant="primary", elem_id="make")
+            # Not before the address is read: its settings would come over those that a visitor chose meanwhile.
+            run = gr.Button("Make", variant="primary", elem_id="make", interactive=False)
             cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
         with gr.Column(scale=3, min_width=300):
             result = gr.HTML(message(_EMPTY, problem=False), min_height=150, apply_default_css=False, elem_id="result")
@@ -114,20 +115,22 @@ def _make_tab(workshop: Workshop, page: Any, jobs: int) -> None:
         )
 
     def address(request: gr.Request) -> list[Any]:
-        """The page as its address says."""
+        """The page as its address says; what it does not name is left as it is."""
+        query, told = dict(request.query_params), gr.skip()
         try:
-            settings, told = Settings.from_query(dict(request.query_params)), gr.skip()
+            settings = Settings.from_query(query)
             if settings.method == "generate":
                 workshop.limits.check_seconds(settings.seconds, "the sound of this address would be")
         except Error as error:
-            settings, told = Settings(), message(str(error))
+            settings, told, query = Settings(), message(str(error)), {}
         clip = bundled_clips().get(settings.clip)
         values = _values(settings) | {"seconds": min(settings.seconds, workshop.limits.seconds)}
-        shown = [gr.update(value=values[name]) for name in parts]
-        return [gr.update(value=None if clip is None else str(clip)), told, *shown]
+        named = {"preset", *query} if settings.bitrate else set(query)
+        shown = [gr.update(value=values[name]) if name in named else gr.skip() for name in parts]
+        return [gr.skip() if clip is None else str(clip), told, gr.update(interactive=True), *shown]
 
     _job(run, cancel, workshop, make, {sound, *parts.values()}, result, jobs)
-    page.load(address, None, [sound, result, *parts.values()], queue=False, api_visibility="private")
+    page.load(address, None, [sound, result, run, *parts.values()], queue=False, api_visibility="private")
 
 
 def _open_tab(workshop: Workshop, jobs: int) -> None:

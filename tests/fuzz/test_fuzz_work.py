@@ -1,0 +1,125 @@
+"""What the coding parameters of a stranger's header can ask for: no more than the caller allows, told before any work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fuzz.toy import ToyBackend
+from noisebook import api
+from noisebook.api.codec import MAX_WORK
+from noisebook.codec.effort import effort_of
+from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.presets import LOWEST, PRESETS, QUALITIES, engine_for
+from noisebook.coding import container
+from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, LatentCode, LatentRule, Rule
+from noisebook.errors import AudioError
+from tests.fuzz.test_fuzz_bounds import within
+
+INFO = replace(ToyBackend().info, latent_channels=8, latent_bins=16)  # as large as real latents
+TOY = ToyBackend(INFO)
+SECONDS = 10
+DEAR = {
+    "atoms, dense": Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 13, 1, 256, 3, 0),
+    "atoms, structured": Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 15, 21, 1, 256, 3, 70),
+    "steps": Engine(Rule.ONE_OF_K, Codebook.STRUCTURED, 0, 6, 1, 256, 979, 0),
+    "subsets": Engine(Rule.TOP_M, Codebook.STRUCTURED, 0, 20, 4096, 128, 3, 0),
+    "pursuit": Engine(Rule.PURSUIT, Codebook.STRUCTURED, 0, 15, 64, 256, 3, 0, 2),
+    "atoms and steps": Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 12, 15, 1, 256, 100, 0),
+}
+
+
+def header_of(engine: Engine | None = None, preset: int = 0, seconds: float = SECONDS) -> Header:
+    return Header(INFO.fingerprint[:2], preset, 16000, ChannelMode.MONO, round(16000 * seconds), engine=engine)
+
+
+def stream_of(header: Header) -> bytes:
+    """With payloads of zeros, which are the first atoms of each codebook."""
+    return container.pack(header, [bytes(size) for size in layout_of(header, INFO).payload_sizes()])
+
+
+def work_of(header: Header) -> float:
+    return effort_of(header, timeline_of(header, INFO))
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_what_is_dear_is_refused_at_once_and_the_caller_may_allow_it(name: str) -> None:
+    data = stream_of(header_of(DEAR[name]))
+    assert len(data) < 40_000
+    shown = api.read_info(data, info=INFO)
+    assert shown.work is not None
+    assert shown.work > MAX_WORK
+    sentence = rf"ask for {shown.work:.3g} times the work of the dearest preset, and 10 times are allowed \(max_work\)"
+    calls = ({}, {"start": 0.0, "end": 0.1}, {"damaged": True})
+    for options in calls:
+        with within(1.0, allocated=4_000_000), pytest.raises(AudioError, match=sentence):
+            api.decompress(data, backend=TOY, **options)  # type: ignore[arg-type]
+    with pytest.raises(AudioError, match=sentence):
+        api.play(data, backend=TOY)
+
+
+def test_a_caller_may_allow_more_or_less() -> None:
+    dear = stream_of(header_of(replace(DEAR["steps"], steps=160), seconds=1))
+    with pytest.raises(AudioError, match="10.7 times"):
+        api.decompress(dear, backend=TOY)
+    assert api.decompress(dear, backend=TOY, max_work=11).duration == 1
+    cheap = stream_of(header_of(preset=8, seconds=1))
+    with pytest.raises(AudioError, match="1 times the work of the dearest preset, and 0.9 times are allowed"):
+        api.decompress(cheap, backend=TOY, max_work=0.9)
+
+
+def test_steering_counts_as_choices_do() -> None:
+    latent = LatentCode(LatentRule.HARD, bytes(4), 255, DEAR["steps"])
+    steered = Header(INFO.fingerprint[:2], 0, 16000, ChannelMode.MONO, 16000, latent=latent)
+    assert work_of(steered) > MAX_WORK
+    assert work_of(replace(steered, latent=replace(latent, steering=None))) == 0
+    data = container.pack(steered, [b"\0" + bytes(size) for size in _choice_bytes(steered)])
+    with pytest.raises(AudioError, match="max_work"):
+        api.decompress(data, backend=TOY)
+
+
+def _choice_bytes(header: Header) -> Iterator[int]:
+    from noisebook.codec.latent_vq import _choice_sizes
+
+    return _choice_sizes(header, timeline_of(header, INFO))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 10, 64, 3600])
+def test_whatever_this_package_writes_is_far_below_the_limit(seconds: float) -> None:
+    for preset in PRESETS:
+        assert work_of(header_of(preset=preset.wire_id, seconds=seconds)) <= 1
+    for quality in QUALITIES:
+        for bitrate in np.geomspace(LOWEST, 8000, 20):
+            assert work_of(header_of(engine_for(bitrate, quality=quality), seconds=seconds)) < 2.2
+    generated = Engine(Rule.ONE_OF_K, Codebook.STRUCTURED, 0, 6, 1, 256, 100, 0)  # as `generate --ddcm` does
+    assert work_of(header_of(generated, seconds=min(seconds, 64))) < MAX_WORK
+
+
+ALLOWED = {
+    "dense": Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 7, 1, 256, 15, 0),
+    "structured": Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 12, 1, 8, 15, 0),
+    "subsets": Engine(Rule.TOP_M, Codebook.STRUCTURED, 0, 15, 500, 256, 15, 0),
+    "pursuit": Engine(Rule.PURSUIT, Codebook.STRUCTURED, 0, 15, 32, 256, 15, 0, 2),
+    "small parts": Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 4, 9, 1, 1, 15, 0),
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_is_allowed_takes_a_few_times_as_long_as_the_dearest_preset(name: str) -> None:
+    """The toy has no networks, so this is the time of the choices alone; a machine with other things to do is granted
+    four times of the ten."""
+    header = header_of(ALLOWED[name])
+    assert 3 < work_of(header) <= MAX_WORK
+    dearest = max(_seconds(header_of(preset=preset.wire_id)) for preset in PRESETS)
+    assert _seconds(header) < 40 * dearest
+
+
+def _seconds(header: Header) -> float:
+    data = stream_of(header)
+    started = time.process_time()
+    api.decompress(data, backend=TOY, tail_steps=1)
+    return time.process_time() - started
