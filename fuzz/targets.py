@@ -17,8 +17,8 @@ import torch
 
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
-from noisebook.codec import ddcm, latent_vq, streams
-from noisebook.codec.layout import SEGMENT_FRAMES, part_size, timeline_of
+from noisebook.codec import ddcm, latent_vq, ordering, streams
+from noisebook.codec.layout import SEGMENT_FRAMES, Layout, part_size, timeline_of
 from noisebook.codec.presets import engine_of
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, ByteReader, varint
@@ -46,6 +46,7 @@ __all__ = [
 SECONDS = 20.0  # of sound, that `decode` is ready to make
 VALUES = 2**21  # of random values that it is ready to draw
 STREAM_BYTES_A_SEGMENT = 2  # a checksum: no segment is shorter
+PROGRESSIVE_BITS_A_SEGMENT = 1  # a choice: no segment of a step is shorter
 
 
 def container_stream(data: bytes) -> None:
@@ -63,8 +64,10 @@ def container_stream(data: bytes) -> None:
         except StreamError:
             continue
         assert opened == header
-        assert len(payloads) == timeline.segment_count <= len(stream) // STREAM_BYTES_A_SEGMENT
-        assert container.pack(header, payloads) == stream
+        most = 8 * len(stream) // (PROGRESSIVE_BITS_A_SEGMENT if header.progressive else 8 * STREAM_BYTES_A_SEGMENT)
+        assert len(payloads) == timeline.segment_count <= most
+        ordered = ordering.of_stream(payloads, timeline) if isinstance(timeline, Layout) else payloads
+        assert container.pack(header, ordered) == stream
         assert api.read_info(stream, info=info_for(stream)).intact
 
 

@@ -56,6 +56,7 @@ def compress(
     search: str | None = None,
     perceptual: float = 0.0,
     priorities: Sequence[Priority] = (),
+    progressive: bool = False,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
@@ -79,6 +80,8 @@ def compress(
             for a model with a mel. For one without the default is "shaped".
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
+        progressive: order the choices of a long sound by step and not by segment of 64 s: what begins the stream is the
+            whole sound, less exactly (`decompress` with `damaged`). It can be played when all of it is there.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -94,7 +97,14 @@ def compress(
     settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
     found = None if tag == "auto" else settings.tag  # None: the encoder finds it
     search = best_search(backend.info) if search is None else search
-    settings = replace(settings, tag=found, search=search, perceptual=perceptual, priorities=tuple(priorities))
+    settings = replace(
+        settings,
+        tag=found,
+        search=search,
+        perceptual=perceptual,
+        priorities=tuple(priorities),
+        progressive=progressive,
+    )
     if target is None:
         return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
     from noisebook.codec.targeting import compress_to

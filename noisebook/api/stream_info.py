@@ -32,11 +32,15 @@ class StreamInfo:
         codebook: vq: first bytes of its fingerprint, hexadecimal.
         rule: vq: "hard" or "soft".
         refine: vq: 0..1, strength of the refinement.
+        order: "segments", one after the other, or "steps" of all segments: what begins such a stream, a progressive
+            one, is the whole sound, less exactly.
         file_bytes: size of the whole stream.
         bitrate: of the whole file, bit/s.
         segments, payload_bytes, coded_steps: of the layout.
         work: of decoding a second of it, in time or memory, over that of the dearest preset; `max_work` bounds it.
         intact: whether sizes and checksums agree.
+        verified: of that order, how many segments or steps from the start are there and pass their checksum; None of
+            vq.
     """
 
     codec: str
@@ -53,6 +57,7 @@ class StreamInfo:
     codebook: str | None
     rule: str | None
     refine: float | None
+    order: str
     file_bytes: int
     bitrate: float
     segments: int | None = None
@@ -60,6 +65,7 @@ class StreamInfo:
     coded_steps: int | None = None
     work: float | None = None
     intact: bool | None = None
+    verified: int | None = None
 
     @property
     def channels(self) -> int:
@@ -102,6 +108,7 @@ def _shown(header: Header, file_bytes: int) -> StreamInfo:
         codebook=latent.codebook.hex() if latent else None,
         rule=latent.rule.name.lower() if latent else None,
         refine=latent.strength / 255 if latent else None,
+        order="steps" if header.progressive else "segments",
         file_bytes=file_bytes,
         bitrate=8 * file_bytes / duration if duration else 0.0,
     )
@@ -117,6 +124,7 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     from noisebook.codec.latent_vq import coded_steps
     from noisebook.codec.layout import layout_of, timeline_of
     from noisebook.codec.streams import open_stream
+    from noisebook.coding import container
 
     try:
         payloads = open_stream(data, info)[2]
@@ -127,7 +135,8 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     measured["work"] = round(effort_of(header, timeline), 3)
     if header.latent is None:
         layout = layout_of(header, info)
-        return measured | {"payload_bytes": layout.payload_size, "coded_steps": layout.steps}
+        verified = container.verified(data, container.parse_header(data)[1], layout.payload_sizes())
+        return measured | {"payload_bytes": layout.payload_size, "coded_steps": layout.steps, "verified": verified}
     return measured | {
         "payload_bytes": sum(map(len, payloads)) if payloads is not None else None,
         "coded_steps": coded_steps(header, info),

@@ -6,14 +6,14 @@ decompress: payload --reverse(noise read) + tail without noise--> latent -> mel 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from noisebook.audio.level import coding_gain
 from noisebook.audio.waveform import Waveform, check_sample_rate
-from noisebook.codec import aiming
+from noisebook.codec import aiming, ordering
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
 from noisebook.codec.presets import DEFAULT, by_name, engine_of
@@ -70,6 +70,7 @@ class Settings:
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
             only within a unit: with a priority in time units are as long as the window of the model.
+        progressive: order the stream so that what begins it is the whole sound, less exactly.
     """
 
     preset: str = DEFAULT
@@ -80,6 +81,7 @@ class Settings:
     search: str = "none"
     perceptual: float = 0.0
     priorities: tuple[Priority, ...] = ()
+    progressive: bool = False
 
 
 def compress(
@@ -163,7 +165,7 @@ def compress_towards(
     for index, (start, end) in enumerate(layout.segments()):
         coder = _coder(header, layout, end - start, index)
         payloads.append(encode_segment(target_of(start, end), coder, denoise, coder.start(backend.device)))
-    return container.pack(header, payloads)
+    return container.pack(header, ordering.of_stream(payloads, layout))
 
 
 def decompress(
@@ -197,12 +199,17 @@ def decode_latent(
 
 
 def segment_decoder(
-    header: Header, layout: Layout, backend: Backend, tail_steps: int, on_step: OnStep | None = None
+    header: Header,
+    layout: Layout,
+    backend: Backend,
+    tail_steps: int,
+    on_step: OnStep | None = None,
+    coded_steps: Sequence[int] | None = None,
 ) -> Callable[[bytes, int], torch.Tensor]:
-    """From the payload and index of a segment to its latent `[channels, C, frames, F']`.
+    """From the choices and index of a segment to its latent `[channels, C, frames, F']`.
 
-    Payloads are ordered by step: one that is cut short, or whose end is damaged, still holds its first steps. Of such a
-    one the whole steps are taken and the tail begins where they end: the same sound, less exactly.
+    Choices are ordered by step: those of a stream that is cut short may be the first steps alone, as many for each
+    segment as `coded_steps` says. The tail begins where they end: the same sound, less exactly.
     """
     info, plan = backend.info, plan_of(layout.engine, backend.info)
     calls = layout.segment_count * (layout.steps + len(tail_plan(info.schedule, plan[-1].s or 0, tail_steps)))
@@ -211,7 +218,7 @@ def segment_decoder(
     def decode(payload: bytes, index: int) -> torch.Tensor:
         first, end = layout.segment(index)
         coder = _coder(header, layout, end - first, index)
-        steps = layout.whole_steps(end - first, len(payload))
+        steps = layout.steps if coded_steps is None else coded_steps[index]
         last = plan[steps - 1].s if steps else plan[0].t
         tail = tail_plan(info.schedule, last or 0, tail_steps)
         coded = None if steps == layout.steps else steps
@@ -221,14 +228,15 @@ def segment_decoder(
 
 
 def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[bytes, ...]]:
-    """Header, layout and payloads of a stream of the model with that info, everything checked that can be.
+    """Header, layout and choices of each segment of a stream of the model with that info, all checked that can be.
 
     Raises:
         StreamError: as `decompress`.
     """
     header, header_size = container.parse_header(data)
     layout = checked_layout(header, info)
-    return header, layout, container.split(data, header_size, layout.payload_sizes())
+    payloads = container.split(data, header_size, layout.payload_sizes(), what=layout.payload_kind)
+    return header, layout, ordering.of_segments(payloads, layout)
 
 
 def checked_layout(header: Header, info: BackendInfo) -> Layout:
@@ -299,6 +307,7 @@ def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Head
         seed=settings.seed,
         tag=settings.tag or None,
         engine=engine,
+        progressive=settings.progressive,
     )
     check_engine(engine_of(header), info)
     return header

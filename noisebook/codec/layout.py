@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 from noisebook.audio.resample import resampled_count
 from noisebook.codec.presets import engine_of
@@ -92,7 +93,15 @@ def layout_of(header: Header, info: BackendInfo) -> Layout:
     """
     engine, timeline = engine_of(header), timeline_of(header, info)
     steps = len(plan_of(engine, info))
-    return Layout(info, timeline.channels, timeline.sample_count, timeline.joint, engine=engine, steps=steps)
+    return Layout(
+        info,
+        timeline.channels,
+        timeline.sample_count,
+        timeline.joint,
+        engine=engine,
+        steps=steps,
+        progressive=header.progressive,
+    )
 
 
 @dataclass(frozen=True)
@@ -138,16 +147,27 @@ class Layout(Timeline):
     Attributes:
         engine: coding parameters.
         steps: coded steps (those of the plan; at most `engine.steps`).
+        progressive: payloads of the stream are steps of all segments; else segments.
     """
 
     engine: Engine
     steps: int
+    progressive: bool = False
+
+    @property
+    def payload_kind(self) -> str:
+        """What a payload of the stream holds, for messages."""
+        return "step" if self.progressive else "segment"
 
     def payload_bits(self, frames: int) -> int:
         """Bits of a segment of `frames` latent frames."""
+        return self.steps * self.step_bits(frames)
+
+    def step_bits(self, frames: int) -> int:
+        """Bits of one step of a segment of `frames` latent frames."""
         whole, rest = divmod(frames, self.engine.unit_frames)
         parts = whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest)
-        return self.steps * self.channels * parts * self.engine.choice_bits
+        return self.channels * parts * self.engine.choice_bits
 
     def whole_steps(self, frames: int, size: int) -> int:
         """Coded steps that lie whole in the first `size` bytes of the payload of a segment of `frames` frames."""
@@ -155,16 +175,30 @@ class Layout(Timeline):
         return min(self.steps, 8 * size * self.steps // bits) if bits else self.steps  # one of one is no choice
 
     def payload_sizes(self) -> Iterator[int]:
-        """Bytes of each segment's payload, in order; lazily, since a damaged header can promise a great many."""
+        """Bytes of each payload of the stream, in order; lazily, since a damaged header can promise a great many."""
+        if self.progressive:
+            yield from repeat(self._step_size, self.steps)
+            return
         for start, end in self.segments():
             yield _ceil(self.payload_bits(end - start), 8)
 
     @property
     def payload_size(self) -> int:
         """Bytes of all payloads, without walking over them."""
-        rest = self.frames - (self.segment_count - 1) * SEGMENT_FRAMES
+        if self.progressive:
+            return self.steps * self._step_size
         whole = _ceil(self.payload_bits(SEGMENT_FRAMES), 8)
-        return (self.segment_count - 1) * whole + _ceil(self.payload_bits(rest), 8)
+        return (self.segment_count - 1) * whole + _ceil(self.payload_bits(self._last_frames), 8)
+
+    @property
+    def _step_size(self) -> int:
+        """Bytes of one step of all segments."""
+        bits = (self.segment_count - 1) * self.step_bits(SEGMENT_FRAMES) + self.step_bits(self._last_frames)
+        return _ceil(bits, 8)
+
+    @property
+    def _last_frames(self) -> int:
+        return self.frames - (self.segment_count - 1) * SEGMENT_FRAMES
 
     def _unit_parts(self, frames: int) -> int:
         values = self.info.frame_values

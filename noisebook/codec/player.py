@@ -7,7 +7,7 @@ Segments are decoded when they are needed, and the last few are kept, so memory 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import gcd
 
@@ -16,8 +16,8 @@ import torch
 
 from noisebook.audio.resample import resampled_count
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm, latent_vq
-from noisebook.codec.layout import Layout, layout_of, timeline_of
+from noisebook.codec import ddcm, latent_vq, ordering
+from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.signal import restored
 from noisebook.codec.steering import OnStep
 from noisebook.codec.streams import CodebookFor, open_stream
@@ -66,15 +66,14 @@ class Player:
         on_step: OnStep | None = None,
     ) -> None:
         self._backend, self._decoded = backend, dict[int, torch.Tensor]()
+        steps = None
         if damaged:
-            self.header, payloads = _salvaged(data, backend)
+            self.header, self._payloads, steps = _salvaged(data, backend)
         else:
-            self.header, _, found = open_stream(data, backend.info)
-            payloads = list(found)
+            self.header, _, self._payloads = open_stream(data, backend.info)
         self.timeline = timeline_of(self.header, backend.info)
-        self._segments = [self.timeline.segment(index) for index in range(len(payloads))]
-        self._payloads = payloads
-        self._decode = _decoder(self.header, backend, codebook_for, tail_steps, on_step)
+        self._segments = [self.timeline.segment(index) for index in range(len(self._payloads))]
+        self._decode = _decoder(self.header, backend, codebook_for, tail_steps, on_step, steps)
         self.sample_rate, self.channels = self.header.sample_rate, self.header.channel_mode.channels
         playable = self._segments[-1][1] * backend.info.frame_samples
         at_rate = resampled_count(playable, backend.info.sample_rate, self.sample_rate)
@@ -123,13 +122,13 @@ class Player:
         info, frames = self._backend.info, self._segments[-1][1]
         first = max(0, start // info.frame_samples - info.margin_frames)
         last = min(frames, -(-end // info.frame_samples) + info.margin_frames)
-        sound = self._backend.to_waveform(self._latent(first, last)).cpu()
+        sound = self._backend.to_waveform(self.latent(first, last)).cpu()
         coded = sound.flatten(0, 1) if self.timeline.joint else sound.mean(1)
         offset = first * info.frame_samples
         return coded.numpy()[:, start - offset : end - offset]
 
-    def _latent(self, first: int, last: int) -> torch.Tensor:
-        """Frames `first` to `last` of the latent."""
+    def latent(self, first: int, last: int) -> torch.Tensor:
+        """Frames `first` to `last` of the decoded latent `[latents, C, frames, F']`."""
         pieces = []
         for index, (start, end) in enumerate(self._segments):
             if start < last and end > first:
@@ -145,27 +144,27 @@ class Player:
 
 
 def _decoder(
-    header: Header, backend: Backend, codebook_for: CodebookFor, tail_steps: int, on_step: OnStep | None
+    header: Header,
+    backend: Backend,
+    codebook_for: CodebookFor,
+    tail_steps: int,
+    on_step: OnStep | None,
+    coded_steps: Sequence[int] | None,
 ) -> Callable[[bytes, int], torch.Tensor]:
     if header.latent is None:
-        return ddcm.segment_decoder(header, layout_of(header, backend.info), backend, tail_steps, on_step)
+        layout = layout_of(header, backend.info)
+        return ddcm.segment_decoder(header, layout, backend, tail_steps, on_step, coded_steps)
     codebook = codebook_for(header.latent.codebook)
     return latent_vq.segment_decoder(header, backend, codebook, tail_steps, on_step)
 
 
-def _salvaged(data: bytes, backend: Backend) -> tuple[Header, list[bytes]]:
-    """Header and payloads of a damaged stream, the last one maybe incomplete."""
+def _salvaged(data: bytes, backend: Backend) -> tuple[Header, tuple[bytes, ...], tuple[int, ...]]:
+    """Header of a damaged stream, and the choices of each segment that is left, with the number of steps they are."""
     header, size = container.parse_header(data)
     if header.latent is not None:
         raise CorruptStream("of a damaged stream of quantised latents nothing can be played: its codes hang together")
     layout = ddcm.checked_layout(header, backend.info)
-    payloads = container.salvage(data, size, layout.payload_sizes())
-    while payloads and not _playable(layout, layout.segment(len(payloads) - 1), payloads[-1]):
-        payloads.pop()
-    if not payloads:
+    left = ordering.what_is_left(container.salvage(data, size, layout.payload_sizes()), layout)
+    if not left:
         raise TruncatedStream("the stream ends before the first step of its first segment does")
-    return header, payloads
-
-
-def _playable(layout: Layout, segment: tuple[int, int], payload: bytes) -> bool:
-    return layout.whole_steps(segment[1] - segment[0], len(payload)) > 0
+    return header, tuple(choices for choices, _ in left), tuple(steps for _, steps in left)

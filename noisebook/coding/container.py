@@ -3,8 +3,9 @@
     header := DD C1 | fingerprint(2) | preset | layout | sample count | gain | [rate] [seed] [tag] [block]
     stream := header payload_0 CRC(header payload_0)  payload_1 CRC(payload_1)  ...
 
-The header determines the sizes of the payloads, so a stream holds no size table: the codec computes the sizes
-and `split` checks them. Only the payload of a latent code is as long as its symbols ask for: it begins with a size.
+A payload is all of a segment, or of a progressive stream one step of all segments. The header determines the sizes of
+the payloads, so a stream holds no size table: the codec computes the sizes and `split` checks them. Only the payload of
+a latent code is as long as its symbols ask for: it begins with a size.
 A header has one spelling: what `parse_header` accepts, `pack` writes again.
 """
 
@@ -33,7 +34,7 @@ from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedSt
 # fmt: off
 __all__ = ["SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "Engine", "Header", "LatentCode", "LatentRule",
            "Rule", "choice_bits", "overhead", "pack", "parse_header", "salvage", "sized", "sized_payloads", "split",
-           "unsized"]
+           "unsized", "verified"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
@@ -42,6 +43,7 @@ VERSION = 1
 _MAGIC = 0xDDC0
 _EXPLICIT_RATE = 15
 _SEED_BIT, _TAG_BIT = 6, 7
+_PROGRESSIVE = 0x80  # of the preset byte
 _CRC_SIZE = 2
 
 
@@ -69,7 +71,7 @@ class Header:
     """Everything a decoder needs to know before the payload. Ranges as in format.md 2, else ConfigError."""
 
     fingerprint: bytes  # first 2 bytes of the SHA-256 that names the weights
-    preset: int  # 1..255, or 0 with an engine or a latent code
+    preset: int  # 1..127, or 0 with an engine or a latent code
     sample_rate: int  # Hz
     channel_mode: ChannelMode
     sample_count: int  # per channel, at sample_rate
@@ -78,36 +80,41 @@ class Header:
     tag: int | None = None  # conditioning tag of the denoiser
     engine: Engine | None = None
     latent: LatentCode | None = None
+    progressive: bool = False  # payloads are steps of all segments; else segments
 
     def __post_init__(self) -> None:
         if len(self.fingerprint) != 2:
             raise ConfigError(f"fingerprint has {len(self.fingerprint)} bytes: give 2")
         if (self.engine is not None) + (self.latent is not None) != (self.preset == 0):
             raise ConfigError(f"preset {self.preset}: one engine or latent code goes with preset 0 and with no other")
-        check("preset", self.preset, 0, 255)
+        check("preset", self.preset, 0, 127)
         check("sample_rate", self.sample_rate, 1, 768_000)
         check("channel_mode", self.channel_mode, 0, max(ChannelMode))
         check("sample_count", self.sample_count, 0, 2**48)
         check("gain_half_db", self.gain_half_db, -128, 127)
         check("seed", self.seed, 0, 255)
         check("tag", 0 if self.tag is None else self.tag, 0, 255)
+        if self.progressive and self.latent is not None:
+            raise ConfigError("a quantised latent has no steps to be ordered by: it cannot be progressive")
+        if self.progressive and self.engine is not None and not self.engine.choice_bits:
+            raise ConfigError("choices of no bits cannot be progressive: nothing would bound the number of segments")
 
 
 def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
-    """The stream of a header and its payloads, one per segment.
+    """The stream of a header and its payloads, one for each segment, or step of a progressive stream.
 
     Raises:
-        ConfigError: no payload; a stream has at least one segment, which may be empty.
+        ConfigError: no payload; a stream has at least one, which may be empty.
     """
-    check("number of segments", len(payloads), 1, 2**48)
+    check("number of payloads", len(payloads), 1, 2**48)
     head = _header_bytes(header)
     covered = [head + payloads[0], *payloads[1:]]
     return b"".join(part + _crc(part) for part in covered)
 
 
-def overhead(header: Header, segments: int) -> int:
+def overhead(header: Header, payloads: int) -> int:
     """Bytes of the stream that are not payload, exactly."""
-    return len(_header_bytes(header)) + _CRC_SIZE * segments
+    return len(_header_bytes(header)) + _CRC_SIZE * payloads
 
 
 def parse_header(data: bytes) -> tuple[Header, int]:
@@ -124,7 +131,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     cursor = bitio.ByteReader(data)
     _check_magic(cursor)
     fingerprint = bytes([cursor.u8(), cursor.u8()])
-    preset, layout = cursor.u8(), cursor.u8()
+    coding, layout = cursor.u8(), cursor.u8()
+    preset, progressive = coding & ~_PROGRESSIVE, bool(coding & _PROGRESSIVE)
     mode = known(ChannelMode, layout >> 4 & 3)
     sample_count, gain = cursor.varint(), cursor.u8()
     sample_rate = _parse_rate(cursor, layout & 15)
@@ -136,44 +144,58 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         block = None if preset else parse_block(cursor)
         signed = (gain ^ 128) - 128
         engine, latent = (block, None) if isinstance(block, Engine) else (None, block)
-        header = Header(fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, engine, latent)
+        header = Header(
+            fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, engine, latent, progressive
+        )
     except ConfigError as error:
         raise CorruptStream(f"header: {error}") from error
     return header, cursor.position
 
 
-def split(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> tuple[bytes, ...]:
+def split(data: bytes, header_size: int, payload_sizes: Iterable[int], *, what: str = "segment") -> tuple[bytes, ...]:
     """The payloads of a stream, all lengths and CRCs checked.
 
     Args:
         data: the whole stream.
         header_size: as `parse_header` returned it.
-        payload_sizes: bytes of each payload, at least one. Give a generator: it is left at the first segment
+        payload_sizes: bytes of each payload, at least one. Give a generator: it is left at the first payload
             that ends past `data`, so that a header that promises 2**40 segments costs nothing.
+        what: a payload is, for messages.
 
     Raises:
-        TruncatedStream: `data` ends before the last segment does.
-        CorruptStream: bytes follow the last segment, or a CRC does not match.
+        TruncatedStream: `data` ends before the last payload does.
+        CorruptStream: bytes follow the last payload, or a CRC does not match.
     """
     start, ends = header_size, []
     for index, size in enumerate(payload_sizes):
         start += size + _CRC_SIZE
         if start > len(data):
-            raise TruncatedStream(f"segment {index} ends at {start}, the stream at {len(data)}: cut short")
+            raise TruncatedStream(f"{what} {index} ends at {start}, the stream at {len(data)}: cut short")
         ends.append(start)
     if start != len(data) or not ends:
-        raise CorruptStream(f"the stream has {len(data)} bytes, its {len(ends)} segments end at {start}")
+        raise CorruptStream(f"the stream has {len(data)} bytes, its {len(ends)} {what}s end at {start}")
     for index, (first, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         if crc_hqx(data[first:end], 0xFFFF):  # the CRC of a message with its CRC appended is 0
-            raise CorruptStream(f"segment {index} fails its CRC: the bytes {first} to {end - 1} are damaged")
+            raise CorruptStream(f"{what} {index} fails its CRC: the bytes {first} to {end - 1} are damaged")
     starts = [header_size, *ends[:-1]]
     return tuple(data[first : end - _CRC_SIZE] for first, end in zip(starts, ends, strict=True))
+
+
+def verified(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> int:
+    """How many payloads are whole and pass their CRC, up to the first that does not."""
+    first, end, count = 0, header_size, 0
+    for size in payload_sizes:
+        end += size + _CRC_SIZE
+        if end > len(data) or crc_hqx(data[first:end], 0xFFFF):
+            break
+        first, count = end, count + 1
+    return count
 
 
 def salvage(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> list[bytes]:
     """The payloads of a stream that may be cut short or damaged: what is there of each, without a look at the CRCs.
 
-    The last one may be incomplete, and nothing is given for segments behind a cut.
+    The last one may be incomplete, and nothing is given for payloads behind a cut.
     """
     payloads, start = [], header_size
     for size in payload_sizes:
@@ -241,7 +263,7 @@ def _header_bytes(header: Header) -> bytes:
     code = SAMPLE_RATES.index(rate) if rate in SAMPLE_RATES else _EXPLICIT_RATE
     layout = code | header.channel_mode << 4 | (header.seed > 0) << _SEED_BIT | (tag is not None) << _TAG_BIT
     out = bytearray((_MAGIC | VERSION).to_bytes(2, "big") + header.fingerprint)
-    out += bytes([header.preset, layout])
+    out += bytes([header.preset | header.progressive * _PROGRESSIVE, layout])
     out += bitio.varint(header.sample_count) + bytes([header.gain_half_db & 0xFF])
     out += bitio.varint(rate) if code == _EXPLICIT_RATE else b""
     out += bytes([header.seed]) if header.seed else b""

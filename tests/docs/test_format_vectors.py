@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from noisebook.api import model_info
+from noisebook.codec.layout import layout_of
+from noisebook.codec.ordering import of_segments, of_stream
 from noisebook.coding import bitio, combinatorics
 from noisebook.coding.container import (
     SAMPLE_RATES,
@@ -105,8 +108,20 @@ def test_the_stream_with_a_latent_block() -> None:
     assert pack(header, [payload]) == data
 
 
+def test_the_progressive_stream() -> None:
+    data = stream("8.6")
+    header, size = parse_header(data)
+    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 3, 1, 2048, 2, 0)
+    assert header == Header(b"\x5a\x17", 0, 8000, ChannelMode.MONO, 600_000, engine=engine, progressive=True)
+    layout = layout_of(header, model_info())
+    payloads = split(data, size, layout.payload_sizes())
+    choices = [bitio.unpack(each, 3, 2).tolist() for each in of_segments(payloads, layout)]
+    assert choices == [[5, 2], [6, 1]]
+    assert pack(header, of_stream(of_segments(payloads, layout), layout)) == data
+
+
 def test_the_fields_of_the_streams_are_where_the_tables_say() -> None:
-    for number in ("8.3", "8.4", "8.5"):
+    for number in ("8.3", "8.4", "8.5", "8.6"):
         data = stream(number)
         rows = re.findall(r"^\| (\d+) \| `([0-9a-f ]+)`", section(number), re.MULTILINE)
         assert len(rows) >= 8

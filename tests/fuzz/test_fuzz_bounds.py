@@ -23,6 +23,7 @@ from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedSt
 SECOND = 1.0
 HEADER = Header(INFO.fingerprint[:2], 4, 1000, ChannelMode.MONO, 2**48)  # 8900 years
 NO_BITS = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 0, 1, 8, 1, 0)  # one atom: nothing to choose
+ONE_BIT = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 1, 1, 2048, 1, 0)  # of two atoms, for a whole segment
 FRAME = INFO.frame_samples / INFO.sample_rate
 
 
@@ -41,6 +42,8 @@ def within(seconds: float, allocated: int) -> Iterator[None]:
 LIES = {
     "preset": HEADER,
     "stereo, 1000 Hz": replace(HEADER, channel_mode=ChannelMode.DUAL),
+    "progressive": replace(HEADER, progressive=True),
+    "progressive, one bit": replace(HEADER, preset=0, engine=ONE_BIT, progressive=True),
     "no bits": replace(HEADER, preset=0, engine=NO_BITS),
     "longest plan": replace(HEADER, preset=0, engine=replace(NO_BITS, steps=1000, kappa_percent=1)),
     "largest codebook": replace(
@@ -99,6 +102,20 @@ def test_64_kilobytes_of_segments_are_opened_in_a_second() -> None:
     assert time.process_time() - started < SECOND
     with within(SECOND, allocated=64 * len(data)), pytest.raises(AudioError, match="max_seconds"):
         api.decompress(data, backend=ToyBackend())
+
+
+def test_64_kilobytes_of_progressive_segments_are_opened_in_a_second() -> None:
+    """The shortest segments there are: one bit each."""
+    count = 2**19 - 400
+    samples = round(count * SEGMENT_FRAMES * FRAME * 16000)
+    header = replace(HEADER, preset=0, engine=ONE_BIT, sample_rate=16000, sample_count=samples, progressive=True)
+    data = container.pack(header, [bytes(count // 8)])
+    assert 65_000 < len(data) < 2**16
+    started = time.process_time()
+    assert api.read_info(data, info=INFO).segments == count
+    with pytest.raises(AudioError, match="max_seconds"):
+        api.decompress(data, backend=ToyBackend())
+    assert time.process_time() - started < 10 * SECOND
 
 
 def test_a_caller_says_how_much_sound_is_made() -> None:

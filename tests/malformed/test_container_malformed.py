@@ -181,6 +181,17 @@ def test_a_wrong_crc_names_its_segment() -> None:
     damaged[-3] ^= 1
     with pytest.raises(CorruptStream, match="segment 2"):
         read(bytes(damaged))
+    with pytest.raises(CorruptStream, match="step 2"):
+        split(bytes(damaged), parse_header(STREAMS[0])[1], SIZES, what="step")
+
+
+@pytest.mark.parametrize(
+    "block", ["11 aabbccdd", "01 02 00 00 01 08 01 00"], ids=["a quantised latent", "choices of no bits"]
+)
+def test_what_cannot_be_progressive_is_corrupt(block: str) -> None:
+    parse_header(bytes.fromhex("ddc1 1234 00 07 05 00" + block))
+    with pytest.raises(CorruptStream, match="progressive"):
+        parse_header(bytes.fromhex("ddc1 1234 80 07 05 00" + block))
 
 
 def test_endless_promises_end_with_the_bytes() -> None:

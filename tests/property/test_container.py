@@ -23,6 +23,7 @@ from noisebook.coding.container import (
     sized_payloads,
     split,
     unsized,
+    verified,
 )
 from noisebook.errors import ConfigError
 
@@ -60,8 +61,9 @@ def latent_codes(draw: st.DrawFn) -> LatentCode:
 
 @st.composite
 def headers(draw: st.DrawFn) -> Header:
-    preset = draw(st.integers(0, 255))
+    preset = draw(st.integers(0, 127))
     block = None if preset else draw(engines() | latent_codes())
+    orderly = block is None or (isinstance(block, Engine) and block.choice_bits > 0)
     return Header(
         fingerprint=draw(st.binary(min_size=2, max_size=2)),
         preset=preset,
@@ -73,6 +75,7 @@ def headers(draw: st.DrawFn) -> Header:
         tag=draw(st.none() | st.integers(0, 255)),
         engine=block if isinstance(block, Engine) else None,
         latent=block if isinstance(block, LatentCode) else None,
+        progressive=draw(st.booleans()) if orderly else False,
     )
 
 
@@ -151,6 +154,31 @@ def test_the_first_crc_covers_the_header_and_the_others_their_payload() -> None:
     assert data[-2:] == crc_hqx(b"cd", 0xFFFF).to_bytes(2, "big")
 
 
+def test_a_progressive_stream_has_bit_7_of_the_preset_byte() -> None:
+    assert pack(replace(PLAIN, progressive=True), [b""])[4] == 0x81
+    engine = pack(replace(PLAIN, preset=0, engine=EXPLICIT, progressive=True), [b""])
+    assert engine[4] == 0x80
+    assert parse_header(engine)[0].engine == EXPLICIT
+
+
+def test_only_choices_of_noise_are_ordered_by_step() -> None:
+    nothing = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 0, 1, 8, 1, 0)
+    for block in ({"latent": LatentCode(LatentRule.HARD, b"abcd")}, {"engine": nothing}):
+        with pytest.raises(ConfigError, match="progressive"):
+            replace(PLAIN, preset=0, progressive=True, **block)
+
+
+def test_payloads_are_verified_up_to_the_first_that_is_not_whole() -> None:
+    payloads = [b"abc", b"", b"de"]
+    data, sizes = pack(PLAIN, payloads), [3, 0, 2]
+    size, ends = parse_header(data)[1], [5, 7, 11]
+    for cut in range(size, len(data) + 1):
+        assert verified(data[:cut], size, sizes) == sum(size + end <= cut for end in ends)
+    for place in range(len(data)):
+        flipped = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+        assert verified(flipped, size, sizes) == sum(size + end <= place for end in ends)
+
+
 def test_channel_modes_have_one_or_two_channels() -> None:
     assert [mode.channels for mode in ChannelMode] == [1, 2, 2, 2]
     assert [mode.latents for mode in ChannelMode] == [1, 2, 2, 1]
@@ -160,7 +188,7 @@ def test_channel_modes_have_one_or_two_channels() -> None:
     "change",
     [
         {"fingerprint": b"abc"},
-        {"preset": 256},
+        {"preset": 128},
         {"preset": 0},
         {"engine": EXPLICIT},
         {"sample_rate": 0},
