@@ -18,7 +18,7 @@ from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
-from noisebook.recipes import _coded, _train, decoder, denoiser, vae, vocoder
+from noisebook.recipes import _coded, _train, denoiser, vae, vocoder
 from noisebook.recipes._clips import PackedAudio, pack_folder
 from noisebook.recipes._train import Budget, Ema, Log, load_checkpoint, save_checkpoint, waveforms
 
@@ -296,7 +296,6 @@ def test_half_of_the_vocoders_mels_are_decoded(vae_weights):
 @pytest.fixture
 def short_sounds(monkeypatch):
     monkeypatch.setattr(_coded, "_FRAMES", 24)
-    monkeypatch.setattr(decoder, "_FRAMES", 16)
 
 
 @pytest.fixture(scope="module")
@@ -334,22 +333,6 @@ def test_bits_end_anywhere_from_the_highest_rate_to_a_low_one():
     assert 0.1 < ends.count(0) / len(ends) < 0.15
     assert min(end for end in ends if end) < 10
     assert 300 < max(ends) <= 330
-
-
-def test_the_decoder_is_trained_and_the_latents_keep_their_meaning(
-    short_sounds, packed, vae_weights, denoiser_weights, tmp_path, monkeypatch
-):
-    words = [packed, tmp_path / "run", "--batch", 2, "--device", "cpu", "--vae", vae_weights]
-    words += ["--denoiser", denoiser_weights, "--minutes", 0.002]
-    run(monkeypatch, decoder, *words)
-    old = load_network(vae_weights, MelVae, MelVaeConfig)
-    new = load_network(tmp_path / "run" / "vae.safetensors", MelVae, MelVaeConfig)
-    assert new.config == old.config
-    moved = {name for name, value in new.state_dict().items() if not torch.equal(value, old.state_dict()[name])}
-    assert any(name.startswith("decoder") for name in moved)
-    assert not any(name.startswith("encoder") for name in moved)
-    run(monkeypatch, decoder, *words[:-1], 0.004)
-    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt", "cpu")["elapsed"] >= 0.004
 
 
 def test_half_of_the_vocoders_mels_are_of_coded_latents(
