@@ -62,6 +62,9 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     for name, engine in ENGINES.items():
         settings = ddcm.Settings(engine=engine, seed=len(name), tag=1)
         yield name, ddcm.compress(stereo if name == "partitioned" else mono, backend=backend, settings=settings)
+    broken = Waveform(np.where(np.arange(16000) // 5500 % 2, 0, 0.2).astype(np.float32)[None], 16000)
+    paused = ddcm.Settings(engine=ENGINES["partitioned"], variable_rate=True)
+    yield "pauses", ddcm.compress(broken, backend=backend, settings=paused)
     yield "preset", ddcm.compress(mono, backend=backend, settings=ddcm.Settings(preset="3000"))
     yield "odd-rate", ddcm.compress(replace(mono, sample_rate=7777), backend=backend, settings=ddcm.Settings("8"))
     for index, book in enumerate(books_of_toy()):

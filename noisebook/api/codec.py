@@ -53,6 +53,7 @@ def compress(
     search: str | None = None,
     perceptual: float = 0.0,
     priorities: Sequence[Priority] = (),
+    variable_rate: bool = False,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
@@ -76,6 +77,7 @@ def compress(
             for a model with a mel. For one without the default is "shaped".
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
+        variable_rate: units of silence (60 dB below the peak) carry no bits and are decoded as silence.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -91,7 +93,10 @@ def compress(
     settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
     found = None if tag == "auto" else settings.tag  # None: the encoder finds it
     search = best_search(backend.info) if search is None else search
-    settings = replace(settings, tag=found, search=search, perceptual=perceptual, priorities=tuple(priorities))
+    settings = replace(
+        settings, tag=found, search=search, perceptual=perceptual, priorities=tuple(priorities),
+        variable_rate=variable_rate,
+    )  # fmt: skip
     if target is None:
         return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
     from noisebook.codec.targeting import compress_to

@@ -32,6 +32,7 @@ class StreamInfo:
         codebook: vq: first bytes of its fingerprint, hexadecimal.
         rule: vq: "hard" or "soft".
         refine: vq: 0..1, strength of the refinement.
+        pauses: stretches of silence that carry no choices.
         file_bytes: size of the whole stream.
         bitrate: of the whole file, bit/s.
         segments, payload_bytes, coded_steps: of the layout.
@@ -52,6 +53,7 @@ class StreamInfo:
     codebook: str | None
     rule: str | None
     refine: float | None
+    pauses: int
     file_bytes: int
     bitrate: float
     segments: int | None = None
@@ -100,6 +102,7 @@ def _shown(header: Header, file_bytes: int) -> StreamInfo:
         codebook=latent.codebook.hex() if latent else None,
         rule=latent.rule.name.lower() if latent else None,
         refine=latent.strength / 255 if latent else None,
+        pauses=len(header.pauses),
         file_bytes=file_bytes,
         bitrate=8 * file_bytes / duration if duration else 0.0,
     )
@@ -120,10 +123,9 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     except (TruncatedStream, CorruptStream):
         payloads = None
     measured = {"segments": timeline_of(header, info).segment_count, "intact": payloads is not None}
-    if header.latent is None:
-        layout = layout_of(header, info)
-        return measured | {"payload_bytes": layout.payload_size, "coded_steps": layout.steps}
-    return measured | {
-        "payload_bytes": sum(map(len, payloads)) if payloads is not None else None,
-        "coded_steps": coded_steps(header, info),
-    }
+    there = sum(map(len, payloads)) if payloads is not None else None
+    if header.latent is not None:
+        return measured | {"payload_bytes": there, "coded_steps": coded_steps(header, info)}
+    layout = layout_of(header, info)
+    size = there if header.pauses else layout.payload_size  # with pauses only a whole stream is worth the walk
+    return measured | {"payload_bytes": size, "coded_steps": layout.steps}

@@ -102,7 +102,7 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
     if engine_of(header).rule != Rule.PARTITIONED:
         raise ConfigError("random indices need the partitioned rule; give a header with an engine of that")
     rng, layout = np.random.default_rng(seed), layout_of(header, info)
-    bits = (layout.payload_bits(end - start) for start, end in layout.segments())
+    bits = (layout.payload_bits(end - start, layout.paused(i)) for i, (start, end) in enumerate(layout.segments()))
     return pack(header, [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits])
 
 

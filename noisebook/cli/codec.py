@@ -33,7 +33,7 @@ _PRIORITY = re.compile(
 )
 _DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds")
 _ONLY = {
-    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities"),
+    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "variable_rate"),
     "vq": ("codebook", "rule", "refine", "refine_bitrate"),
 }
 
@@ -105,6 +105,10 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
     "--priority", "priorities", type=Priorities(), multiple=True, callback=_listed,
     metavar="WEIGHT[@START-END][/LOW-HIGH]",
     help="Errors there count so much more: seconds, Hz; 3@1.5-4, 2/300-3400. May be given again.",
+)  # fmt: skip
+@click.option(
+    "--variable-rate", is_flag=True, default=None,
+    help="Silence, and what lies 60 dB below the peak, takes no bits and is decoded as silence.",
 )  # fmt: skip
 @click.option(
     "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,

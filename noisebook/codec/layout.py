@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from noisebook.audio.resample import resampled_count
 from noisebook.codec.presets import engine_of
 from noisebook.coding.container import Codebook, Engine, Header, Rule
+from noisebook.coding.pauses import CELL_FRAMES, Pauses
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import ConfigError
@@ -92,7 +96,9 @@ def layout_of(header: Header, info: BackendInfo) -> Layout:
     """
     engine, timeline = engine_of(header), timeline_of(header, info)
     steps = len(plan_of(engine, info))
-    return Layout(info, timeline.channels, timeline.sample_count, timeline.joint, engine=engine, steps=steps)
+    return Layout(
+        info, timeline.channels, timeline.sample_count, timeline.joint, engine=engine, steps=steps, pauses=header.pauses
+    )
 
 
 @dataclass(frozen=True)
@@ -138,30 +144,63 @@ class Layout(Timeline):
     Attributes:
         engine: coding parameters.
         steps: coded steps (those of the plan; at most `engine.steps`).
+        pauses: of the header: units that lie in them carry no choices.
     """
 
     engine: Engine
     steps: int
+    pauses: Pauses = ()
 
-    def payload_bits(self, frames: int) -> int:
-        """Bits of a segment of `frames` latent frames."""
+    def payload_bits(self, frames: int, paused: np.ndarray | None = None) -> int:
+        """Bits of a segment of `frames` latent frames of which the `paused` units, as from `paused`, carry none."""
         whole, rest = divmod(frames, self.engine.unit_frames)
-        parts = whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest)
-        return self.steps * self.channels * parts * self.engine.choice_bits
+        parts = self.channels * (whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest))
+        if paused is not None:
+            parts -= int(paused[:, :whole].sum()) * self._unit_parts(self.engine.unit_frames)
+            parts -= int(paused[:, whole:].sum()) * self._unit_parts(rest)
+        return self.steps * parts * self.engine.choice_bits
 
-    def whole_steps(self, frames: int, size: int) -> int:
-        """Coded steps that lie whole in the first `size` bytes of the payload of a segment of `frames` frames."""
-        bits = self.payload_bits(frames)
+    def paused(self, index: int) -> np.ndarray | None:
+        """`[channels, units]` of a segment, true where all frames of a unit lie in a pause; None where none does."""
+        start, end = self.segment(index)
+        cells = _ceil(self.frames, CELL_FRAMES)  # of a channel
+        first, count = start // CELL_FRAMES, _ceil(end, CELL_FRAMES) - start // CELL_FRAMES
+        silent = [self._silent_cells(channel * cells + first, count) for channel in range(self.channels)]
+        if not any(each.any() for each in silent):
+            return None
+        sums = np.stack([np.concatenate(([0], np.cumsum(each))) for each in silent])
+        begins = np.arange(0, end - start, self.engine.unit_frames)
+        ends = np.minimum(begins + self.engine.unit_frames, end - start)
+        low, high = begins // CELL_FRAMES, -(-ends // CELL_FRAMES)
+        units: np.ndarray = sums[:, high] - sums[:, low] == high - low
+        return units if units.any() else None
+
+    def _silent_cells(self, first: int, count: int) -> np.ndarray:
+        """`[count]` bool: which cells from `first` on lie in a pause."""
+        silent = np.zeros(count, bool)
+        index = max(0, bisect_right(self.pauses, (first,)) - 1)
+        while index < len(self.pauses) and self.pauses[index][0] < first + count:
+            start, end = self.pauses[index]
+            silent[max(0, start - first) : max(0, end - first)] = True
+            index += 1
+        return silent
+
+    def whole_steps(self, frames: int, size: int, paused: np.ndarray | None = None) -> int:
+        """Coded steps that lie whole in the first `size` bytes of the payload of a segment of `frames` frames, of which
+        `paused` units carry nothing."""
+        bits = self.payload_bits(frames, paused)
         return min(self.steps, 8 * size * self.steps // bits) if bits else self.steps  # one of one is no choice
 
     def payload_sizes(self) -> Iterator[int]:
         """Bytes of each segment's payload, in order; lazily, since a damaged header can promise a great many."""
-        for start, end in self.segments():
-            yield _ceil(self.payload_bits(end - start), 8)
+        for index, (start, end) in enumerate(self.segments()):
+            yield _ceil(self.payload_bits(end - start, self.paused(index) if self.pauses else None), 8)
 
     @property
     def payload_size(self) -> int:
-        """Bytes of all payloads, without walking over them."""
+        """Bytes of all payloads; without walking over them, but where there are pauses."""
+        if self.pauses:
+            return sum(self.payload_sizes())
         rest = self.frames - (self.segment_count - 1) * SEGMENT_FRAMES
         whole = _ceil(self.payload_bits(SEGMENT_FRAMES), 8)
         return (self.segment_count - 1) * whole + _ceil(self.payload_bits(rest), 8)

@@ -159,12 +159,13 @@ def _salvaged(data: bytes, backend: Backend) -> tuple[Header, list[bytes]]:
         raise CorruptStream("of a damaged stream of quantised latents nothing can be played: its codes hang together")
     layout = ddcm.checked_layout(header, backend.info)
     payloads = container.salvage(data, size, layout.payload_sizes())
-    while payloads and not _playable(layout, layout.segment(len(payloads) - 1), payloads[-1]):
+    while payloads and not _playable(layout, len(payloads) - 1, payloads[-1]):
         payloads.pop()
     if not payloads:
         raise TruncatedStream("the stream ends before the first step of its first segment does")
     return header, payloads
 
 
-def _playable(layout: Layout, segment: tuple[int, int], payload: bytes) -> bool:
-    return layout.whole_steps(segment[1] - segment[0], len(payload)) > 0
+def _playable(layout: Layout, index: int, payload: bytes) -> bool:
+    start, end = layout.segment(index)
+    return layout.whole_steps(end - start, len(payload), layout.paused(index)) > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 import torch
@@ -69,9 +70,10 @@ def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) 
     backend = _backend(job)
     started = time.perf_counter()
     settings = coding_settings(job.sound, backend.info, preset, bitrate, "balanced", "auto", seed, None)
+    settings = replace(settings, search=ddcm.best_search(backend.info))
     header = ddcm.header_of(job.sound, settings, backend.info)
     target = ddcm.target_latent(job.sound, header, backend=backend)
-    residuals = Residuals(target)
+    residuals = Residuals(target, ddcm.aims_of(target, header, settings, backend))
     data = ddcm.compress_towards(residuals.target_of, header, backend=backend)
     coded = time.perf_counter()
     latent = ddcm.decode_latent(data, backend=backend)[1]
@@ -84,21 +86,22 @@ class Residuals:
     """A target of the encoder that writes down how far each step's estimate is from it.
 
     Args:
-        latent: `[latents, C, L, F']`, what the encoder aims at.
+        latent: `[latents, C, L, F']`, of the sound.
+        aims: what the encoder aims at instead, from the start and end of a segment.
     """
 
-    def __init__(self, latent: torch.Tensor) -> None:
-        self._latent = latent
+    def __init__(self, latent: torch.Tensor, aims: Callable[[int, int], Target]) -> None:
+        self._latent, self._aims = latent, aims
         self._energy = float(latent.square().sum())
         self._errors: list[float] = []  # of each step, summed over segments
 
     def target_of(self, start: int, end: int) -> Target:
         """The target of a segment, as `compress_towards` asks for it."""
-        target, steps = self._latent[:, :, start:end], count()
+        target, aims, steps = self._latent[:, :, start:end], self._aims(start, end), count()
 
-        def aim(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        def aim(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
             self._add(next(steps), float((target - x0_hat).square().sum()))
-            return target
+            return aims if isinstance(aims, torch.Tensor) else aims(step, x0_hat)
 
         return aim
 

@@ -59,6 +59,15 @@ def latent_codes(draw: st.DrawFn) -> LatentCode:
 
 
 @st.composite
+def pauses(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
+    lengths, end, found = draw(st.lists(st.tuples(st.integers(1, 2**20), st.integers(1, 2**20)), max_size=6)), 0, []
+    for gap, length in lengths:
+        found.append((end + gap, end + gap + length))
+        end = found[-1][1]
+    return tuple(found)
+
+
+@st.composite
 def headers(draw: st.DrawFn) -> Header:
     preset = draw(st.integers(0, 255))
     block = None if preset else draw(engines() | latent_codes())
@@ -73,6 +82,7 @@ def headers(draw: st.DrawFn) -> Header:
         tag=draw(st.none() | st.integers(0, 255)),
         engine=block if isinstance(block, Engine) else None,
         latent=block if isinstance(block, LatentCode) else None,
+        pauses=() if isinstance(block, LatentCode) else draw(pauses()),
     )
 
 
@@ -109,6 +119,7 @@ def test_overhead_of_a_short_preset_stream_is_twelve_bytes() -> None:
     assert overhead(PLAIN, 1) == 12
     assert overhead(replace(PLAIN, sample_count=2**21), 1) == 13
     assert overhead(replace(PLAIN, seed=1, tag=0), 3) == 18
+    assert overhead(replace(PLAIN, pauses=((0, 5),)), 1) == 16
 
 
 def test_every_field_lies_at_its_offset() -> None:
