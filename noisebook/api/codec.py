@@ -57,6 +57,7 @@ def compress(
     perceptual: float = 0.0,
     priorities: Sequence[Priority] = (),
     progressive: bool = False,
+    variable_rate: bool = False,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
@@ -82,6 +83,7 @@ def compress(
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         progressive: order the choices of a long sound by step and not by segment of 64 s: what begins the stream is the
             whole sound, less exactly (`decompress` with `damaged`). It can be played when all of it is there.
+        variable_rate: units of silence (60 dB below the peak) carry no bits and are decoded as silence.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -104,6 +106,7 @@ def compress(
         perceptual=perceptual,
         priorities=tuple(priorities),
         progressive=progressive,
+        variable_rate=variable_rate,
     )
     if target is None:
         return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)

@@ -34,9 +34,10 @@ _PRIORITY = re.compile(
 )
 _DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
 _ONLY = {
-    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "progressive"),
+    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "progressive",
+             "variable_rate"),
     "vq": ("codebook", "rule", "refine", "refine_bitrate"),
-}
+}  # fmt: skip
 
 
 class Priorities(click.ParamType):
@@ -110,6 +111,10 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 @click.option(
     "--progressive", is_flag=True, default=None,
     help="Order the stream by steps: what begins it is the whole sound, less exactly (decompress --damaged).",
+)  # fmt: skip
+@click.option(
+    "--variable-rate", is_flag=True, default=None,
+    help="Silence, and what lies 60 dB below the peak, takes no bits and is decoded as silence.",
 )  # fmt: skip
 @click.option(
     "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,

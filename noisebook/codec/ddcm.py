@@ -16,6 +16,7 @@ from noisebook.audio.waveform import Waveform, check_sample_rate
 from noisebook.codec import aiming, ordering
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
+from noisebook.codec.pausing import check_pauses, silence_of, worthwhile
 from noisebook.codec.presets import DEFAULT, by_name, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
 from noisebook.codec.signal import analyse, levelled, restored
@@ -68,6 +69,7 @@ class Settings:
         search: "none"; "shaped", a second call of the denoiser a step, for a sound nearer to the original; or "heard",
             by way of the autoencoder as well, for one whose mel is nearer.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
+        variable_rate: units of digital silence, and those far below the level of the sound, carry no choices.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
             only within a unit: with a priority in time units are as long as the window of the model.
         progressive: order the stream so that what begins it is the whole sound, less exactly.
@@ -82,6 +84,7 @@ class Settings:
     perceptual: float = 0.0
     priorities: tuple[Priority, ...] = ()
     progressive: bool = False
+    variable_rate: bool = False
 
 
 def compress(
@@ -163,7 +166,7 @@ def compress_towards(
     denoise = _denoiser(backend, header, on_step, layout.segment_count * layout.steps)
     payloads = []
     for index, (start, end) in enumerate(layout.segments()):
-        coder = _coder(header, layout, end - start, index)
+        coder = _coder(header, layout, end - start, index, backend)
         payloads.append(encode_segment(target_of(start, end), coder, denoise, coder.start(backend.device)))
     return container.pack(header, ordering.of_stream(payloads, layout))
 
@@ -217,7 +220,7 @@ def segment_decoder(
 
     def decode(payload: bytes, index: int) -> torch.Tensor:
         first, end = layout.segment(index)
-        coder = _coder(header, layout, end - first, index)
+        coder = _coder(header, layout, end - first, index, backend)
         steps = layout.steps if coded_steps is None else coded_steps[index]
         last = plan[steps - 1].s if steps else plan[0].t
         tail = tail_plan(info.schedule, last or 0, tail_steps)
@@ -250,6 +253,7 @@ def checked_layout(header: Header, info: BackendInfo) -> Layout:
         check_engine(engine_of(header), info)
     except ConfigError as error:
         raise UnsupportedStream(str(error)) from error
+    check_pauses(header, info)
     return layout_of(header, info)
 
 
@@ -310,7 +314,7 @@ def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Head
         progressive=settings.progressive,
     )
     check_engine(engine_of(header), info)
-    return header
+    return replace(header, pauses=worthwhile(waveform, header, info)) if settings.variable_rate else header
 
 
 def _engine_of(settings: Settings, info: BackendInfo) -> Engine | None:
@@ -340,8 +344,13 @@ def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None, info: Backen
     return mode
 
 
-def _coder(header: Header, layout: Layout, frames: int, segment: int) -> SegmentCoder:
-    return SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment)
+def _coder(header: Header, layout: Layout, frames: int, segment: int, backend: Backend | None = None) -> SegmentCoder:
+    """Of a segment of that many frames; the backend is needed where there are pauses."""
+    coder = SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment)
+    paused = layout.paused(segment) if layout.pauses else None
+    if paused is None or backend is None:
+        return coder
+    return replace(coder, paused=paused, silence=silence_of(backend))
 
 
 def _denoiser(backend: Backend, header: Header, on_step: OnStep | None, total: int) -> Denoise:

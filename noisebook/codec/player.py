@@ -164,7 +164,7 @@ def _salvaged(data: bytes, backend: Backend) -> tuple[Header, tuple[bytes, ...],
     if header.latent is not None:
         raise CorruptStream("of a damaged stream of quantised latents nothing can be played: its codes hang together")
     layout = ddcm.checked_layout(header, backend.info)
-    left = ordering.what_is_left(container.salvage(data, size, layout.payload_sizes()), layout)
+    left = ordering.what_is_left(container.salvage(data, size, layout.payload_sizes()), layout, most=8 * len(data))
     if not left:
         raise TruncatedStream("the stream ends before the first step of its first segment does")
     return header, tuple(choices for choices, _ in left), tuple(steps for _, steps in left)
