@@ -69,7 +69,7 @@ def bench(
     results = benchmark(
         sound, backend=backend, options=chosen, tell=lambda what: click.echo(f"timing {what}", err=True)
     )
-    results["machine"]["dtype"] = options["dtype"]
+    results["machine"]["dtype"] = str(getattr(backend, "dtype", options["dtype"])).removeprefix("torch.")
     results["corpus"] = [] if corpus is None else _corpus(sound, corpus, options)
     if as_json:
         import json
