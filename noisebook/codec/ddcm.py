@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from noisebook.audio.level import coding_gain
-from noisebook.audio.waveform import Waveform, check_sample_rate
+from noisebook.audio.level import coding_gain_of
+from noisebook.audio.waveform import Sound, Waveform, check_sample_rate
 from noisebook.codec import aiming, ordering
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
@@ -88,16 +88,16 @@ class Settings:
 
 
 def compress(
-    waveform: Waveform, *, backend: Backend, settings: Settings = Settings(), on_step: OnStep | None = None
+    sound: Sound, *, backend: Backend, settings: Settings = Settings(), on_step: OnStep | None = None
 ) -> bytes:
-    """A .ddcm stream of the waveform.
+    """A .ddcm stream of the sound.
 
     Raises:
         AudioError: more than two channels.
         ConfigError: settings outside their range.
     """
-    header = header_of(waveform, settings, backend.info)
-    latent = target_latent(waveform, header, backend=backend)
+    header = header_of(sound, settings, backend.info)
+    latent = target_latent(sound, header, backend=backend)
     header = completed(header, latent, settings, backend)
     return compress_towards(aims_of(latent, header, settings, backend), header, backend=backend, on_step=on_step)
 
@@ -282,10 +282,10 @@ def check_header(header: Header, info: BackendInfo) -> None:
         raise UnsupportedStream(str(error)) from error
 
 
-def target_latent(waveform: Waveform, header: Header, *, backend: Backend) -> torch.Tensor:
-    """The latent `[channels, C, L, F']` that an encoder aims at, for a waveform and the header of its stream."""
+def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Tensor:
+    """The latent `[channels, C, L, F']` that an encoder aims at, for a sound and the header of its stream."""
     timeline = timeline_of(header, backend.info)
-    return analyse(levelled(waveform, header, backend.info), timeline, backend)
+    return analyse(levelled(sound, header, backend.info), timeline, backend)
 
 
 def synthesise(latent: torch.Tensor, header: Header, *, backend: Backend) -> Waveform:
@@ -294,8 +294,8 @@ def synthesise(latent: torch.Tensor, header: Header, *, backend: Backend) -> Wav
     return restored(synthesise_samples(latent, timeline, backend), header, backend.info)
 
 
-def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Header:
-    """The header of the stream of a waveform.
+def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
+    """The header of the stream of a sound.
 
     Raises:
         AudioError, ConfigError: as `compress`.
@@ -304,17 +304,17 @@ def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Head
     header = Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0 if engine else by_name(settings.preset).wire_id,
-        sample_rate=waveform.sample_rate,
-        channel_mode=channel_mode_of(waveform, settings.channel_mode, info),
-        sample_count=waveform.sample_count,
-        gain_half_db=coding_gain(waveform.samples),
+        sample_rate=sound.sample_rate,
+        channel_mode=channel_mode_of(sound, settings.channel_mode, info),
+        sample_count=sound.sample_count,
+        gain_half_db=coding_gain_of(sound),
         seed=settings.seed,
         tag=settings.tag or None,
         engine=engine,
         progressive=settings.progressive,
     )
     check_engine(engine_of(header), info)
-    return replace(header, pauses=worthwhile(waveform, header, info)) if settings.variable_rate else header
+    return replace(header, pauses=worthwhile(sound, header, info)) if settings.variable_rate else header
 
 
 def _engine_of(settings: Settings, info: BackendInfo) -> Engine | None:
@@ -325,7 +325,7 @@ def _engine_of(settings: Settings, info: BackendInfo) -> Engine | None:
     return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
 
 
-def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
+def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
     """How the channels are coded: as wanted, else mono as mono, and stereo as mid and side, or jointly by a model of
     stereo sound.
 
@@ -333,13 +333,13 @@ def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None, info: Backen
         AudioError: more than two channels.
         ConfigError: a mode of another number of channels.
     """
-    if waveform.channels > 2:
-        raise AudioError(f"{waveform.channels} channels: mono and stereo can be coded; mix down first (--mono)")
+    if sound.channels > 2:
+        raise AudioError(f"{sound.channels} channels: mono and stereo can be coded; mix down first (--mono)")
     stereo = ChannelMode.MID_SIDE if info.audio_channels == 1 else ChannelMode.JOINT
-    mode = wanted if wanted is not None else (ChannelMode.MONO if waveform.channels == 1 else stereo)
-    if mode.channels != waveform.channels:
+    mode = wanted if wanted is not None else (ChannelMode.MONO if sound.channels == 1 else stereo)
+    if mode.channels != sound.channels:
         raise ConfigError(
-            f"channel mode {mode.name.lower()} codes {mode.channels} channels, the sound has {waveform.channels}"
+            f"channel mode {mode.name.lower()} codes {mode.channels} channels, the sound has {sound.channels}"
         )
     return mode
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Sound
 from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.presets import engine_of
 from noisebook.codec.signal import levelled
@@ -26,7 +26,7 @@ __all__ = ["check_pauses", "silence_of", "worthwhile"]
 _BELOW_DB = 60.0  # under the peak of the sound: a peak lower than that is silence
 
 
-def worthwhile(waveform: Waveform, header: Header, info: BackendInfo) -> Pauses:
+def worthwhile(sound: Sound, header: Header, info: BackendInfo) -> Pauses:
     """The pauses of a sound that save more bytes of choices than they take of the header.
 
     None of them where they leave a progressive stream fewer bits than segments: hours of nothing but silence.
@@ -36,7 +36,7 @@ def worthwhile(waveform: Waveform, header: Header, info: BackendInfo) -> Pauses:
     """
     if not _can_pause(header):
         raise ConfigError("a variable rate needs the partitioned rule and the structured codebook")
-    found = replace(header, pauses=_silent(waveform, header, info))
+    found = replace(header, pauses=_silent(sound, header, info))
     sizes = [_size(each, info) for each in (found, header)]
     return found.pauses if sizes[0] < sizes[1] and _is_bounded(found, info) else ()
 
@@ -84,10 +84,10 @@ def _is_bounded(header: Header, info: BackendInfo) -> bool:
     return not header.progressive or layout.segment_count <= 8 * (container.overhead(header, 0) + layout.step_size)
 
 
-def _silent(waveform: Waveform, header: Header, info: BackendInfo) -> Pauses:
+def _silent(sound: Sound, header: Header, info: BackendInfo) -> Pauses:
     """Stretches of silent cells, channel after channel, none shorter than a unit."""
     timeline = timeline_of(header, info)
-    peaks = np.stack([_frame_peaks(channel, timeline.frames, info) for channel in levelled(waveform, header, info)])
+    peaks = np.stack([_frame_peaks(channel, timeline.frames, info) for channel in levelled(sound, header, info)])
     if timeline.joint:
         peaks = peaks.max(0, keepdims=True)
     silent = peaks <= peaks.max() * 10 ** (-_BELOW_DB / 20)
