@@ -333,7 +333,7 @@ def _check_work(header: Header, timeline: Timeline, max_work: float) -> None:
     work = effort_of(header, timeline)
     if work > max_work:
         raise AudioError(
-            f"its coding parameters ask for {work:.3g} times the work of the dearest preset, and {max_work:g} times "
+            f"the coding parameters of the stream ask for {work:.3g} times the work of the dearest preset, and {max_work:g} times "
             "are allowed (max_work)"
         )
 
