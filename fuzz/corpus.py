@@ -62,16 +62,14 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     for name, engine in ENGINES.items():
         settings = ddcm.Settings(engine=engine, seed=len(name), tag=1)
         yield name, ddcm.compress(stereo if name == "partitioned" else mono, backend=backend, settings=settings)
-    yield (
-        "progressive",
-        ddcm.compress(
-            Waveform(np.tile(mono.samples, 24), 1000),  # 96 s, two segments
-            backend=backend,
-            settings=ddcm.Settings(
-                engine=replace(ENGINES["partitioned"], log2_part=10, unit_frames=256), progressive=True
-            ),
-        ),
-    )
+    long = Waveform(np.tile(mono.samples, 24), 1000)  # 96 s, two segments
+    ordered = ddcm.Settings(engine=replace(ENGINES["partitioned"], log2_part=10, unit_frames=256), progressive=True)
+    yield "progressive", ddcm.compress(long, backend=backend, settings=ordered)
+    broken = Waveform(np.where(np.arange(16000) // 5500 % 2, 0, 0.2).astype(np.float32)[None], 16000)
+    paused = ddcm.Settings(engine=ENGINES["partitioned"], variable_rate=True)
+    yield "pauses", ddcm.compress(broken, backend=backend, settings=paused)
+    longer = Waveform(np.repeat(broken.samples, 6, axis=1), 1000)
+    yield "pauses-progressive", ddcm.compress(longer, backend=backend, settings=replace(ordered, variable_rate=True))
     yield "preset", ddcm.compress(mono, backend=backend, settings=ddcm.Settings(preset="3000"))
     yield "odd-rate", ddcm.compress(replace(mono, sample_rate=7777), backend=backend, settings=ddcm.Settings("8"))
     for index, book in enumerate(books_of_toy()):

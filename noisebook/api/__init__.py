@@ -8,7 +8,15 @@ from noisebook.api.codebooks import (
     fit_codebook,
     load_codebook,
 )
-from noisebook.api.codec import as_waveform, compress, compress_with_codebook, decompress, play
+from noisebook.api.codec import (
+    Decoding,
+    as_waveform,
+    compress,
+    compress_with_codebook,
+    decompress,
+    decompress_to_blocks,
+    play,
+)
 from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
 from noisebook.api.models import EMBEDDED, load_backend, model_info
 from noisebook.api.recommend import (
@@ -27,6 +35,7 @@ from noisebook.audio.waveform import Waveform
 
 __all__ = [
     "EMBEDDED",
+    "Decoding",
     "GeneratedSound",
     "GeneratedStream",
     "Recommendation",
@@ -43,6 +52,7 @@ __all__ = [
     "compress",
     "compress_with_codebook",
     "decompress",
+    "decompress_to_blocks",
     "fit_codebook",
     "generate",
     "generate_stream",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisebook.audio.waveform import MAX_SAMPLES, Waveform
+from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform
 from noisebook.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ __all__ = [
     "CHANNEL_MODES",
     "MAX_SECONDS",
     "MAX_WORK",
+    "Decoding",
     "OnStep",
     "as_waveform",
     "coding_settings",
     "compress",
     "compress_with_codebook",
     "decompress",
+    "decompress_to_blocks",
     "play",
 ]
 
@@ -41,7 +43,7 @@ OnStep = Callable[[int, int], None]
 
 
 def compress(
-    waveform: Waveform | ArrayLike,
+    waveform: Sound | ArrayLike,
     *,
     backend: Backend,
     sample_rate: int | None = None,
@@ -57,12 +59,14 @@ def compress(
     perceptual: float = 0.0,
     priorities: Sequence[Priority] = (),
     progressive: bool = False,
+    variable_rate: bool = False,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
 
     Args:
-        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        waveform: a `Waveform`, a `Recording` (a file that is not held whole), or an array `[N]` or `[C, N]` with its
+            `sample_rate` in Hz.
         backend: from `load_backend`.
         preset: name of a preset: its bitrate for each coded channel; or "auto", by what the sound is like.
         bitrate: bit/s of all channels together, in place of a preset.
@@ -82,6 +86,7 @@ def compress(
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         progressive: order the choices of a long sound by step and not by segment of 64 s: what begins the stream is the
             whole sound, less exactly (`decompress` with `damaged`). It can be played when all of it is there.
+        variable_rate: units of silence (60 dB below the peak) carry no bits and are decoded as silence.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -104,6 +109,7 @@ def compress(
         perceptual=perceptual,
         priorities=tuple(priorities),
         progressive=progressive,
+        variable_rate=variable_rate,
     )
     if target is None:
         return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
@@ -123,7 +129,7 @@ def _target(
 
 
 def compress_with_codebook(
-    waveform: Waveform | ArrayLike,
+    waveform: Sound | ArrayLike,
     *,
     backend: Backend,
     codebook: LatentCodebook | Path | str,
@@ -141,7 +147,8 @@ def compress_with_codebook(
     """Compress a sound into a .ddcm stream that holds its latent in the words of a codebook.
 
     Args:
-        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        waveform: a `Waveform`, a `Recording` (a file that is not held whole), or an array `[N]` or `[C, N]` with its
+            `sample_rate` in Hz.
         backend: from `load_backend`.
         codebook: fitted for that model: the name of one inside the package, a file, or from `load_codebook`. The
             decoder needs it too.
@@ -227,6 +234,53 @@ def decompress(
     return player.play(first, last)
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """A sound that is being decoded.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: of the sound.
+        sample_count: per channel, of all blocks.
+        blocks: the sound in order, each block when it is decoded.
+    """
+
+    sample_rate: int
+    channels: int
+    sample_count: int
+    blocks: Iterator[Waveform]
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.sample_count / self.sample_rate
+
+
+def decompress_to_blocks(
+    data: bytes,
+    *,
+    backend: Backend,
+    codebook: LatentCodebook | Path | str | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    damaged: bool = False,
+    max_seconds: float = MAX_SECONDS,
+    max_work: float = MAX_WORK,
+    tail_steps: int | None = None,
+    on_step: OnStep | None = None,
+) -> Decoding:
+    """`decompress`, to the bit, a minute of sound at a time: what an hour needs when it goes to a file.
+
+    Args and errors are those of `decompress`; those of the choices themselves come with the blocks.
+    """
+    player = _player(data, backend, codebook, damaged, max_work, tail_steps, on_step)
+    first, last = _samples_between(start, end, player)
+    _check_seconds((last - first) / player.sample_rate, max_seconds)
+    whole = start is None and end is None and not damaged
+    blocks = player.stream() if whole else player.blocks(first, last, seconds=60)
+    return Decoding(player.sample_rate, player.channels, last - first, blocks)
+
+
 def play(
     data: bytes,
     *,
@@ -279,7 +333,7 @@ def _check_work(header: Header, timeline: Timeline, max_work: float) -> None:
     work = effort_of(header, timeline)
     if work > max_work:
         raise AudioError(
-            f"its coding parameters ask for {work:.3g} times the work of the dearest preset, and {max_work:g} times "
+            f"the coding parameters of the stream ask for {work:.3g} times the work of the dearest preset, and {max_work:g} times "
             "are allowed (max_work)"
         )
 
@@ -287,9 +341,19 @@ def _check_work(header: Header, timeline: Timeline, max_work: float) -> None:
 def _check_length(sample_count: int, sample_rate: int, channels: int, max_seconds: float) -> None:
     """AudioError for a sound that is longer than wanted, or than a `Waveform` can be."""
     seconds, longest = sample_count / sample_rate, MAX_SAMPLES / channels / sample_rate
-    if seconds > min(max_seconds, longest):
-        limit = f"{max_seconds:g} are allowed (max_seconds)" if max_seconds <= longest else f"{longest:g} are possible"
-        raise AudioError(f"{seconds:g} s of sound, and at most {limit}: decode it in parts (start, end)")
+    _check_seconds(seconds, max_seconds)
+    if seconds > longest:
+        raise AudioError(
+            f"{seconds:g} s of sound, and at most {longest:g} are possible: decode it in parts (start, end)"
+        )
+
+
+def _check_seconds(seconds: float, max_seconds: float) -> None:
+    if seconds > max_seconds:
+        raise AudioError(
+            f"{seconds:g} s of sound, and at most {max_seconds:g} are allowed (max_seconds): decode it in parts "
+            "(start, end)"
+        )
 
 
 def _samples_between(start: float | None, end: float | None, player: Player) -> tuple[int, int]:
@@ -320,23 +384,31 @@ def _codebook_for(codebook: LatentCodebook | Path | str | None) -> Callable[[byt
     return find
 
 
-def as_waveform(waveform: Waveform | ArrayLike, sample_rate: int | None) -> Waveform:
-    """A `Waveform`, from an array `[N]` or `[C, N]` with its `sample_rate` in Hz where it is not one yet.
+def as_waveform(waveform: Sound | ArrayLike, sample_rate: int | None) -> Waveform:
+    """A `Waveform`: from a sound that is not held whole, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
 
     Raises:
-        ConfigError: an array without a rate, or a rate that disagrees with the waveform's.
+        ConfigError: an array without a rate, or a rate that disagrees with the sound's.
     """
-    if isinstance(waveform, Waveform):
-        if sample_rate not in (None, waveform.sample_rate):
-            raise ConfigError(f"sample_rate {sample_rate} disagrees with the waveform's {waveform.sample_rate}")
-        return waveform
+    from noisebook.audio.resample import resample
+
+    sound = as_sound(waveform, sample_rate)
+    return resample(sound, sound.sample_rate)
+
+
+def as_sound(sound: Sound | ArrayLike, sample_rate: int | None) -> Sound:
+    """The sound as it is, or a `Waveform` of an array; arguments and errors as of `as_waveform`."""
+    if isinstance(sound, Sound):
+        if sample_rate not in (None, sound.sample_rate):
+            raise ConfigError(f"sample_rate {sample_rate} disagrees with the waveform's {sound.sample_rate}")
+        return sound
     if sample_rate is None:
         raise ConfigError("an array needs its sample_rate in Hz")
-    return Waveform.of(waveform, sample_rate)
+    return Waveform.of(sound, sample_rate)
 
 
 def coding_settings(
-    sound: Waveform,
+    sound: Sound,
     info: BackendInfo,
     preset: str | None,
     bitrate: float | None,
@@ -370,16 +442,16 @@ def coding_settings(
     )
 
 
-def _sound(waveform: Waveform | ArrayLike, sample_rate: int | None, channels: str) -> Waveform:
+def _sound(waveform: Sound | ArrayLike, sample_rate: int | None, channels: str) -> Sound:
     """The sound to be coded, mixed down where that is asked for."""
-    sound = as_waveform(waveform, sample_rate)
+    sound = as_sound(waveform, sample_rate)
     if channels not in CHANNEL_MODES:
         raise ConfigError(f"channels {channels!r}: {', '.join(CHANNEL_MODES)} are possible")
     if channels != "mono":
         return sound
-    from noisebook.audio.channels import downmix
+    from noisebook.audio.channels import Downmix, downmix
 
-    return downmix(sound)
+    return downmix(sound) if isinstance(sound, Waveform) else Downmix(sound)
 
 
 def _codebook(codebook: LatentCodebook | Path | str) -> LatentCodebook:
@@ -398,7 +470,7 @@ def _engine(bitrate: float, quality: str, info: BackendInfo) -> Engine:
     return engine_for(bitrate, quality=quality, frame_values=values, frames_per_second=rate)
 
 
-def _latents(sound: Waveform, channels: str, info: BackendInfo) -> int:
+def _latents(sound: Sound, channels: str, info: BackendInfo) -> int:
     """Latents among which a bitrate is shared."""
     from noisebook.codec.ddcm import channel_mode_of
 

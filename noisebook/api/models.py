@@ -23,7 +23,7 @@ __all__ = [
 
 EMBEDDED = "mini"
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def load_backend(
@@ -43,7 +43,7 @@ def load_backend(
         device: "auto", or a kind of device, "cpu", "cuda", "mps" or "xpu", with its number where there are several
             ("cuda:1").
         dtype: "float32", the reference, "bfloat16", or on a GPU "float16": of the denoiser, and of all matrix products
-            of mini.
+            of mini; "auto" is bfloat16 where the device multiplies in it, else float32.
         offload: keep large models' networks on the CPU and bring one at a time to the device.
         offline: never download; without it, a repository that is not on this machine is.
 
@@ -59,13 +59,16 @@ def load_backend(
         raise ConfigError(f"dtype {dtype!r}: {', '.join(DTYPES)} are possible")
     import torch
 
+    from noisebook.backends.placement import automatic_dtype, usable_device
+
+    precision = automatic_dtype(usable_device(device)) if dtype == "auto" else getattr(torch, dtype)
     folder = mini_folder(model)
     if folder is not None:
         from noisebook.backends.mini import MiniBackend
 
-        return MiniBackend(folder, device=device, dtype=getattr(torch, dtype))
+        return MiniBackend(folder, device=device, dtype=precision)
     checkpoint, driver = diffusers_checkpoint(model, offline=offline)
-    backend: Backend = driver.Backend(checkpoint, device=device, dtype=getattr(torch, dtype), offload=offload)
+    backend: Backend = driver.Backend(checkpoint, device=device, dtype=precision, offload=offload)
     return backend
 
 

@@ -11,7 +11,7 @@ from noisebook.api.codec import as_waveform
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from noisebook.audio.waveform import Waveform
+    from noisebook.audio.waveform import Sound, Waveform
     from noisebook.verification.rules import Rule
 
 __all__ = ["Recommendation", "auto_preset", "recommend", "recommendation_needs", "recommendation_rules"]
@@ -63,7 +63,7 @@ def recommend(
     return Recommendation(advice.method, advice.preset, shlex.join(words), reasons, vars(traits).copy())
 
 
-def auto_preset(sound: Waveform | ArrayLike, *, sample_rate: int | None = None) -> tuple[str, list[str]]:
+def auto_preset(sound: Sound | ArrayLike, *, sample_rate: int | None = None) -> tuple[str, list[str]]:
     """The preset of `compress` that suits a sound, and the reasons: what `--preset auto` means."""
     from noisebook.verification.listening import listen
     from noisebook.verification.rules import advise

@@ -34,6 +34,7 @@ class StreamInfo:
         refine: vq: 0..1, strength of the refinement.
         order: "segments", one after the other, or "steps" of all segments: what begins such a stream, a progressive
             one, is the whole sound, less exactly.
+        pauses: stretches of silence that carry no choices.
         file_bytes: size of the whole stream.
         bitrate: of the whole file, bit/s.
         segments, payload_bytes, coded_steps: of the layout.
@@ -58,6 +59,7 @@ class StreamInfo:
     rule: str | None
     refine: float | None
     order: str
+    pauses: int
     file_bytes: int
     bitrate: float
     segments: int | None = None
@@ -109,6 +111,7 @@ def _shown(header: Header, file_bytes: int) -> StreamInfo:
         rule=latent.rule.name.lower() if latent else None,
         refine=latent.strength / 255 if latent else None,
         order="steps" if header.progressive else "segments",
+        pauses=len(header.pauses),
         file_bytes=file_bytes,
         bitrate=8 * file_bytes / duration if duration else 0.0,
     )
@@ -133,11 +136,11 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     timeline = timeline_of(header, info)
     measured: dict[str, Any] = {"segments": timeline.segment_count, "intact": payloads is not None}
     measured["work"] = round(effort_of(header, timeline), 3)
-    if header.latent is None:
-        layout = layout_of(header, info)
-        verified = container.verified(data, container.parse_header(data)[1], layout.payload_sizes())
-        return measured | {"payload_bytes": layout.payload_size, "coded_steps": layout.steps, "verified": verified}
-    return measured | {
-        "payload_bytes": sum(map(len, payloads)) if payloads is not None else None,
-        "coded_steps": coded_steps(header, info),
-    }
+    there = sum(map(len, payloads)) if payloads is not None else None
+    if header.latent is not None:
+        return measured | {"payload_bytes": there, "coded_steps": coded_steps(header, info)}
+    layout = layout_of(header, info)
+    verified = container.verified(data, container.parse_header(data)[1], layout.payload_sizes())
+    walked = header.pauses and not header.progressive  # the sizes of these: only a whole stream is worth it
+    size = there if walked else layout.payload_size
+    return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": verified}

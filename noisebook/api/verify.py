@@ -96,14 +96,16 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
     import numpy as np
 
     from noisebook.codec.layout import layout_of
+    from noisebook.codec.ordering import of_stream
     from noisebook.codec.presets import engine_of
     from noisebook.coding.container import Rule, pack
 
     if engine_of(header).rule != Rule.PARTITIONED:
         raise ConfigError("random indices need the partitioned rule; give a header with an engine of that")
     rng, layout = np.random.default_rng(seed), layout_of(header, info)
-    bits = (layout.payload_bits(end - start) for start, end in layout.segments())
-    return pack(header, [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits])
+    bits = (layout.steps * layout.segment_bits(index) for index in range(layout.segment_count))
+    choices = [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits]
+    return pack(header, of_stream(choices, layout))
 
 
 def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) -> Waveform:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from io import BytesIO
+from typing import IO
 
 import numpy as np
 
 from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["WRITABLE", "encode"]
+__all__ = ["WRITABLE", "encode", "encode_blocks"]
 
 _PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 # suffix -> libsndfile's name of the container and of the sample formats it may hold, the default first
@@ -48,32 +50,94 @@ def encode(waveform: Waveform, container: str, subtype: str) -> tuple[memoryview
     Raises:
         AudioError: a sample rate, channel count or length that the format cannot hold.
     """
-    import soundfile
-
-    _check_limits(waveform, container, subtype)
-    frames, clipped = _quantise(waveform.samples.T, subtype)
-    buffer = BytesIO()
-    try:
-        with soundfile.SoundFile(
-            buffer, "w", waveform.sample_rate, waveform.channels, subtype=subtype, format=container
-        ) as sound:
-            for start in range(0, len(frames), _FRAMES_PER_WRITE):
-                sound.write(frames[start : start + _FRAMES_PER_WRITE])
-    except soundfile.LibsndfileError as error:
-        shape = f"{waveform.channels} channels at {waveform.sample_rate} Hz"
-        raise AudioError(f"{container} {subtype} does not take {shape}: {error.error_string}") from error
+    buffer, shape = BytesIO(), (waveform.channels, waveform.sample_count)
+    clipped = encode_blocks(buffer, [waveform.samples], shape, waveform.sample_rate, container, subtype)
     return buffer.getbuffer(), clipped
 
 
-def _check_limits(waveform: Waveform, container: str, subtype: str) -> None:
+def encode_blocks(
+    file: IO[bytes],
+    blocks: Iterable[np.ndarray],
+    shape: tuple[int, int],
+    sample_rate: int,
+    container: str,
+    subtype: str,
+) -> int:
+    """`encode` of a sound that is not there at once, into a file that can seek; the same bytes.
+
+    Args:
+        file: open for reading and writing, and empty.
+        blocks: `[C, n]` float32 in order.
+        shape: `[C, N]` of the whole sound.
+        sample_rate, container, subtype: as of `encode`.
+
+    Returns:
+        How many samples were clipped.
+
+    Raises:
+        AudioError: as `encode`.
+        OSError: the file cannot be written.
+    """
+    import soundfile
+
+    _check_limits(shape, sample_rate, container, subtype)
+    clipped, target = 0, _Told(file)
+    try:
+        with soundfile.SoundFile(target, "w", sample_rate, shape[0], subtype=subtype, format=container) as sound:
+            for piece in _pieces(blocks):
+                frames, beyond = _quantise(piece, subtype)
+                clipped += beyond
+                sound.write(frames)
+                target.check()
+    except soundfile.LibsndfileError as error:
+        target.check()
+        what = f"{shape[0]} channels at {sample_rate} Hz"
+        raise AudioError(f"{container} {subtype} does not take {what}: {error.error_string}") from error
+    target.check()
+    return clipped
+
+
+class _Told:
+    """A file for libsndfile, whose callbacks swallow errors: `check` raises what went wrong in one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.read, self.tell, self.seek = file, file.read, file.tell, file.seek
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self._error = error
+            return len(data)  # a short count is an assertion of soundfile's
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _pieces(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The samples of `[C, n]` blocks as frames `[n, C]`, as many at a time as are written at once."""
+    rest: np.ndarray | None = None
+    for block in blocks:
+        frames = block.T if rest is None else np.concatenate([rest, block.T])
+        whole = len(frames) // _FRAMES_PER_WRITE * _FRAMES_PER_WRITE
+        for start in range(0, whole, _FRAMES_PER_WRITE):
+            yield frames[start : start + _FRAMES_PER_WRITE]
+        rest = frames[whole:]
+    if rest is not None and len(rest):
+        yield rest
+
+
+def _check_limits(shape: tuple[int, int], sample_rate: int, container: str, subtype: str) -> None:
     rates, channels = _LIMITS.get(subtype, _ANY_LIMIT)
-    if waveform.sample_rate not in rates:
+    if sample_rate not in rates:
         allowed = f"{rates[0]} to {rates[-1]}" if isinstance(rates, range) else ", ".join(map(str, rates))
-        raise AudioError(f"{subtype} does not take {waveform.sample_rate} Hz: resample to {allowed} Hz")
-    if waveform.channels > channels:
-        raise AudioError(f"{subtype} takes {channels} channels at most, not {waveform.channels}: mix down")
+        raise AudioError(f"{subtype} does not take {sample_rate} Hz: resample to {allowed} Hz")
+    if shape[0] > channels:
+        raise AudioError(f"{subtype} takes {channels} channels at most, not {shape[0]}: mix down")
     width = 2 if subtype == "PCM_16" else 4
-    if container in _32_BIT_SIZES and waveform.samples.size * width > 2**32 - 2**16:
+    if container in _32_BIT_SIZES and shape[0] * shape[1] * width > 2**32 - 2**16:
         raise AudioError(f"{container} ends at 4 GiB: write .w64, .caf or .flac")
 
 

@@ -6,10 +6,10 @@ from math import inf, log10
 
 import numpy as np
 
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["apply_gain", "coding_gain", "loudness_lufs", "peak_db", "rms_db"]
+__all__ = ["apply_gain", "coding_gain", "coding_gain_of", "loudness_lufs", "peak_db", "rms_db"]
 
 
 def peak_db(samples: np.ndarray) -> float:
@@ -42,6 +42,11 @@ def coding_gain(samples: np.ndarray, *, target_peak: float = 0.5) -> int:
     if peak == 0:
         return 0
     return max(-128, min(127, round(40 * (log10(target_peak) - log10(peak)))))
+
+
+def coding_gain_of(sound: Sound) -> int:
+    """`coding_gain` of a sound that need not be held whole."""
+    return coding_gain(np.array([_peak(block) for block in sound.blocks()]))
 
 
 def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from noisebook.audio.waveform import MAX_SAMPLES, Waveform, check_sample_rate
+from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform, check_sample_rate
 from noisebook.errors import AudioError
 
-__all__ = ["resample", "resampled_count"]
-
-_BLOCK = 2**20  # samples at a time, so that an hour is not copied whole on every station of its way
+__all__ = ["resample", "resampled_blocks", "resampled_count"]
 
 OnBlock = Callable[[np.ndarray], np.ndarray]  # [C, n] -> [C, n]
 
@@ -22,7 +20,7 @@ def resampled_count(sample_count: int, sample_rate: int, new_rate: int) -> int:
 
 
 def resample(
-    waveform: Waveform,
+    sound: Sound,
     sample_rate: int,
     *,
     before: OnBlock | None = None,
@@ -32,44 +30,55 @@ def resample(
     """Band-limited resampling by soxr at quality HQ (20 bit), linear phase, without delay.
 
     Args:
-        waveform: `[C, N]` at any rate.
+        sound: `[C, N]` at any rate.
         sample_rate: the new rate in Hz.
         before, after: done to the samples of the old and of the new rate, block by block, sample by sample.
         count: keep the first so many samples of the result; all if None.
 
     Returns:
-        `[C, resampled_count(N, ...)]`; the waveform itself where the rate is that already and nothing is to be done.
+        `[C, resampled_count(N, ...)]`; a waveform itself where its rate is that already and nothing is to be done.
         Resampling back gives at least N samples, so a cut to N restores the length.
 
     Raises:
         AudioError: a rate outside the range, or more than `MAX_SAMPLES` samples of result.
     """
-    new_rate, old_rate = check_sample_rate(sample_rate), waveform.sample_rate
-    whole = resampled_count(waveform.sample_count, old_rate, new_rate)
+    new_rate, old_rate = check_sample_rate(sample_rate), sound.sample_rate
+    whole = resampled_count(sound.sample_count, old_rate, new_rate)
     count = whole if count is None else min(count, whole)
-    if new_rate == old_rate and before is after is None and count == whole:
-        return waveform
-    if count * waveform.channels > MAX_SAMPLES:
+    if isinstance(sound, Waveform) and new_rate == old_rate and before is after is None and count == whole:
+        return sound
+    if count * sound.channels > MAX_SAMPLES:
         raise AudioError(
-            f"{waveform.duration:.0f} s at {new_rate} Hz are {count * waveform.channels} samples, "
+            f"{sound.sample_count / old_rate:.0f} s at {new_rate} Hz are {count * sound.channels} samples, "
             f"and at most {MAX_SAMPLES} are allowed: cut the sound into parts"
         )
-    result, filled = np.empty((waveform.channels, count), np.float32), 0
-    blocks = _blocks(waveform.samples, before)
-    for block in blocks if new_rate == old_rate else _converted(blocks, old_rate, new_rate, waveform.channels):
-        piece = block[:, : count - filled]
-        result[:, filled : filled + piece.shape[1]] = piece if after is None else after(piece)
+    result, filled = np.empty((sound.channels, count), np.float32), 0
+    blocks = sound.blocks() if before is None else map(before, sound.blocks())
+    for piece in resampled_blocks(blocks, old_rate, new_rate, channels=sound.channels, count=count, after=after):
+        result[:, filled : filled + piece.shape[1]] = piece
         filled += piece.shape[1]
     return Waveform(result, new_rate)
 
 
-def _blocks(samples: np.ndarray, before: OnBlock | None) -> Iterator[np.ndarray]:
-    for start in range(0, samples.shape[1], _BLOCK):
-        block = samples[:, start : start + _BLOCK]
-        yield block if before is None else before(block)
+def resampled_blocks(
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    new_rate: int,
+    *,
+    channels: int,
+    count: int,
+    after: OnBlock | None = None,
+) -> Iterator[np.ndarray]:
+    """`resample` of `[C, n]` blocks to blocks, `count` samples in all: nothing is held but a block."""
+    left = count
+    for block in blocks if new_rate == sample_rate else _converted(blocks, sample_rate, new_rate, channels):
+        piece = block[:, :left]
+        left -= piece.shape[1]
+        if piece.size:
+            yield piece if after is None else after(piece)
 
 
-def _converted(blocks: Iterator[np.ndarray], old_rate: int, new_rate: int, channels: int) -> Iterator[np.ndarray]:
+def _converted(blocks: Iterable[np.ndarray], old_rate: int, new_rate: int, channels: int) -> Iterator[np.ndarray]:
     import soxr
 
     stream = soxr.ResampleStream(old_rate, new_rate, channels, dtype="float32", quality="HQ")

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import index
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from noisebook.errors import AudioError
 
-__all__ = ["MAX_SAMPLES", "MAX_SAMPLE_RATE", "MIN_SAMPLE_RATE", "Waveform", "check_sample_rate"]
+__all__ = [
+    "MAX_SAMPLES",
+    "MAX_SAMPLE_RATE",
+    "MIN_SAMPLE_RATE",
+    "Sound",
+    "Waveform",
+    "check_finite",
+    "check_sample_rate",
+]
 
 # Between any two rates of this range soxr takes milliseconds for a second of sound. Beyond it does not: 384 kHz
 # to 1 Hz costs 10 s for a single sample, and 1 Hz to 384 kHz fills the memory from a small file.
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 384_000  # Hz
 MAX_SAMPLES = 2**31  # all channels together: 8 GiB of float32, 37 hours of mono at 16 kHz
+_BLOCK = 2**20  # samples of a channel at a time, so that an hour is not copied whole on every station of its way
+
+
+@runtime_checkable
+class Sound(Protocol):
+    """What an encoder asks of a sound: a `Waveform`, or a `Recording`, which is never held whole."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+
+    @property
+    def channels(self) -> int:
+        """C."""
+
+    @property
+    def sample_count(self) -> int:
+        """N, samples per channel."""
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All samples in order, `[C, n]` float32, from the start whenever it is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +72,7 @@ class Waveform:
             raise AudioError(f"samples are {dtype} {list(shape)}, not float32 [C, N]; use Waveform.of")
         if not self.samples.size:
             raise AudioError(f"no samples: the shape is {list(shape)}, and neither C nor N may be 0")
-        _check_finite(self.samples)
+        check_finite(self.samples)
 
     @classmethod
     def of(cls, array: ArrayLike, sample_rate: int) -> Waveform:
@@ -77,6 +108,11 @@ class Waveform:
         """Seconds."""
         return self.sample_count / self.sample_rate
 
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The samples, `[C, n]` at a time."""
+        for start in range(0, self.sample_count, _BLOCK):
+            yield self.samples[:, start : start + _BLOCK]
+
 
 def check_sample_rate(sample_rate: int) -> int:
     """The rate as a plain int.
@@ -104,13 +140,19 @@ def _to_float32(array: np.ndarray) -> np.ndarray:
     return ((array - centre) / full_scale).astype(np.float32)
 
 
-def _check_finite(samples: np.ndarray) -> None:
-    finite = np.isfinite(samples)
-    if finite.all():
+def check_finite(samples: np.ndarray, *, first: int = 0) -> None:
+    """Refuse samples `[C, N]`, of which the first is sample `first` of the sound, that are no numbers.
+
+    Raises:
+        AudioError: says how many and where.
+    """
+    starts = range(0, samples.shape[1], _BLOCK)
+    if all(np.isfinite(samples[:, start : start + _BLOCK]).all() for start in starts):
         return
-    first = int(np.argmin(finite.all(axis=0)))
-    channel = int(np.argmin(finite[:, first]))
+    finite = np.isfinite(samples)
+    place = int(np.argmin(finite.all(axis=0)))
+    channel = int(np.argmin(finite[:, place]))
     raise AudioError(
-        f"{finite.size - np.count_nonzero(finite)} of {finite.size} samples are NaN or infinite, "
-        f"the first at sample {first} of channel {channel}: repair or cut the sound there"
+        f"{finite.size - np.count_nonzero(finite)} of {finite.size} samples{f' from {first} on' if first else ''} are "
+        f"NaN or infinite, the first at sample {first + place} of channel {channel}: repair or cut the sound there"
     )

@@ -10,7 +10,9 @@ from torch import nn
 
 from noisebook.errors import ConfigError, MissingExtra
 
-__all__ = ["Networks", "free_memory", "usable_device"]
+__all__ = ["Networks", "automatic_dtype", "free_memory", "usable_device"]
+
+_BFLOAT16_GPU = (8, 0)  # compute capability from which CUDA multiplies in it
 
 
 class Networks:
@@ -66,6 +68,22 @@ def usable_device(name: str, dtype: torch.dtype = torch.float32) -> torch.device
     if dtype == torch.float16 and device.type == "cpu":
         raise ConfigError("float16 needs a GPU; on a CPU take float32 or bfloat16")
     return device
+
+
+def automatic_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies in it, else float32.
+
+    It does on a CUDA device of compute capability 8.0, and on a processor with AVX-512 BF16 or AMX, as far as torch
+    tells (`torch.cpu.get_capabilities`, of newer versions). Others compute it in float32 at best, and slower.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= _BFLOAT16_GPU
+    elif device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32
 
 
 def free_memory(device: torch.device) -> int:

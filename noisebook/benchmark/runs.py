@@ -19,7 +19,7 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.checks import checks
 from noisebook.benchmark.rivals import CLASSIC_BITS, rivals
-from noisebook.benchmark.timing import RoundTrip, trip
+from noisebook.benchmark.timing import RoundTrip, Stages, trip
 from noisebook.codec import ddcm
 from noisebook.codec.presets import DEFAULT, PRESETS, by_name, engine_bitrate
 from noisebook.coding.container import Engine
@@ -154,24 +154,36 @@ def _rivals(sound: Waveform, backend: Backend, options: Options, tell: Tell) -> 
 
 
 def _rival_row(title: str, engine: Engine, row: RoundTrip, ours: RoundTrip | None, info: BackendInfo) -> dict[str, Any]:
-    """The whole time of an engine of which maybe not all steps were run."""
-    scale = 1.0 if ours is None else engine.steps / row.calls
-    payload = engine_bitrate(engine, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
-    by_step = row.encode["denoiser"] + row.encode["choices"]
-    seconds = row.encode_seconds + (scale - 1) * by_step
+    """The whole time of an engine of which maybe not all steps were run: both ways, by stage."""
+    steps = row.calls if ours is None else engine.steps
+    encode = _scaled(row.encode, calls=steps / row.calls, choices=steps / row.calls)
+    tail = ddcm.TAIL_STEPS
+    decode = _scaled(row.decode, calls=(steps + tail) / (row.calls + tail), choices=steps / row.calls)
+    encode_seconds, decode_seconds = sum(encode.values()), sum(decode.values())
     return {
         "engine": title,
         "sound_seconds": row.sound_seconds,
         "steps": engine.steps,
         "measured_steps": row.calls,
-        "bit_per_second": payload,
-        "encode_seconds": seconds,
-        "choices": row.encode["choices"] * scale,
-        "faster": None if ours is None else seconds / ours.encode_seconds,
-        "nmse_db": row.nmse_db if scale == 1 else None,
+        "bit_per_second": engine_bitrate(
+            engine, frame_values=info.frame_values, frames_per_second=info.frames_per_second
+        ),
+        "encode": encode,
+        "decode": decode,
+        "encode_seconds": encode_seconds,
+        "decode_seconds": decode_seconds,
+        "encode_real_time": encode_seconds / row.sound_seconds,
+        "decode_real_time": decode_seconds / row.sound_seconds,
+        "faster": None if ours is None else encode_seconds / ours.encode_seconds,
+        "nmse_db": row.nmse_db if steps == row.calls else None,
         "resident": row.resident,
         "reserved": row.reserved,
     }
+
+
+def _scaled(stages: Stages, *, calls: float, choices: float) -> Stages:
+    """Seconds by stage of so many times the calls of the denoiser, and the choices."""
+    return {**stages, "denoiser": calls * stages["denoiser"], "choices": choices * stages["choices"]}
 
 
 def _of_length(sound: Waveform, seconds: float) -> Waveform:

@@ -20,7 +20,7 @@ from noisebook.coding import container
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
 
-__all__ = ["RoundTrip", "call_seconds", "clock", "timed_stages", "trip"]
+__all__ = ["RoundTrip", "Stages", "call_seconds", "clock", "timed_stages", "trip"]
 
 _OF_MELS = {"mel": "mel", "encode": "autoencoder", "decode": "autoencoder", "vocode": "vocoder", "denoise": "denoiser"}
 _OF_WAVEFORMS = {"to_latent": "autoencoder", "to_waveform": "autoencoder", "denoise": "denoiser"}

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ import click
 from noisebook.errors import AudioError, ConfigError, NotAStream, StreamError
 
 if TYPE_CHECKING:
+    from typing import IO
+
+    from noisebook.api import Decoding
+    from noisebook.audio.recording import Recording
     from noisebook.audio.waveform import Waveform
 
 __all__ = [
@@ -22,12 +27,14 @@ __all__ = [
     "bundled_clips",
     "check_format",
     "naming",
+    "open_sound",
     "read_bytes",
     "read_sound",
     "sound_target",
     "sounds_in",
     "stream_target",
     "write_bytes",
+    "write_decoding",
     "write_sound",
 ]
 
@@ -98,6 +105,13 @@ def read_sound(source: str) -> Waveform:
     return io.read(sys.stdin.buffer if source == STANDARD else source)
 
 
+def open_sound(source: str) -> Recording:
+    """The same, decoded block by block and never held whole; to be closed."""
+    from noisebook.audio import io
+
+    return io.Recording(sys.stdin.buffer if source == STANDARD else source)
+
+
 def read_bytes(source: str) -> bytes:
     """A file's bytes, or those of standard input."""
     if source == STANDARD:
@@ -138,6 +152,25 @@ def write_sound(target: str, sound: Waveform, *, force: bool) -> int:
     container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
     data, clipped = encode(sound, container, subtypes[0])
     write_bytes(target, data, force=force)
+    return clipped
+
+
+def write_decoding(target: str, decoding: Decoding, *, force: bool) -> int:
+    """`write_sound` of a sound that is being decoded: to a file block by block."""
+    from noisebook.audio import io
+    from noisebook.audio.formats import WRITABLE, encode_blocks
+
+    container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
+    shape, blocks = (decoding.channels, decoding.sample_count), (block.samples for block in decoding.blocks)
+
+    def fill(file: IO[bytes]) -> int:
+        return encode_blocks(file, blocks, shape, decoding.sample_rate, container, subtypes[0])
+
+    if target != STANDARD:
+        return io.write_atomic(target, fill, overwrite=force)
+    buffer = BytesIO()  # the header of a WAV file is written again at its end
+    clipped = fill(buffer)
+    write_bytes(target, buffer.getbuffer(), force=force)
     return clipped
 
 

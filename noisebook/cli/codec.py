@@ -12,6 +12,7 @@ import click
 from noisebook.cli import _files
 from noisebook.cli._shared import (
     backend_from,
+    decoder_options,
     engine_options,
     json_option,
     limit_options,
@@ -23,8 +24,8 @@ from noisebook.cli._shared import (
 from noisebook.errors import CorruptStream, WrongModel
 
 if TYPE_CHECKING:
-    from noisebook.api import StreamInfo
-    from noisebook.audio.waveform import Waveform
+    from noisebook.api import Decoding, StreamInfo
+    from noisebook.audio.recording import Recording
 
 __all__ = ["coding", "compress", "decompress", "info"]
 
@@ -34,9 +35,10 @@ _PRIORITY = re.compile(
 )
 _DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
 _ONLY = {
-    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "progressive"),
+    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "progressive",
+             "variable_rate"),
     "vq": ("codebook", "rule", "refine", "refine_bitrate"),
-}
+}  # fmt: skip
 
 
 class Priorities(click.ParamType):
@@ -112,6 +114,10 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
     help="Order the stream by steps: what begins it is the whole sound, less exactly (decompress --damaged).",
 )  # fmt: skip
 @click.option(
+    "--variable-rate", is_flag=True, default=None,
+    help="Silence, and what lies 60 dB below the peak, takes no bits and is decoded as silence.",
+)  # fmt: skip
+@click.option(
     "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,
     help="ddcm chooses the noise of a diffusion; vq writes the latent in the words of a codebook.",
 )  # fmt: skip
@@ -144,15 +150,15 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
     chosen = coding(options)
     compressed = api.compress if options["codec"] == "ddcm" else api.compress_with_codebook
     path = _files.stream_target(source, target, output, force=force)
-    sound = _files.read_sound(source)
-    if chosen.get("preset") == "auto":
-        chosen["preset"], reasons = api.auto_preset(sound)
-        click.echo(f"noisebook: {'; '.join(reasons)}", err=True)
-    backend = backend_from(options)
-    started = time.perf_counter()
-    with progress("compressing", quiet=options["quiet"]) as on_step:
-        stream = compressed(sound, backend=backend, on_step=on_step, **chosen)
-    seconds = time.perf_counter() - started
+    with _files.open_sound(source) as sound:
+        if chosen.get("preset") == "auto":
+            chosen["preset"], reasons = api.auto_preset(sound)
+            click.echo(f"noisebook: {'; '.join(reasons)}", err=True)
+        backend = backend_from(options)
+        started = time.perf_counter()
+        with progress("compressing", quiet=options["quiet"]) as on_step:
+            stream = compressed(sound, backend=backend, on_step=on_step, **chosen)
+        seconds = time.perf_counter() - started
     _files.write_bytes(path, stream, force=force)
     _report_compressed(path, sound, stream, seconds, options)
 
@@ -168,7 +174,7 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options
-@engine_options
+@decoder_options
 def decompress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
     """Turn a .ddcm stream back into sound.
 
@@ -191,9 +197,9 @@ def decompress(source: str, target: str | None, output: str | None, force: bool,
         decoding = {name: options[name] for name in _DECODING}
         started = time.perf_counter()
         with progress("decompressing", quiet=options["quiet"]) as on_step:
-            sound = api.decompress(data, backend=backend, on_step=on_step, **decoding)
+            sound = api.decompress_to_blocks(data, backend=backend, on_step=on_step, **decoding)
+            clipped = _files.write_decoding(path, sound, force=force)
         seconds = time.perf_counter() - started
-    clipped = _files.write_sound(path, sound, force=force)
     _report_decompressed(path, sound, clipped, seconds, options)
 
 
@@ -242,8 +248,9 @@ def coding(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, "channels": "mono"} if options["mono"] else chosen
 
 
-def _report_compressed(path: str, sound: Waveform, stream: bytes, seconds: float, options: Mapping[str, Any]) -> None:
-    size, bitrate, ratio = len(stream), 8 * len(stream) / sound.duration, 2 * sound.samples.size / len(stream)
+def _report_compressed(path: str, sound: Recording, stream: bytes, seconds: float, options: Mapping[str, Any]) -> None:
+    samples = sound.channels * sound.sample_count
+    size, bitrate, ratio = len(stream), 8 * len(stream) / sound.duration, 2 * samples / len(stream)
     values = {
         "output": path,
         "bytes": size,
@@ -256,7 +263,7 @@ def _report_compressed(path: str, sound: Waveform, stream: bytes, seconds: float
     _report_result(values, text, options)
 
 
-def _report_decompressed(path: str, sound: Waveform, clipped: int, seconds: float, options: Mapping[str, Any]) -> None:
+def _report_decompressed(path: str, sound: Decoding, clipped: int, seconds: float, options: Mapping[str, Any]) -> None:
     values = {
         "output": path,
         "sample_rate": sound.sample_rate,

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from noisebook.audio.level import coding_gain
-from noisebook.audio.waveform import Waveform, check_sample_rate
+from noisebook.audio.level import coding_gain_of
+from noisebook.audio.waveform import Sound, Waveform, check_sample_rate
 from noisebook.codec import aiming, ordering
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
+from noisebook.codec.pausing import check_pauses, silence_of, worthwhile
 from noisebook.codec.presets import DEFAULT, by_name, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
 from noisebook.codec.signal import analyse, levelled, restored
@@ -68,6 +69,7 @@ class Settings:
         search: "none"; "shaped", a second call of the denoiser a step, for a sound nearer to the original; or "heard",
             by way of the autoencoder as well, for one whose mel is nearer.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
+        variable_rate: units of digital silence, and those far below the level of the sound, carry no choices.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
             only within a unit: with a priority in time units are as long as the window of the model.
         progressive: order the stream so that what begins it is the whole sound, less exactly.
@@ -82,19 +84,20 @@ class Settings:
     perceptual: float = 0.0
     priorities: tuple[Priority, ...] = ()
     progressive: bool = False
+    variable_rate: bool = False
 
 
 def compress(
-    waveform: Waveform, *, backend: Backend, settings: Settings = Settings(), on_step: OnStep | None = None
+    sound: Sound, *, backend: Backend, settings: Settings = Settings(), on_step: OnStep | None = None
 ) -> bytes:
-    """A .ddcm stream of the waveform.
+    """A .ddcm stream of the sound.
 
     Raises:
         AudioError: more than two channels.
         ConfigError: settings outside their range.
     """
-    header = header_of(waveform, settings, backend.info)
-    latent = target_latent(waveform, header, backend=backend)
+    header = header_of(sound, settings, backend.info)
+    latent = target_latent(sound, header, backend=backend)
     header = completed(header, latent, settings, backend)
     return compress_towards(aims_of(latent, header, settings, backend), header, backend=backend, on_step=on_step)
 
@@ -163,7 +166,7 @@ def compress_towards(
     denoise = _denoiser(backend, header, on_step, layout.segment_count * layout.steps)
     payloads = []
     for index, (start, end) in enumerate(layout.segments()):
-        coder = _coder(header, layout, end - start, index)
+        coder = _coder(header, layout, end - start, index, backend)
         payloads.append(encode_segment(target_of(start, end), coder, denoise, coder.start(backend.device)))
     return container.pack(header, ordering.of_stream(payloads, layout))
 
@@ -217,7 +220,7 @@ def segment_decoder(
 
     def decode(payload: bytes, index: int) -> torch.Tensor:
         first, end = layout.segment(index)
-        coder = _coder(header, layout, end - first, index)
+        coder = _coder(header, layout, end - first, index, backend)
         steps = layout.steps if coded_steps is None else coded_steps[index]
         last = plan[steps - 1].s if steps else plan[0].t
         tail = tail_plan(info.schedule, last or 0, tail_steps)
@@ -250,6 +253,7 @@ def checked_layout(header: Header, info: BackendInfo) -> Layout:
         check_engine(engine_of(header), info)
     except ConfigError as error:
         raise UnsupportedStream(str(error)) from error
+    check_pauses(header, info)
     return layout_of(header, info)
 
 
@@ -278,10 +282,10 @@ def check_header(header: Header, info: BackendInfo) -> None:
         raise UnsupportedStream(str(error)) from error
 
 
-def target_latent(waveform: Waveform, header: Header, *, backend: Backend) -> torch.Tensor:
-    """The latent `[channels, C, L, F']` that an encoder aims at, for a waveform and the header of its stream."""
+def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Tensor:
+    """The latent `[channels, C, L, F']` that an encoder aims at, for a sound and the header of its stream."""
     timeline = timeline_of(header, backend.info)
-    return analyse(levelled(waveform, header, backend.info), timeline, backend)
+    return analyse(levelled(sound, header, backend.info), timeline, backend)
 
 
 def synthesise(latent: torch.Tensor, header: Header, *, backend: Backend) -> Waveform:
@@ -290,8 +294,8 @@ def synthesise(latent: torch.Tensor, header: Header, *, backend: Backend) -> Wav
     return restored(synthesise_samples(latent, timeline, backend), header, backend.info)
 
 
-def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Header:
-    """The header of the stream of a waveform.
+def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
+    """The header of the stream of a sound.
 
     Raises:
         AudioError, ConfigError: as `compress`.
@@ -300,17 +304,17 @@ def header_of(waveform: Waveform, settings: Settings, info: BackendInfo) -> Head
     header = Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0 if engine else by_name(settings.preset).wire_id,
-        sample_rate=waveform.sample_rate,
-        channel_mode=channel_mode_of(waveform, settings.channel_mode, info),
-        sample_count=waveform.sample_count,
-        gain_half_db=coding_gain(waveform.samples),
+        sample_rate=sound.sample_rate,
+        channel_mode=channel_mode_of(sound, settings.channel_mode, info),
+        sample_count=sound.sample_count,
+        gain_half_db=coding_gain_of(sound),
         seed=settings.seed,
         tag=settings.tag or None,
         engine=engine,
         progressive=settings.progressive,
     )
     check_engine(engine_of(header), info)
-    return header
+    return replace(header, pauses=worthwhile(sound, header, info)) if settings.variable_rate else header
 
 
 def _engine_of(settings: Settings, info: BackendInfo) -> Engine | None:
@@ -321,7 +325,7 @@ def _engine_of(settings: Settings, info: BackendInfo) -> Engine | None:
     return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
 
 
-def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
+def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
     """How the channels are coded: as wanted, else mono as mono, and stereo as mid and side, or jointly by a model of
     stereo sound.
 
@@ -329,19 +333,24 @@ def channel_mode_of(waveform: Waveform, wanted: ChannelMode | None, info: Backen
         AudioError: more than two channels.
         ConfigError: a mode of another number of channels.
     """
-    if waveform.channels > 2:
-        raise AudioError(f"{waveform.channels} channels: mono and stereo can be coded; mix down first (--mono)")
+    if sound.channels > 2:
+        raise AudioError(f"{sound.channels} channels: mono and stereo can be coded; mix down first (--mono)")
     stereo = ChannelMode.MID_SIDE if info.audio_channels == 1 else ChannelMode.JOINT
-    mode = wanted if wanted is not None else (ChannelMode.MONO if waveform.channels == 1 else stereo)
-    if mode.channels != waveform.channels:
+    mode = wanted if wanted is not None else (ChannelMode.MONO if sound.channels == 1 else stereo)
+    if mode.channels != sound.channels:
         raise ConfigError(
-            f"channel mode {mode.name.lower()} codes {mode.channels} channels, the sound has {waveform.channels}"
+            f"channel mode {mode.name.lower()} codes {mode.channels} channels, the sound has {sound.channels}"
         )
     return mode
 
 
-def _coder(header: Header, layout: Layout, frames: int, segment: int) -> SegmentCoder:
-    return SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment)
+def _coder(header: Header, layout: Layout, frames: int, segment: int, backend: Backend | None = None) -> SegmentCoder:
+    """Of a segment of that many frames; the backend is needed where there are pauses."""
+    coder = SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment)
+    paused = layout.paused(segment) if layout.pauses else None
+    if paused is None or backend is None:
+        return coder
+    return replace(coder, paused=paused, silence=silence_of(backend))
 
 
 def _denoiser(backend: Backend, header: Header, on_step: OnStep | None, total: int) -> Denoise:

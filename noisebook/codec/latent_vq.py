@@ -15,8 +15,8 @@ from math import sqrt
 
 import torch
 
-from noisebook.audio.level import coding_gain
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.level import coding_gain_of
+from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.ddcm import (
     FINGERPRINT_BYTES,
     TAIL_STEPS,
@@ -75,14 +75,14 @@ class Settings:
 
 
 def compress(
-    waveform: Waveform,
+    sound: Sound,
     *,
     backend: Backend,
     codebook: LatentCodebook,
     settings: Settings = Settings(),
     on_step: OnStep | None = None,
 ) -> bytes:
-    """A .ddcm stream of the waveform's latent in the words of a codebook.
+    """A .ddcm stream of the sound's latent in the words of a codebook.
 
     Raises:
         AudioError: more than two channels.
@@ -91,9 +91,9 @@ def compress(
     """
     codebook.stages(settings.rule)  # the errors
     _check_fits(codebook, backend.info)
-    header = _header(waveform, codebook, settings, backend.info)
+    header = _header(sound, codebook, settings, backend.info)
     _check_steering(header, backend.info)
-    latent = target_latent(waveform, header, backend=backend)
+    latent = target_latent(sound, header, backend=backend)
     way = _Way(header, codebook, backend, on_step)
     payloads = [
         way.encode(latent[:, :, start:end], index, settings.bits_per_frame)
@@ -253,17 +253,17 @@ class _Way:
         return SegmentCoder(steering, info, channels, frames, self._header.seed, segment, self._start)
 
 
-def _header(waveform: Waveform, codebook: LatentCodebook, settings: Settings, info: BackendInfo) -> Header:
+def _header(sound: Sound, codebook: LatentCodebook, settings: Settings, info: BackendInfo) -> Header:
     if not 0 <= settings.strength <= 1:
         raise ConfigError(f"a refinement of strength {settings.strength:g}: 0 to 1 are possible")
     rule, strength = LatentRule[settings.rule.upper()], round(255 * settings.strength)
     return Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0,
-        sample_rate=waveform.sample_rate,
-        channel_mode=channel_mode_of(waveform, settings.channel_mode, info),
-        sample_count=waveform.sample_count,
-        gain_half_db=coding_gain(waveform.samples),
+        sample_rate=sound.sample_rate,
+        channel_mode=channel_mode_of(sound, settings.channel_mode, info),
+        sample_count=sound.sample_count,
+        gain_half_db=coding_gain_of(sound),
         seed=settings.seed,
         tag=settings.tag or None,
         latent=LatentCode(rule, codebook.fingerprint[:CODEBOOK_BYTES], strength, settings.steering),

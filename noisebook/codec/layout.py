@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
+
+import numpy as np
 
 from noisebook.audio.resample import resampled_count
 from noisebook.codec.presets import engine_of
 from noisebook.coding.container import Codebook, Engine, Header, Rule
+from noisebook.coding.pauses import CELL_FRAMES, Pauses
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import ConfigError
@@ -101,6 +106,7 @@ def layout_of(header: Header, info: BackendInfo) -> Layout:
         engine=engine,
         steps=steps,
         progressive=header.progressive,
+        pauses=header.pauses,
     )
 
 
@@ -120,7 +126,7 @@ class Timeline:
     sample_count: int
     joint: bool = False
 
-    @property
+    @cached_property
     def frames(self) -> int:
         """Latent frames of the timeline."""
         frames = _ceil(self.sample_count, self.info.frame_samples)
@@ -135,7 +141,7 @@ class Timeline:
         """All segments; lazily, since a damaged header can promise a great many."""
         return (self.segment(index) for index in range(self.segment_count))
 
-    @property
+    @cached_property
     def segment_count(self) -> int:
         return 1 + max(0, (self.frames - _SHORTEST_SEGMENT) // SEGMENT_FRAMES)
 
@@ -148,61 +154,121 @@ class Layout(Timeline):
         engine: coding parameters.
         steps: coded steps (those of the plan; at most `engine.steps`).
         progressive: payloads of the stream are steps of all segments; else segments.
+        pauses: of the header: units that lie in them carry no choices.
     """
 
     engine: Engine
     steps: int
     progressive: bool = False
+    pauses: Pauses = ()
 
     @property
     def payload_kind(self) -> str:
         """What a payload of the stream holds, for messages."""
         return "step" if self.progressive else "segment"
 
+    @property
+    def payload_count(self) -> int:
+        """Payloads of the stream."""
+        return self.steps if self.progressive else self.segment_count
+
     def payload_bits(self, frames: int) -> int:
-        """Bits of a segment of `frames` latent frames."""
+        """Bits of a segment of `frames` latent frames without pauses."""
         return self.steps * self.step_bits(frames)
 
     def step_bits(self, frames: int) -> int:
-        """Bits of one step of a segment of `frames` latent frames."""
-        whole, rest = divmod(frames, self.engine.unit_frames)
-        parts = whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest)
-        return self.channels * parts * self.engine.choice_bits
+        """Bits of one step of a segment of `frames` latent frames without pauses."""
+        return self.channels * self._parts_of(frames) * self.engine.choice_bits
 
-    def whole_steps(self, frames: int, size: int) -> int:
-        """Coded steps that lie whole in the first `size` bytes of the payload of a segment of `frames` frames."""
-        bits = self.payload_bits(frames)
-        return min(self.steps, 8 * size * self.steps // bits) if bits else self.steps  # one of one is no choice
+    def segment_bits(self, index: int) -> int:
+        """Bits of one step of a segment, without its paused units; 0 where all of it is a pause."""
+        start, end = self.segment(index)
+        return self.step_bits(end - start) - self._paused_bits(start, end)
+
+    def paused(self, index: int) -> np.ndarray | None:
+        """`[channels, units]` of a segment, true where all frames of a unit lie in a pause; None where none does."""
+        start, end = self.segment(index)
+        unit = self.engine.unit_frames
+        units = np.zeros((self.channels, _ceil(end - start, unit)), bool)
+        for channel, low, high in self._silence(start, end):
+            last = units.shape[1] if high == end else (high - start) // unit
+            units[channel, _ceil(low - start, unit) : last] = True
+        return units if units.any() else None
+
+    def whole_steps(self, index: int, size: int) -> int:
+        """Coded steps of a segment that lie whole in the first `size` bytes of its choices."""
+        bits = self.steps * self.segment_bits(index)
+        return min(self.steps, 8 * size * self.steps // bits) if bits else self.steps  # nothing is to choose
 
     def payload_sizes(self) -> Iterator[int]:
         """Bytes of each payload of the stream, in order; lazily, since a damaged header can promise a great many."""
         if self.progressive:
-            yield from repeat(self._step_size, self.steps)
+            yield from repeat(self.step_size, self.steps)
             return
-        for start, end in self.segments():
-            yield _ceil(self.payload_bits(end - start), 8)
+        for index in range(self.segment_count):
+            yield _ceil(self.steps * self.segment_bits(index), 8)
 
     @property
     def payload_size(self) -> int:
-        """Bytes of all payloads, without walking over them."""
+        """Bytes of all payloads; without walking over them, but where there are pauses in the usual order."""
         if self.progressive:
-            return self.steps * self._step_size
+            return self.steps * self.step_size
+        if self.pauses:
+            return sum(self.payload_sizes())
         whole = _ceil(self.payload_bits(SEGMENT_FRAMES), 8)
         return (self.segment_count - 1) * whole + _ceil(self.payload_bits(self._last_frames), 8)
 
     @property
-    def _step_size(self) -> int:
-        """Bytes of one step of all segments."""
+    def step_size(self) -> int:
+        """Bytes of one step of all segments: a payload of a progressive stream."""
         bits = (self.segment_count - 1) * self.step_bits(SEGMENT_FRAMES) + self.step_bits(self._last_frames)
-        return _ceil(bits, 8)
+        return _ceil(bits - self._paused_bits(0, self.frames), 8)
 
     @property
     def _last_frames(self) -> int:
         return self.frames - (self.segment_count - 1) * SEGMENT_FRAMES
 
+    def _paused_bits(self, start: int, end: int) -> int:
+        """Bits of a step that pauses save between two frames; the work is in their number, not in that of segments."""
+        parts = sum(self._parts_within(low, high) for _, low, high in self._silence(start, end))
+        return parts * self.engine.choice_bits
+
+    def _silence(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """What pauses hold of the frames `start` to `end`: channel, first and end frame of each stretch."""
+        cells = _ceil(self.frames, CELL_FRAMES)  # of a channel
+        for channel in range(self.channels if self.pauses else 0):
+            offset = channel * cells
+            index = max(0, bisect_right(self.pauses, (offset + start // CELL_FRAMES,)) - 1)
+            while index < len(self.pauses) and self.pauses[index][0] < offset + _ceil(end, CELL_FRAMES):
+                low, high = (CELL_FRAMES * (cell - offset) for cell in self.pauses[index])
+                if max(low, start) < min(high, end):
+                    yield channel, max(low, start), min(high, end)
+                index += 1
+
+    def _parts_within(self, low: int, high: int) -> int:
+        """Parts of those units of a channel that lie whole between two frames."""
+        return max(0, self._parts_until(high, begun=False) - self._parts_until(low, begun=True))
+
+    def _parts_until(self, frame: int, *, begun: bool) -> int:
+        """Parts of the units of a channel that begin before a frame (`begun`), or end there or before."""
+        index = min(frame // SEGMENT_FRAMES, self.segment_count - 1)
+        start, end = self.segment(index)
+        unit, rest = self.engine.unit_frames, frame - start
+        if frame < end:
+            rest = min(_ceil(rest, unit) * unit, end - start) if begun else rest // unit * unit
+        return index * self._parts_of(SEGMENT_FRAMES) + self._parts_of(rest)
+
+    def _parts_of(self, frames: int) -> int:
+        """Parts of one channel of a segment, or of what begins it, of so many frames."""
+        whole, rest = divmod(frames, self.engine.unit_frames)
+        return whole * self._unit_parts(self.engine.unit_frames) + (self._unit_parts(rest) if rest else 0)
+
     def _unit_parts(self, frames: int) -> int:
-        values = self.info.frame_values
-        return _ceil(frames * values, part_size(self.engine, values))
+        return _ceil(frames * self.info.frame_values, self._part)
+
+    @cached_property
+    def _part(self) -> int:
+        return part_size(self.engine, self.info.frame_values)
 
 
 def _ceil(a: int, b: int) -> int:

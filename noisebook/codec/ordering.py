@@ -11,6 +11,7 @@ from its own choices, step after step; here they change places, as bits, and not
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -25,8 +26,8 @@ def of_stream(choices: Sequence[bytes], layout: Layout) -> Sequence[bytes]:
     if not layout.progressive:
         return choices
     pieces = [
-        _bits(data)[: layout.payload_bits(end - start)].reshape(layout.steps, -1)
-        for data, (start, end) in zip(choices, layout.segments(), strict=True)
+        _bits(data)[: layout.steps * layout.segment_bits(index)].reshape(layout.steps, -1)
+        for index, data in enumerate(choices)
     ]
     return [np.packbits(step).tobytes() for step in np.concatenate(pieces, axis=1)]
 
@@ -46,29 +47,36 @@ def of_segments(payloads: Sequence[bytes], layout: Layout) -> tuple[bytes, ...]:
     return tuple(_joined(steps, column) for column in columns)
 
 
-def what_is_left(payloads: Sequence[bytes], layout: Layout) -> list[tuple[bytes, int]]:
+def what_is_left(payloads: Sequence[bytes], layout: Layout, most: int) -> list[tuple[bytes, int]]:
     """The choices of each segment and how many of its steps they are, of a stream that may be cut short.
 
     Only segments of which there is a step at least, and none behind one of which there is none: a short stream of a
-    long sound costs no more than its bytes.
+    long sound costs no more than its bytes. A segment that is all pause has all of its steps.
+
+    Args:
+        payloads: what is there of each.
+        layout: of the stream.
+        most: segments of a progressive stream, where pauses are longer than what is there of it vouches for.
     """
     if not layout.progressive:
-        whole = [(data, layout.whole_steps(_frames(layout, i), len(data))) for i, data in enumerate(payloads)]
+        whole = [(data, layout.whole_steps(index, len(data))) for index, data in enumerate(payloads)]
         playable = [steps > 0 for _, steps in whole]
         return whole[: playable.index(False)] if False in playable else whole
+    if not payloads:
+        return []
     steps = [_bits(payload) for payload in payloads]
     left = []
-    for column in _columns(layout, len(steps[0]) if steps else 0):
+    for column in islice(_columns(layout, len(steps[0])), most):
         there = [step for step in steps if column.stop <= len(step)]
-        left.append((_joined(there, column), len(there)))
+        left.append((_joined(there, column), len(there) if column.stop > column.start else layout.steps))
     return left
 
 
 def _columns(layout: Layout, bits: int) -> Iterator[slice]:
     """Where each segment lies in a step of so many bits, as far as it lies there whole."""
     start = 0
-    for first, end in layout.segments():
-        stop = start + layout.step_bits(end - first)
+    for index in range(layout.segment_count):
+        stop = start + layout.segment_bits(index)
         if stop > bits:
             return
         yield slice(start, stop)
@@ -81,8 +89,3 @@ def _joined(steps: Sequence[np.ndarray], column: slice) -> bytes:
 
 def _bits(data: bytes) -> np.ndarray:
     return np.unpackbits(np.frombuffer(data, np.uint8))
-
-
-def _frames(layout: Layout, segment: int) -> int:
-    start, end = layout.segment(segment)
-    return end - start

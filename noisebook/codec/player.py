@@ -18,7 +18,7 @@ from noisebook.audio.resample import resampled_count
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq, ordering
 from noisebook.codec.layout import layout_of, timeline_of
-from noisebook.codec.signal import restored
+from noisebook.codec.signal import restored, restored_blocks
 from noisebook.codec.steering import OnStep
 from noisebook.codec.streams import CodebookFor, open_stream
 from noisebook.coding import container
@@ -107,6 +107,13 @@ class Player:
             raise ConfigError(f"blocks of {seconds:g} s: one sample to {_LONGEST_BLOCK:g} s are possible")
         return (self._block(first, min(first + size, end)) for first in range(start, end, size))
 
+    def stream(self) -> Iterator[Waveform]:
+        """All of the sound, segment by segment, each when it is decoded: to the bit what `decompress` gives at once."""
+        frame, last = self._backend.info.frame_samples, self.timeline.sample_count
+        coded = (self._samples(start * frame, min(end * frame, last)) for start, end in self._segments)
+        header = replace(self.header, sample_count=self.sample_count)
+        return (Waveform(block, self.sample_rate) for block in restored_blocks(coded, header, self._backend.info))
+
     def _block(self, start: int, end: int) -> Waveform:
         info, rate = self._backend.info, self.sample_rate
         margin = round(_RESAMPLING_MARGIN * rate)
@@ -164,7 +171,7 @@ def _salvaged(data: bytes, backend: Backend) -> tuple[Header, tuple[bytes, ...],
     if header.latent is not None:
         raise CorruptStream("of a damaged stream of quantised latents nothing can be played: its codes hang together")
     layout = ddcm.checked_layout(header, backend.info)
-    left = ordering.what_is_left(container.salvage(data, size, layout.payload_sizes()), layout)
+    left = ordering.what_is_left(container.salvage(data, size, layout.payload_sizes()), layout, most=8 * len(data))
     if not left:
         raise TruncatedStream("the stream ends before the first step of its first segment does")
     return header, tuple(choices for choices, _ in left), tuple(steps for _, steps in left)

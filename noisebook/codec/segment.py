@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 
+import numpy as np
 import torch
 
 from noisebook.codec.layout import part_size, plan_of
@@ -36,6 +37,8 @@ class SegmentCoder:
         seed: of the stream.
         segment: index of the segment.
         first: timestep at which the way begins; the noisiest if None.
+        paused: `[channels, units]` bool of numpy, the units that carry no choices and rest at `silence`; None if none.
+        silence: `[1, C, 1, F']`, the latent of silence, where units are paused.
     """
 
     engine: Engine
@@ -45,6 +48,8 @@ class SegmentCoder:
     seed: int
     segment: int
     first: int | None = None
+    paused: np.ndarray | None = None
+    silence: torch.Tensor | None = None
 
     @cached_property
     def plan(self) -> Plan:
@@ -66,11 +71,46 @@ class SegmentCoder:
         if engine.rule == container.Rule.PURSUIT:
             parts, key = self.partition.split(residual, step), self._key(step)
             return rules.choose_by_pursuit(self.codebook, parts, key, engine.M, engine.level_bits)
-        return rules.choose(engine.rule, self.correlations(residual, step), engine.M)
+        choice = rules.choose(engine.rule, self.correlations(residual, step), engine.M)
+        return choice if self._coded is None else choice.of(self._coded).among(self._coded)
 
     def correlations(self, residual: torch.Tensor, step: int) -> torch.Tensor:
         """Inner products of each part with each of its atoms, `[parts, K]`."""
         return self.codebook.correlate(self.partition.split(residual, step), self._key(step))
+
+    def write(self, choice: rules.Choice, writer: BitWriter) -> None:
+        """Append what a decoder cannot know of a choice."""
+        told = choice if self._coded is None else choice.of(self._coded)
+        rules.write(self.engine.rule, told, self.codebook.size, writer)
+
+    def read(self, reader: BitReader) -> rules.Choice:
+        """The choice of all parts, as `write` left it; on the CPU.
+
+        Raises:
+            StreamError: no encoder writes this.
+        """
+        engine = self.engine
+        parts = self.partition.parts if self._coded is None else int(self._coded.sum())
+        told = rules.read(engine.rule, parts, self.codebook.size, engine.M, reader, level_bits=engine.level_bits)
+        return told if self._coded is None else told.among(self._coded)
+
+    def rested(self, denoise: Denoise) -> Denoise:
+        """The denoiser, which knows that paused units are silence: of these it says so, and so `reverse` ends there."""
+        if self.paused is None:
+            return denoise
+        frames = torch.from_numpy(self.paused).repeat_interleave(self.engine.unit_frames, dim=1)[:, : self.frames]
+        assert self.silence is not None
+        silence = self.silence
+
+        def knowing(x: torch.Tensor, t: int) -> torch.Tensor:
+            return torch.where(frames[:, None, :, None].to(x.device), silence, denoise(x, t))
+
+        return knowing
+
+    @cached_property
+    def _coded(self) -> torch.Tensor | None:
+        """`[parts]` bool: which choose; None where all do."""
+        return None if self.paused is None else ~self.partition.parts_in(torch.from_numpy(self.paused))
 
     def noise(self, choice: rules.Choice, step: int) -> torch.Tensor:
         """The noise that a choice stands for, `[channels, C, frames, F']`."""
@@ -110,10 +150,10 @@ def encode_with_state(
         step = next(steps)
         aim = target if isinstance(target, torch.Tensor) else target(at, x0_hat)
         choice = coder.choose(aim - x0_hat, step)
-        rules.write(coder.engine.rule, choice, coder.codebook.size, writer)
+        coder.write(choice, writer)
         return coder.noise(choice, step)
 
-    x = reverse(denoise, coder.plan, start, choose)
+    x = reverse(coder.rested(denoise), coder.plan, start, choose)
     return writer.getvalue(), x
 
 
@@ -143,12 +183,9 @@ def decode_segment(
     plan = coder.plan[:coded_steps]
 
     def look_up(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-        engine = coder.engine
-        parts, size = coder.partition.parts, coder.codebook.size
-        choice = rules.read(engine.rule, parts, size, engine.M, reader, level_bits=engine.level_bits)
-        return coder.noise(choice.to(x0_hat.device), next(steps))
+        return coder.noise(coder.read(reader).to(x0_hat.device), next(steps))
 
-    latent = reverse(denoise, plan + tail, start, look_up)
+    latent = reverse(coder.rested(denoise), plan + tail, start, look_up)
     if coded_steps is None:
         reader.finish()
     return latent

@@ -8,7 +8,7 @@ A latent carries one channel, or both of a model of stereo sound.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -16,38 +16,66 @@ import torch.nn.functional as F
 
 from noisebook.audio.channels import from_mid_side, to_mid_side
 from noisebook.audio.level import apply_gain
-from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.resample import resample, resampled_blocks
+from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.layout import Timeline
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 
-__all__ = ["analyse", "heard_by", "levelled", "levelled_at", "restored", "segmentwise", "synthesise"]
+__all__ = [
+    "analyse",
+    "heard_by",
+    "levelled",
+    "levelled_at",
+    "margins",
+    "restored",
+    "restored_blocks",
+    "segmentwise",
+    "synthesise",
+]
 
 
-def levelled(waveform: Waveform, header: Header, info: BackendInfo) -> np.ndarray:
+def levelled(sound: Sound, header: Header, info: BackendInfo) -> np.ndarray:
     """`[channels, N']` at the model's rate and the header's gain, in its channel mode."""
-    return levelled_at(info.sample_rate, waveform, header)
+    return levelled_at(info.sample_rate, sound, header)
 
 
-def levelled_at(sample_rate: int, waveform: Waveform, header: Header) -> np.ndarray:
+def levelled_at(sample_rate: int, sound: Sound, header: Header) -> np.ndarray:
     """`levelled` at any rate, for a front end that does not listen at the model's."""
 
     def level(block: np.ndarray) -> np.ndarray:
         block = apply_gain(block, header.gain_half_db)
         return to_mid_side(block) if header.channel_mode == ChannelMode.MID_SIDE else block
 
-    return resample(waveform, sample_rate, before=level).samples
+    return resample(sound, sample_rate, before=level).samples
 
 
 def restored(samples: np.ndarray, header: Header, info: BackendInfo) -> Waveform:
     """The inverse of `levelled`, with the header's rate and exact length."""
+    sound, level = Waveform(samples, info.sample_rate), _level_of(header)
+    return resample(sound, header.sample_rate, after=level, count=header.sample_count)
+
+
+def restored_blocks(blocks: Iterable[np.ndarray], header: Header, info: BackendInfo) -> Iterator[np.ndarray]:
+    """`restored` of `[channels, n]` blocks to blocks, holding none of them."""
+    return resampled_blocks(
+        blocks,
+        info.sample_rate,
+        header.sample_rate,
+        channels=header.channel_mode.channels,
+        count=header.sample_count,
+        after=_level_of(header),
+    )
+
+
+def _level_of(header: Header) -> Callable[[np.ndarray], np.ndarray]:
+    """From the level and channels of the codec to those of the header."""
 
     def level(block: np.ndarray) -> np.ndarray:
         block = from_mid_side(block) if header.channel_mode == ChannelMode.MID_SIDE else block
         return apply_gain(block, -header.gain_half_db)
 
-    return resample(Waveform(samples, info.sample_rate), header.sample_rate, after=level, count=header.sample_count)
+    return level
 
 
 def analyse(samples: np.ndarray, layout: Timeline, backend: Backend) -> torch.Tensor:
@@ -91,7 +119,7 @@ def segmentwise(
     """
     whole = torch.empty(0)
     for start, end in layout.segments():
-        left, right = _margins(start, end, layout.frames, layout.info)
+        left, right = margins(start, end, layout.frames, layout.info)
         result = stage(_stretch(x, left * reads, right * reads))
         if not start:  # now it is known what the stage gives; pieces in a list would take their memory twice
             shape = list(result.shape)
@@ -113,5 +141,6 @@ def _time_axis(x: torch.Tensor) -> int:
     return 1 if x.ndim == 2 else 2
 
 
-def _margins(start: int, end: int, frames: int, info: BackendInfo) -> tuple[int, int]:
+def margins(start: int, end: int, frames: int, info: BackendInfo) -> tuple[int, int]:
+    """First and end frame of what a stage has to see so that frames `start` to `end` come out as of the whole."""
     return max(0, start - info.margin_frames), min(frames, end + info.margin_frames)

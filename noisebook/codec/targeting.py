@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Sound
 from noisebook.codec import ddcm
 from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import timeline_of
@@ -47,7 +47,7 @@ class Found:
 
 
 def compress_to(
-    waveform: Waveform,
+    waveform: Sound,
     measure: str,
     target: float,
     *,
@@ -103,12 +103,12 @@ def compress_to(
     return Found(data, error, len(tried))
 
 
-def _latent_error(waveform: Waveform, header: Header, latent: torch.Tensor, backend: Backend) -> Measure:
+def _latent_error(waveform: Sound, header: Header, latent: torch.Tensor, backend: Backend) -> Measure:
     """Squared error over energy of the latent, dB."""
     return lambda decoded: float(10 * torch.log10((decoded - latent).square().mean() / latent.square().mean()))
 
 
-def _mel_error(waveform: Waveform, header: Header, latent: torch.Tensor, backend: Backend) -> Measure:
+def _mel_error(waveform: Sound, header: Header, latent: torch.Tensor, backend: Backend) -> Measure:
     """Mean absolute error of the log-mel, dB."""
     heard, timeline = with_mel(backend), timeline_of(header, backend.info)
     hops = timeline.info.frame_samples // timeline.info.hop_length
@@ -127,7 +127,7 @@ def _on_device(stage: Callable[[torch.Tensor], torch.Tensor], device: torch.devi
     return stage(x.to(device))
 
 
-MEASURES: dict[str, Callable[[Waveform, Header, torch.Tensor, Backend], Measure]] = {
+MEASURES: dict[str, Callable[[Sound, Header, torch.Tensor, Backend], Measure]] = {
     "mel-db": _mel_error,
     "nmse": _latent_error,
 }

@@ -47,6 +47,11 @@ class Partition:
         """Parts of one channel of `frames` latent frames."""
         return sum(units * self._parts_of_unit(size) for units, size in self._groups(frames))
 
+    def parts_in(self, units: torch.Tensor) -> torch.Tensor:
+        """`[parts]` bool: those of the units that are true in `[channels, units]`."""
+        counts = [self._parts_of_unit(size) for number, size in self._groups(self.shape[2]) for _ in range(number)]
+        return units.repeat_interleave(torch.tensor(counts), dim=1).flatten()
+
     def split(self, latent: torch.Tensor, step: int) -> torch.Tensor:
         """`[channels, C, L, F'] -> [parts, part]`, in the order of `step`'s permutation."""
         values = latent.transpose(1, 2).flatten(2)  # [channels, L, C F']

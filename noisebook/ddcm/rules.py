@@ -42,6 +42,17 @@ class Choice:
     levels: torch.Tensor | None = None
     level_bits: int = 0
 
+    def of(self, parts: torch.Tensor) -> Choice:
+        """The choices of some parts, `[P]` bool, of a rule without levels."""
+        return Choice(self.indices[parts], self.signs[parts])
+
+    def among(self, parts: torch.Tensor) -> Choice:
+        """The inverse of `of`, on the device of `parts`: all other parts take atom 0 as it is."""
+        shape = (len(parts), self.indices.shape[1])
+        indices, signs = self.indices.new_zeros(shape), self.signs.new_ones(shape)
+        indices[parts], signs[parts] = self.indices, self.signs
+        return Choice(indices, signs)
+
     def to(self, device: torch.device) -> Choice:
         levels = None if self.levels is None else self.levels.to(device)
         return Choice(self.indices.to(device), self.signs.to(device), levels, self.level_bits)

@@ -66,6 +66,13 @@ on each clip, and gains at most <TAG_GAIN> dB.
 
 <TAGS>
 
+## Pauses
+
+<PAUSED> clips of speech in two halves, each followed by as much digital silence, with the search that is the default.
+With `--variable-rate` units of silence take no bits; log-mel (tail) where there is sound, and where there is none.
+
+<PAUSES>
+
 ## Against theory
 
 A Gaussian source whose exact denoiser is known: rate efficiency is the bits of the rate-distortion bound (reverse
@@ -90,6 +97,8 @@ def render(results: Row) -> str:
         "REFINING": str(REFINING_STEPS),
         "TAGS": _tags(results["tags"]),
         "TAG_GAIN": f"{max(row['none'] - row['best'] for row in results['tags']):.2f}",
+        "PAUSED": str(results["pauses"][0]["clips"]),
+        "PAUSES": _pauses(results["pauses"]),
         "SOURCES": _sources(results["sources"]),
     }
     page = _PAGE
@@ -150,6 +159,15 @@ def _encoder(rows: list[Row]) -> str:
 def _tags(rows: list[Row]) -> str:
     lines = [[f"{row['rate']} bit/s", *(f"{row[key]:.2f}" for key in ("none", "found", "best"))] for row in rows]
     return table(["", "no tag", "found", "best"], lines)
+
+
+def _pauses(rows: list[Row]) -> str:
+    lines = [
+        [f"{row['rate']} bit/s, {'variable' if row['variable'] else 'constant'}", f"{row['bytes']:.0f}",
+         f"{8 * row['bytes'] / row['seconds']:.0f}", f"{row['mel_db']:.2f}", f"{row['silent_mel_db']:.2f}"]
+        for row in rows
+    ]  # fmt: skip
+    return table(["", "bytes", "bit/s of the file", "log-mel, sound", "log-mel, silence"], lines)
 
 
 def _sources(rows: list[Row]) -> str:

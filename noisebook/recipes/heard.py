@@ -4,13 +4,12 @@
 
 CLIPS is a folder of sounds of 10 s named by kind, as of `recipes.results`. A row is one clip, coded at one preset by
 one encoder and decoded with one tail, before and behind the vocoder. Rows are written as they are measured, to the
-`.json` beside the page; what is there of the same model is not measured again.
+`.json` beside the page; what is there of the same model is not measured again. Some half an hour of a core.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from noisebook.codec import ddcm
 from noisebook.diffusion.backend import MelBackend, with_mel
 from noisebook.metrics import available
 from noisebook.recipes._heard_page import PLAIN, render
+from noisebook.recipes.rate_limit import started, write_json
 from noisebook.recipes.results import Clip, Judge, load_clips
 
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -40,49 +40,45 @@ _METRICS = ("mel_db_mae", "visqol", "zimtohrli", "estoi", "pesq_wb")
 
 @dataclass(frozen=True)
 class Case:
-    """One cell of the tables, for one clip."""
+    """Streams of one encoder at one preset, and the tails with which they are decoded."""
 
     preset: str
     encoder: str
-    tail: int
-
-    @property
-    def key(self) -> dict[str, Any]:
-        return {"preset": self.preset, "encoder": self.encoder, "tail": self.tail}
+    tails: tuple[int, ...]
 
 
 def cases(presets: list[str], encoders: list[str], tails_of: str) -> Iterator[Case]:
-    """All encoders with the codec's own tail; all tails with the encoder `tails_of`."""
+    """All encoders with the codec's own tail, the encoder `tails_of` with all."""
     for preset in presets:
         for encoder in encoders:
-            yield Case(preset, encoder, ddcm.TAIL_STEPS)
-    for preset in presets:
-        yield from (Case(preset, tails_of, tail) for tail in TAILS if tail != ddcm.TAIL_STEPS and tails_of in encoders)
+            yield Case(preset, encoder, TAILS if encoder == tails_of else (ddcm.TAIL_STEPS,))
 
 
-def measure(case: Case, clip: Clip, backend: MelBackend) -> dict[str, Any]:
-    """A row of the case for a clip."""
+def measure(case: Case, clip: Clip, tails: list[int], backend: MelBackend) -> Iterator[dict[str, Any]]:
+    """A row for each of the tails."""
     begun = time.process_time()
     data = api.compress(clip.sound, backend=backend, preset=case.preset, **ENCODERS[case.encoder])
     spent = (time.process_time() - begun) / clip.sound.duration
     names = [name for name in available(speech=clip.kind == "speech") if name in _METRICS]
-    row = Judge(clip, data, backend).decoded_row(case.encoder, case.preset, data, names, tail_steps=case.tail)
-    return row | case.key | {"encode_ratio": spent}
+    judge = Judge(clip, data, backend)
+    for tail in tails:
+        row = judge.decoded_row(case.encoder, case.preset, data, names, tail_steps=tail)
+        yield row | {"encoder": case.encoder, "tail": tail, "encode_ratio": spent}
 
 
 def measure_all(path: Path, wanted: list[Case], clips: list[Clip], backend: MelBackend) -> dict[str, Any]:
-    """All rows, those of the file at `path` as they are there; the file grows with every clip."""
-    results: dict[str, Any] = {"model": backend.info.fingerprint.hex()[:4], "rows": []}
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        results = found if found["model"] == results["model"] else results
+    """All rows, those of the file at `path` as they are there; the file grows with every row."""
+    results = started(path, {"model": backend.info.fingerprint.hex()[:4]})
+    rows = results.setdefault("rows", [])
     for case in wanted:
         for clip in clips:
-            if any(row["clip"] == clip.name and case.key.items() <= row.items() for row in results["rows"]):
-                continue
-            results["rows"].append(measure(case, clip, backend))
-            path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        print(f"{case.preset:>5s} bit/s  {case.encoder:24s} tail {case.tail}", flush=True)
+            key = {"clip": clip.name, "preset": case.preset, "encoder": case.encoder}
+            there = {row["tail"] for row in rows if key.items() <= row.items()}
+            missing = [tail for tail in case.tails if tail not in there]
+            for row in measure(case, clip, missing, backend) if missing else ():
+                rows.append(row)
+                write_json(path, results)
+        print(f"{case.preset:>5s} bit/s  {case.encoder:24s} tails {case.tails}", flush=True)
     return results
 
 

@@ -8,6 +8,7 @@ the same model and clips is not measured again. Some 15 minutes of a core.
 
     rivals     partitioned with matched timesteps, Turbo-DDCM and classic DDCM as published, at equal bits
     encoder    what searches, weights and tags of the encoder gain, and what they cost
+    pauses     speech with as much digital silence as sound, with and without a variable rate
     bound      a synthetic Gaussian source with its exact denoiser, against the rate-distortion bound
 """
 
@@ -299,6 +300,39 @@ def _source_row(source: GaussianSource, system: System, info: BackendInfo, share
             "nmse_db": 10 * float(np.log10(error)), "efficiency": source.fewest_bits(error) / spent}  # fmt: skip
 
 
+def pauses(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
+    """Streams of sounds with silence put in between, at a constant and at a variable rate."""
+    for rate in RATES:
+        for variable in (False, True):
+            yield {"rate": rate, "variable": variable}, partial(_paused_row, sounds, backend, rate, variable)
+
+
+def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable: bool) -> Row:
+    """Bytes, and the error of the log-mel where there is sound and where there is silence; means."""
+    settings = Settings(preset=rate, search="heard", variable_rate=variable)
+    sizes, spoken, silent = [], [], []
+    for sound in sounds:
+        broken, is_spoken = interrupted(sound)
+        stream = ddcm.compress(broken, backend=backend, settings=settings)
+        header, latent = ddcm.decode_latent(stream, backend=backend)
+        mel = backend.mel(torch.from_numpy(levelled(broken, header, backend.info)))
+        errors = _DB_PER_NEPER * (backend.decode(latent)[:, :, : mel.shape[2]] - mel).abs().mean((0, 1, 3)).numpy()
+        sizes.append(len(stream))
+        spoken.append(errors[is_spoken].mean())
+        silent.append(errors[~is_spoken].mean())
+    return {"bytes": float(np.mean(sizes)), "mel_db": float(np.mean(spoken)), "silent_mel_db": float(np.mean(silent)),
+            "clips": len(sounds), "seconds": 2 * sounds[0].duration}  # fmt: skip
+
+
+def interrupted(sound: Waveform) -> tuple[Waveform, np.ndarray]:
+    """The sound in two halves, each followed by as much silence; and which mel frames are sound."""
+    first, second = np.split(sound.samples, 2, axis=1)
+    silence = np.zeros_like(first)
+    hops = first.shape[1] // (sound.sample_rate // 100)
+    return (Waveform(np.concatenate([first, silence, second, silence], axis=1), sound.sample_rate),
+            np.repeat([True, False, True, False], hops))  # fmt: skip
+
+
 def long(bench: Bench) -> Iterator[Job]:
     """Classic DDCM with all its steps, of one clip, against the highest preset."""
     pair = (System("one clip: classic DDCM, T = 999, K = 256, pursuit of 2", _pursuit(8, 2, FRAMES, 979)),
@@ -348,7 +382,9 @@ def main() -> None:
     path = args.out.with_suffix(".json")
     results = started(path, {"model": backend.info.fingerprint.hex()[:4], "clips": names})
     results["ceiling_mel_db"] = bench.mel_error(bench.latents)
-    for section, jobs in sections(bench, full=args.long).items():
+    speech = [sound for name, sound in zip(names, sounds, strict=True) if name.startswith("speech")]
+    jobs_of = sections(bench, full=args.long) | {"pauses": pauses(speech, backend)}
+    for section, jobs in jobs_of.items():
         keep = partial(write_json, path, results)
         measured(jobs, results.setdefault(section, []), keep)
     write_json(path, results)

@@ -44,7 +44,7 @@ def _mount(*arguments: object) -> str:
 
 def fill(disk: Path, leave: int = 0) -> None:
     """Until at most so many bytes are left."""
-    with pytest.raises(OSError, match="No space left"), (disk / "filling").open("wb", buffering=0) as file:
+    with pytest.raises(OSError, match="No space left"), (disk / "filling").open("wb", buffering=0) as file:  # noqa: PT012
         while file.write(bytes(PAGE)):
             pass
     with (disk / "filling").open("r+b") as file:

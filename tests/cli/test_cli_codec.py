@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from noisebook.api import Decoding
 from noisebook.audio.io import read, write
 from noisebook.audio.waveform import Waveform
 
@@ -151,7 +152,7 @@ def test_a_name_that_is_not_utf8(noisebook, engine, sound):
 
 def test_clipping_is_reported(noisebook, engine, stream, monkeypatch):
     loud = Waveform.of([0.5, 2.0, -3.0], 16000)
-    monkeypatch.setattr("noisebook.api.decompress", lambda *_, **__: loud)
+    monkeypatch.setattr("noisebook.api.decompress_to_blocks", lambda *_, **__: Decoding(16000, 1, 3, iter([loud])))
     assert "2 samples were beyond full scale" in noisebook("decompress", stream, *engine).text
     assert json.loads(noisebook("decompress", stream, "-", "--json", *engine).err)["clipped"] == 2
 

@@ -121,7 +121,7 @@ def test_the_progressive_stream() -> None:
 
 
 def test_the_fields_of_the_streams_are_where_the_tables_say() -> None:
-    for number in ("8.3", "8.4", "8.5", "8.6"):
+    for number in ("8.3", "8.4", "8.5", "8.6", "8.7"):
         data = stream(number)
         rows = re.findall(r"^\| (\d+) \| `([0-9a-f ]+)`", section(number), re.MULTILINE)
         assert len(rows) >= 8
@@ -135,3 +135,13 @@ def test_tables_of_wire_ids() -> None:
     assert tuple(int(rate) for rate in rates[1].split("|")) == SAMPLE_RATES
     purposes = re.findall(r"^\| ([A-Z]+) \| (\d+) \|", section("4.1"), re.MULTILINE)
     assert [(name, int(value)) for name, value in purposes] == [(purpose.name, purpose) for purpose in Purpose]
+
+
+def test_a_stream_with_pauses() -> None:
+    data = stream("8.7")
+    header, size = parse_header(data)
+    pauses = ((0, 3), (12, 13), (32, 64))
+    assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.MID_SIDE, 441_000, -6, pauses=pauses)
+    payload = bitio.pack(np.array([600, 15, 1023]), 12)
+    assert split(data, size, [5]) == (payload,)
+    assert pack(header, [payload]) == data

@@ -14,7 +14,7 @@ import pytest
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
 from noisebook.codec import ddcm
-from noisebook.codec.layout import SEGMENT_FRAMES
+from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
 from noisebook.coding import container
 from noisebook.coding.combinatorics import subset_bits, unrank
 from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, LatentCode, LatentRule, Rule
@@ -44,6 +44,9 @@ LIES = {
     "stereo, 1000 Hz": replace(HEADER, channel_mode=ChannelMode.DUAL),
     "progressive": replace(HEADER, progressive=True),
     "progressive, one bit": replace(HEADER, preset=0, engine=ONE_BIT, progressive=True),
+    "pauses": replace(HEADER, pauses=((0, 2**43),)),
+    "pauses, progressive": replace(HEADER, pauses=((2**12, 2**43),), progressive=True),
+    "pauses, progressive, half": replace(HEADER, pauses=((0, 2**42),), progressive=True),
     "no bits": replace(HEADER, preset=0, engine=NO_BITS),
     "longest plan": replace(HEADER, preset=0, engine=replace(NO_BITS, steps=1000, kappa_percent=1)),
     "largest codebook": replace(
@@ -116,6 +119,24 @@ def test_64_kilobytes_of_progressive_segments_are_opened_in_a_second() -> None:
     with pytest.raises(AudioError, match="max_seconds"):
         api.decompress(data, backend=ToyBackend())
     assert time.process_time() - started < 10 * SECOND
+
+
+def test_64_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
+    """Segments of no bits: as many as header and first step have."""
+    count, spoken = 2**19 - 13_000, 320
+    cells, samples = count * SEGMENT_FRAMES // 8, round(count * SEGMENT_FRAMES * FRAME * 16000)
+    engine = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 4, 1, 1, 2048, 1, 0)
+    pauses = ((spoken * SEGMENT_FRAMES // 8, cells),)
+    header = replace(
+        HEADER, preset=0, engine=engine, sample_rate=16000, sample_count=samples, progressive=True, pauses=pauses
+    )
+    data = container.pack(header, [bytes(layout_of(header, INFO).step_size)])
+    assert 63_000 < len(data) < 2**16
+    started = time.process_time()
+    assert api.read_info(data, info=INFO).segments == count
+    with pytest.raises(AudioError, match="max_seconds"):
+        api.decompress(data, backend=ToyBackend())
+    assert time.process_time() - started < 20 * SECOND
 
 
 def test_a_caller_says_how_much_sound_is_made() -> None:

@@ -25,6 +25,7 @@ ENGINE = Engine(Rule.TOP_M, Codebook.DENSE, 0, 14, 300, 256, 50, 120)
 HEADERS = (
     Header(b"\x12\x34", 3, 44100, ChannelMode.MID_SIDE, 160_000, -7),
     Header(b"\xff\xff", 0, 44_000, ChannelMode.MONO, 2**48, 127, 255, 0, ENGINE),
+    Header(b"\x12\x34", 4, 44_100, ChannelMode.MID_SIDE, 10**7, 0, 3, 1, pauses=((0, 3), (7, 400), (401, 402))),
 )
 STREAMS = tuple(pack(header, PAYLOADS) for header in HEADERS)
 
@@ -81,7 +82,7 @@ def test_random_bytes_raise_nothing_but_stream_errors(tail: bytes, start: bytes)
         (b"\xdd\xd1" + STREAMS[0][2:], NotAStream),
         (with_byte(1, 0xC2), UnsupportedStream),
         (with_byte(1, 0xC0), UnsupportedStream),
-        (with_byte(5, 0x2E), UnsupportedStream),  # sample-rate code 14
+        (with_byte(5, 0x2E), CorruptStream),  # sample-rate code 14, then flags 0
     ],
 )
 def test_errors_have_their_names(data: bytes, error: type[StreamError]) -> None:
@@ -201,3 +202,32 @@ def test_endless_promises_end_with_the_bytes() -> None:
     assert next(taken) <= len(STREAMS[1])
     with pytest.raises(TruncatedStream):
         split(STREAMS[1], 9, [2**62])
+
+
+@pytest.mark.parametrize(
+    ("rest", "error"),
+    [
+        ("07 01 00 01", CorruptStream),  # flags without any
+        ("1e 01 00 01", CorruptStream),  # a rate's code that announces flags again
+        ("37 01 00 01", UnsupportedStream),  # a flag of a later build
+        ("17 00", CorruptStream),  # no pauses
+        ("17 01 00 00", CorruptStream),  # a pause of no length
+        ("17 02 00 01 00 01", CorruptStream),  # two that touch
+        ("17 01 00 ff ff ff ff ff ff 7f", CorruptStream),  # beyond any sound
+        ("17 01 80 00 01", CorruptStream),  # a varint that is not minimal
+        ("17 ff ff ff ff 0f 00 01", TruncatedStream),  # more than there are
+    ],
+)
+def test_bad_pauses(rest: str, error: type[StreamError]) -> None:
+    """10 s at 44100 Hz, mono, of preset 4, and what follows the gain."""
+    start = bytes.fromhex("dd c1 1234 04 0e a8f51a 00")
+    assert parse_header(start + bytes.fromhex("17 01 00 01"))[0].pauses == ((0, 1),)
+    with pytest.raises(error):
+        parse_header(start + bytes.fromhex(rest))
+
+
+def test_a_quantised_latent_has_no_pauses() -> None:
+    latent = bytes.fromhex("11 aabbccdd")
+    assert parse_header(bytes.fromhex("dd c1 1234 00 07 a8f51a 00") + latent)[0].latent
+    with pytest.raises(CorruptStream, match="no pauses"):
+        parse_header(bytes.fromhex("dd c1 1234 00 0e a8f51a 00 17 01 00 01") + latent)

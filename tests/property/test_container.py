@@ -60,6 +60,15 @@ def latent_codes(draw: st.DrawFn) -> LatentCode:
 
 
 @st.composite
+def pauses(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
+    lengths, end, found = draw(st.lists(st.tuples(st.integers(1, 2**20), st.integers(1, 2**20)), max_size=6)), 0, []
+    for gap, length in lengths:
+        found.append((end + gap, end + gap + length))
+        end = found[-1][1]
+    return tuple(found)
+
+
+@st.composite
 def headers(draw: st.DrawFn) -> Header:
     preset = draw(st.integers(0, 127))
     block = None if preset else draw(engines() | latent_codes())
@@ -76,7 +85,19 @@ def headers(draw: st.DrawFn) -> Header:
         engine=block if isinstance(block, Engine) else None,
         latent=block if isinstance(block, LatentCode) else None,
         progressive=draw(st.booleans()) if orderly else False,
+        pauses=() if isinstance(block, LatentCode) else draw(pauses()),
     )
+
+
+@given(headers().filter(lambda header: not header.latent), pauses())
+def test_the_order_and_the_pauses_are_told_apart(header: Header, silent: tuple[tuple[int, int], ...]) -> None:
+    for progressive in {False, header.progressive}:
+        for own in ((), silent):
+            changed = replace(header, progressive=progressive, pauses=own)
+            data = pack(changed, [b""])
+            assert parse_header(data) == (changed, len(data) - 2)
+            assert data[4] >> 7 == progressive
+            assert (data[5] & 15 == 14) == bool(own)
 
 
 @given(headers(), st.lists(st.binary(max_size=20), min_size=1, max_size=5))
@@ -112,6 +133,7 @@ def test_overhead_of_a_short_preset_stream_is_twelve_bytes() -> None:
     assert overhead(PLAIN, 1) == 12
     assert overhead(replace(PLAIN, sample_count=2**21), 1) == 13
     assert overhead(replace(PLAIN, seed=1, tag=0), 3) == 18
+    assert overhead(replace(PLAIN, pauses=((0, 5),)), 1) == 16
 
 
 def test_every_field_lies_at_its_offset() -> None:

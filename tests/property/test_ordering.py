@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,11 +24,12 @@ INFO = SimpleNamespace(frame_values=8, frame_samples=1, frame_multiple=1)
 def _short_segments(monkeypatch):
     monkeypatch.setattr(layouts, "SEGMENT_FRAMES", 5)
     monkeypatch.setattr(layouts, "_SHORTEST_SEGMENT", 2)
+    monkeypatch.setattr(layouts, "CELL_FRAMES", 2)  # no divisor of a segment, so that cells reach over its end
 
 
 @st.composite
-def streams(draw) -> tuple[Layout, list[bytes]]:
-    """A progressive layout of a few segments, and random choices for it."""
+def layout_with_pauses(draw, progressive: bool) -> Layout:
+    """A few segments, with pauses or without."""
     engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, draw(st.integers(1, 11)), 1, draw(st.integers(1, 5)), 9, 0)
     layout = Layout(
         INFO,
@@ -34,17 +37,42 @@ def streams(draw) -> tuple[Layout, list[bytes]]:
         draw(st.integers(1, 30)),
         engine=engine,
         steps=draw(st.integers(1, 9)),
-        progressive=True,
+        progressive=progressive,
     )
+    cells = draw(st.lists(st.booleans(), max_size=layout.channels * -(-layout.frames // 2)))
+    return replace(layout, pauses=tuple(runs(cells)))
+
+
+@st.composite
+def streams(draw) -> tuple[Layout, list[bytes]]:
+    """A progressive layout, and random choices for it."""
+    layout = draw(layout_with_pauses(progressive=True))
     random = np.random.default_rng(draw(st.integers(0, 99)))
-    bits = [random.integers(0, 2, layout.payload_bits(end - start)) for start, end in layout.segments()]
+    bits = [random.integers(0, 2, layout.steps * bits_by_hand(layout, i)) for i in range(layout.segment_count)]
     return layout, [np.packbits(each).tobytes() for each in bits]
+
+
+def runs(cells: list[bool]) -> Iterator[tuple[int, int]]:
+    """First and end of each run of true ones."""
+    edges = np.flatnonzero(np.diff(np.array(cells, int), prepend=0, append=0))
+    return ((int(first), int(end)) for first, end in edges.reshape(-1, 2))
+
+
+def bits_by_hand(layout: Layout, segment: int) -> int:
+    """The definition: bits of a step of a segment, a part a unit and channel, but where each frame lies in a pause."""
+    start, end = layout.segment(segment)
+    cells, unit = -(-layout.frames // 2), layout.engine.unit_frames
+    silent = {cell for first, last in layout.pauses for cell in range(first, last)}
+    units = [range(first, min(first + unit, end)) for first in range(start, end, unit)]
+    coded = [not all(channel * cells + frame // 2 in silent for frame in each)
+             for channel in range(layout.channels) for each in units]  # fmt: skip
+    return sum(coded) * layout.engine.log2_K
 
 
 def by_hand(choices: list[bytes], layout: Layout) -> list[bytes]:
     """The definition: of each step the bits of all segments, one after the other."""
     texts = ["".join(f"{byte:08b}" for byte in data) for data in choices]
-    sizes = [layout.step_bits(end - start) for start, end in layout.segments()]
+    sizes = [bits_by_hand(layout, index) for index in range(layout.segment_count)]
     found = []
     for step in range(layout.steps):
         bits = "".join(text[step * size : (step + 1) * size] for text, size in zip(texts, sizes, strict=True))
@@ -61,7 +89,22 @@ def test_there_and_back(stream):
     assert [len(payload) for payload in payloads] == list(layout.payload_sizes())
     assert sum(map(len, payloads)) == layout.payload_size
     assert of_segments(payloads, layout) == tuple(choices)
-    assert what_is_left(payloads, layout) == [(data, layout.steps) for data in choices]
+    assert what_is_left(payloads, layout, most=99) == [(data, layout.steps) for data in choices]
+
+
+@given(st.booleans().flatmap(lambda progressive: layout_with_pauses(progressive=progressive)))
+def test_sizes_are_known_to_the_bit(layout):
+    bits = [bits_by_hand(layout, index) for index in range(layout.segment_count)]
+    assert [layout.segment_bits(index) for index in range(layout.segment_count)] == bits
+    sizes = [-(-sum(bits) // 8)] * layout.steps if layout.progressive else [-(-layout.steps * b // 8) for b in bits]
+    assert list(layout.payload_sizes()) == sizes
+    assert (layout.payload_size, layout.payload_count) == (sum(sizes), len(sizes))
+    for index, size in enumerate(bits):
+        paused, (start, end) = layout.paused(index), layout.segment(index)
+        silent = 0 if paused is None else int(paused.sum())
+        assert (
+            size == (layout.channels * -(-(end - start) // layout.engine.unit_frames) - silent) * layout.engine.log2_K
+        )
 
 
 @given(streams(), st.data())
@@ -70,15 +113,16 @@ def test_what_is_left_is_every_step_that_is_there_whole(stream, data):
     whole = b"".join(of_stream(choices, layout))
     kept = whole[: data.draw(st.integers(0, len(whole)))]
     size = next(layout.payload_sizes())
-    left = what_is_left([kept[i : i + size] for i in range(0, len(kept), size)], layout)
-    steps = [number for _, number in left]
-    assert steps == sorted(steps, reverse=True)
-    assert not steps or steps[0] - steps[-1] <= 1, "no part of the sound is a step ahead of another by two"
-    for (found, number), choice, (start, end) in zip(left, choices, layout.segments(), strict=False):
-        bits = number * layout.step_bits(end - start)
+    left = what_is_left([kept[i : i + size] for i in range(0, len(kept), size)] if size else [b""], layout, most=99)
+    coded = [number for index, (_, number) in enumerate(left) if layout.segment_bits(index)]
+    assert all(number == layout.steps for index, (_, number) in enumerate(left) if not layout.segment_bits(index))
+    assert coded == sorted(coded, reverse=True)
+    assert not coded or coded[0] - coded[-1] <= 1, "no part of the sound is a step ahead of another by two"
+    for index, ((found, number), choice) in enumerate(zip(left, choices, strict=False)):
+        bits = number * bits_by_hand(layout, index)
         there = np.unpackbits(np.frombuffer(choice, np.uint8))[:bits]
         assert found == np.packbits(there).tobytes()
-    if len(kept) >= size:
+    if len(kept) >= size:  # of nothing but silence, in any case
         assert len(left) == layout.segment_count, "behind the first step it is the whole sound"
 
 
@@ -95,4 +139,13 @@ def test_segments_stay_as_they_are():
     layout = Layout(INFO, 1, 10, engine=engine, steps=2)
     assert of_stream([b"a", b"b"], layout) == [b"a", b"b"]
     assert of_segments([b"a", b"b"], layout) == (b"a", b"b")
-    assert what_is_left([b"a", b""], layout) == [(b"a", 2)]
+    assert what_is_left([b"a", b""], layout, most=99) == [(b"a", 2)]
+
+
+def test_a_long_pause_is_no_longer_than_the_bytes_allow():
+    """Three bits of a segment, then 2**37 segments of silence: the limit is not a matter of time or memory."""
+    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 3, 1, 5, 9, 0)
+    layout = Layout(INFO, 1, 5 * 2**37, engine=engine, steps=2, progressive=True, pauses=((2, 5 * 2**36),))
+    assert layout.step_size == 1
+    assert what_is_left([b"\xe0"], layout, most=40) == [(b"\xe0", 1), *[(b"", 2)] * 39]
+    assert what_is_left([], layout, most=40) == []

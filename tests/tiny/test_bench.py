@@ -9,8 +9,9 @@ import pytest
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.benchmark import Options, benchmark, rivals, timing
+from noisebook.benchmark import Options, benchmark, rivals, runs, timing
 from noisebook.codec.ddcm import Settings
+from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.errors import ConfigError
 
 SOUND = Waveform((0.2 * np.random.default_rng(0).standard_normal((1, 20000))).astype(np.float32), 16000)
@@ -63,9 +64,25 @@ def test_the_whole_benchmark(backend, monkeypatch):
     classic = engines["classic"]
     assert (classic["steps"], classic["measured_steps"], classic["nmse_db"]) == (979, 20, None)
     assert classic["faster"] > 1
+    for row in engines.values():
+        for way in ("encode", "decode"):
+            assert row[f"{way}_seconds"] == pytest.approx(sum(row[way].values()))
+            assert row[f"{way}_real_time"] == pytest.approx(row[f"{way}_seconds"] / row["sound_seconds"])
     assert engines["turbo, by units"]["nmse_db"] is not None
     assert results["machine"]["device"] == "cpu"
     assert all(isinstance(check["ok"], bool) for check in results["checks"])
+
+
+def test_the_time_of_all_steps_is_told_from_some(backend):
+    """20 of 979 calls and 6 of the tail: the choices of 979, and 979 + 6 calls at the decoder."""
+    stages = {"mel": 1.0, "denoiser": 26.0, "choices": 20.0}
+    row = timing.RoundTrip(10.0, 100.0, 20, 1.0, {**stages, "denoiser": 20.0}, stages, -3.0, None, None)
+    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 4, 1, 25, 979, 0)
+    found = runs._rival_row("classic", engine, row, row, backend.info)
+    assert found["encode"] == {"mel": 1.0, "denoiser": 979.0, "choices": 979.0}
+    assert found["decode"] == {"mel": 1.0, "denoiser": pytest.approx(985.0), "choices": 979.0}
+    assert found["faster"] == pytest.approx((1 + 979 + 979) / 41)
+    assert found["nmse_db"] is None
 
 
 def test_a_preset_that_there_is_not(backend):

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from noisebook import api
+from noisebook.audio import io
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import layout
 from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
 from noisebook.coding import container
-from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
+from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream
 
 
 def sound(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -39,6 +42,35 @@ def test_blocks_join_to_the_whole(stream, backend):
     np.testing.assert_allclose(joined, whole.samples, atol=2e-5 * np.abs(whole.samples).max())
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2)])
+def test_what_goes_to_a_file_is_the_whole_to_the_bit(backend, monkeypatch, rate, channels):
+    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 40)
+    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 10)
+    data = api.compress(sound(4.3, rate, channels), sample_rate=rate, backend=backend, preset="100")
+    whole = api.decompress(data, backend=backend)
+    decoding = api.decompress_to_blocks(data, backend=backend)
+    assert (decoding.sample_rate, decoding.channels, decoding.sample_count) == (rate, channels, whole.sample_count)
+    assert decoding.duration == whole.duration
+    blocks = list(decoding.blocks)
+    assert len(blocks) >= 3
+    np.testing.assert_array_equal(np.concatenate([block.samples for block in blocks], axis=1), whole.samples)
+    part = api.decompress_to_blocks(data, backend=backend, start=1, end=2)
+    np.testing.assert_array_equal(
+        next(part.blocks).samples, api.decompress(data, backend=backend, start=1, end=2).samples
+    )
+    with pytest.raises(AudioError, match="max_seconds"):
+        api.decompress_to_blocks(data, backend=backend, max_seconds=4)
+
+
+def test_a_recording_is_coded_as_the_sound_that_is_in_it(backend, tmp_path):
+    io.write(tmp_path / "a.wav", Waveform(sound(2.3, 44100, 2), 44100))
+    held = io.read(tmp_path / "a.wav")
+    with io.Recording(tmp_path / "a.wav") as recording:
+        for channels in ("auto", "mono"):
+            options = {"backend": backend, "preset": "100", "channels": channels}
+            assert api.compress(recording, **options) == api.compress(held, **options)
+
+
 def test_only_the_segments_of_a_part_are_decoded(backend):
     info = backend.info
     seconds = (2 * SEGMENT_FRAMES + 400) / info.frames_per_second
@@ -65,7 +97,7 @@ def test_a_part_that_there_is_not(stream, backend):
 def test_a_stream_that_is_cut_short_plays_less_exactly(backend):
     data = api.compress(sound(3, 16000), sample_rate=16000, backend=backend, preset="700")
     header, size = container.parse_header(data)
-    layout = layout_of(header, backend.info)
+    coded = layout_of(header, backend.info)
     whole = api.decompress(data, backend=backend).samples
     with pytest.raises(TruncatedStream):
         api.decompress(data[:-1], backend=backend)
@@ -73,12 +105,12 @@ def test_a_stream_that_is_cut_short_plays_less_exactly(backend):
     np.testing.assert_array_equal(api.decompress(data[:-2], backend=backend, damaged=True).samples, whole)
     steps, sounds = [], []
     for kept in range(len(data), size, -20):
-        steps.append(layout.whole_steps(layout.frames, min(kept, len(data) - 2) - size))
+        steps.append(coded.whole_steps(0, min(kept, len(data) - 2) - size))
         if steps[-1]:
             sounds.append(api.decompress(data[:kept], backend=backend, damaged=True).samples)
             assert sounds[-1].shape == whole.shape
     assert steps == sorted(steps, reverse=True)
-    assert steps[0] == layout.steps
+    assert steps[0] == coded.steps
     assert len({found.tobytes() for found in sounds}) == len(set(steps) - {0})
     with pytest.raises(TruncatedStream, match="first step"):
         api.decompress(data[: size + 1], backend=backend, damaged=True)

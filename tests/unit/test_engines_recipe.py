@@ -30,7 +30,7 @@ def test_rates_are_equal(backend):
             assert coder.plan[-1].s == system.last or system.last == 20
 
 
-def test_every_part_of_the_page(bench, monkeypatch):
+def test_every_part_of_the_page(bench, backend, chirp, monkeypatch):
     monkeypatch.setattr(rate_limit, "RATES", ("1500",))
     monkeypatch.setattr(rate_limit, "_LADDER", ("300", "6000"))
     monkeypatch.setattr(rate_limit, "systems", lambda rate: systems(rate)[:1] + systems(rate)[3:5])
@@ -39,11 +39,12 @@ def test_every_part_of_the_page(bench, monkeypatch):
     options = _searches.options
     monkeypatch.setattr(_searches, "options", lambda bench: {name: options(bench)[name] for name in tried})
     monkeypatch.setattr(rate_limit, "_TURBO", {"1500": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 8, 3, 8, 19, 0), 180)})
-    schedule = bench.info.schedule
+    schedule, spoken = bench.info.schedule, Waveform(0.3 * chirp.repeat(2, 1)[:, :48000], 16000)
     results = {"model": "ab", "clips": ["a", "b"], "ceiling_mel_db": bench.mel_error(bench.latents), "long": [],
                "tags": tags, "rivals": measured(rate_limit.rivals(bench), []),
                "ladder": measured(rate_limit.ladder(bench), []),
                "encoder": measured(rate_limit.encoders(bench), []),
+               "pauses": measured(rate_limit.pauses([spoken], backend), []),
                "sources": measured(rate_limit.sources(white(schedule, 64), bench.info), [])}  # fmt: skip
     page = render(results)
     assert not re.search(r"<[A-Z_]+>", page)
@@ -51,6 +52,9 @@ def test_every_part_of_the_page(bench, monkeypatch):
     assert "| 8 bit/s | -1.00 | -1.50 | -2.00 |" in page
     assert "| white, preset | 1512 |" in page
     assert page.count("| 1500 bit/s, heard") == 4
+    constant, variable = results["pauses"]
+    assert variable["bytes"] < 0.8 * constant["bytes"]
+    assert f"| 1500 bit/s, variable | {variable['bytes']:.0f} |" in page
     for row in results["rivals"]:
         assert row["bit_per_second"] == pytest.approx(1500, rel=0.06)
         assert len(row["clips_nmse_db"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -169,6 +170,27 @@ def test_payload_bits_by_hand():
     assert timeline.payload_bits(11) == 15 * 2 * (8 + 3) * 8
     lowest = layout_of_frames(250, engine=PRESETS[0].engine)
     assert lowest.payload_bits(250) == 5 * 1 * 1 * 16  # one part, filled up
+
+
+@pytest.mark.parametrize("unit", [1, 3, 8, 20, 256])
+@pytest.mark.parametrize("frames", [5, 100, 1999])
+def test_paused_units_frame_by_frame(unit, frames):
+    """A unit pauses if every one of its frames lies in a pause, which is asked here for each of them."""
+    pauses = ((0, 2), (4, 5), (6, 40), (41, 203), (210, 300), (301, 400))
+    engine = replace(PRESETS[6].engine, unit_frames=unit)
+    own = replace(layout_of_frames(frames, channels=2, engine=engine), pauses=pauses)
+    cells, bits, parts = -(-frames // 8), [], 0
+    for index, (start, end) in enumerate(own.segments()):
+        units = [range(first, min(first + unit, end)) for first in range(start, end, unit)]
+        expected = [[all(any(a <= channel * cells + frame // 8 < b for a, b in pauses) for frame in each)
+                     for each in units] for channel in range(2)]  # fmt: skip
+        found = own.paused(index)
+        assert (found if found is not None else np.zeros((2, len(units)), bool)).tolist() == expected
+        parts = sum(len(each) for row in expected for each, paused in zip(units, row, strict=True) if not paused)
+        bits.append(own.steps * own.segment_bits(index))
+        assert bits[-1] == own.steps * parts * own.engine.choice_bits  # a frame is one part of 128 values
+    assert list(own.payload_sizes()) == [-(-count // 8) for count in bits]
+    assert own.payload_size == sum(own.payload_sizes()) <= layout_of_frames(frames, channels=2).payload_size
 
 
 def test_an_enormous_promise_costs_nothing():

@@ -66,7 +66,7 @@ def test_bad_rate(rate: int) -> None:
 def test_blocks_are_not_heard(old_rate: int, new_rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stereo = Waveform.of(np.random.default_rng(0).standard_normal((2, old_rate // 2)), old_rate)
     whole = resample(stereo, new_rate)
-    monkeypatch.setattr("noisebook.audio.resample._BLOCK", 1000)
+    monkeypatch.setattr("noisebook.audio.waveform._BLOCK", 1000)
     assert np.array_equal(resample(stereo, new_rate).samples, whole.samples)
     seen: list[int] = []
 

@@ -1,0 +1,106 @@
+"""Variable rate: which units of a sound are silence, so that they need no choices, and what a decoder puts there.
+
+Where all frames of a unit lie in a pause of the header, encoder and decoder know the clean latent: that of silence. The
+denoiser is told so (`SegmentCoder.rested`), and the noise of such a unit is atom 0 of its parts (format.md 5.9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from noisebook.audio.waveform import Sound
+from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.presets import engine_of
+from noisebook.codec.signal import levelled
+from noisebook.coding import container
+from noisebook.coding.container import Codebook, Header, Rule
+from noisebook.coding.pauses import CELL_FRAMES, Pauses
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream
+
+__all__ = ["check_pauses", "silence_of", "worthwhile"]
+
+_BELOW_DB = 60.0  # under the peak of the sound: a peak lower than that is silence
+
+
+def worthwhile(sound: Sound, header: Header, info: BackendInfo) -> Pauses:
+    """The pauses of a sound that save more bytes of choices than they take of the header.
+
+    None of them where they leave a progressive stream fewer bits than segments: hours of nothing but silence.
+
+    Raises:
+        ConfigError: coding parameters that have no pauses.
+    """
+    if not _can_pause(header):
+        raise ConfigError("a variable rate needs the partitioned rule and the structured codebook")
+    found = replace(header, pauses=_silent(sound, header, info))
+    sizes = [_size(each, info) for each in (found, header)]
+    return found.pauses if sizes[0] < sizes[1] and _is_bounded(found, info) else ()
+
+
+def check_pauses(header: Header, info: BackendInfo) -> None:
+    """Refuse pauses behind the end of the sound, those that the coding parameters cannot have, and too many segments of
+    them (format.md 3.1).
+
+    Raises:
+        UnsupportedStream, CorruptStream.
+    """
+    if not header.pauses:
+        return
+    if not _can_pause(header):
+        raise UnsupportedStream("pauses belong to the partitioned rule with the structured codebook: update this build")
+    timeline = timeline_of(header, info)
+    cells = timeline.channels * -(-timeline.frames // CELL_FRAMES)
+    if header.pauses[-1][1] > cells:
+        raise CorruptStream(f"a pause ends at cell {header.pauses[-1][1]}, the sound at {cells}")
+    if not _is_bounded(header, info):
+        raise CorruptStream("header and first step of a progressive stream have fewer bits than there are segments")
+
+
+def silence_of(backend: Backend) -> torch.Tensor:
+    """`[1, C, 1, F']`: a latent frame of digital silence, out of reach of either end."""
+    info = backend.info
+    frames = -(-(2 * info.margin_frames + 1) // info.frame_multiple) * info.frame_multiple
+    latent = backend.to_latent(torch.zeros(1, info.audio_channels, frames * info.frame_samples, device=backend.device))
+    return latent[:, :, frames // 2 : frames // 2 + 1]
+
+
+def _can_pause(header: Header) -> bool:
+    engine = engine_of(header)
+    return engine.rule == Rule.PARTITIONED and engine.codebook == Codebook.STRUCTURED
+
+
+def _size(header: Header, info: BackendInfo) -> int:
+    layout = layout_of(header, info)
+    return container.overhead(header, layout.payload_count) + layout.payload_size
+
+
+def _is_bounded(header: Header, info: BackendInfo) -> bool:
+    """Whether the bytes of a stream bound the number of its segments, those that are all pause too (format.md 3.1)."""
+    layout = layout_of(header, info)
+    return not header.progressive or layout.segment_count <= 8 * (container.overhead(header, 0) + layout.step_size)
+
+
+def _silent(sound: Sound, header: Header, info: BackendInfo) -> Pauses:
+    """Stretches of silent cells, channel after channel, none shorter than a unit."""
+    timeline = timeline_of(header, info)
+    peaks = np.stack([_frame_peaks(channel, timeline.frames, info) for channel in levelled(sound, header, info)])
+    if timeline.joint:
+        peaks = peaks.max(0, keepdims=True)
+    silent = peaks <= peaks.max() * 10 ** (-_BELOW_DB / 20)
+    silent = np.pad(silent, ((0, 0), (0, -timeline.frames % CELL_FRAMES)), constant_values=True)
+    cells = silent.reshape(-1, CELL_FRAMES).all(1).astype(np.int8)
+    edges = np.flatnonzero(np.diff(cells, prepend=0, append=0))
+    runs = [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
+    return tuple(run for run in runs if (run[1] - run[0]) * CELL_FRAMES >= engine_of(header).unit_frames)
+
+
+def _frame_peaks(samples: np.ndarray, frames: int, info: BackendInfo) -> np.ndarray:
+    """`[frames]`: the peak of each latent frame and of its two neighbours, which its mel hears too."""
+    padded = np.zeros(frames * info.frame_samples, np.float32)
+    padded[: len(samples)] = np.abs(samples)
+    peaks = np.pad(padded.reshape(frames, -1).max(1), 1)
+    return np.max([peaks[:-2], peaks[1:-1], peaks[2:]], axis=0)
