@@ -94,27 +94,33 @@ def compress(
         ConfigError: an option outside its range, or a quality that no bitrate reaches.
     """
     from noisebook.codec.ddcm import best_search
-    from noisebook.codec.ddcm import compress as compress_waveform
 
     sound = _sound(waveform, sample_rate, channels)
     target = _target(target_mel_db, target_nmse, preset, bitrate)
     named, spread = None if tag == "auto" else tag, "balanced" if target else quality
     settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
-    found = None if tag == "auto" else settings.tag  # None: the encoder finds it
-    search = best_search(backend.info) if search is None else search
     settings = replace(
-        settings,
-        tag=found,
-        search=search,
-        perceptual=perceptual,
-        priorities=tuple(priorities),
-        progressive=progressive,
-        variable_rate=variable_rate,
-    )
-    if target is None:
-        return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
+        settings, tag=None if tag == "auto" else settings.tag,  # None: the encoder finds it
+        search=best_search(backend.info) if search is None else search, perceptual=perceptual,
+        priorities=tuple(priorities), progressive=progressive, variable_rate=variable_rate,
+    )  # fmt: skip
+    return _compressed(sound, settings, target, quality, backend, on_step)
+
+
+def _compressed(
+    sound: Waveform,
+    settings: Settings,
+    target: tuple[str, float] | None,
+    quality: str,
+    backend: Backend,
+    on_step: OnStep | None,
+) -> bytes:
+    """The stream of a sound, at the bitrate of the settings or to a target."""
+    from noisebook.codec.ddcm import compress as compress_waveform
     from noisebook.codec.targeting import compress_to
 
+    if target is None:
+        return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
     return compress_to(sound, *target, backend=backend, settings=settings, quality=quality, on_step=on_step).data
 
 

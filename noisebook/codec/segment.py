@@ -96,7 +96,7 @@ class SegmentCoder:
 
     def rested(self, denoise: Denoise) -> Denoise:
         """The denoiser, which knows that paused units are silence: of these it says so, and so `reverse` ends there."""
-        if self.paused is None:
+        if self.paused is None or self.silence is None:
             return denoise
         frames = torch.from_numpy(self.paused).repeat_interleave(self.engine.unit_frames, dim=1)[:, : self.frames]
         assert self.silence is not None

@@ -4,7 +4,7 @@
 
 CLIPS is a folder of sounds named by kind, as of `recipes.results`. Of each sound 3.2 s are coded; every number is of a
 payload that was written. Beside the page lies its `.json` with every measurement, written row by row: what is there of
-the same model and clips is not measured again. Some 15 minutes of a core.
+the same model and clips is not measured again. Some 20 minutes of a core.
 
     rivals     partitioned with matched timesteps, Turbo-DDCM and classic DDCM as published, at equal bits
     encoder    what searches, weights and tags of the encoder gain, and what they cost
@@ -413,6 +413,7 @@ def started(path: Path, of: Row) -> Row:
 
 
 def write_json(path: Path, results: Row) -> None:
+    """The results as they are by now."""
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
