@@ -94,12 +94,7 @@ def compress(
     settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
     found = None if tag == "auto" else settings.tag  # None: the encoder finds it
     settings = replace(
-        settings,
-        tag=found,
-        search=search,
-        perceptual=perceptual,
-        priorities=tuple(priorities),
-        progressive=progressive,
+        settings, tag=found, search=search, perceptual=perceptual, priorities=tuple(priorities), progressive=progressive
     )
     if target is None:
         return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
