@@ -15,7 +15,7 @@ from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Sound, Waveform, check_sample_rate
 from noisebook.codec import aiming, ordering
 from noisebook.codec.aiming import Priority
-from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
+from noisebook.codec.layout import Layout, check_engine, check_order, layout_of, plan_of, timeline_of
 from noisebook.codec.presets import DEFAULT, by_name, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
 from noisebook.codec.signal import analyse, levelled, restored
@@ -239,9 +239,11 @@ def checked_layout(header: Header, info: BackendInfo) -> Layout:
     check_header(header, info)
     try:
         check_engine(engine_of(header), info)
+        layout = layout_of(header, info)
+        check_order(layout)
     except ConfigError as error:
         raise UnsupportedStream(str(error)) from error
-    return layout_of(header, info)
+    return layout
 
 
 def check_header(header: Header, info: BackendInfo) -> None:
@@ -301,6 +303,8 @@ def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
         progressive=settings.progressive,
     )
     check_engine(engine_of(header), info)
+    if header.progressive:
+        check_order(layout_of(header, info))
     return header
 
 

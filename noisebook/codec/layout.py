@@ -20,6 +20,7 @@ __all__ = [
     "Layout",
     "Timeline",
     "check_engine",
+    "check_order",
     "layout_of",
     "part_size",
     "plan_of",
@@ -30,6 +31,7 @@ MAX_STACKS = 64  # structured atoms to a value of a part
 MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
 SEGMENT_FRAMES = 1600  # eight windows of 256 frames that overlap by 64: 64 s at 25 frames/s
 _SHORTEST_SEGMENT = 256  # a shorter rest joins the segment before it
+_LEAST_STEP_BITS = 16  # of a segment in a progressive stream: as many as a checksum takes of one in the usual order
 
 
 def part_size(engine: Engine, frame_values: int) -> int:
@@ -54,6 +56,20 @@ def check_engine(engine: Engine, info: BackendInfo, start: int | None = None) ->
     elif part * size > MAX_DENSE_VALUES:
         raise ConfigError(f"{size} dense atoms of {part} values: at most {MAX_DENSE_VALUES} values in all are allowed")
     plan_of(engine, info, start)
+
+
+def check_order(layout: Layout) -> None:
+    """Refuse a progressive order of which few bytes could stand for very many segments.
+
+    Raises:
+        ConfigError: says what is allowed.
+    """
+    bits = layout.step_bits(SEGMENT_FRAMES)
+    if layout.progressive and bits < _LEAST_STEP_BITS:
+        raise ConfigError(
+            f"a step of a segment takes {bits} bits, and a progressive stream needs {_LEAST_STEP_BITS}: give shorter "
+            "parts or more atoms"
+        )
 
 
 def plan_of(engine: Engine, info: BackendInfo, start: int | None = None) -> Plan:

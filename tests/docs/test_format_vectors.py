@@ -111,12 +111,13 @@ def test_the_stream_with_a_latent_block() -> None:
 def test_the_progressive_stream() -> None:
     data = stream("8.6")
     header, size = parse_header(data)
-    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 3, 1, 2048, 2, 0)
+    engine = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 15, 2, 1, 256, 2, 0)
     assert header == Header(b"\x5a\x17", 0, 8000, ChannelMode.MONO, 600_000, engine=engine, progressive=True)
     layout = layout_of(header, model_info())
     payloads = split(data, size, layout.payload_sizes())
-    choices = [bitio.unpack(each, 3, 2).tolist() for each in of_segments(payloads, layout)]
-    assert choices == [[5, 2], [6, 1]]
+    first, second = of_segments(payloads, layout)
+    assert bitio.unpack(first, 3, 14).tolist() == [1, 2, 3, 4, 5, 6, 7, 7, 6, 5, 4, 3, 2, 1]
+    assert bitio.unpack(second, 3, 4).tolist() == [5, 6, 0, 3]
     assert pack(header, of_stream(of_segments(payloads, layout), layout)) == data
 
 
