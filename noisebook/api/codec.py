@@ -61,8 +61,7 @@ def compress(
     """Compress a sound into the bytes of a .ddcm stream.
 
     Args:
-        waveform: a `Waveform`, a `Recording` (a file that is not held whole), or an array `[N]` or `[C, N]` with its
-            `sample_rate` in Hz.
+        waveform: a `Waveform` or `Recording`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
         preset: name of a preset: its bitrate for each coded channel; or "auto", by what the sound is like.
         bitrate: bit/s of all channels together, in place of a preset.
@@ -78,8 +77,7 @@ def compress(
         search: "none"; or "shaped": nearer to the sound at the same bits, in twice the time.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
-        progressive: order the choices of a long sound by step and not by segment of 64 s: what begins the stream is the
-            whole sound, less exactly (`decompress` with `damaged`). It can be played when all of it is there.
+        progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -132,8 +130,7 @@ def compress_with_codebook(
     """Compress a sound into a .ddcm stream that holds its latent in the words of a codebook.
 
     Args:
-        waveform: a `Waveform`, a `Recording` (a file that is not held whole), or an array `[N]` or `[C, N]` with its
-            `sample_rate` in Hz.
+        waveform: a `Waveform` or `Recording`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
         codebook: fitted for that model: the name of one inside the package, a file, or from `load_codebook`. The
             decoder needs it too.
