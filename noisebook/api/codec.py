@@ -65,8 +65,7 @@ def compress(
     """Compress a sound into the bytes of a .ddcm stream.
 
     Args:
-        waveform: a `Waveform`, a `Recording` (a file that is not held whole), or an array `[N]` or `[C, N]` with its
-            `sample_rate` in Hz.
+        waveform: a `Waveform` or `Recording`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
         preset: name of a preset: its bitrate for each coded channel; or "auto", by what the sound is like.
         bitrate: bit/s of all channels together, in place of a preset.
@@ -84,8 +83,7 @@ def compress(
             for a model with a mel. For one without the default is "shaped".
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
-        progressive: order the choices of a long sound by step and not by segment of 64 s: what begins the stream is the
-            whole sound, less exactly (`decompress` with `damaged`). It can be played when all of it is there.
+        progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.
         variable_rate: units of silence (60 dB below the peak) carry no bits and are decoded as silence.
         on_step: called with (steps done, steps in all).
 
@@ -153,8 +151,7 @@ def compress_with_codebook(
     """Compress a sound into a .ddcm stream that holds its latent in the words of a codebook.
 
     Args:
-        waveform: a `Waveform`, a `Recording` (a file that is not held whole), or an array `[N]` or `[C, N]` with its
-            `sample_rate` in Hz.
+        waveform: a `Waveform` or `Recording`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
         codebook: fitted for that model: the name of one inside the package, a file, or from `load_codebook`. The
             decoder needs it too.

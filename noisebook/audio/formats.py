@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import IO
 
@@ -11,7 +12,7 @@ import numpy as np
 from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["WRITABLE", "encode", "encode_blocks"]
+__all__ = ["WRITABLE", "encode", "encode_blocks", "pipe_wav"]
 
 _PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 # suffix -> libsndfile's name of the container and of the sample formats it may hold, the default first
@@ -94,6 +95,34 @@ def encode_blocks(
         what = f"{shape[0]} channels at {sample_rate} Hz"
         raise AudioError(f"{container} {subtype} does not take {what}: {error.error_string}") from error
     target.check()
+    return clipped
+
+
+def pipe_wav(
+    write: Callable[[bytes], object], blocks: Iterable[np.ndarray], shape: tuple[int, int], sample_rate: int
+) -> int:
+    """The bytes of `encode` as WAV PCM_16, to something that cannot seek: each block as soon as it is there.
+
+    Args:
+        write: takes the bytes in order.
+        blocks, shape, sample_rate: as of `encode_blocks`, one or two channels.
+
+    Returns:
+        How many samples were clipped.
+
+    Raises:
+        AudioError: as `encode`.
+    """
+    _check_limits(shape, sample_rate, "WAV", "PCM_16")
+    width = 2 * shape[0]  # bytes of a frame
+    size = width * shape[1]
+    write(struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16))
+    write(struct.pack("<HHIIHH4sI", 1, shape[0], sample_rate, width * sample_rate, width, 16, b"data", size))
+    clipped = 0
+    for block in blocks:
+        frames, beyond = _quantise(block.T, "PCM_16")
+        clipped += beyond
+        write((frames >> 16).astype("<i2").tobytes())
     return clipped
 
 

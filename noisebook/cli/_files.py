@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,22 +156,19 @@ def write_sound(target: str, sound: Waveform, *, force: bool) -> int:
 
 
 def write_decoding(target: str, decoding: Decoding, *, force: bool) -> int:
-    """`write_sound` of a sound that is being decoded: to a file block by block."""
+    """`write_sound` of a sound that is being decoded: block by block, a file whole or not at all."""
     from noisebook.audio import io
-    from noisebook.audio.formats import WRITABLE, encode_blocks
+    from noisebook.audio.formats import WRITABLE, encode_blocks, pipe_wav
 
     container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
     shape, blocks = (decoding.channels, decoding.sample_count), (block.samples for block in decoding.blocks)
+    if target == STANDARD:
+        return pipe_wav(partial(write_bytes, STANDARD, force=force), blocks, shape, decoding.sample_rate)
 
     def fill(file: IO[bytes]) -> int:
         return encode_blocks(file, blocks, shape, decoding.sample_rate, container, subtypes[0])
 
-    if target != STANDARD:
-        return io.write_atomic(target, fill, overwrite=force)
-    buffer = BytesIO()  # the header of a WAV file is written again at its end
-    clipped = fill(buffer)
-    write_bytes(target, buffer.getbuffer(), force=force)
-    return clipped
+    return io.write_atomic(target, fill, overwrite=force)
 
 
 def _target(source: str, argument: str | None, option: str | None, suffix: str, *, force: bool) -> str:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "backend_from",
-    "decoder_options",
     "engine_options",
     "json_option",
     "limit_options",
@@ -61,30 +60,20 @@ limit_options = _together(
         help="Refuse coding parameters that ask for more than so many times the work of the dearest preset.",
     ),
 )  # fmt: skip
-
-
-def _engine_options(dtype: str) -> Decorator:
-    """The options of `backend_from`, with that default of the precision."""
-    return _together(
-        model_option,
-        click.option(
-            "--device", metavar="DEVICE", default="auto", show_default=True,
-            help="auto (the fastest at hand), cpu, cuda, mps or xpu.",
-        ),
-        click.option(
-            "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default=dtype, show_default=True,
-            help="Precision of the networks; float32 is the reference, auto is bfloat16 where DEVICE multiplies in it.",
-        ),
-        click.option(
-            "--offload", is_flag=True, help="Keep large models in main memory, one network at a time on DEVICE."
-        ),
-        click.option("--offline", is_flag=True, help="Download nothing: the model is here or it is an error."),
-        click.option("--threads", type=click.IntRange(1), help="CPU threads; by default all cores."),
-    )  # fmt: skip
-
-
-engine_options = _engine_options("float32")
-decoder_options = _engine_options("auto")  # where rounding moves a sound by far less than its coding (docs/speed.md)
+engine_options = _together(
+    model_option,
+    click.option(
+        "--device", metavar="DEVICE", default="auto", show_default=True,
+        help="auto (the fastest at hand), cpu, cuda, mps or xpu.",
+    ),
+    click.option(
+        "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="float32", show_default=True,
+        help="Precision of the networks; float32 is the reference, auto is bfloat16 where DEVICE multiplies in it.",
+    ),
+    click.option("--offload", is_flag=True, help="Keep large models in main memory, one network at a time on DEVICE."),
+    click.option("--offline", is_flag=True, help="Download nothing: the model is here or it is an error."),
+    click.option("--threads", type=click.IntRange(1), help="CPU threads; by default all cores."),
+)  # fmt: skip
 
 
 def backend_from(options: Mapping[str, Any]) -> Backend:

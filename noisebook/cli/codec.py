@@ -12,7 +12,6 @@ import click
 from noisebook.cli import _files
 from noisebook.cli._shared import (
     backend_from,
-    decoder_options,
     engine_options,
     json_option,
     limit_options,
@@ -174,7 +173,7 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options
-@decoder_options
+@engine_options
 def decompress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
     """Turn a .ddcm stream back into sound.
 

@@ -1,6 +1,7 @@
 """Look for joints where segments and windows meet: steps of the decoded sound that stand out.
 
     python -m noisebook.recipes.joints [--model MODEL] [--presets 30,300,3000] [--seconds 80] [--keep FOLDER]
+    python -m noisebook.recipes.joints --alone [--presets 300] [--seeds 0,1,2]
 
 A steady tone, a sweep and noise are coded. The jump at a joint is the largest step between neighbouring samples within
 10 ms of it, less the largest of all such stretches of the second before and the second after, over the RMS of the
@@ -8,12 +9,17 @@ sound: 0 where the joint is not the roughest place around. Beside it stands the 
 second before a joint to that behind it, and the size that one in twenty of such changes exceeds anywhere in the sound.
 Windows begin and end in every segment; segments of 64 s are coded independently. `--keep` writes the decoded sounds,
 to be looked at and heard.
+
+`--alone` asks whether a joint is the cause of what is heard behind it: the level of the sweep in the 2 s before the
+joint of two segments and in the 10 s behind it, beside the level at the same places of the 28 s around the joint coded
+as a sound of their own, where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +27,16 @@ import numpy as np
 from noisebook import api
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.layout import layout_of
+from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
 from noisebook.coding import container
-from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.windows import window_starts
 from noisebook.recipes._tables import table
 
 _OVERLAP = 64  # latent frames, as the codec has its windows
 _NEAR, _AROUND, _LEVEL = 0.01, 1.0, 0.1  # seconds to either side
+_BEFORE, _BEHIND = 14.0, 14.0  # seconds around a joint
+ALONE = [f"{what}: {where}, dB" for what in ("two segments", "one") for where in ("2 s before", "10 s behind")]
 
 
 def main() -> None:
@@ -37,9 +45,14 @@ def main() -> None:
     parser.add_argument("--presets", default="30,300,3000")
     parser.add_argument("--seconds", type=float, default=80)
     parser.add_argument("--keep", type=Path, help="folder for the decoded sounds")
+    parser.add_argument("--alone", action="store_true", help="the surroundings of a joint, without it")
+    parser.add_argument("--seeds", default="0,1,2", help="of the streams of --alone")
     args = parser.parse_args()
 
     backend = api.load_backend(args.model)
+    if args.alone:
+        print(table(["preset, seed", *ALONE], list(_alone(args, backend))))
+        return
     rows = []
     for preset in args.presets.split(","):
         for name, make in SOUNDS.items():
@@ -53,6 +66,26 @@ def main() -> None:
                 io.write(args.keep / f"{preset}-{name}.flac", decoded, overwrite=True)
     heads = [f"{place}: {what}" for place in ("segments", "windows") for what in ("jump / RMS", "level, dB")]
     print(table(["preset, sound", *heads, "anywhere: level, dB"], rows))
+
+
+def _alone(args: argparse.Namespace, backend: Backend) -> Iterator[list[str]]:
+    """Levels before and behind the joint, in the whole and in its surroundings by themselves."""
+    info = backend.info
+    sound, joint = sweep(args.seconds, info.sample_rate), SEGMENT_FRAMES / info.frames_per_second
+    first = round((joint - _BEFORE) * info.sample_rate)
+    around = Waveform(sound.samples[:, first : first + round((_BEFORE + _BEHIND) * info.sample_rate)], info.sample_rate)
+    for preset, seed in product(args.presets.split(","), map(int, args.seeds.split(","))):
+        cells = []
+        for piece, place in ((sound, joint), (around, _BEFORE)):
+            decoded = api.decompress(api.compress(piece, backend=backend, preset=preset, seed=seed), backend=backend)
+            cells += [f"{level(decoded, start, end):.1f}" for start, end in ((place - 2, place), (place, place + 10))]
+        yield [f"{preset}, {seed}", *cells]
+
+
+def level(sound: Waveform, start: float, end: float) -> float:
+    """Mean level from second `start` to `end`, in dB of full scale."""
+    first, last = (round(second * sound.sample_rate) for second in (start, end))
+    return float(10 * np.log10(np.square(sound.samples[0, first:last], dtype=np.float64).mean() + 1e-12))
 
 
 def tone(seconds: float, sample_rate: int) -> Waveform:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from noisebook import api
+from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini import model_info
 from noisebook.recipes import joints
 from noisebook.recipes.joints import SOUNDS, jump
@@ -45,3 +46,9 @@ def test_joints_are_where_segments_and_windows_meet(tiny_model, backend):
     assert max(windows) < 80
     short = api.compress(SOUNDS["tone"](3.0, RATE), backend=backend, preset="30")
     assert joints.joints(short, info) == ([], [])
+
+
+def test_the_level_of_a_stretch():
+    tone = SOUNDS["tone"](3.0, RATE)
+    assert joints.level(tone, 1, 2) == pytest.approx(10 * np.log10(0.3**2 / 2), abs=0.01)
+    assert joints.level(Waveform(np.zeros((1, RATE), np.float32), RATE), 0, 1) == pytest.approx(-120)

@@ -13,7 +13,7 @@ import soundfile
 
 from noisebook.audio import formats, recording
 from noisebook.audio.channels import Downmix, downmix
-from noisebook.audio.formats import WRITABLE, encode, encode_blocks
+from noisebook.audio.formats import WRITABLE, encode, encode_blocks, pipe_wav
 from noisebook.audio.io import Recording, read, write, write_atomic
 from noisebook.audio.level import coding_gain, coding_gain_of
 from noisebook.audio.resample import resample
@@ -104,6 +104,17 @@ def test_blocks_are_written_as_the_whole(suffix: str) -> None:
         written, whole = (soundfile.read(BytesIO(each))[0] for each in (file.getvalue(), bytes(data)))
         np.testing.assert_array_equal(written, whole)
         assert clipped == expected
+
+
+@pytest.mark.parametrize(("channels", "count"), [(1, 1), (1, 999), (2, 30_011)])
+def test_a_pipe_takes_the_bytes_of_a_file(channels: int, count: int) -> None:
+    loud = Waveform(3 * noise(channels, count, 22050).samples, 22050)
+    data, clipped = encode(loud, "WAV", "PCM_16")
+    written: list[bytes] = []
+    blocks = (loud.samples[:, start : start + 500] for start in range(0, count, 500))
+    assert pipe_wav(written.append, blocks, loud.samples.shape, 22050) == clipped
+    assert b"".join(written) == bytes(data)
+    assert len(written) == 2 + -(-count // 500), "every block at once"
 
 
 def test_pieces_have_one_size_whatever_the_blocks() -> None:
