@@ -13,7 +13,16 @@ import click
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["backend_from", "engine_options", "json_option", "limit_options", "model_option", "progress", "report", "result_options"]
+__all__ = [
+    "backend_from",
+    "engine_options",
+    "json_option",
+    "limit_options",
+    "model_option",
+    "progress",
+    "report",
+    "result_options",
+]
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]

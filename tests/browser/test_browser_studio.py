@@ -142,7 +142,9 @@ def test_a_job_can_be_cancelled(studio, song):
     page = studio("?method=compare&methods=codec-30,codec-700,codec-3000,codec-6000")
     upload(page, song)
     page.locator("#make").click()
-    page.locator("#cancel").dispatch_event("click")  # as soon as it is there: a real click waits until the page stands still
+    page.locator("#cancel").dispatch_event(
+        "click"
+    )  # as soon as it is there: a real click waits until the page stands still
     page.locator("#result .message", has_text="Cancelled. Nothing was kept.").wait_for()
     page.locator("#cancel").wait_for(state="hidden")
     assert page.locator("#make").is_enabled()
@@ -159,5 +161,7 @@ def test_nothing_is_wider_than_a_phone(studio):
     page.wait_for_function(f"{PLAYER}.sounds.position > 0.1")
     result.locator(".permalink").tap()
     page.wait_for_url("**/?method=generate&seconds=1&stream=1")
-    page.locator("#make:enabled").wait_for()  # a page that is still on its way cannot be closed: Chromium waits for ever
+    page.locator(
+        "#make:enabled"
+    ).wait_for()  # a page that is still on its way cannot be closed: Chromium waits for ever
     assert page.locator("#stream input").is_checked()
