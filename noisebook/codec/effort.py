@@ -19,8 +19,8 @@ def effort_of(header: Header, timeline: Timeline) -> float:
     """How many times as dear as the dearest preset each second of a stream is, in time or in memory, at most.
 
     The larger of v and s max(1, v): s is the number of coded steps over that of the preset with most, v what a step
-    does for its atoms (`step_values`) over that of the preset with most. Steps without bits at the end are the decoder's
-    own, and not counted; nor are autoencoder and vocoder, which cost the same for every stream.
+    does for its atoms (`step_values`) over that of the preset with most. Steps without bits at the end are the
+    decoder's own, and not counted; nor are autoencoder and vocoder, which cost the same for every stream.
 
     Args:
         header: that `open_stream` accepts.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -46,11 +45,9 @@ def _mount(*arguments: object) -> str:
 def fill(disk: Path, leave: int = 0) -> None:
     """Until at most so many bytes are left."""
     with (disk / "filling").open("wb", buffering=0) as file:
-        try:
+        with suppress(OSError):
             while file.write(bytes(PAGE)):
                 pass
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
         file.truncate(file.tell() // PAGE * PAGE - leave)
 
 
