@@ -80,6 +80,8 @@ def test_a_rude_tree(tmp_path, noisebook):
     assert ran.text.startswith("bad\\x1b.wav")
     assert "\x1b" not in ran.text
     assert noisebook("decompress", "out", "back", "--max-seconds", "0.1").text.startswith("new\\nline")
+    ran = noisebook("decompress", "out", "back", "--max-seconds", "9", "--resume")  # a limit is no other result
+    assert "1 done, 1 done before, 0 failed" in ran.text
 
 
 def test_many_failures_are_counted(corpus, noisebook):
