@@ -2,7 +2,8 @@
 
     make release
 
-With the other tests run all but some of the missing extras. The required packages are those of the running environment, by links: nothing is downloaded.
+With the other tests run all of these but some of the missing extras. The required packages are those of the running
+environment, by links: nothing is downloaded.
 """
 
 from __future__ import annotations
