@@ -336,8 +336,8 @@ def _check_work(header: Header, timeline: Timeline, max_work: float) -> None:
     work = effort_of(header, timeline)
     if work > max_work:
         raise AudioError(
-            f"the coding parameters of the stream ask for {work:.3g} times the work of the dearest preset, and {max_work:g} times "
-            "are allowed (max_work)"
+            f"the coding parameters of the stream ask for {work:.1f} times the work of the dearest preset, and "
+            f"{max_work:g} times are allowed (max_work)"
         )
 
 

@@ -228,7 +228,7 @@ class Place:
             fs, root = url_to_fs(self.url)
         except ImportError as error:
             raise MissingExtra(f"{self.url}: {error}") from error
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, TypeError) as error:  # TypeError: a URL without what its kind needs, as ftp:///x
             raise ConfigError(f"{self.url}: {error}; give a folder, or a URL such as s3://bucket/folder") from error
         return fs, root.rstrip("/") or "/"
 

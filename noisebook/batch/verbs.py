@@ -25,6 +25,9 @@ __all__ = ["VERBS", "Coded", "Engine", "Settings", "code"]
 VERBS = ("compress", "decompress", "reconstruct", "verify")
 
 
+_LIMITS = ("max_seconds", "max_work")  # options that decide whether there is a result, and not what it is
+
+
 @dataclass(frozen=True)
 class Engine:
     """What `api.load_backend` takes, and the CPU threads of one worker (None: torch's own choice)."""
@@ -90,9 +93,11 @@ class Settings:
         """
         info = api.model_info(self.engine.model, offline=self.engine.offline)
         codebook = self.options.get("codebook")
+        deciding = {name: value for name, value in self.options.items() if name not in _LIMITS}
         parts = {
             "noisebook": __version__,
             **self.told(),
+            "options": deciding,
             "fingerprint": info.fingerprint.hex(),
             "codebook": None if codebook is None else api.load_codebook(codebook).fingerprint.hex(),
         }

@@ -201,8 +201,9 @@ def _text(summary: Summary) -> str:
 
 
 def _failures(failed: list[tuple[str, str]]) -> list[str]:
-    width = max((len(source) for source, _ in failed[:_LISTED]), default=0)
-    lines = [f"{source:{width}}  {error}" for source, error in failed[:_LISTED]]
+    listed = [(_shown(source), error) for source, error in failed[:_LISTED]]
+    width = max((len(source) for source, _ in listed), default=0)
+    lines = [f"{source:{width}}  {_shown(error)}" for source, error in listed]
     more = len(failed) - _LISTED
     return [*lines, f"and {_count(more, 'more failure')}"] if more > 0 else lines
 
@@ -215,7 +216,7 @@ def _plan_values(plan: Plan, expected: Estimate) -> dict[str, Any]:
 
 
 def _plan_text(plan: Plan, expected: Estimate) -> str:
-    lines = [f"{task.source} -> {task.target or task.other}" for task in plan.todo[:_LISTED]]
+    lines = [f"{_shown(task.source)} -> {_shown(task.target or task.other or '')}" for task in plan.todo[:_LISTED]]
     if len(plan.todo) > _LISTED:
         lines.append(f"and {_count(len(plan.todo) - _LISTED, 'more file')}")
     lines += _failures([(task.source, error) for task, error in plan.refused])
@@ -227,9 +228,14 @@ def _plan_text(plan: Plan, expected: Estimate) -> str:
         name, seconds = expected.trial
         lines.append(
             f"about {expected.seconds:.1f} s of work and {expected.bytes} bytes, "
-            f"after a trial with {seconds:.1f} s of {name}"
+            f"after a trial with {seconds:.1f} s of {_shown(name)}"
         )
     return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    """A name in one line of the terminal, which must not obey it: what cannot be printed is escaped."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
 
 
 def _count(number: int, noun: str) -> str:

@@ -37,6 +37,7 @@ STYLE = """
 #title p { margin: 0.1rem 0 0.6rem; color: var(--body-text-color-subdued); }
 #result .html-container, #opened .html-container { padding: 0; }
 /* The count of steps in a line of its own: where it floats it lies over the bar of a narrow page. */
+#result, #opened { min-height: 7rem; }
 #result .progress-text, #opened .progress-text { position: static !important; transform: none !important; }
 footer { display: none !important; }
 @media (max-width: 40rem) { .gradio-container { padding: 0.5rem !important; } }

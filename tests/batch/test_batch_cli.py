@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.batch.conftest import contents, lines
+from noisebook.audio.io import write
+from tests.batch.conftest import contents, lines, tone
 from tests.cli.conftest import run_main
 
 STEADY = ("--device", "cpu", "--threads", 1)
@@ -54,6 +55,33 @@ def test_failures_are_a_table_and_the_exit_status_is_1(corpus, noisebook):
     assert (ran.status, ran.text, ran.err) == (1, "", "noisebook: 2 files failed: manifest.jsonl says why\n")
     ran = noisebook("compress", "src", "out", "-p", "300", "--resume", "--json")
     assert [one["source"] for one in json.loads(ran.text)["failed"]] == ["bad.wav", "x/empty.mp3"]
+
+
+def test_a_rude_tree(tmp_path, noisebook):
+    """Names that a terminal would obey, links in circles, sounds of nothing and of one sample."""
+    folder = tmp_path / "src"
+    folder.mkdir()
+    write(folder / "one.wav", tone(0, 1))
+    write(folder / "new\nline \x1b[2J ☃.wav", tone(1))
+    (folder / "none.wav").touch()
+    for name, aim in (("loop", folder), ("self.wav", "self.wav"), ("dangling.wav", "nowhere.wav")):
+        (folder / name).symlink_to(aim)
+    ran = noisebook("compress", "src", "out", "-p", "300", "--dry-run")
+    assert "new\\nline \\x1b[2J ☃.wav -> new\\nline \\x1b[2J ☃.ddcm\n" in ran.text
+    assert "\x1b" not in ran.text
+    ran = noisebook("compress", "src", "out", "-p", "300")
+    assert [line.split()[0] for line in ran.text.splitlines()] == ["dangling.wav", "none.wav", "self.wav", "files:"]
+    assert "2 done, 0 done before, 3 failed" in ran.text
+    assert sorted(contents(Path("out"))) == ["new\nline \x1b[2J ☃.ddcm", "one.ddcm"]
+    ran = noisebook("compress", "src", "out", "-p", "100", "--resume")  # another preset: all of it anew
+    assert "2 done, 0 done before, 3 failed" in ran.text
+    (folder / "bad\x1b.wav").write_bytes(b"no sound")
+    ran = noisebook("compress", "src", "out", "-p", "100", "--resume")
+    assert ran.text.startswith("bad\\x1b.wav")
+    assert "\x1b" not in ran.text
+    assert noisebook("decompress", "out", "back", "--max-seconds", "0.1").text.startswith("new\\nline")
+    ran = noisebook("decompress", "out", "back", "--max-seconds", "9", "--resume")  # a limit is no other result
+    assert "1 done, 1 done before, 0 failed" in ran.text
 
 
 def test_many_failures_are_counted(corpus, noisebook):

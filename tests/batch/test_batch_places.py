@@ -92,9 +92,11 @@ def test_a_store_that_shows_whole_uploads_gets_them_directly(monkeypatch):
     assert place.read("x/a.wav") == b"whole"
 
 
-def test_an_unknown_kind_of_url_is_refused():
-    with pytest.raises(ConfigError, match="nosuch"):
-        Place("nosuch://bucket/x")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of fsspec's half-made file system
+@pytest.mark.parametrize("url", ["nosuch://bucket/x", "ftp:///x/y"])
+def test_an_unknown_kind_of_url_and_one_without_its_host_are_refused(url):
+    with pytest.raises(ConfigError, match=f"{url}: .*give a folder, or a URL such as"):
+        Place(url)
 
 
 def test_a_kind_whose_package_is_missing_names_it(monkeypatch):

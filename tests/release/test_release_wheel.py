@@ -1,8 +1,9 @@
 """The wheel, built from the sdist, in an environment that has only what it asks for: the command works there.
 
-    python -m pytest tests/release -m slow
+    make release
 
-The required packages are those of the running environment, by links: nothing is downloaded.
+With the other tests run all of these but some of the missing extras. The required packages are those of the running
+environment, by links: nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-pytestmark = pytest.mark.slow
 # A call that needs the extra: its error names it.
 NEEDS = {
     "audioldm2": "from noisebook import api; api.load_backend('cvssp/audioldm2', offline=True)",
@@ -37,6 +37,11 @@ NEEDS = {
     "studio": "from noisebook.cli import main; main(['studio', '--no-open', '--port', '0'])",
 }
 FOR_DEVELOPERS = {"dev", "docs", "fuzz"}
+ALWAYS = {"batch", "studio"}  # the others take seconds each, and rest on the same lines
+EXTRAS = [
+    pytest.param(extra, marks=() if extra in ALWAYS else pytest.mark.slow)
+    for extra in sorted(set(PROJECT["optional-dependencies"]) - FOR_DEVELOPERS)
+]
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +181,7 @@ def test_the_command_works_without_extras(python: Path, tmp_path: Path) -> None:
     assert run(python, "-c", code, cwd=tmp_path).strip() == "True"
 
 
-@pytest.mark.parametrize("extra", sorted(set(PROJECT["optional-dependencies"]) - FOR_DEVELOPERS))
+@pytest.mark.parametrize("extra", EXTRAS)
 def test_a_missing_extra_says_which(python: Path, tmp_path: Path, extra: str) -> None:
     assert extra in NEEDS, "add a call that needs it"
     told = run(python, "-c", NEEDS[extra], cwd=tmp_path, status=1)
