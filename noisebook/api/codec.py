@@ -106,7 +106,7 @@ def compress(
 
 
 def _compressed(
-    sound: Waveform,
+    sound: Sound,
     settings: Settings,
     target: tuple[str, float] | None,
     quality: str,
@@ -213,7 +213,8 @@ def decompress(
             you have time and memory for where streams come from strangers.
         max_work: refuse a stream whose coding parameters ask for more than so many times the time or memory of the
             dearest preset (`StreamInfo.work`), before anything is decoded. No preset and no bitrate is above 2.2.
-        tail_steps: denoising steps after the last coded one; the default if None.
+        tail_steps: denoising steps after the last coded one; None is 3 where the bits end near the sound, as from some
+            300 bit/s on, else 6.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -228,9 +229,8 @@ def decompress(
         header, timeline, _ = streams.open_stream(data, backend.info)
         _check_work(header, timeline, max_work)
         _check_length(header.sample_count, header.sample_rate, header.channel_mode.channels, max_seconds)
-        steps = _tail_steps(tail_steps)
         find = _codebook_for(codebook)
-        return streams.decompress(data, backend=backend, codebook_for=find, tail_steps=steps, on_step=on_step)
+        return streams.decompress(data, backend=backend, codebook_for=find, tail_steps=tail_steps, on_step=on_step)
     player = _player(data, backend, codebook, damaged, max_work, tail_steps, on_step)
     first, last = _samples_between(start, end, player)
     _check_length(last - first, player.sample_rate, player.channels, max_seconds)
@@ -322,7 +322,7 @@ def _player(
     from noisebook.codec.player import Player
 
     player = Player(
-        data, backend=backend, codebook_for=_codebook_for(codebook), tail_steps=_tail_steps(tail_steps),
+        data, backend=backend, codebook_for=_codebook_for(codebook), tail_steps=tail_steps,
         damaged=damaged, on_step=on_step,
     )  # fmt: skip
     _check_work(player.header, player.timeline, max_work)
@@ -368,12 +368,6 @@ def _samples_between(start: float | None, end: float | None, player: Player) -> 
         until = "the end" if end is None else f"{end:g} s"
         raise ConfigError(f"from {first:g} s to {until}: the sound has {duration:.3f} s")
     return round(first * player.sample_rate), round(last * player.sample_rate)
-
-
-def _tail_steps(tail_steps: int | None) -> int:
-    from noisebook.codec.ddcm import TAIL_STEPS
-
-    return TAIL_STEPS if tail_steps is None else tail_steps
 
 
 def _codebook_for(codebook: LatentCodebook | Path | str | None) -> Callable[[bytes], LatentCodebook]:

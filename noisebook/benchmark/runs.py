@@ -21,6 +21,7 @@ from noisebook.benchmark.checks import checks
 from noisebook.benchmark.rivals import CLASSIC_BITS, rivals
 from noisebook.benchmark.timing import RoundTrip, Stages, trip
 from noisebook.codec import ddcm
+from noisebook.codec.layout import plan_of
 from noisebook.codec.presets import DEFAULT, PRESETS, by_name, engine_bitrate
 from noisebook.coding.container import Engine
 from noisebook.diffusion.backend import Backend, BackendInfo
@@ -157,7 +158,7 @@ def _rival_row(title: str, engine: Engine, row: RoundTrip, ours: RoundTrip | Non
     """The whole time of an engine of which maybe not all steps were run: both ways, by stage."""
     steps = row.calls if ours is None else engine.steps
     encode = _scaled(row.encode, calls=steps / row.calls, choices=steps / row.calls)
-    tail = ddcm.TAIL_STEPS
+    tail = len(ddcm.tail_after(plan_of(engine, info)[-1].s, info.schedule))
     decode = _scaled(row.decode, calls=(steps + tail) / (row.calls + tail), choices=steps / row.calls)
     encode_seconds, decode_seconds = sum(encode.values()), sum(decode.values())
     return {

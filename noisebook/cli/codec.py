@@ -170,7 +170,11 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.option("--end", type=click.FloatRange(0), metavar="SECONDS", help="Decode only up to here.")
 @click.option("--damaged", is_flag=True, help="Play what is there of a stream that is cut short or damaged.")
 @limit_options
-@click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
+@click.option(
+    "--tail-steps",
+    type=click.IntRange(1, 100),
+    help="Denoising steps after the coded ones; by default 3 from some 300 bit/s on, else 6.",
+)
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options
 @engine_options

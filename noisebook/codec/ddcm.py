@@ -26,12 +26,14 @@ from noisebook.codec.tagging import best_tag
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, Rule
 from noisebook.diffusion.backend import Backend, BackendInfo, with_mel
-from noisebook.diffusion.plan import Denoise, tail_plan
+from noisebook.diffusion.plan import Denoise, Plan, tail_plan
+from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import AudioError, ConfigError, CorruptStream, UnsupportedStream, WrongModel
 
 __all__ = [
     "FINGERPRINT_BYTES",
     "SEARCHES",
+    "SHORT_TAIL_STEPS",
     "TAIL_STEPS",
     "Settings",
     "aims_of",
@@ -48,11 +50,14 @@ __all__ = [
     "open_stream",
     "segment_decoder",
     "synthesise",
+    "tail_after",
     "target_latent",
 ]
 
 FINGERPRINT_BYTES = 2
 TAIL_STEPS = 6
+SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (docs/heard.md)
+_NEAR_SNR = 0.2
 SEARCHES = ("none", "shaped", "heard")
 
 
@@ -172,14 +177,15 @@ def compress_towards(
 
 
 def decompress(
-    data: bytes, *, backend: Backend, tail_steps: int = TAIL_STEPS, on_step: OnStep | None = None
+    data: bytes, *, backend: Backend, tail_steps: int | None = None, on_step: OnStep | None = None
 ) -> Waveform:
     """The sound of a .ddcm stream, with the sample rate, channels and length of the original.
 
     Args:
         data: the whole stream.
         backend: the model it was made with.
-        tail_steps: denoising steps after the last coded one; 1 gives the smoothest sound, more a livelier one.
+        tail_steps: denoising steps after the last coded one; 1 gives the smoothest sound, more a livelier one. None
+            is what `tail_after` takes.
 
     Raises:
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model.
@@ -189,7 +195,7 @@ def decompress(
 
 
 def decode_latent(
-    data: bytes, *, backend: Backend, tail_steps: int = TAIL_STEPS, on_step: OnStep | None = None
+    data: bytes, *, backend: Backend, tail_steps: int | None = None, on_step: OnStep | None = None
 ) -> tuple[Header, torch.Tensor]:
     """The header of a stream and its decoded latent `[channels, C, L, F']`: `decompress` up to the autoencoder.
 
@@ -205,7 +211,7 @@ def segment_decoder(
     header: Header,
     layout: Layout,
     backend: Backend,
-    tail_steps: int,
+    tail_steps: int | None,
     on_step: OnStep | None = None,
     coded_steps: Sequence[int] | None = None,
 ) -> Callable[[bytes, int], torch.Tensor]:
@@ -215,7 +221,7 @@ def segment_decoder(
     segment as `coded_steps` says. The tail begins where they end: the same sound, less exactly.
     """
     info, plan = backend.info, plan_of(layout.engine, backend.info)
-    calls = layout.segment_count * (layout.steps + len(tail_plan(info.schedule, plan[-1].s or 0, tail_steps)))
+    calls = layout.segment_count * (layout.steps + len(tail_after(plan[-1].s, info.schedule, tail_steps)))
     denoise = _denoiser(backend, header, on_step, calls)
 
     def decode(payload: bytes, index: int) -> torch.Tensor:
@@ -223,11 +229,18 @@ def segment_decoder(
         coder = _coder(header, layout, end - first, index, backend)
         steps = layout.steps if coded_steps is None else coded_steps[index]
         last = plan[steps - 1].s if steps else plan[0].t
-        tail = tail_plan(info.schedule, last or 0, tail_steps)
+        tail = tail_after(last, info.schedule, tail_steps)
         coded = None if steps == layout.steps else steps
         return decode_segment(payload, coder, denoise, tail, coder.start(backend.device), coded_steps=coded)
 
     return decode
+
+
+def tail_after(last: int | None, schedule: Schedule, steps: int | None = None) -> Plan:
+    """The steps without bits from timestep `last` (None: clean data) on: `steps`, or 3 from where the bits end near the
+    sound, as they do from some 300 bit/s on, and 6 from where they end in noise, which the model has to fill."""
+    start = last or 0
+    return tail_plan(schedule, start, steps or (SHORT_TAIL_STEPS if schedule.snr(start) >= _NEAR_SNR else TAIL_STEPS))
 
 
 def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[bytes, ...]]:

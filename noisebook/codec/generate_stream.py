@@ -24,7 +24,7 @@ from noisebook.coding.bitio import BitWriter
 from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule
 from noisebook.ddcm import rules
 from noisebook.diffusion.backend import Backend
-from noisebook.diffusion.plan import Denoise, Step, reverse, tail_plan
+from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.errors import ConfigError
 
 __all__ = ["StreamSettings", "generate_stream"]
@@ -123,7 +123,7 @@ def _draw(
     """The latent `[1, C, L, F']` and the payload that leads to it."""
     layout = layout_of(header, backend.info)
     coder = SegmentCoder(layout.engine, layout.info, layout.channels, layout.frames, header.seed, segment=0)
-    tail = tail_plan(backend.info.schedule, coder.plan[-1].s or 0, ddcm.TAIL_STEPS)
+    tail = ddcm.tail_after(coder.plan[-1].s, backend.info.schedule)
     denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, layout.steps + len(tail))
     candidates = _candidates(settings, header)
     directions = _directions(settings, header, backend) if candidates > 1 else (None, None)

@@ -40,7 +40,7 @@ class Player:
         data: the stream.
         backend: the model it was made with.
         codebook_for: finds the codebook of a quantised latent.
-        tail_steps: denoising steps without bits.
+        tail_steps: denoising steps without bits; None is as many as suit where the bits end.
         damaged: play what is there of a stream that is cut short, and do not ask for checksums.
         on_step: called with (steps done, steps of the whole stream).
 
@@ -61,7 +61,7 @@ class Player:
         *,
         backend: Backend,
         codebook_for: CodebookFor,
-        tail_steps: int = ddcm.TAIL_STEPS,
+        tail_steps: int | None = None,
         damaged: bool = False,
         on_step: OnStep | None = None,
     ) -> None:
@@ -154,7 +154,7 @@ def _decoder(
     header: Header,
     backend: Backend,
     codebook_for: CodebookFor,
-    tail_steps: int,
+    tail_steps: int | None,
     on_step: OnStep | None,
     coded_steps: Sequence[int] | None,
 ) -> Callable[[bytes, int], torch.Tensor]:
@@ -162,7 +162,7 @@ def _decoder(
         layout = layout_of(header, backend.info)
         return ddcm.segment_decoder(header, layout, backend, tail_steps, on_step, coded_steps)
     codebook = codebook_for(header.latent.codebook)
-    return latent_vq.segment_decoder(header, backend, codebook, tail_steps, on_step)
+    return latent_vq.segment_decoder(header, backend, codebook, tail_steps or ddcm.TAIL_STEPS, on_step)
 
 
 def _salvaged(data: bytes, backend: Backend) -> tuple[Header, tuple[bytes, ...], tuple[int, ...]]:

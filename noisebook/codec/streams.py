@@ -23,7 +23,7 @@ def decompress(
     *,
     backend: Backend,
     codebook_for: CodebookFor,
-    tail_steps: int = ddcm.TAIL_STEPS,
+    tail_steps: int | None = None,
     on_step: OnStep | None = None,
 ) -> Waveform:
     """The sound of a stream of any codec.
@@ -33,7 +33,7 @@ def decompress(
         backend: the model it was made with.
         codebook_for: finds the codebook of a quantised latent; not asked for other streams, nor before the whole
             stream is found intact.
-        tail_steps: denoising steps without bits.
+        tail_steps: denoising steps without bits; None is as many as suit where the bits end.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -43,7 +43,9 @@ def decompress(
     if header.latent is None:
         return ddcm.decompress(data, backend=backend, tail_steps=tail_steps, on_step=on_step)
     codebook = codebook_for(header.latent.codebook)
-    return latent_vq.decompress(data, backend=backend, codebook=codebook, tail_steps=tail_steps, on_step=on_step)
+    return latent_vq.decompress(
+        data, backend=backend, codebook=codebook, tail_steps=tail_steps or ddcm.TAIL_STEPS, on_step=on_step
+    )
 
 
 def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Timeline, tuple[bytes, ...]]:

@@ -131,7 +131,7 @@ class Reference:
         latent = latent_vq.decode_latent(stream, backend=self.backend, codebook=book)[1]
         return self.row(system, variant, len(stream), latent)
 
-    def noise_row(self, system: str, variant: str, stream: bytes, tail_steps: int = ddcm.TAIL_STEPS) -> Row:
+    def noise_row(self, system: str, variant: str, stream: bytes, tail_steps: int | None = None) -> Row:
         latent = ddcm.decode_latent(stream, backend=self.backend, tail_steps=tail_steps)[1]
         return self.row(system, variant, len(stream), latent)
 

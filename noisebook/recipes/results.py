@@ -178,7 +178,7 @@ class Judge:
         data: bytes,
         names: Iterable[str] = _CHEAP,
         *,
-        tail_steps: int = ddcm.TAIL_STEPS,
+        tail_steps: int | None = None,
     ) -> dict[str, Any]:
         header, latent = ddcm.decode_latent(data, backend=self.backend, tail_steps=tail_steps)
         sound = ddcm.synthesise(latent, header, backend=self.backend)

@@ -66,13 +66,15 @@ def test_everything_has_help(command):
 
 
 def test_help_texts_tell_the_truth():
-    from noisebook.codec.ddcm import TAIL_STEPS
+    from noisebook.codec.ddcm import SHORT_TAIL_STEPS, TAIL_STEPS
     from noisebook.codec.presets import DEFAULT, PRESETS, QUALITIES
     from noisebook.networks.denoiser import DenoiserConfig
 
     names = re.findall(r"\d+(?: \(default\))?", help_of("compress", "preset"))
     assert names == [p.name + (" (default)" if p.name == DEFAULT else "") for p in PRESETS]
-    assert f"by default {TAIL_STEPS}." in help_of("decompress", "tail_steps")
+    assert f"by default {SHORT_TAIL_STEPS} from some 300 bit/s on, else {TAIL_STEPS}." in help_of(
+        "decompress", "tail_steps"
+    )
     compress = options(cli.commands["compress"])
     assert set(compress["quality"].type.choices) == set(QUALITIES)  # type: ignore[attr-defined]
     assert set(compress["channels"].type.choices) == set(CHANNEL_MODES)  # type: ignore[attr-defined]

@@ -155,3 +155,19 @@ def test_a_tag_that_the_model_does_not_have_is_refused(backend, chirp):
     assert container.pack(header, [payload]) == stream
     with pytest.raises(UnsupportedStream, match="tag 4"):
         decompress(container.pack(replace(header, tag=4), [payload]), backend=backend)
+
+
+def test_the_tail_is_short_where_the_bits_end_near_the_sound(backend):
+    schedule = backend.info.schedule
+    assert [len(ddcm.tail_after(last, schedule)) for last in (900, 600, 300, 20)] == [6, 6, 3, 3]
+    assert len(ddcm.tail_after(None, schedule)) == 1
+    assert [len(ddcm.tail_after(last, schedule, 2)) for last in (900, 20)] == [2, 2]
+
+
+def test_decoders_take_the_tail_that_suits_the_stream(backend, chirp):
+    for preset, tail in (("8", 6), ("6000", 3)):
+        stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(preset=preset))
+        calls = []
+        decompress(stream, backend=backend, on_step=lambda *step, calls=calls: calls.append(step))
+        coded = layout_of(container.parse_header(stream)[0], backend.info).steps
+        assert calls[-1] == (coded + tail, coded + tail)
