@@ -65,9 +65,7 @@ def records(s3: Any, folder: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in s3.cat_file(f"corpus/{folder}/manifest.jsonl").splitlines()]
 
 
-def test_from_store_to_store_is_as_from_folder_to_folder(
-    s3: Any, sources: None, batch_of: Callable[..., Any]
-) -> None:
+def test_from_store_to_store_is_as_from_folder_to_folder(s3: Any, sources: None, batch_of: Callable[..., Any]) -> None:
     run(batch_of(target="here"))
     summary = run(batch_of(source="s3://corpus/src", target="s3://corpus/out"))
     assert (summary.done, summary.failed) == (5, [])
@@ -80,9 +78,7 @@ def test_from_store_to_store_is_as_from_folder_to_folder(
     assert (verified.done, verified.failed) == (5, [])
 
 
-def test_resume_does_what_is_missing_and_what_has_changed(
-    s3: Any, sources: None, batch_of: Callable[..., Any]
-) -> None:
+def test_resume_does_what_is_missing_and_what_has_changed(s3: Any, sources: None, batch_of: Callable[..., Any]) -> None:
     batch = batch_of(source="s3://corpus/src", target="s3://corpus/out", resume=True)
     run(batch)
     before = keys(s3, "out")
