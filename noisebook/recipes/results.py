@@ -4,7 +4,7 @@
 
 CLIPS is a folder of sounds of about 10 s, named by kind: `music-...`, `speech-...`, `sfx-...` (`recipes.data build
 --held-out` makes one). Every measurement lies in `results.json` beside the tables. What ViSQOL and its like say of the
-same clips comes from REPORT, which `noisebook compare CLIPS --out REPORT` writes.
+same clips, and their streams, come from REPORT, which `noisebook compare CLIPS --out REPORT` writes.
 
     bitrates   each preset: file bytes against the prediction, latent and mel error, metrics of the sound
     controls   at the same rates, of some clips: the stream of another clip, and a stream of random indices
@@ -56,18 +56,24 @@ def main() -> None:
     parser.add_argument("--model", default=api.EMBEDDED)
     parser.add_argument("--limit", type=int, default=16, help="clips of each kind")
     parser.add_argument("--controls", type=int, default=12, help="clips in all that controls are made of")
-    parser.add_argument("--comparison", type=Path, help="folder of a comparison of the same clips: ViSQOL and its like")
+    parser.add_argument(
+        "--comparison",
+        type=Path,
+        help="folder of a comparison of the same clips, for its streams and what ViSQOL and its like say",
+    )
     args = parser.parse_args()
 
     backend = with_mel(api.load_backend(args.model, device="cpu"))
     clips = load_clips(args.clips, args.limit)
-    streams = encode_all(clips, backend)
+    comparison = Comparison(args.comparison) if args.comparison else None
+    streams = encode_all(clips, backend, comparison)
     rows = []
     for index, clip in enumerate(clips):
         print(f"measuring {index + 1}/{len(clips)} {clip.name}", flush=True)
         rows += measure_clip(index, clips, streams, backend, controls=index < args.controls)
-    if args.comparison:
-        add_opinions(rows, args.comparison)
+    for row in rows:
+        if comparison and row["system"] in _METHODS:
+            row.update(comparison.opinions(row["clip"], row["system"], row["preset"]))
     results = {
         "model": backend.info.fingerprint.hex()[:4],
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
@@ -108,32 +114,46 @@ def _load(path: Path, kind: str) -> Clip:
     return Clip(path.stem, kind, Waveform(samples, 16000))
 
 
-def add_opinions(rows: list[dict[str, Any]], comparison: Path) -> None:
-    """Give each row what a comparison measured of the same clip and system.
+class Comparison:
+    """What `noisebook compare` kept of the same clips.
 
-    Raises:
-        ConfigError: the comparison has no such clip or method.
+    Args:
+        folder: that it wrote.
     """
-    results = json.loads((comparison / "results.json").read_text(encoding="utf-8"))
-    titles = {one["id"]: one["title"] for one in results["inputs"]}
-    known = {(titles[row["input"]], row["method"]): row["metrics"] for row in results["rows"]}
-    for row in rows:
-        if row["system"] not in _METHODS:
-            continue
-        method = _METHODS[row["system"]].format(preset=row["preset"])
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        titles = {one["id"]: one["title"] for one in results["inputs"]}
+        self._rows = {(titles[row["input"]], row["method"]): row for row in results["rows"]}
+
+    def stream(self, clip: str, preset: str) -> bytes:
+        """The coded file; ConfigError where there is none."""
+        return (self._folder / self._row(clip, "codec", preset)["stream"]).read_bytes()
+
+    def opinions(self, clip: str, system: str, preset: str | None) -> dict[str, float]:
+        """What ViSQOL and its like say; ConfigError where they were not asked."""
+        metrics = self._row(clip, system, preset)["metrics"]
+        return {name: metrics[name] for name in _PERCEPTUAL if metrics.get(name) is not None}
+
+    def _row(self, clip: str, system: str, preset: str | None) -> dict[str, Any]:
+        method = _METHODS[system].format(preset=preset)
         try:
-            opinions = known[row["clip"], method]
+            row: dict[str, Any] = self._rows[clip, method]
         except KeyError:
-            raise ConfigError(f"{comparison} has no {method} of {row['clip']}: compare the same clips first") from None
-        row.update({name: opinions[name] for name in _PERCEPTUAL if opinions.get(name) is not None})
+            raise ConfigError(f"{self._folder} has no {method} of {clip}: compare the same clips first") from None
+        return row
 
 
-def encode_all(clips: list[Clip], backend: MelBackend) -> dict[str, list[bytes]]:
-    """The stream of every clip at every preset."""
+def encode_all(clips: list[Clip], backend: MelBackend, comparison: Comparison | None) -> dict[str, list[bytes]]:
+    """The stream of every clip at every preset, where it can be the compared one."""
     streams: dict[str, list[bytes]] = {}
-    for preset in PRESETS:
-        print(f"encoding at preset {preset.name}", flush=True)
-        streams[preset.name] = [api.compress(clip.sound, backend=backend, preset=preset.name) for clip in clips]
+    for preset in (one.name for one in PRESETS):
+        print(f"encoding at preset {preset}", flush=True)
+        if comparison:
+            streams[preset] = [comparison.stream(clip.name, preset) for clip in clips]
+        else:
+            streams[preset] = [api.compress(clip.sound, backend=backend, preset=preset) for clip in clips]
     return streams
 
 

@@ -82,29 +82,16 @@ def test_controls_are_made_of_some_clips_only(measured):
     assert " of 1 |" in page
 
 
-def test_opinions_come_from_a_comparison_of_the_same_clips(measured, tmp_path):
-    rows = [dict(row) for row in measured[0]["rows"]]
-    ids = {clip: f"id-{clip}" for clip in measured[0]["clips"]}
-    methods = ["vocoder", "autoencoder", *(f"ddcm-{preset.name}" for preset in PRESETS)]
-    judged = [
-        {"input": one, "method": method, "metrics": {"visqol": 4.0 + len(method) / 100, "estoi": None}}
-        for one in ids.values()
-        for method in methods
-    ]
-    results_file = tmp_path / "results.json"
-    inputs = [{"id": one, "title": clip} for clip, one in ids.items()]
-    results_file.write_text(json.dumps({"inputs": inputs, "rows": judged}))
-    results.add_opinions(rows, tmp_path)
-    for row in rows:
-        if row["system"].startswith("control"):
-            assert "visqol" not in row
-        else:
-            method = f"ddcm-{row['preset']}" if row["preset"] else row["system"]
-            assert row["visqol"] == 4.0 + len(method) / 100
-            assert "estoi" not in row
-
-    first = judged[0]["input"]
-    others = [row for row in judged if row["input"] != first]
-    results_file.write_text(json.dumps({"inputs": inputs, "rows": others}))
-    with pytest.raises(ConfigError, match="compare the same clips first"):
-        results.add_opinions(rows, tmp_path)
+def test_streams_and_opinions_come_from_a_comparison_of_the_same_clips(measured, tmp_path):
+    clip, other = measured[0]["clips"][:2]
+    row = {"input": "one", "method": "ddcm-300", "stream": "files/a.ddcm", "metrics": {"visqol": 4.2, "estoi": None}}
+    written = {"inputs": [{"id": "one", "title": clip}], "rows": [row, {**row, "method": "vocoder"}]}
+    (tmp_path / "results.json").write_text(json.dumps(written))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.ddcm").write_bytes(b"a stream")
+    comparison = results.Comparison(tmp_path)
+    assert comparison.stream(clip, "300") == b"a stream"
+    assert comparison.opinions(clip, "codec", "300") == comparison.opinions(clip, "vocoder", None) == {"visqol": 4.2}
+    for name, preset in ((other, "300"), (clip, "700")):
+        with pytest.raises(ConfigError, match=f"no ddcm-{preset} of {name}: compare the same clips first"):
+            comparison.stream(name, preset)
