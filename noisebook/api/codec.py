@@ -93,29 +93,39 @@ def compress(
         AudioError: the sound cannot be coded.
         ConfigError: an option outside its range, or a quality that no bitrate reaches.
     """
-    from noisebook.codec.ddcm import best_search
-    from noisebook.codec.ddcm import compress as compress_waveform
-
     sound = _sound(waveform, sample_rate, channels)
     target = _target(target_mel_db, target_nmse, preset, bitrate)
-    named, spread = None if tag == "auto" else tag, "balanced" if target else quality
+    spread, named = "balanced" if target else quality, None if tag == "auto" else tag  # the encoder finds "auto"
     settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
-    found = None if tag == "auto" else settings.tag  # None: the encoder finds it
-    search = best_search(backend.info) if search is None else search
     settings = replace(
-        settings,
-        tag=found,
-        search=search,
-        perceptual=perceptual,
-        priorities=tuple(priorities),
-        progressive=progressive,
-        variable_rate=variable_rate,
-    )
-    if target is None:
-        return compress_waveform(sound, backend=backend, settings=settings, on_step=on_step)
-    from noisebook.codec.targeting import compress_to
+        settings, tag=None if tag == "auto" else settings.tag, search=_search(search, backend.info),
+        perceptual=perceptual, priorities=tuple(priorities), progressive=progressive, variable_rate=variable_rate,
+    )  # fmt: skip
+    return _compressed(sound, settings, target, quality, backend, on_step)
 
-    return compress_to(sound, *target, backend=backend, settings=settings, quality=quality, on_step=on_step).data
+
+def _compressed(
+    sound: Sound,
+    settings: Settings,
+    target: tuple[str, float] | None,
+    quality: str,
+    backend: Backend,
+    on_step: OnStep | None,
+) -> bytes:
+    """The stream of the settings, or the smallest that reaches a target."""
+    from noisebook.codec import ddcm, targeting
+
+    if target is None:
+        return ddcm.compress(sound, backend=backend, settings=settings, on_step=on_step)
+    found = targeting.compress_to(sound, *target, backend=backend, settings=settings, quality=quality, on_step=on_step)
+    return found.data
+
+
+def _search(search: str | None, info: BackendInfo) -> str:
+    """The search that is asked for, or the best that the model can have."""
+    from noisebook.codec.ddcm import best_search
+
+    return best_search(info) if search is None else search
 
 
 def _target(
@@ -333,8 +343,8 @@ def _check_work(header: Header, timeline: Timeline, max_work: float) -> None:
     work = effort_of(header, timeline)
     if work > max_work:
         raise AudioError(
-            f"its coding parameters ask for {work:.3g} times the work of the dearest preset, and {max_work:g} times "
-            "are allowed (max_work)"
+            f"the coding parameters of the stream ask for {work:.3g} times the work of the dearest preset, and "
+            f"{max_work:g} times are allowed (max_work)"
         )
 
 

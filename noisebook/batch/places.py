@@ -68,9 +68,11 @@ class Place:
             return bool(self._fs.isfile(self._path(name)))
 
     def make(self) -> None:
-        """Make the folder where it is not there yet."""
-        with self._telling("make the folder", self.url):
-            self._fs.makedirs(self._root, exist_ok=True)
+        """Make the folder where it is not there yet. A store of objects has none, and is not asked to: it would make a
+        bucket of a name that was mistyped."""
+        if not self._is_store:
+            with self._telling("make the folder", self.url):
+                self._fs.makedirs(self._root, exist_ok=True)
 
     def contains(self, other: Place) -> bool:
         """Whether another place is this one, or lies in it."""
@@ -132,10 +134,10 @@ class Place:
         """
         path = self._path(name)
         with self._telling("write", self.shown(name)):
-            self._fs.makedirs(self._fs._parent(path), exist_ok=True)
-            if self._protocols & _WHOLE_BY_NATURE:
+            if self._is_store:
                 self._fs.pipe_file(path, bytes(data))
             else:
+                self._fs.makedirs(self._fs._parent(path), exist_ok=True)
                 self._exchange(path, bytes(data))
 
     def sweep(self) -> None:
@@ -202,6 +204,10 @@ class Place:
     @property
     def _root(self) -> str:
         return self._opened[1]
+
+    @property
+    def _is_store(self) -> bool:
+        return bool(self._protocols & _WHOLE_BY_NATURE)
 
     @property
     def _protocols(self) -> set[str]:

@@ -126,7 +126,7 @@ class Timeline:
     sample_count: int
     joint: bool = False
 
-    @cached_property
+    @property
     def frames(self) -> int:
         """Latent frames of the timeline."""
         frames = _ceil(self.sample_count, self.info.frame_samples)
@@ -141,7 +141,7 @@ class Timeline:
         """All segments; lazily, since a damaged header can promise a great many."""
         return (self.segment(index) for index in range(self.segment_count))
 
-    @cached_property
+    @property
     def segment_count(self) -> int:
         return 1 + max(0, (self.frames - _SHORTEST_SEGMENT) // SEGMENT_FRAMES)
 

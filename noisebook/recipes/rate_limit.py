@@ -413,6 +413,7 @@ def started(path: Path, of: Row) -> Row:
 
 
 def write_json(path: Path, results: Row) -> None:
+    """Results as a file to be read by people too."""
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

@@ -224,8 +224,8 @@ def _reconstruct(settings: Settings, sound: Any, backend: Backend, tell: Tell) -
 
     tell("reconstructing", 0, 1)
     made = api.reconstruct(sound, backend=backend, preset=settings.reconstruction, seed=settings.seed)
-    ran = (f"{name.replace('_', ' ')}: {text}" for name, text in vars(made.ran).items())
-    return Made(made.waveform, told=(". ".join(ran),))
+    ran = (f"{name.replace('_', ' ')} {text}" for name, text in vars(made.ran).items())
+    return Made(made.waveform, told=(" · ".join(ran),))
 
 
 def _transform(settings: Settings, sound: Any, backend: Backend, tell: Tell) -> Made:

@@ -35,7 +35,9 @@ STYLE = """
 #title h1 { font-family: "Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua", Georgia, serif;
   font-weight: 600; font-size: 1.9rem; margin: 0.6rem 0 0; }
 #title p { margin: 0.1rem 0 0.6rem; color: var(--body-text-color-subdued); }
-:is(#result, #opened) .html-container { padding: 0; }
+#result .html-container, #opened .html-container { padding: 0; }
+/* The count of steps in a line of its own: where it floats it lies over the bar of a narrow page. */
+#result .progress-text, #opened .progress-text { position: static !important; transform: none !important; }
 footer { display: none !important; }
 @media (max-width: 40rem) { .gradio-container { padding: 0.5rem !important; } }
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -53,12 +54,12 @@ def test_what_is_dear_is_refused_at_once_and_the_caller_may_allow_it(name: str) 
     shown = api.read_info(data, info=INFO)
     assert shown.work is not None
     assert shown.work > MAX_WORK
-    sentence = rf"ask for {shown.work:.3g} times the work of the dearest preset, and 10 times are allowed \(max_work\)"
+    sentence = f"ask for {shown.work:.3g} times the work of the dearest preset, and 10 times are allowed (max_work)"
     calls = ({}, {"start": 0.0, "end": 0.1}, {"damaged": True})
     for options in calls:
-        with within(1.0, allocated=4_000_000), pytest.raises(AudioError, match=sentence):
+        with within(1.0, allocated=4_000_000), pytest.raises(AudioError, match=re.escape(sentence)):
             api.decompress(data, backend=TOY, **options)  # type: ignore[arg-type]
-    with pytest.raises(AudioError, match=sentence):
+    with pytest.raises(AudioError, match=re.escape(sentence)):
         api.play(data, backend=TOY)
 
 
