@@ -130,15 +130,23 @@ class _Told:
     """A file for libsndfile, whose callbacks swallow errors: `check` raises what went wrong in one."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.read, self.tell, self.seek = file, file.read, file.tell, file.seek
+        self._file, self.read, self.tell = file, file.read, file.tell
         self._error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self._error = error
-            return len(data)  # a short count is an assertion of soundfile's
+        self._guarded(lambda: self._file.write(data))
+        return len(data)  # a short count is an assertion of soundfile's
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._guarded(lambda: self._file.seek(offset, whence))  # writes what is in the buffer
+        return self.tell()
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        if self._error is None:
+            try:
+                act()
+            except OSError as error:
+                self._error = error
 
     def check(self) -> None:
         if self._error is not None:

@@ -116,7 +116,7 @@ def test_options_reach_the_stream(noisebook, engine):
 def test_tail_steps_change_the_sound_and_threads_hardly(noisebook, engine, stream):
     sounds = [
         noisebook("decompress", stream, "-", "--quiet", *options, *engine).out
-        for options in ([], ["--tail-steps", 6], ["--tail-steps", 1], ["--threads", 1])
+        for options in ([], ["--tail-steps", 3], ["--tail-steps", 1], ["--threads", 1])
     ]
     assert sounds[0] == sounds[1] != sounds[2]
     # Another number of threads may add up in another order: at most the last bit of a sample.
