@@ -44,8 +44,8 @@ encoding one second of sound.
 ## The tail of the decoder
 
 Steps without bits after the last coded one, for the encoder "<TAILS_OF>". One gives the mean of what the bits leave
-open, which is nearest and dullest. So `decompress` takes 3 where the bits end near the sound, from some 300 bit/s on, and
-6 below, where the model has to fill in most of it; `--tail-steps` takes any other number.
+open, which is nearest and dullest. So `decompress` takes 3 where the bits end near the sound, from some 300 bit/s on,
+and 6 below, where the model has to fill in most of it; `--tail-steps` takes any other number.
 
 <TAILS>
 """

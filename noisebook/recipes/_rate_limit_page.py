@@ -70,7 +70,8 @@ on each clip, and gains at most <TAG_GAIN> dB.
 
 <PAUSED> clips of speech in two halves, each followed by as much digital silence, with the search that is the default.
 With `--variable-rate` units of silence take no bits; log-mel (tail) where there is sound, and where there is none.
-Where a clip has quiet stretches of its own, 60 dB below its peak, they become digital silence too: all that "sound" loses.
+Where a clip has quiet stretches of its own, 60 dB below its peak, they become digital silence too: that is all that
+"sound" loses.
 
 <PAUSES>
 
