@@ -273,7 +273,7 @@ class _Timed:
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._backend, name)
-        if name not in ("to_latent", "to_waveform", "denoise"):
+        if name not in ("to_latent", "to_waveform", "denoise", "decode", "pull"):
             return attribute
 
         def timed(*args: Any, **kwargs: Any) -> Any:
