@@ -258,7 +258,9 @@ def write_sounds(folder: Path, sounds: Sounds, sample_rate: int, *, count: int =
 
 def shown(rows: list[dict[str, Any]]) -> str:
     """A Markdown table of rows with the same keys."""
-    return table(list(rows[0]), ([str(value) for value in row.values()] for row in rows)) if rows else "(not measured)"
+    if not rows:
+        return "(not measured)"
+    return table(list(rows[0]), (["" if value is None else str(value) for value in row.values()] for row in rows))
 
 
 def patch_features(sounds: Iterable[np.ndarray]) -> np.ndarray:
