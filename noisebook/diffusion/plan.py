@@ -24,6 +24,7 @@ __all__ = [
     "Step",
     "coded_plan",
     "kl_matched_timesteps",
+    "no_noise",
     "reverse",
     "tail_plan",
     "uniform_timesteps",
@@ -71,6 +72,11 @@ def reverse(denoise: Denoise, plan: Plan, x: torch.Tensor, noise_for: NoiseFor) 
         if step.std > 0:
             x = x + step.std * noise_for(step, x0_hat)
     return x
+
+
+def no_noise(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+    """The source of noise of a plan that has none, such as a tail; it is never asked."""
+    raise AssertionError(f"the step from {step.t} has noise of standard deviation {step.std:g}")
 
 
 def make_step(schedule: Schedule, t: int, s: int | None, *, eta: float) -> Step:

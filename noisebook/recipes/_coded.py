@@ -13,7 +13,7 @@ import torch
 
 from noisebook.audio.mel import log_mel
 from noisebook.codec.ddcm import tail_after
-from noisebook.diffusion.plan import Step, reverse
+from noisebook.diffusion.plan import no_noise, reverse
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.denoiser import Denoiser, x0_from_v
 from noisebook.networks.mel_vae import MelVae
@@ -81,7 +81,7 @@ class CodedSounds:
             return latent
         alpha = self._schedule.alpha(last)
         x = alpha**0.5 * latent + (1 - alpha) ** 0.5 * torch.randn_like(latent)
-        return reverse(self._denoise, tail_after(last, self._schedule), x, _no_noise)
+        return reverse(self._denoise, tail_after(last, self._schedule), x, no_noise)
 
     def _denoise(self, x: torch.Tensor, t: int) -> torch.Tensor:
         times = torch.full((len(x),), t, device=x.device)
@@ -93,7 +93,3 @@ class CodedSounds:
 def end_of_bits(rng: np.random.Generator) -> int:
     """A timestep at which the bits of a stream may end: 0 (no coding) for one in eight, else 5 to 330, mostly early."""
     return 0 if rng.random() < 1 / 8 else 5 + int((_LATEST - 5) * rng.random() ** 1.5)
-
-
-def _no_noise(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-    raise AssertionError("a tail draws no noise")

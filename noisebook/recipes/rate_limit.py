@@ -38,7 +38,7 @@ from noisebook.codec.steering import over_timeline
 from noisebook.codec.tagging import best_tag
 from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.diffusion.backend import BackendInfo, MelBackend, with_mel
-from noisebook.diffusion.plan import Denoise, Plan, coded_plan, reverse, tail_plan, uniform_timesteps
+from noisebook.diffusion.plan import Denoise, Plan, coded_plan, no_noise, reverse, tail_plan, uniform_timesteps
 from noisebook.recipes import _searches
 from noisebook.recipes._rate_limit_page import render
 from noisebook.recipes._sources import GaussianSource, coloured, white
@@ -148,12 +148,8 @@ class Coded:
         seconds = latents.shape[0] * latents.shape[2] / info.frames_per_second
         spent = (time.perf_counter() - begun) / seconds
         last = coder.plan[-1].s or 0
-        ends = [reverse(denoise, tail_plan(info.schedule, last, steps), x, _no_noise) for steps in (1, _TAIL)]
+        ends = [reverse(denoise, tail_plan(info.schedule, last, steps), x, no_noise) for steps in (1, _TAIL)]
         return Coded(8 * len(payload) / seconds, spent, ends[0], ends[1])
-
-
-def _no_noise(*_: Any) -> torch.Tensor:
-    raise AssertionError("a tail has no noise")
 
 
 class Bench:

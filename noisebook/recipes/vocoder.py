@@ -100,16 +100,9 @@ def main() -> None:
 
     first, saved = budget.step, budget.elapsed
     while not budget.done and not (args.dry_run and budget.step >= first + 10):
-        real, _ = waveforms(data, args.batch, _SAMPLES, rng, args.device)
-        synthetic = max(1, args.batch // 16)
-        real[1 : 2 * synthetic : 2] = torch.from_numpy(tones(synthetic, _SAMPLES, rng)).to(args.device)
-        mel = log_mel(real)
-        if vae is not None and coded is not None:
-            real[::2], mel[::2] = decoded_from(coded, vae, -(-args.batch // 2))
-            if budget.step % _REFRESH == 0:
-                coded.refresh()
-        elif vae is not None:
-            mel = half_decoded(vae, mel)
+        mel, real = pairs(data, args.batch, vae, coded, rng, args.device)
+        if coded is not None and budget.step % _REFRESH == 0:
+            coded.refresh()
         optimizer.param_groups[0]["lr"] = budget.learning_rate(args.rate)
 
         with mixed_precision(args.device):
@@ -139,6 +132,29 @@ def main() -> None:
             saved = budget.elapsed
             finish()
     finish()
+
+
+def pairs(
+    data: PackedAudio,
+    batch: int,
+    vae: MelVae | None,
+    coded: CodedSounds | None,
+    rng: np.random.Generator,
+    device: str,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the vocoder is given and what it shall say: mel `[batch, 1, T, F]`, waveform `[batch, N]`.
+
+    With a VAE every second mel is decoded, with coded sounds from the latent of one of them.
+    """
+    real, _ = waveforms(data, batch, _SAMPLES, rng, device)
+    synthetic = max(1, batch // 16)
+    real[1 : 2 * synthetic : 2] = torch.from_numpy(tones(synthetic, _SAMPLES, rng)).to(device)
+    mel = log_mel(real)
+    if vae is not None and coded is not None:
+        real[::2], mel[::2] = decoded_from(coded, vae, -(-batch // 2))
+    elif vae is not None:
+        mel = half_decoded(vae, mel)
+    return mel, real
 
 
 @torch.no_grad()
