@@ -359,8 +359,8 @@ def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo)
 
 def _coder(header: Header, layout: Layout, frames: int, segment: int, backend: Backend | None = None) -> SegmentCoder:
     """Of a segment of that many frames; the backend is needed where there are pauses."""
-    coder = SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment)
-    paused = layout.paused(segment) if layout.pauses else None
+    paused, accented = layout.paused(segment), layout.accented(segment)
+    coder = SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment, accented=accented)
     if paused is None or backend is None:
         return coder
     return replace(coder, paused=paused, silence=silence_of(backend))

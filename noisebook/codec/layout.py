@@ -13,7 +13,7 @@ import numpy as np
 from noisebook.audio.resample import resampled_count
 from noisebook.codec.presets import engine_of
 from noisebook.coding.container import Codebook, Engine, Header, Rule
-from noisebook.coding.pauses import CELL_FRAMES, Pauses
+from noisebook.coding.stretches import CELL_FRAMES, Stretches
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import ConfigError
@@ -35,6 +35,8 @@ MAX_STACKS = 64  # structured atoms to a value of a part
 MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
 SEGMENT_FRAMES = 1600  # eight windows of 256 frames that overlap by 64: 64 s at 25 frames/s
 _SHORTEST_SEGMENT = 256  # a shorter rest joins the segment before it
+
+Runs = list[tuple[int, int]]  # of units: first and end of each, rising and apart
 
 
 def part_size(engine: Engine, frame_values: int) -> int:
@@ -107,6 +109,7 @@ def layout_of(header: Header, info: BackendInfo) -> Layout:
         steps=steps,
         progressive=header.progressive,
         pauses=header.pauses,
+        accents=header.accents,
     )
 
 
@@ -126,7 +129,7 @@ class Timeline:
     sample_count: int
     joint: bool = False
 
-    @property
+    @cached_property
     def frames(self) -> int:
         """Latent frames of the timeline."""
         frames = _ceil(self.sample_count, self.info.frame_samples)
@@ -141,7 +144,7 @@ class Timeline:
         """All segments; lazily, since a damaged header can promise a great many."""
         return (self.segment(index) for index in range(self.segment_count))
 
-    @property
+    @cached_property
     def segment_count(self) -> int:
         return 1 + max(0, (self.frames - _SHORTEST_SEGMENT) // SEGMENT_FRAMES)
 
@@ -155,12 +158,14 @@ class Layout(Timeline):
         steps: coded steps (those of the plan; at most `engine.steps`).
         progressive: payloads of the stream are steps of all segments; else segments.
         pauses: of the header: units that lie in them carry no choices.
+        accents: of the header: other units that they touch carry twice the choices.
     """
 
     engine: Engine
     steps: int
     progressive: bool = False
-    pauses: Pauses = ()
+    pauses: Stretches = ()
+    accents: Stretches = ()
 
     @property
     def payload_kind(self) -> str:
@@ -173,27 +178,33 @@ class Layout(Timeline):
         return self.steps if self.progressive else self.segment_count
 
     def payload_bits(self, frames: int) -> int:
-        """Bits of a segment of `frames` latent frames without pauses."""
+        """Bits of a segment of `frames` latent frames without pauses and accents."""
         return self.steps * self.step_bits(frames)
 
     def step_bits(self, frames: int) -> int:
-        """Bits of one step of a segment of `frames` latent frames without pauses."""
+        """Bits of one step of a segment of `frames` latent frames without pauses and accents."""
         return self.channels * self._parts_of(frames) * self.engine.choice_bits
 
     def segment_bits(self, index: int) -> int:
-        """Bits of one step of a segment, without its paused units; 0 where all of it is a pause."""
+        """Bits of one step of a segment; 0 where all of it is a pause."""
         start, end = self.segment(index)
-        return self.step_bits(end - start) - self._paused_bits(start, end)
+        bits = self.step_bits(end - start)
+        return bits + self._more_bits(*self._units_of(index)) if self.varies else bits
 
     def paused(self, index: int) -> np.ndarray | None:
         """`[channels, units]` of a segment, true where all frames of a unit lie in a pause; None where none does."""
-        start, end = self.segment(index)
-        unit = self.engine.unit_frames
-        units = np.zeros((self.channels, _ceil(end - start, unit)), bool)
-        for channel, low, high in self._silence(start, end):
-            last = units.shape[1] if high == end else (high - start) // unit
-            units[channel, _ceil(low - start, unit) : last] = True
-        return units if units.any() else None
+        return self._marked(self._paused, index)
+
+    def accented(self, index: int) -> np.ndarray | None:
+        """`[channels, units]` of a segment, true where any frame of a unit that is not paused lies in an accent; None
+        where none does."""
+        return self._marked(self._accented, index)
+
+    def unit_of_frames(self) -> np.ndarray:
+        """`[L]`: of each frame of a channel the number of its unit, counted from the start of the sound."""
+        frames = np.arange(self.frames)
+        index = np.minimum(frames // SEGMENT_FRAMES, self.segment_count - 1)
+        return index * self._segment_units + (frames - index * SEGMENT_FRAMES) // self.engine.unit_frames
 
     def whole_steps(self, index: int, size: int) -> int:
         """Coded steps of a segment that lie whole in the first `size` bytes of its choices."""
@@ -209,11 +220,16 @@ class Layout(Timeline):
             yield _ceil(self.steps * self.segment_bits(index), 8)
 
     @property
+    def varies(self) -> bool:
+        """Units differ in what they take, so that payloads of equal frames differ in size."""
+        return bool(self.pauses or self.accents)
+
+    @property
     def payload_size(self) -> int:
-        """Bytes of all payloads; without walking over them, but where there are pauses in the usual order."""
+        """Bytes of all payloads; without walking over them, but where they vary in the usual order."""
         if self.progressive:
             return self.steps * self.step_size
-        if self.pauses:
+        if self.varies:
             return sum(self.payload_sizes())
         whole = _ceil(self.payload_bits(SEGMENT_FRAMES), 8)
         return (self.segment_count - 1) * whole + _ceil(self.payload_bits(self._last_frames), 8)
@@ -222,53 +238,114 @@ class Layout(Timeline):
     def step_size(self) -> int:
         """Bytes of one step of all segments: a payload of a progressive stream."""
         bits = (self.segment_count - 1) * self.step_bits(SEGMENT_FRAMES) + self.step_bits(self._last_frames)
-        return _ceil(bits - self._paused_bits(0, self.frames), 8)
+        return _ceil(bits + self._more_bits(0, self._units_until(self.frames)), 8)
 
     @property
     def _last_frames(self) -> int:
         return self.frames - (self.segment_count - 1) * SEGMENT_FRAMES
 
-    def _paused_bits(self, start: int, end: int) -> int:
-        """Bits of a step that pauses save between two frames; the work is in their number, not in that of segments."""
-        parts = sum(self._parts_within(low, high) for _, low, high in self._silence(start, end))
-        return parts * self.engine.choice_bits
+    @property
+    def _segment_units(self) -> int:
+        """Units of any segment but the last."""
+        return _ceil(SEGMENT_FRAMES, self.engine.unit_frames)
 
-    def _silence(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """What pauses hold of the frames `start` to `end`: channel, first and end frame of each stretch."""
-        cells = _ceil(self.frames, CELL_FRAMES)  # of a channel
-        for channel in range(self.channels if self.pauses else 0):
-            offset = channel * cells
-            index = max(0, bisect_right(self.pauses, (offset + start // CELL_FRAMES,)) - 1)
-            while index < len(self.pauses) and self.pauses[index][0] < offset + _ceil(end, CELL_FRAMES):
-                low, high = (CELL_FRAMES * (cell - offset) for cell in self.pauses[index])
-                if max(low, start) < min(high, end):
-                    yield channel, max(low, start), min(high, end)
-                index += 1
-
-    def _parts_within(self, low: int, high: int) -> int:
-        """Parts of those units of a channel that lie whole between two frames."""
-        return max(0, self._parts_until(high, begun=False) - self._parts_until(low, begun=True))
-
-    def _parts_until(self, frame: int, *, begun: bool) -> int:
-        """Parts of the units of a channel that begin before a frame (`begun`), or end there or before."""
-        index = min(frame // SEGMENT_FRAMES, self.segment_count - 1)
+    def _units_of(self, index: int) -> tuple[int, int]:
+        """First and end unit of a segment, of any channel."""
         start, end = self.segment(index)
-        unit, rest = self.engine.unit_frames, frame - start
-        if frame < end:
-            rest = min(_ceil(rest, unit) * unit, end - start) if begun else rest // unit * unit
-        return index * self._parts_of(SEGMENT_FRAMES) + self._parts_of(rest)
+        first = index * self._segment_units
+        return first, first + _ceil(end - start, self.engine.unit_frames)
 
-    def _parts_of(self, frames: int) -> int:
+    @cached_property
+    def _paused(self) -> tuple[Runs, ...]:
+        """Of each channel its units that lie whole in pauses."""
+        return tuple(self._units_in(self.pauses, channel, whole=True) for channel in range(self.channels))
+
+    @cached_property
+    def _accented(self) -> tuple[Runs, ...]:
+        """Of each channel its units that accents touch and that are not paused."""
+        touched = (self._units_in(self.accents, channel, whole=False) for channel in range(self.channels))
+        return tuple(_without(*both) for both in zip(touched, self._paused, strict=True))
+
+    def _units_in(self, stretches: Stretches, channel: int, *, whole: bool) -> Runs:
+        """Units of a channel whose frames lie in stretches, all of them (`whole`) or any; the work is in the number of
+        stretches, not in their length."""
+        offset, runs, last = channel * _ceil(self.frames, CELL_FRAMES), [], 0
+        for stretch in stretches:
+            low, high = (min(max(0, CELL_FRAMES * (cell - offset)), self.frames) for cell in stretch)
+            first, end = self._units_until(low, begun=whole), self._units_until(high, begun=not whole)
+            if low < high and max(first, last) < end:
+                runs.append((max(first, last), end))
+                last = end
+        return runs
+
+    def _units_until(self, frame: int, *, begun: bool = False) -> int:
+        """Units of a channel that begin before a frame (`begun`), or end there or before."""
+        index = min(frame // SEGMENT_FRAMES, self.segment_count - 1)
+        rest, unit = frame - index * SEGMENT_FRAMES, self.engine.unit_frames
+        return index * self._segment_units + (_ceil(rest, unit) if begun or frame == self.frames else rest // unit)
+
+    def _marked(self, runs: tuple[Runs, ...], index: int) -> np.ndarray | None:
+        first, end = self._units_of(index)
+        units = np.zeros((self.channels, end - first), bool)
+        for channel in range(self.channels):
+            for low, high in _within(runs[channel], first, end):
+                units[channel, low - first : high - first] = True
+        return units if units.any() else None
+
+    def _more_bits(self, first: int, end: int) -> int:
+        """Bits that accents add to a step of some units of all channels, and pauses take from it."""
+        more = 0
+        for channel in range(self.channels):
+            for run in _within(self._paused[channel], first, end):
+                more -= self._parts_between(*run)
+            for run in _within(self._accented[channel], first, end):
+                more += self._parts_between(*run, accented=True) - self._parts_between(*run)
+        return more * self.engine.choice_bits
+
+    def _parts_between(self, first: int, end: int, *, accented: bool = False) -> int:
+        """Parts of some units of a channel, where all of them are accented or none is."""
+        return self._parts_before(end, accented) - self._parts_before(first, accented)
+
+    def _parts_before(self, unit: int, accented: bool) -> int:
+        index = min(unit // self._segment_units, self.segment_count - 1)
+        start, end = self.segment(index)
+        frames = min((unit - index * self._segment_units) * self.engine.unit_frames, end - start)
+        return index * self._parts_of(SEGMENT_FRAMES, accented) + self._parts_of(frames, accented)
+
+    def _parts_of(self, frames: int, accented: bool = False) -> int:
         """Parts of one channel of a segment, or of what begins it, of so many frames."""
         whole, rest = divmod(frames, self.engine.unit_frames)
-        return whole * self._unit_parts(self.engine.unit_frames) + (self._unit_parts(rest) if rest else 0)
+        return whole * self._unit_parts(self.engine.unit_frames, accented) + self._unit_parts(rest, accented)
 
-    def _unit_parts(self, frames: int) -> int:
-        return _ceil(frames * self.info.frame_values, self._part)
+    def _unit_parts(self, frames: int, accented: bool) -> int:
+        return _ceil((1 + accented) * frames * self.info.frame_values, self._part)
 
     @cached_property
     def _part(self) -> int:
         return part_size(self.engine, self.info.frame_values)
+
+
+def _within(runs: Runs, first: int, end: int) -> Iterator[tuple[int, int]]:
+    """What lies between two units of runs."""
+    index = max(0, bisect_right(runs, (first,)) - 1)
+    while index < len(runs) and runs[index][0] < end:
+        low, high = max(runs[index][0], first), min(runs[index][1], end)
+        if low < high:
+            yield low, high
+        index += 1
+
+
+def _without(runs: Runs, others: Runs) -> Runs:
+    """What of runs lies outside of other runs."""
+    left = []
+    for low, high in runs:
+        for first, end in _within(others, low, high):
+            if low < first:
+                left.append((low, first))
+            low = end
+        if low < high:
+            left.append((low, high))
+    return left
 
 
 def _ceil(a: int, b: int) -> int:

@@ -17,7 +17,7 @@ from noisebook.codec.presets import engine_of
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
 from noisebook.coding.container import Codebook, Header, Rule
-from noisebook.coding.pauses import CELL_FRAMES, Pauses
+from noisebook.coding.stretches import CELL_FRAMES, Stretches
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream
 
@@ -26,7 +26,7 @@ __all__ = ["check_pauses", "silence_of", "worthwhile"]
 _BELOW_DB = 60.0  # under the peak of the sound: a peak lower than that is silence
 
 
-def worthwhile(sound: Sound, header: Header, info: BackendInfo) -> Pauses:
+def worthwhile(sound: Sound, header: Header, info: BackendInfo) -> Stretches:
     """The pauses of a sound that save more bytes of choices than they take of the header.
 
     None of them where they leave a progressive stream fewer bits than segments: hours of nothing but silence.
@@ -84,7 +84,7 @@ def _is_bounded(header: Header, info: BackendInfo) -> bool:
     return not header.progressive or layout.segment_count <= 8 * (container.overhead(header, 0) + layout.step_size)
 
 
-def _silent(sound: Sound, header: Header, info: BackendInfo) -> Pauses:
+def _silent(sound: Sound, header: Header, info: BackendInfo) -> Stretches:
     """Stretches of silent cells, channel after channel, none shorter than a unit."""
     timeline = timeline_of(header, info)
     peaks = np.stack([_frame_peaks(channel, timeline.frames, info) for channel in levelled(sound, header, info)])

@@ -1,6 +1,7 @@
 """The .ddcm container: a header, then payloads, each with its CRC-16 (`docs/format.md`, sections 2 and 3).
 
-    header := DD C1 | model(2) | preset | layout | sample count | gain | [flags] [rate] [seed] [tag] [pauses] [block]
+    header := DD C1 | model(2) | preset | layout | sample count | gain
+            | [flags] [rate] [seed] [tag] [pauses] [accents] [block]
     stream := header payload_0 CRC(header payload_0)  payload_1 CRC(payload_1)  ...
 
 A payload is all of a segment, or of a progressive stream one step of all segments. The header determines the sizes of
@@ -29,7 +30,7 @@ from noisebook.coding.blocks import (
     known,
     parse_block,
 )
-from noisebook.coding.pauses import Pauses, check_pauses, parse_pauses, pauses_bytes
+from noisebook.coding.stretches import Stretches, check_stretches, parse_stretches, stretches_bytes
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
@@ -43,7 +44,7 @@ SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88
 VERSION = 1
 _MAGIC = 0xDDC0
 _MORE, _EXPLICIT_RATE = 14, 15  # codes that are no rate
-_PAUSES = 0x10  # of the byte that follows where the code is _MORE: the rate's code and flags
+_PAUSES, _ACCENTS = 0x10, 0x20  # of the byte that follows where the code is _MORE: the rate's code and flags
 _SEED_BIT, _TAG_BIT = 6, 7
 _PROGRESSIVE = 0x80  # of the preset byte
 _CRC_SIZE = 2
@@ -83,7 +84,8 @@ class Header:
     engine: Engine | None = None
     latent: LatentCode | None = None
     progressive: bool = False  # payloads are steps of all segments; else segments
-    pauses: Pauses = ()  # stretches of the timeline without choices, (first, end) in cells
+    pauses: Stretches = ()  # where units carry no choices, (first, end) in cells
+    accents: Stretches = ()  # where units carry twice the choices
 
     def __post_init__(self) -> None:
         if len(self.fingerprint) != 2:
@@ -101,9 +103,10 @@ class Header:
             raise ConfigError("a quantised latent has no steps to be ordered by: it cannot be progressive")
         if self.progressive and self.engine is not None and not self.engine.choice_bits:
             raise ConfigError("choices of no bits cannot be progressive: nothing would bound the number of segments")
-        check_pauses(self.pauses)
-        if self.pauses and self.latent is not None:
-            raise ConfigError("a quantised latent has no pauses: they belong to choices of noise")
+        check_stretches("pauses", self.pauses)
+        check_stretches("accents", self.accents)
+        if (self.pauses or self.accents) and self.latent is not None:
+            raise ConfigError("a quantised latent has no pauses and no accents: they belong to choices of noise")
 
 
 def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
@@ -141,20 +144,20 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     preset, progressive = coding & ~_PROGRESSIVE, bool(coding & _PROGRESSIVE)
     mode = known(ChannelMode, layout >> 4 & 3)
     sample_count, gain = cursor.varint(), cursor.u8()
-    code, paused = _parse_code(cursor, layout & 15)
+    code, flags = _parse_code(cursor, layout & 15)
     sample_rate = _parse_rate(cursor, code)
     seed = cursor.u8() if layout >> _SEED_BIT & 1 else None
     tag = cursor.u8() if layout >> _TAG_BIT & 1 else None
     if seed == 0:
         raise CorruptStream("seed byte 0: seed 0 is written as no byte")
     try:
-        silent = parse_pauses(cursor) if paused else ()
+        pauses, accents = (parse_stretches(cursor) if flags & flag else () for flag in (_PAUSES, _ACCENTS))
         block = None if preset else parse_block(cursor)
         signed = (gain ^ 128) - 128
         engine, latent = (block, None) if isinstance(block, Engine) else (None, block)
         header = Header(
             fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, engine, latent,
-            progressive=progressive, pauses=silent,
+            progressive=progressive, pauses=pauses, accents=accents,
         )  # fmt: skip
     except ConfigError as error:
         raise CorruptStream(f"header: {error}") from error
@@ -256,23 +259,24 @@ def _check_magic(cursor: bitio.ByteReader) -> None:
         raise UnsupportedStream(f"format version {second & 15}: this build reads {VERSION}, update it")
 
 
-def _parse_code(cursor: bitio.ByteReader, code: int) -> tuple[int, bool]:
-    """The code of the sample rate, and whether pauses follow; both from a byte of their own where the code is `_MORE`.
+def _parse_code(cursor: bitio.ByteReader, code: int) -> tuple[int, int]:
+    """The code of the sample rate, and flags; both from a byte of their own where the code is `_MORE`.
 
     Raises:
         UnsupportedStream: a flag that this build does not know.
         CorruptStream: a spelling that no encoder writes.
     """
     if code != _MORE:
-        return code, False
+        return code, 0
     more = cursor.u8()
-    if more & 0xF0 & ~_PAUSES:
-        raise UnsupportedStream(f"header flags {more >> 4}: this build knows 1, update it")
-    if not more & _PAUSES:
+    flags = more & 0xF0
+    if flags & ~(_PAUSES | _ACCENTS):
+        raise UnsupportedStream(f"header flags {flags >> 4}: this build knows 1 to 3, update it")
+    if not flags:
         raise CorruptStream("a header byte for flags without any")
     if more & 15 == _MORE:
         raise CorruptStream("a header byte for flags that announces another one")
-    return more & 15, True
+    return more & 15, flags
 
 
 def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
@@ -287,16 +291,17 @@ def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
 def _header_bytes(header: Header) -> bytes:
     rate, tag, block = header.sample_rate, header.tag, header.engine or header.latent
     code = SAMPLE_RATES.index(rate) if rate in SAMPLE_RATES else _EXPLICIT_RATE
-    shown = _MORE if header.pauses else code
+    flags = _PAUSES * bool(header.pauses) | _ACCENTS * bool(header.accents)
+    shown = _MORE if flags else code
     layout = shown | header.channel_mode << 4 | (header.seed > 0) << _SEED_BIT | (tag is not None) << _TAG_BIT
     out = bytearray((_MAGIC | VERSION).to_bytes(2, "big") + header.fingerprint)
     out += bytes([header.preset | header.progressive * _PROGRESSIVE, layout])
     out += bitio.varint(header.sample_count) + bytes([header.gain_half_db & 0xFF])
-    out += bytes([code | _PAUSES]) if header.pauses else b""
+    out += bytes([code | flags]) if flags else b""
     out += bitio.varint(rate) if code == _EXPLICIT_RATE else b""
     out += bytes([header.seed]) if header.seed else b""
     out += bytes([tag]) if tag is not None else b""
-    out += pauses_bytes(header.pauses) if header.pauses else b""
+    out += stretches_bytes(header.pauses) + stretches_bytes(header.accents)
     out += block_bytes(block) if block is not None else b""
     return bytes(out)
 

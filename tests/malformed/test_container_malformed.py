@@ -209,7 +209,7 @@ def test_endless_promises_end_with_the_bytes() -> None:
     [
         ("07 01 00 01", CorruptStream),  # flags without any
         ("1e 01 00 01", CorruptStream),  # a rate's code that announces flags again
-        ("37 01 00 01", UnsupportedStream),  # a flag of a later build
+        ("57 01 00 01", UnsupportedStream),  # a flag of a later build
         ("17 00", CorruptStream),  # no pauses
         ("17 01 00 00", CorruptStream),  # a pause of no length
         ("17 02 00 01 00 01", CorruptStream),  # two that touch

@@ -1,0 +1,55 @@
+"""Stretches of a timeline, with fewer choices or with more: pauses and accents (`docs/format.md`, section 2.6).
+
+    stretches := count, then for each: cells since the end of the one before, cells of the stretch     all varints
+
+Time is counted in cells of `CELL_FRAMES` latent frames, channel after channel: a stretch is `(first, end)`.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from noisebook.coding import bitio
+from noisebook.errors import ConfigError, CorruptStream
+
+__all__ = ["CELL_FRAMES", "Stretches", "check_stretches", "parse_stretches", "stretches_bytes"]
+
+CELL_FRAMES = 8  # 0.32 s at 25 frames/s
+_MOST_CELLS = 2**48
+
+Stretches = tuple[tuple[int, int], ...]
+
+
+def check_stretches(what: str, stretches: Stretches) -> None:
+    """ConfigError unless the stretches rise, are not empty, and do not touch one another."""
+    ends = [cell for stretch in stretches for cell in stretch]
+    if any(a >= b for a, b in pairwise([-1, *ends])) or max(ends, default=0) > _MOST_CELLS:
+        raise ConfigError(f"{what} must rise and lie apart in cells 0 to 2**48, got {stretches[:4]}")
+
+
+def parse_stretches(cursor: bitio.ByteReader) -> Stretches:
+    """What `stretches_bytes` wrote. A stretch takes two bytes at least, so that their number needs no limit.
+
+    Raises:
+        TruncatedStream: the bytes end within the list.
+        CorruptStream: a list of none; the check of a header finds the rest.
+    """
+    count, end, found = cursor.varint(), 0, []
+    if not count:
+        raise CorruptStream("a list of pauses or accents without any: none is written as no list")
+    for _ in range(count):
+        first = end + cursor.varint()
+        end = first + cursor.varint()
+        found.append((first, end))
+    return tuple(found)
+
+
+def stretches_bytes(stretches: Stretches) -> bytes:
+    """Their list; nothing for none."""
+    if not stretches:
+        return b""
+    numbers, last = [len(stretches)], 0
+    for first, end in stretches:
+        numbers += [first - last, end - first]
+        last = end
+    return b"".join(map(bitio.varint, numbers))
