@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from noisebook.errors import ConfigError
 
-__all__ = ["Purpose", "gaussian", "permutation", "signs", "uniform16", "words"]
+__all__ = ["Purpose", "gaussian", "packed_signs", "permutation", "signs", "uniform16", "unpacked_signs", "words"]
 
 _WORD = 2**64
 
@@ -67,8 +67,17 @@ def signs(source: NDArray[np.uint64], count: int) -> NDArray[np.int8]:
         ConfigError: `source` holds fewer than `ceil(count / 64)` words.
     """
     _check("count", count, 64 * len(source) + 1)
-    bits = np.unpackbits(source.astype("<u8").view(np.uint8), count=count, bitorder="little")
-    return 1 - 2 * bits.astype(np.int8)
+    return unpacked_signs(packed_signs(source))[:count]
+
+
+def packed_signs(source: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """The same signs as bytes, `[8 len(source)]`: sign i is bit i mod 8 of byte i // 8."""
+    return source.astype("<u8", copy=False).view(np.uint8)
+
+
+def unpacked_signs(packed: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """`[..., n]` bytes of packed signs to `[..., 8 n]` of +1 and -1."""
+    return 1 - 2 * np.unpackbits(packed, axis=-1, bitorder="little").view(np.int8)
 
 
 def permutation(n: int, *, seed: int, purpose: int, segment: int = 0, step: int = 0) -> NDArray[np.int64]:

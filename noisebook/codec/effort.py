@@ -43,7 +43,8 @@ def step_values(engine: Engine, info: BackendInfo, channels: int, frames: int) -
 
     Weighed by the time that they take on a CPU, where one of a structured codebook takes some 30 ns:
 
-        structured  one for each value of each part and stack, again for each atom of a pursuit
+        structured  one for each value of each part, for each of its atoms or stacks, whichever are fewer;
+                    a hundredth for each of all stacks, whose signs are drawn
         dense       a quarter for each value of each atom, and of each that is chosen
         a subset    4 for each atom that could be in it, more for long ranks: the walk over them
     """
@@ -54,5 +55,6 @@ def step_values(engine: Engine, info: BackendInfo, channels: int, frames: int) -
     if engine.codebook == Codebook.DENSE:
         made = part * (size + parts * engine.M) // 4
     else:
-        made = parts * max(part, size) * (engine.M if engine.rule == Rule.PURSUIT else 1)
+        matrices = engine.M if engine.rule == Rule.PURSUIT else min(engine.M, max(1, size // part))
+        made = parts * (part * matrices + size // 100)
     return made + (parts * size * (4 + engine.choice_bits // 400) if engine.rule == Rule.TOP_M else 0)

@@ -1,7 +1,7 @@
 """The table of presets, and the way from any bitrate to coding parameters.
 
 All presets use the partitioned code with structured codebooks: each part of d values chooses one signed atom of d to
-4 d, which is `log2 d + 1` to `log2 d + 3` bits. Large parts make low rates, small parts high ones; the number of coded
+32 d, which is `log2 d + 1` to `log2 d + 6` bits. Large parts make low rates, small parts high ones; the number of coded
 steps does the rest.
 """
 
@@ -15,9 +15,11 @@ from noisebook.errors import ConfigError, UnsupportedStream
 
 __all__ = [
     "DEFAULT",
+    "EARLIER",
     "PRESETS",
     "QUALITIES",
     "Preset",
+    "Quality",
     "by_name",
     "by_wire_id",
     "engine_bitrate",
@@ -26,25 +28,21 @@ __all__ = [
 ]
 
 FRAME_VALUES, FRAMES_PER_SECOND = 128, 25  # of every AudioLDM-shaped latent: what nominal bitrates refer to
-_KAPPA = 70  # percent; see docs/format.md
 LOWEST, HIGHEST = 5, 8000  # bit/s a channel
+# A part's atoms are free to lie anywhere in its unit: long units let bits go to where the sound needs them. Those of
+# 0.64 s gain most of what there is to gain, and leave pauses of that length (docs/rate_limit.md).
+_UNIT_FRAMES = 16
+_NEAR = 0.02  # bitrates that differ by less are as good as equal
 
 
 def _partitioned(
-    log2_part: int, steps: int, *, log2_stacks: int = 0, kappa: int = _KAPPA, frame_values: int = FRAME_VALUES
+    log2_part: int, steps: int, stacks: int, kappa: int, unit: int = _UNIT_FRAMES, frame_values: int = FRAME_VALUES
 ) -> Engine:
-    """One signed atom of `2^log2_stacks * d` a part. A unit is 0.32 s, or as long as one part where that is more."""
-    unit_frames = max(8, 2**log2_part // frame_values)
+    """One signed atom of `2^stacks * d` a part; a unit has `unit` frames, or is as long as a part that is longer."""
+    unit_frames = max(unit, 2**log2_part // frame_values)
     return Engine(
-        Rule.PARTITIONED,
-        Codebook.STRUCTURED,
-        log2_part,
-        log2_part + log2_stacks,
-        1,
-        unit_frames,
-        steps,
-        kappa,
-    )
+        Rule.PARTITIONED, Codebook.STRUCTURED, log2_part, log2_part + stacks, 1, unit_frames, steps, kappa
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,18 +60,51 @@ class Preset:
 
 
 PRESETS = (
-    Preset("8", 1, _partitioned(15, 5)),
-    Preset("30", 2, _partitioned(14, 10)),
-    Preset("100", 3, _partitioned(12, 9, log2_stacks=1)),
-    Preset("300", 4, _partitioned(10, 8, log2_stacks=1)),
-    Preset("700", 5, _partitioned(9, 10, log2_stacks=1)),
-    Preset("1500", 6, _partitioned(8, 11, log2_stacks=2)),
-    Preset("3000", 7, _partitioned(7, 12, log2_stacks=2)),
-    Preset("6000", 8, _partitioned(6, 15, log2_stacks=1)),
+    Preset("8", 1, _partitioned(15, 5, 0, 70)),
+    Preset("30", 9, _partitioned(14, 9, 2, 80)),
+    Preset("100", 10, _partitioned(13, 15, 3, 80)),
+    Preset("300", 11, _partitioned(11, 12, 4, 80)),
+    Preset("700", 12, _partitioned(10, 14, 5, 80)),
+    Preset("1500", 13, _partitioned(9, 16, 5, 80)),
+    Preset("3000", 14, _partitioned(8, 17, 5, 80)),
+    Preset("6000", 15, _partitioned(7, 20, 4, 80)),
+)
+# Rows of an earlier table: streams name them, encoders no longer do. Parts, units and steps are half of those above.
+EARLIER = (
+    Preset("30", 2, _partitioned(14, 10, 0, 70, 8)),
+    Preset("100", 3, _partitioned(12, 9, 1, 70, 8)),
+    Preset("300", 4, _partitioned(10, 8, 1, 70, 8)),
+    Preset("700", 5, _partitioned(9, 10, 1, 70, 8)),
+    Preset("1500", 6, _partitioned(8, 11, 2, 70, 8)),
+    Preset("3000", 7, _partitioned(7, 12, 2, 70, 8)),
+    Preset("6000", 8, _partitioned(6, 15, 1, 70, 8)),
 )
 DEFAULT = "3000"
-# How many coded steps a bitrate may be spread over: fewer are faster, more waste fewer bits.
-QUALITIES = {"fast": (4, 8), "balanced": (7, 16), "high": (14, 32)}
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How a bitrate is spread over steps: few are fast, many waste fewer bits.
+
+    Attributes:
+        fewest, most: coded steps.
+        stacks: log2 of the atoms to a value of a part, those that are tried.
+        kappa: percent; see docs/format.md.
+        unit: frames.
+    """
+
+    fewest: int
+    most: int
+    stacks: tuple[int, ...]
+    kappa: int
+    unit: int = _UNIT_FRAMES
+
+
+QUALITIES = {
+    "fast": Quality(4, 8, (0, 1, 2), 70, 8),
+    "balanced": Quality(12, 20, (2, 3, 4, 5), 80),
+    "high": Quality(22, 40, (2, 3, 4, 5), 90),
+}
 
 
 def by_name(name: str) -> Preset:
@@ -94,12 +125,10 @@ def by_wire_id(wire_id: int) -> Preset:
     Raises:
         UnsupportedStream: this build knows none.
     """
-    for preset in PRESETS:
-        if preset.wire_id == wire_id:
-            return preset
-    raise UnsupportedStream(
-        f"preset id {wire_id}: this build knows {', '.join(str(p.wire_id) for p in PRESETS)}; update it"
-    )
+    rows = {preset.wire_id: preset for preset in (*PRESETS, *EARLIER)}
+    if wire_id not in rows:
+        raise UnsupportedStream(f"preset id {wire_id}: this build knows {', '.join(map(str, sorted(rows)))}; update it")
+    return rows[wire_id]
 
 
 def engine_of(header: Header) -> Engine:
@@ -131,7 +160,7 @@ def engine_for(
 ) -> Engine:
     """The partitioned engine whose payload comes nearest to `bitrate` (bit/s a coded channel).
 
-    Of two equally near the one with fewer steps is taken: it is the faster one.
+    Of those within 2 % the one with most steps is taken: it wastes fewest bits.
 
     Args:
         bitrate: wanted.
@@ -145,16 +174,16 @@ def engine_for(
         raise ConfigError(f"a bitrate of {bitrate:g} bit/s a channel: {LOWEST} to {HIGHEST} are possible")
     if quality not in QUALITIES:
         raise ConfigError(f"quality {quality!r}: there are {', '.join(QUALITIES)}")
-    fewest, most = QUALITIES[quality]
+    effort = QUALITIES[quality]
     # The longest part is the window, so the lowest rates have no more steps than they can pay for.
     candidates = [
-        _partitioned(log2_part, steps, log2_stacks=log2_stacks, frame_values=frame_values)
-        for log2_part, log2_stacks, steps in product(range(5, 16), range(3), range(3, most + 1))
-        if steps >= fewest or log2_part == 15
+        _partitioned(log2_part, steps, stacks, effort.kappa, effort.unit, frame_values)
+        for log2_part, stacks, steps in product(range(4, 16), effort.stacks, range(3, effort.most + 1))
+        if steps >= effort.fewest or log2_part == 15
     ]
 
     def distance(engine: Engine) -> tuple[float, int]:
         rate = engine_bitrate(engine, frame_values=frame_values, frames_per_second=frames_per_second)
-        return abs(rate / bitrate - 1), engine.steps
+        return max(_NEAR, abs(rate / bitrate - 1)), -engine.steps
 
     return min(candidates, key=distance)

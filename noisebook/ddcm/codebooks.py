@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from noisebook import rng
 from noisebook.errors import ConfigError
@@ -69,32 +71,42 @@ class StructuredCodebook:
         return max(1, self.size // self.part)
 
     def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
-        s1, s2, s3 = self._signs(len(parts), key, parts.device)  # each [stacks, P, d]
-        x = hadamard_transform(parts * s1)
+        every = torch.arange(self.stacks).expand(len(parts), -1)
+        s1, s2, s3 = self._signs(every, key).to(parts.device)
+        x = hadamard_transform(parts[:, None] * s1)
         x = hadamard_transform(x * s2)
         x = hadamard_transform(x * s3) / self.part
-        return x.transpose(0, 1).flatten(1)[:, : self.size]
+        return x.flatten(1)[:, : self.size]
 
     def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
-        s1, s2, s3 = self._signs(len(indices), key, indices.device)
-        chosen = torch.zeros(len(indices), self.stacks * self.part, device=indices.device)
-        chosen.scatter_(1, indices, signs.to(torch.float32))
-        x = chosen.unflatten(1, (self.stacks, self.part)).transpose(0, 1)
-        x = hadamard_transform(x) * s3
+        of_atom, rows = indices // self.part, indices % self.part
+        if indices.shape[1] < self.stacks:  # a matrix for each atom
+            stacks, slots = of_atom, torch.arange(indices.shape[1], device=indices.device).expand_as(indices)
+        else:  # one for each stack, with its atoms
+            stacks, slots = torch.arange(self.stacks).expand(len(indices), -1), of_atom
+        chosen = torch.zeros(*stacks.shape, self.part, device=indices.device)
+        chosen[torch.arange(len(indices), device=indices.device)[:, None], slots, rows] = signs.to(torch.float32)
+        s1, s2, s3 = self._signs(stacks, key).to(indices.device)
+        x = hadamard_transform(chosen) * s3
         x = hadamard_transform(x) * s2
-        return (hadamard_transform(x) * s1).sum(0) / self.part
+        return (hadamard_transform(x) * s1).sum(1) / self.part
 
-    def _signs(self, parts: int, key: Key, device: torch.device) -> torch.Tensor:
-        """`[3, stacks, P, d]` of +-1; S1 of all parts of all stacks come first, then S2, then S3."""
-        drawn = _signs_of(key, 3 * self.stacks * parts * self.part)
-        return drawn.to(device).view(3, self.stacks, parts, self.part)
+    def _signs(self, stacks: torch.Tensor, key: Key) -> torch.Tensor:
+        """`[3, P, n, d]` of +-1: S1, S2 and S3 of n `stacks [P, n]` of each part."""
+        parts, count = len(stacks), 3 * self.stacks * len(stacks) * self.part
+        taken = (slice(None), stacks.cpu().numpy(), np.arange(parts)[:, None])
+        packed = rng.packed_signs(_words_of(key, -(-count // 64)))
+        if self.part < 8:  # less than a byte
+            signs = rng.unpacked_signs(packed)[:count].reshape(3, self.stacks, parts, self.part)[taken]
+        else:
+            rows = packed[: count // 8].reshape(3, self.stacks, parts, self.part // 8)
+            signs = rng.unpacked_signs(rows[taken])
+        return torch.from_numpy(signs).to(torch.float32)
 
 
-@lru_cache(maxsize=1)  # the encoder needs the signs of a step twice: to correlate, then to synthesise
-def _signs_of(key: Key, count: int) -> torch.Tensor:
-    purpose = rng.Purpose.SIGNS
-    drawn = rng.words(-(-count // 64), seed=key.seed, purpose=purpose, segment=key.segment, step=key.step)
-    return torch.from_numpy(rng.signs(drawn, count)).to(torch.float32)
+@lru_cache(maxsize=1)  # the encoder needs those of a step twice: to correlate, then to synthesise
+def _words_of(key: Key, count: int) -> NDArray[np.uint64]:
+    return rng.words(count, seed=key.seed, purpose=rng.Purpose.SIGNS, segment=key.segment, step=key.step)
 
 
 @dataclass(frozen=True)

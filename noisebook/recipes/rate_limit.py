@@ -91,7 +91,7 @@ _TURBO = {
     "1500": (_top_m(12, 4, 16, 20), 180),
     "3000": (_top_m(12, 9, 16, 19), 100),
 }
-_HIGH = {"300": partitioned(11, 14, 16, 13), "1500": partitioned(9, 13, 80, 17), "3000": partitioned(9, 13, 80, 34)}
+_HIGH = {"300": partitioned(12, 15, 80, 20), "1500": partitioned(10, 14, 80, 32), "3000": partitioned(9, 14, 80, 32)}
 _CLASSIC = {"300": _classic(10, 80), "1500": _classic(10, 16), "3000": _classic(10, 8)}
 _PURSUIT = {"3000": _pursuit(11, 2, 20, 99)}
 _SOURCE_HIGH = {

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from noisebook import rng
-from noisebook.codec.presets import PRESETS
+from noisebook.codec.presets import EARLIER, PRESETS
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.coding.container import Rule
 from noisebook.ddcm import rules
@@ -132,26 +132,33 @@ def test_dense_and_top_m_noise_to_five_digits():
 # --- plans: encoder and decoder compute them from the model's curve ---------------------------------------------
 
 CURVE = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
-TIMESTEPS = {
-    "8": (999, 920, 884, 860, 842, 827),
-    "30": (999, 890, 847, 819, 798, 781, 767, 755, 744, 734, 725),
-    "100": (999, 813, 756, 720, 693, 671, 652, 635, 620, 607),
-    "300": (999, 726, 650, 601, 564, 534, 509, 487, 468),
-    "700": (999, 677, 588, 531, 488, 454, 425, 400, 378, 358, 340),
-    "1500": (999, 615, 507, 440, 390, 350, 317, 289, 264, 242, 223, 206),
-    "3000": (999, 557, 430, 353, 297, 253, 218, 190, 166, 146, 129, 115, 103),
-    "6000": (999, 507, 365, 281, 222, 179, 146, 121, 101, 85, 72, 61, 52, 45, 39, 34),
+TIMESTEPS = {  # by the id of the preset
+    1: (999, 920, 884, 860, 842, 827),
+    2: (999, 890, 847, 819, 798, 781, 767, 755, 744, 734, 725),
+    3: (999, 813, 756, 720, 693, 671, 652, 635, 620, 607),
+    4: (999, 726, 650, 601, 564, 534, 509, 487, 468),
+    5: (999, 677, 588, 531, 488, 454, 425, 400, 378, 358, 340),
+    6: (999, 615, 507, 440, 390, 350, 317, 289, 264, 242, 223, 206),
+    7: (999, 557, 430, 353, 297, 253, 218, 190, 166, 146, 129, 115, 103),
+    8: (999, 507, 365, 281, 222, 179, 146, 121, 101, 85, 72, 61, 52, 45, 39, 34),
+    9: (999, 876, 831, 802, 780, 762, 747, 734, 722, 712),
+    10: (999, 836, 783, 749, 724, 704, 687, 672, 659, 647, 636, 626, 616, 607, 598, 590),
+    11: (999, 746, 675, 630, 595, 567, 543, 522, 504, 488, 473, 459, 446),
+    12: (999, 692, 607, 552, 511, 478, 450, 426, 405, 386, 369, 353, 338, 324, 311),
+    13: (999, 638, 537, 474, 427, 389, 357, 330, 306, 285, 266, 249, 233, 219, 206, 194, 183),
+    14: (999, 579, 459, 386, 332, 290, 255, 226, 202, 181, 163, 147, 133, 121, 110, 101, 93, 85),
+    15: (999, 523, 386, 304, 246, 203, 169, 142, 121, 104, 90, 78, 68, 59, 52, 46, 41, 36, 32, 29, 26),
 }
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", [*PRESETS, *EARLIER], ids=lambda preset: f"{preset.wire_id} {preset.name}")
 def test_matched_timesteps_of_the_presets(preset):
     e = preset.engine
     bits = (e.log2_K + 1) / 2**e.log2_part
     timesteps = kl_matched_timesteps(
         scaled_linear(), CURVE, steps=e.steps, bits_per_value=bits, kappa=e.kappa_percent / 100
     )
-    assert timesteps == TIMESTEPS[preset.name]
+    assert timesteps == TIMESTEPS[preset.wire_id]
 
 
 def test_uniform_timesteps_stay():

@@ -18,7 +18,7 @@ from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
-from noisebook.recipes import _coded, _train, denoiser, vae, vocoder
+from noisebook.recipes import _coded, _train, denoiser, end_to_end, vae, vocoder
 from noisebook.recipes._clips import PackedAudio, pack_folder
 from noisebook.recipes._train import Budget, Ema, Log, load_checkpoint, save_checkpoint, waveforms
 
@@ -352,6 +352,77 @@ def test_mel_distance():
     a = 0.1 * torch.randn(2, 4096, generator=torch.Generator().manual_seed(0))
     assert vocoder.mel_distance(a, a) == 0
     assert float(vocoder.mel_distance(2 * a, a)) == pytest.approx(math.log(2), rel=1e-3)
+
+
+# --- autoencoder and denoiser together ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained_before(small, packed, vae_weights, tmp_path, monkeypatch):
+    """The words that begin with a VAE, and with a denoiser that has a curve."""
+    folder = tmp_path / "before"
+    run(monkeypatch, denoiser, *words_for(denoiser, packed, folder, vae_weights), "--minutes", 0.002)
+    monkeypatch.setattr(end_to_end, "_LENGTHS", (4, 8))
+    return ["--batch", 4, "--device", "cpu", "--vae", vae_weights, "--denoiser", folder / "denoiser.safetensors"]
+
+
+def test_end_to_end_goes_on_with_both_networks(trained_before, packed, vae_weights, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    run(monkeypatch, end_to_end, packed, folder, *trained_before, "--dry-run")
+    assert not folder.exists()
+    for minutes in (0.004, 0.008):
+        run(monkeypatch, end_to_end, packed, folder, *trained_before, "--minutes", minutes)
+    state = load_checkpoint(folder / "checkpoint.pt", "cpu")
+    assert state["elapsed"] >= 0.008
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert all(math.isfinite(value) for row in rows for value in row.values())
+    for name in ("vae", "denoiser"):
+        network = load_network(folder / f"{name}.safetensors", *NETWORKS[name])
+        for key, value in network.state_dict().items():
+            torch.testing.assert_close(value, state["ema"][f"{name}.{key}"].half().float(), msg=key)
+        assert json.loads(read_metadata(folder / f"{name}.safetensors")["record"])["steps"] == state["steps"]
+    old = load_network(vae_weights, MelVae, MelVaeConfig).state_dict()
+    assert all(not torch.equal(old[key], state["networks"][f"vae.{key}"]) for key in old if key.endswith("weight"))
+
+
+def test_the_error_of_the_mel_does_not_train_the_denoiser(trained_before, packed):
+    """It reaches the autoencoder through the denoiser, whose own gradient is that of its error alone."""
+    words = dict(zip(trained_before[::2], trained_before[1::2], strict=True))
+    networks = [load_network(words[f"--{name}"], *NETWORKS[name]).requires_grad_(True) for name in ("vae", "denoiser")]
+    torch.nn.init.normal_(networks[1].output.weight)  # zero at the start
+    rates = end_to_end.Rates.of(words["--denoiser"], "cpu")
+
+    def losses() -> dict[str, torch.Tensor]:
+        torch.manual_seed(3)
+        return end_to_end.losses_of(*networks, PackedAudio(packed), rates, np.random.default_rng(0), 4, "cpu")
+
+    end_to_end.backward(losses(), networks[0])
+    found = [parameter.grad.clone() for parameter in networks[1].parameters() if parameter.grad is not None]
+    networks[1].zero_grad()
+    again = losses()
+    (again["rate"] + again["v"]).backward()
+    expected = [parameter.grad for parameter in networks[1].parameters() if parameter.grad is not None]
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_rates_are_those_of_an_ideal_codec(tmp_path):
+    """A denoiser that knows nothing: error 1 everywhere, so that R is half the SNR."""
+    from noisebook.backends.checkpoint import save_network
+    from noisebook.diffusion.schedule import scaled_linear
+
+    save_network(tmp_path / "d.safetensors", Denoiser(DENOISER), {"curve": {"timesteps": [0], "errors": [1.0]}})
+    rates = end_to_end.Rates.of(tmp_path / "d.safetensors", "cpu", between=(100.0, 4000.0))
+    assert rates.density.sum() == pytest.approx(1)
+    schedule, spent = scaled_linear(), {}
+    for t in np.flatnonzero(rates.density):
+        spent[int(t)] = 0.5 * schedule.snr(int(t)) * 3200 / math.log(2)
+    assert 99 < min(spent.values()) < 103
+    assert 3900 < max(spent.values()) < 4001
+    middle = int(np.searchsorted(np.cumsum(rates.density), 0.5))
+    assert spent[middle] == pytest.approx(math.sqrt(100 * 4000), rel=0.02)  # uniform in log R
+    assert rates.weights[999] == pytest.approx(1 - schedule.alpha(999), rel=0.01)
+    assert (rates.weights[: min(spent)] == 0).all()
 
 
 def test_every_recipe_has_the_common_options():

@@ -1,0 +1,230 @@
+"""Train autoencoder and denoiser together, for the fewest bits at an error of the mel.
+
+    python -m noisebook.recipes.end_to_end PACKED RUN --vae WEIGHTS --denoiser WEIGHTS --minutes 90
+
+An ideal codec of this kind spends `R(s) = 1/2 integral of error(SNR) dSNR` nats a latent value to reach the SNR of s
+(Kingma et al. 2021), and decodes `x0_hat(x_s)`. A noised latent shows both: its denoising error, and the error of the
+mel that comes of it. So half of the clips train the denoiser as usual, on timesteps drawn uniformly, and the others,
+on timesteps drawn uniformly in log R, train the autoencoder too:
+
+    loss(s) = error(s) / error_0(s) (1 - R(s) / R_max) + |mel error|(s) / slope
+
+which is log R + D / slope, averaged over end points s up to R_max and linearised around the errors `error_0` of the
+denoiser to begin with. `slope` is how many dB of log-mel a factor e in bits buys. The mel error trains the autoencoder
+alone: the denoiser must stay a posterior mean.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from noisebook.audio.mel import log_mel
+from noisebook.backends.checkpoint import load_network, read_metadata, save_network
+from noisebook.config import from_dict
+from noisebook.diffusion.plan import LN2, Curve
+from noisebook.diffusion.schedule import scaled_linear
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig
+from noisebook.networks.mel_vae import MelVae, MelVaeConfig
+from noisebook.recipes import denoiser as denoiser_recipe
+from noisebook.recipes._clips import PackedAudio
+from noisebook.recipes._coded import LATENT_HOP
+from noisebook.recipes._train import (
+    Budget,
+    Ema,
+    Log,
+    arguments,
+    load_checkpoint,
+    mixed_precision,
+    save_checkpoint,
+    waveforms,
+)
+
+_DB = 20 / np.log(10)
+_LENGTHS = (64, 128, 256)  # latent frames to a clip; --batch counts clips of the shortest
+_SLOPE_DB = 1.4
+_UNTAGGED = 0.4  # share of clips
+_UNCODED = 1 / 6  # share of the coded clips that are decoded from the posterior itself: the ceiling
+_VALUES = 3200  # latent values a second
+_RATES = (60.0, 16000.0)  # bit/s between which coded clips end
+
+
+def main() -> None:
+    parser = arguments(__doc__.splitlines()[0], minutes=90, batch=16)
+    parser.add_argument("--vae", type=Path, required=True, help="weights of the autoencoder to begin with")
+    parser.add_argument("--denoiser", type=Path, required=True, help="weights of the denoiser to begin with")
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+
+    data = PackedAudio(args.data)
+    rng = np.random.default_rng([args.seed, 6])
+    rates = Rates.of(args.denoiser, args.device)
+    vae = load_network(args.vae, MelVae, MelVaeConfig).to(args.device).requires_grad_(True).train()
+    denoiser = load_network(args.denoiser, Denoiser, DenoiserConfig).to(args.device).requires_grad_(True).train()
+    networks = _together(vae, denoiser)
+    optimizer = torch.optim.AdamW(networks.parameters(), lr=args.rate, betas=(0.9, 0.99), weight_decay=0.01)
+    ema = Ema(networks)
+    budget = Budget(args.minutes, args.device)
+
+    state = load_checkpoint(args.run / "checkpoint.pt", args.device)
+    if state is not None:
+        networks.load_state_dict(state["networks"])
+        optimizer.load_state_dict(state["optimizer"])
+        ema.weights = state["ema"]
+        budget = Budget(args.minutes, args.device, elapsed=state["elapsed"], steps=state["steps"])
+        rng = np.random.default_rng([args.seed, 6, budget.step])
+
+    print(f"{data.hours:.1f} h; {sum(p.numel() for p in networks.parameters()) / 1e6:.1f} M parameters; {vars(args)}")
+    if not args.dry_run:
+        args.run.mkdir(parents=True, exist_ok=True)
+    log = Log(None if args.dry_run else args.run / "log.jsonl")
+
+    def finish() -> None:
+        if args.dry_run:
+            return
+        save_checkpoint(args.run / "checkpoint.pt", budget, networks=networks.state_dict(),
+                        optimizer=optimizer.state_dict(), ema=ema.weights)  # fmt: skip
+        export(args, vae, denoiser, ema, data, budget)
+
+    first, saved = budget.step, budget.elapsed
+    means: dict[str, list[torch.Tensor]] = {}
+    while not budget.done and not (args.dry_run and budget.step >= first + 10):
+        losses = losses_of(vae, denoiser, data, rates, rng, args.batch, args.device)
+        optimizer.param_groups[0]["lr"] = budget.learning_rate(args.rate)
+        optimizer.zero_grad()
+        backward(losses, vae)
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
+        optimizer.step()
+        ema.update(networks, budget.step)
+        budget.tick()
+
+        for name, value in losses.items():
+            means.setdefault(name, []).append(value.detach())
+        if budget.step % 50 == 0 or args.dry_run:
+            log(budget, **{name: torch.stack(values).mean() for name, values in means.items()})
+            means.clear()
+        if budget.elapsed - saved > args.save_every:
+            saved = budget.elapsed
+            finish()
+    finish()
+
+
+def losses_of(
+    vae: MelVae,
+    denoiser: Denoiser,
+    data: PackedAudio,
+    rates: Rates,
+    rng: np.random.Generator,
+    shortest_clips: int,
+    device: str,
+) -> dict[str, torch.Tensor]:
+    """The terms of one step: half of its clips are coded, the other half train the denoiser as always."""
+    length = int(rng.choice(_LENGTHS))
+    batch = max(2, shortest_clips * _LENGTHS[0] // length)
+    coded = batch // 2
+    waveform, kinds = waveforms(data, batch, length * LATENT_HOP, rng, device)
+    mel = log_mel(waveform)
+    scale = vae.config.scaling_factor
+    with mixed_precision(device):
+        mean, log_variance = vae.posterior(mel[:coded])
+        with torch.no_grad():
+            plain = vae.encode(mel[coded:]).float()
+    x0 = torch.cat((mean.float() * scale, plain))
+
+    t = torch.cat((rates.timesteps(coded, rng), torch.from_numpy(rng.integers(rates.count, size=batch - coded))))
+    t = t.to(device)
+    signal, noise_level = (a.sqrt()[:, None, None, None] for a in (rates.alphas[t], 1 - rates.alphas[t]))
+    noise = torch.randn_like(x0)
+    tag = (kinds + 1) * (torch.rand(batch, device=device) > _UNTAGGED)
+    x = signal * x0 + noise_level * noise
+    with mixed_precision(device):
+        v = denoiser(x, t, tag)
+    squares = (v - signal * noise + noise_level * x0).square().mean((1, 2, 3))
+
+    estimate = (signal * x - noise_level * v)[:coded]
+    posterior = (mean + torch.randn_like(mean) * (0.5 * log_variance).exp()).float() * scale
+    uncoded = torch.from_numpy(rng.random(coded) < _UNCODED).to(device)[:, None, None, None]
+    with mixed_precision(device):
+        decoded = vae.decode(torch.where(uncoded, posterior, estimate))
+    error = decoded - mel[:coded]
+    slopes = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    spread = 0.1 * x0[:coded].var().log().square()  # the schedule is made for latents of unit variance
+    return {
+        "rate": (squares[:coded] * rates.weights[t[:coded]]).mean(),
+        "v": squares[coded:].mean(),
+        "spread": spread,
+        "mel_db": _DB * error.abs().mean(),
+        "slopes": 0.25 * _DB / _SLOPE_DB * slopes,
+        "kl": 0.06 * (0.5 * (log_variance.exp() - 1 - log_variance)).mean(),
+    }
+
+
+def backward(losses: dict[str, torch.Tensor], vae: MelVae) -> None:
+    """Gradients of the terms: those of the mel for the autoencoder alone."""
+    (losses["rate"] + losses["v"] + losses["spread"]).backward(retain_graph=True)
+    heard = losses["mel_db"] / _SLOPE_DB + losses["slopes"] + losses["kl"]
+    torch.autograd.backward(heard, inputs=list(vae.parameters()))
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an ideal codec spends until each timestep, by the error curve of a denoiser.
+
+    Attributes:
+        alphas: of the schedule, `[T]`.
+        weights: what a squared error of v counts at each timestep, `[T]`: (1 - R / R_max) over the usual.
+        density: of the timesteps of coded clips, `[T]`, uniform in log R.
+    """
+
+    alphas: torch.Tensor
+    weights: torch.Tensor
+    density: np.ndarray
+
+    @classmethod
+    def of(cls, denoiser: Path, device: str, *, between: tuple[float, float] = _RATES) -> Rates:
+        """From the error curve in the record of a denoiser's weights; `between` two bitrates, bit/s."""
+        lowest, highest = between
+        curve = from_dict(Curve, json.loads(read_metadata(denoiser)["record"])["curve"])
+        alphas = np.array(scaled_linear().alphas_cumprod)
+        snr = alphas / (1 - alphas)
+        errors = np.array([curve(t) for t in range(len(alphas))])
+        pieces = 0.5 * errors[1:] * (snr[:-1] - snr[1:]) * _VALUES / LN2
+        spent = np.concatenate((np.cumsum(pieces[::-1])[::-1], [0.5 * errors[-1] * snr[-1] * _VALUES / LN2]))
+        density = -np.diff(np.log(spent), append=np.log(spent[-1])) * ((spent >= lowest) & (spent <= highest))
+        usual = errors / (1 - alphas)  # of v
+        weights = np.clip(1 - spent / highest, 0, 1) / usual
+        known = {name: torch.tensor(values, dtype=torch.float32, device=device)
+                 for name, values in (("alphas", alphas), ("weights", weights))}  # fmt: skip
+        return cls(**known, density=density / density.sum())
+
+    @property
+    def count(self) -> int:
+        return len(self.density)
+
+    def timesteps(self, clips: int, rng: np.random.Generator) -> torch.Tensor:
+        return torch.from_numpy(rng.choice(self.count, size=clips, p=self.density))
+
+
+@torch.no_grad()
+def export(args, vae: MelVae, denoiser: Denoiser, ema: Ema, data: PackedAudio, budget: Budget) -> None:  # type: ignore[no-untyped-def]
+    """Write the averaged weights of both networks, the denoiser with its error curve."""
+    with ema.applied(_together(vae, denoiser)):
+        record = {"data_fingerprint": data.fingerprint, "data_hours": data.hours, "minutes": budget.elapsed,
+                  "steps": budget.step}  # fmt: skip
+        save_network(args.run / "vae.safetensors", vae, record)
+        denoiser_recipe.export(args, denoiser, Ema(denoiser), vae, data, budget)
+
+
+def _together(vae: MelVae, denoiser: Denoiser) -> torch.nn.ModuleDict:
+    return torch.nn.ModuleDict({"vae": vae, "denoiser": denoiser})
+
+
+if __name__ == "__main__":
+    main()
