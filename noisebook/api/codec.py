@@ -60,6 +60,7 @@ def compress(
     priorities: Sequence[Priority] = (),
     progressive: bool = False,
     variable_rate: bool = False,
+    transients: bool = False,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
@@ -78,13 +79,14 @@ def compress(
             the model knows the sound best (two calls of the denoiser a tag).
         target_mel_db, target_nmse: in place of preset and bitrate, the fewest bits with at most this error of the
             log-mel, or of the latent over its energy; dB, before the vocoder. Takes some six encodings.
-        search: how the encoder looks for what to write; the bits and the decoder stay the same. "none" is the fastest;
-            "shaped" comes nearer in twice the time; "heard", in 2.5 times, nearest to what is heard, and is the default
-            for a model with a mel. For one without the default is "shaped".
+        search: how the encoder looks for what to write, at the same bits: "none" is the fastest; "shaped" comes nearer
+            in twice the time; "heard", the default of a model with a mel, in 2.5 times nearest to what is heard.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.
         variable_rate: units of silence (60 dB below the peak) carry no bits and are decoded as silence.
+        transients: up to a fifth of the units, those with the strongest onsets, carry twice the bits: for where onsets
+            matter more than the rest. In the mean as many bits for all of the sound are as good.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -98,6 +100,7 @@ def compress(
     settings = replace(
         settings, tag=None if tag == "auto" else settings.tag, search=_search(search, backend.info),
         perceptual=perceptual, priorities=tuple(priorities), progressive=progressive, variable_rate=variable_rate,
+        transients=transients,
     )  # fmt: skip
     return _compressed(sound, settings, target, quality, backend, on_step)
 

@@ -35,6 +35,7 @@ class StreamInfo:
         order: "segments", one after the other, or "steps" of all segments: what begins such a stream, a progressive
             one, is the whole sound, less exactly.
         pauses: stretches of silence that carry no choices.
+        accents: stretches that carry twice the choices.
         file_bytes: size of the whole stream.
         bitrate: of the whole file, bit/s.
         segments, payload_bytes, coded_steps: of the layout.
@@ -60,6 +61,7 @@ class StreamInfo:
     refine: float | None
     order: str
     pauses: int
+    accents: int
     file_bytes: int
     bitrate: float
     segments: int | None = None
@@ -112,6 +114,7 @@ def _shown(header: Header, file_bytes: int) -> StreamInfo:
         refine=latent.strength / 255 if latent else None,
         order="steps" if header.progressive else "segments",
         pauses=len(header.pauses),
+        accents=len(header.accents),
         file_bytes=file_bytes,
         bitrate=8 * file_bytes / duration if duration else 0.0,
     )
@@ -141,6 +144,6 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
         return measured | {"payload_bytes": there, "coded_steps": coded_steps(header, info)}
     layout = layout_of(header, info)
     verified = container.verified(data, container.parse_header(data)[1], layout.payload_sizes())
-    walked = header.pauses and not header.progressive  # the sizes of these: only a whole stream is worth it
+    walked = layout.varies and not header.progressive  # the sizes of these: only a whole stream is worth it
     size = there if walked else layout.payload_size
     return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": verified}

@@ -35,7 +35,7 @@ _PRIORITY = re.compile(
 _DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
 _ONLY = {
     "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "progressive",
-             "variable_rate"),
+             "variable_rate", "transients"),
     "vq": ("codebook", "rule", "refine", "refine_bitrate"),
 }  # fmt: skip
 
@@ -115,6 +115,11 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 @click.option(
     "--variable-rate", is_flag=True, default=None,
     help="Silence, and what lies 60 dB below the peak, takes no bits and is decoded as silence.",
+)  # fmt: skip
+@click.option(
+    "--transients", is_flag=True, default=None,
+    help="Up to a fifth of the sound, where its onsets are strongest, takes twice the bits. Pays where onsets matter "
+    "more than the rest: as many bits more for all of it are as near in the mean.",
 )  # fmt: skip
 @click.option(
     "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,

@@ -14,9 +14,10 @@ import torch
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Sound, Waveform, check_sample_rate
 from noisebook.codec import aiming, ordering
+from noisebook.codec.accenting import accents_of
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
-from noisebook.codec.pausing import check_pauses, silence_of, worthwhile
+from noisebook.codec.pausing import check_stretches, silence_of, worthwhile
 from noisebook.codec.presets import DEFAULT, by_name, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
 from noisebook.codec.signal import analyse, levelled, restored
@@ -75,6 +76,8 @@ class Settings:
             by way of the autoencoder as well, for one whose mel is nearer.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         variable_rate: units of digital silence, and those far below the level of the sound, carry no choices.
+        transients: up to a fifth of the units, into which the sound rises most, carry twice the choices: those come
+            nearer to the sound, and at equal bits all others, and the mean, less near.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
             only within a unit: with a priority in time units are as long as the window of the model.
         progressive: order the stream so that what begins it is the whole sound, less exactly.
@@ -90,6 +93,7 @@ class Settings:
     priorities: tuple[Priority, ...] = ()
     progressive: bool = False
     variable_rate: bool = False
+    transients: bool = False
 
 
 def compress(
@@ -108,10 +112,10 @@ def compress(
 
 
 def completed(header: Header, latent: torch.Tensor, settings: Settings, backend: Backend) -> Header:
-    """The header with what only the latent can tell: the tag, where the encoder is to find it."""
-    if settings.tag is not None:
-        return header
-    return replace(header, tag=best_tag(latent, engine_of(header), backend) or None)
+    """The header with what only the latent can tell: the tag, where the encoder is to find it, and the accents."""
+    if settings.tag is None:
+        header = replace(header, tag=best_tag(latent, engine_of(header), backend) or None)
+    return replace(header, accents=accents_of(latent, header, backend)) if settings.transients else header
 
 
 def best_search(info: BackendInfo) -> str:
@@ -266,7 +270,7 @@ def checked_layout(header: Header, info: BackendInfo) -> Layout:
         check_engine(engine_of(header), info)
     except ConfigError as error:
         raise UnsupportedStream(str(error)) from error
-    check_pauses(header, info)
+    check_stretches(header, info)
     return layout_of(header, info)
 
 

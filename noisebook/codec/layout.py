@@ -191,13 +191,13 @@ class Layout(Timeline):
         bits = self.step_bits(end - start)
         return bits + self._more_bits(*self._units_of(index)) if self.varies else bits
 
-    def paused(self, index: int) -> np.ndarray | None:
-        """`[channels, units]` of a segment, true where all frames of a unit lie in a pause; None where none does."""
+    def paused(self, index: int | None = None) -> np.ndarray | None:
+        """`[channels, units]` of a segment, or of the sound: true where all frames of a unit lie in a pause; None where
+        none does."""
         return self._marked(self._paused, index)
 
-    def accented(self, index: int) -> np.ndarray | None:
-        """`[channels, units]` of a segment, true where any frame of a unit that is not paused lies in an accent; None
-        where none does."""
+    def accented(self, index: int | None = None) -> np.ndarray | None:
+        """Shaped alike, true where any frame of a unit that is not paused lies in an accent; None where none does."""
         return self._marked(self._accented, index)
 
     def unit_of_frames(self) -> np.ndarray:
@@ -238,7 +238,7 @@ class Layout(Timeline):
     def step_size(self) -> int:
         """Bytes of one step of all segments: a payload of a progressive stream."""
         bits = (self.segment_count - 1) * self.step_bits(SEGMENT_FRAMES) + self.step_bits(self._last_frames)
-        return _ceil(bits + self._more_bits(0, self._units_until(self.frames)), 8)
+        return _ceil(bits + self._more_bits(*self._units_of(None)), 8)
 
     @property
     def _last_frames(self) -> int:
@@ -249,8 +249,10 @@ class Layout(Timeline):
         """Units of any segment but the last."""
         return _ceil(SEGMENT_FRAMES, self.engine.unit_frames)
 
-    def _units_of(self, index: int) -> tuple[int, int]:
-        """First and end unit of a segment, of any channel."""
+    def _units_of(self, index: int | None) -> tuple[int, int]:
+        """First and end unit of a segment, or of the sound, of any channel."""
+        if index is None:
+            return 0, self._units_until(self.frames)
         start, end = self.segment(index)
         first = index * self._segment_units
         return first, first + _ceil(end - start, self.engine.unit_frames)
@@ -284,7 +286,7 @@ class Layout(Timeline):
         rest, unit = frame - index * SEGMENT_FRAMES, self.engine.unit_frames
         return index * self._segment_units + (_ceil(rest, unit) if begun or frame == self.frames else rest // unit)
 
-    def _marked(self, runs: tuple[Runs, ...], index: int) -> np.ndarray | None:
+    def _marked(self, runs: tuple[Runs, ...], index: int | None) -> np.ndarray | None:
         first, end = self._units_of(index)
         units = np.zeros((self.channels, end - first), bool)
         for channel in range(self.channels):

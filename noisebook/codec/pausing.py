@@ -17,11 +17,11 @@ from noisebook.codec.presets import engine_of
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
 from noisebook.coding.container import Codebook, Header, Rule
-from noisebook.coding.stretches import CELL_FRAMES, Stretches
+from noisebook.coding.stretches import CELL_FRAMES, Stretches, stretches_of
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream
 
-__all__ = ["check_pauses", "silence_of", "worthwhile"]
+__all__ = ["can_vary", "check_stretches", "silence_of", "worthwhile"]
 
 _BELOW_DB = 60.0  # under the peak of the sound: a peak lower than that is silence
 
@@ -34,29 +34,38 @@ def worthwhile(sound: Sound, header: Header, info: BackendInfo) -> Stretches:
     Raises:
         ConfigError: coding parameters that have no pauses.
     """
-    if not _can_pause(header):
+    if not can_vary(header):
         raise ConfigError("a variable rate needs the partitioned rule and the structured codebook")
     found = replace(header, pauses=_silent(sound, header, info))
     sizes = [_size(each, info) for each in (found, header)]
     return found.pauses if sizes[0] < sizes[1] and _is_bounded(found, info) else ()
 
 
-def check_pauses(header: Header, info: BackendInfo) -> None:
-    """Refuse pauses behind the end of the sound, those that the coding parameters cannot have, and too many segments of
-    them (format.md 3.1).
+def can_vary(header: Header) -> bool:
+    """Whether the coding parameters have pauses and accents."""
+    engine = engine_of(header)
+    return engine.rule == Rule.PARTITIONED and engine.codebook == Codebook.STRUCTURED
+
+
+def check_stretches(header: Header, info: BackendInfo) -> None:
+    """Refuse pauses and accents behind the end of the sound, those that the coding parameters cannot have, and too many
+    segments of pauses (format.md 3.1).
 
     Raises:
         UnsupportedStream, CorruptStream.
     """
-    if not header.pauses:
+    if not (header.pauses or header.accents):
         return
-    if not _can_pause(header):
-        raise UnsupportedStream("pauses belong to the partitioned rule with the structured codebook: update this build")
+    if not can_vary(header):
+        raise UnsupportedStream(
+            "pauses and accents belong to the partitioned rule with the structured codebook: update this build"
+        )
     timeline = timeline_of(header, info)
     cells = timeline.channels * -(-timeline.frames // CELL_FRAMES)
-    if header.pauses[-1][1] > cells:
-        raise CorruptStream(f"a pause ends at cell {header.pauses[-1][1]}, the sound at {cells}")
-    if not _is_bounded(header, info):
+    for what, stretches in (("a pause", header.pauses), ("an accent", header.accents)):
+        if stretches and stretches[-1][1] > cells:
+            raise CorruptStream(f"{what} ends at cell {stretches[-1][1]}, the sound at {cells}")
+    if header.pauses and not _is_bounded(header, info):
         raise CorruptStream("header and first step of a progressive stream have fewer bits than there are segments")
 
 
@@ -66,11 +75,6 @@ def silence_of(backend: Backend) -> torch.Tensor:
     frames = -(-(2 * info.margin_frames + 1) // info.frame_multiple) * info.frame_multiple
     latent = backend.to_latent(torch.zeros(1, info.audio_channels, frames * info.frame_samples, device=backend.device))
     return latent[:, :, frames // 2 : frames // 2 + 1]
-
-
-def _can_pause(header: Header) -> bool:
-    engine = engine_of(header)
-    return engine.rule == Rule.PARTITIONED and engine.codebook == Codebook.STRUCTURED
 
 
 def _size(header: Header, info: BackendInfo) -> int:
@@ -91,11 +95,8 @@ def _silent(sound: Sound, header: Header, info: BackendInfo) -> Stretches:
     if timeline.joint:
         peaks = peaks.max(0, keepdims=True)
     silent = peaks <= peaks.max() * 10 ** (-_BELOW_DB / 20)
-    silent = np.pad(silent, ((0, 0), (0, -timeline.frames % CELL_FRAMES)), constant_values=True)
-    cells = silent.reshape(-1, CELL_FRAMES).all(1).astype(np.int8)
-    edges = np.flatnonzero(np.diff(cells, prepend=0, append=0))
-    runs = [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
-    return tuple(run for run in runs if (run[1] - run[0]) * CELL_FRAMES >= engine_of(header).unit_frames)
+    shortest = engine_of(header).unit_frames
+    return tuple(run for run in stretches_of(silent) if (run[1] - run[0]) * CELL_FRAMES >= shortest)
 
 
 def _frame_peaks(samples: np.ndarray, frames: int, info: BackendInfo) -> np.ndarray:

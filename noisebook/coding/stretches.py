@@ -9,15 +9,25 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
+
 from noisebook.coding import bitio
 from noisebook.errors import ConfigError, CorruptStream
 
-__all__ = ["CELL_FRAMES", "Stretches", "check_stretches", "parse_stretches", "stretches_bytes"]
+__all__ = ["CELL_FRAMES", "Stretches", "check_stretches", "parse_stretches", "stretches_bytes", "stretches_of"]
 
 CELL_FRAMES = 8  # 0.32 s at 25 frames/s
 _MOST_CELLS = 2**48
 
 Stretches = tuple[tuple[int, int], ...]
+
+
+def stretches_of(frames: np.ndarray) -> Stretches:
+    """The cells all of whose frames are true in `[channels, L]`."""
+    padded = np.pad(frames, ((0, 0), (0, -frames.shape[1] % CELL_FRAMES)), constant_values=True)
+    cells = padded.reshape(-1, CELL_FRAMES).all(1).astype(np.int8)
+    edges = np.flatnonzero(np.diff(cells, prepend=0, append=0))
+    return tuple((int(first), int(end)) for first, end in edges.reshape(-1, 2))
 
 
 def check_stretches(what: str, stretches: Stretches) -> None:

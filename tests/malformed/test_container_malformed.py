@@ -216,18 +216,26 @@ def test_endless_promises_end_with_the_bytes() -> None:
         ("17 01 00 ff ff ff ff ff ff 7f", CorruptStream),  # beyond any sound
         ("17 01 80 00 01", CorruptStream),  # a varint that is not minimal
         ("17 ff ff ff ff 0f 00 01", TruncatedStream),  # more than there are
+        ("27 00", CorruptStream),  # no accents
+        ("27 01 00 00", CorruptStream),  # an accent of no length
+        ("27 02 00 01 00 01", CorruptStream),  # two that touch
+        ("37 01 00 01", TruncatedStream),  # pauses, and no accents behind them
+        ("37 01 00 01 00", CorruptStream),
     ],
 )
-def test_bad_pauses(rest: str, error: type[StreamError]) -> None:
+def test_bad_stretches(rest: str, error: type[StreamError]) -> None:
     """10 s at 44100 Hz, mono, of preset 4, and what follows the gain."""
     start = bytes.fromhex("dd c1 1234 04 0e a8f51a 00")
     assert parse_header(start + bytes.fromhex("17 01 00 01"))[0].pauses == ((0, 1),)
+    both = parse_header(start + bytes.fromhex("37 01 00 01 01 03 04"))[0]
+    assert (both.pauses, both.accents) == (((0, 1),), ((3, 7),))
     with pytest.raises(error):
         parse_header(start + bytes.fromhex(rest))
 
 
-def test_a_quantised_latent_has_no_pauses() -> None:
+def test_a_quantised_latent_has_no_pauses_and_no_accents() -> None:
     latent = bytes.fromhex("11 aabbccdd")
     assert parse_header(bytes.fromhex("dd c1 1234 00 07 a8f51a 00") + latent)[0].latent
-    with pytest.raises(CorruptStream, match="no pauses"):
-        parse_header(bytes.fromhex("dd c1 1234 00 0e a8f51a 00 17 01 00 01") + latent)
+    for flags in ("17", "27"):
+        with pytest.raises(CorruptStream, match="no pauses and no accents"):
+            parse_header(bytes.fromhex(f"dd c1 1234 00 0e a8f51a 00 {flags} 01 00 01") + latent)

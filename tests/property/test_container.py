@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -60,7 +61,7 @@ def latent_codes(draw: st.DrawFn) -> LatentCode:
 
 
 @st.composite
-def pauses(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
+def stretches(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
     lengths, end, found = draw(st.lists(st.tuples(st.integers(1, 2**20), st.integers(1, 2**20)), max_size=6)), 0, []
     for gap, length in lengths:
         found.append((end + gap, end + gap + length))
@@ -85,19 +86,21 @@ def headers(draw: st.DrawFn) -> Header:
         engine=block if isinstance(block, Engine) else None,
         latent=block if isinstance(block, LatentCode) else None,
         progressive=draw(st.booleans()) if orderly else False,
-        pauses=() if isinstance(block, LatentCode) else draw(pauses()),
+        pauses=() if isinstance(block, LatentCode) else draw(stretches()),
+        accents=() if isinstance(block, LatentCode) else draw(stretches()),
     )
 
 
-@given(headers().filter(lambda header: not header.latent), pauses())
-def test_the_order_and_the_pauses_are_told_apart(header: Header, silent: tuple[tuple[int, int], ...]) -> None:
-    for progressive in {False, header.progressive}:
-        for own in ((), silent):
-            changed = replace(header, progressive=progressive, pauses=own)
-            data = pack(changed, [b""])
-            assert parse_header(data) == (changed, len(data) - 2)
-            assert data[4] >> 7 == progressive
-            assert (data[5] & 15 == 14) == bool(own)
+@given(headers().filter(lambda header: not header.latent), stretches(), stretches())
+def test_order_pauses_and_accents_are_told_apart(
+    header: Header, silent: tuple[tuple[int, int], ...], loud: tuple[tuple[int, int], ...]
+) -> None:
+    for progressive, pauses, accents in product({False, header.progressive}, ((), silent), ((), loud)):
+        changed = replace(header, progressive=progressive, pauses=pauses, accents=accents)
+        data = pack(changed, [b""])
+        assert parse_header(data) == (changed, len(data) - 2)
+        assert data[4] >> 7 == progressive
+        assert (data[5] & 15 == 14) == bool(pauses or accents)
 
 
 @given(headers(), st.lists(st.binary(max_size=20), min_size=1, max_size=5))
@@ -133,7 +136,8 @@ def test_overhead_of_a_short_preset_stream_is_twelve_bytes() -> None:
     assert overhead(PLAIN, 1) == 12
     assert overhead(replace(PLAIN, sample_count=2**21), 1) == 13
     assert overhead(replace(PLAIN, seed=1, tag=0), 3) == 18
-    assert overhead(replace(PLAIN, pauses=((0, 5),)), 1) == 16
+    assert overhead(replace(PLAIN, pauses=((0, 5),)), 1) == overhead(replace(PLAIN, accents=((0, 5),)), 1) == 16
+    assert overhead(replace(PLAIN, pauses=((0, 5),), accents=((9, 300),)), 1) == 20
 
 
 def test_every_field_lies_at_its_offset() -> None:

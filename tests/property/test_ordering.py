@@ -28,9 +28,11 @@ def _short_segments(monkeypatch):
 
 
 @st.composite
-def layout_with_pauses(draw, progressive: bool) -> Layout:
-    """A few segments, with pauses or without."""
-    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, draw(st.integers(1, 11)), 1, draw(st.integers(1, 5)), 9, 0)
+def layouts_that_vary(draw, progressive: bool) -> Layout:
+    """A few segments, with pauses and accents or without."""
+    engine = Engine(
+        Rule.PARTITIONED, Codebook.STRUCTURED, 4, draw(st.integers(1, 10)), 1, draw(st.integers(1, 5)), 9, 0
+    )
     layout = Layout(
         INFO,
         draw(st.integers(1, 2)),
@@ -39,14 +41,14 @@ def layout_with_pauses(draw, progressive: bool) -> Layout:
         steps=draw(st.integers(1, 9)),
         progressive=progressive,
     )
-    cells = draw(st.lists(st.booleans(), max_size=layout.channels * -(-layout.frames // 2)))
-    return replace(layout, pauses=tuple(runs(cells)))
+    cells = st.lists(st.booleans(), max_size=layout.channels * -(-layout.frames // 2))
+    return replace(layout, pauses=tuple(runs(draw(cells))), accents=tuple(runs(draw(cells))))
 
 
 @st.composite
 def streams(draw) -> tuple[Layout, list[bytes]]:
     """A progressive layout, and random choices for it."""
-    layout = draw(layout_with_pauses(progressive=True))
+    layout = draw(layouts_that_vary(progressive=True))
     random = np.random.default_rng(draw(st.integers(0, 99)))
     bits = [random.integers(0, 2, layout.steps * bits_by_hand(layout, i)) for i in range(layout.segment_count)]
     return layout, [np.packbits(each).tobytes() for each in bits]
@@ -59,14 +61,20 @@ def runs(cells: list[bool]) -> Iterator[tuple[int, int]]:
 
 
 def bits_by_hand(layout: Layout, segment: int) -> int:
-    """The definition: bits of a step of a segment, a part a unit and channel, but where each frame lies in a pause."""
+    """The definition: bits of a step of a segment, a choice for 16 values of a unit, or for 8 if any of its frames lies
+    in an accent, but where all lie in a pause."""
     start, end = layout.segment(segment)
-    cells, unit = -(-layout.frames // 2), layout.engine.unit_frames
-    silent = {cell for first, last in layout.pauses for cell in range(first, last)}
-    units = [range(first, min(first + unit, end)) for first in range(start, end, unit)]
-    coded = [not all(channel * cells + frame // 2 in silent for frame in each)
-             for channel in range(layout.channels) for each in units]  # fmt: skip
-    return sum(coded) * layout.engine.log2_K
+    unit, parts = layout.engine.unit_frames, 0
+    silent, loud = (
+        {cell for first, last in stretches for cell in range(first, last)}
+        for stretches in (layout.pauses, layout.accents)
+    )
+    for offset in range(0, layout.channels * -(-layout.frames // 2), -(-layout.frames // 2)):
+        for first in range(start, end, unit):
+            each = {offset + frame // 2 for frame in range(first, min(first + unit, end))}
+            values = 8 * (min(first + unit, end) - first)
+            parts += 0 if each <= silent else -(-values // (8 if each & loud else 16))
+    return parts * layout.engine.choice_bits
 
 
 def by_hand(choices: list[bytes], layout: Layout) -> list[bytes]:
@@ -92,19 +100,13 @@ def test_there_and_back(stream):
     assert what_is_left(payloads, layout, most=99) == [(data, layout.steps) for data in choices]
 
 
-@given(st.booleans().flatmap(lambda progressive: layout_with_pauses(progressive=progressive)))
+@given(st.booleans().flatmap(lambda progressive: layouts_that_vary(progressive=progressive)))
 def test_sizes_are_known_to_the_bit(layout):
     bits = [bits_by_hand(layout, index) for index in range(layout.segment_count)]
     assert [layout.segment_bits(index) for index in range(layout.segment_count)] == bits
     sizes = [-(-sum(bits) // 8)] * layout.steps if layout.progressive else [-(-layout.steps * b // 8) for b in bits]
     assert list(layout.payload_sizes()) == sizes
     assert (layout.payload_size, layout.payload_count) == (sum(sizes), len(sizes))
-    for index, size in enumerate(bits):
-        paused, (start, end) = layout.paused(index), layout.segment(index)
-        silent = 0 if paused is None else int(paused.sum())
-        assert (
-            size == (layout.channels * -(-(end - start) // layout.engine.unit_frames) - silent) * layout.engine.log2_K
-        )
 
 
 @given(streams(), st.data())
