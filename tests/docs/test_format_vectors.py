@@ -121,7 +121,7 @@ def test_the_progressive_stream() -> None:
 
 
 def test_the_fields_of_the_streams_are_where_the_tables_say() -> None:
-    for number in ("8.3", "8.4", "8.5", "8.6", "8.7"):
+    for number in ("8.3", "8.4", "8.5", "8.6", "8.7", "8.8"):
         data = stream(number)
         rows = re.findall(r"^\| (\d+) \| `([0-9a-f ]+)`", section(number), re.MULTILINE)
         assert len(rows) >= 8
@@ -145,3 +145,20 @@ def test_a_stream_with_pauses() -> None:
     payload = bitio.pack(np.array([600, 15, 1023]), 12)
     assert split(data, size, [5]) == (payload,)
     assert pack(header, [payload]) == data
+
+
+def test_a_stream_with_accents() -> None:
+    data = stream("8.8")
+    header, size = parse_header(data)
+    accents = ((3, 5), (8, 9))
+    assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.MONO, 141_120, pauses=((5, 8),), accents=accents)
+    payload = bitio.pack(np.array([600, 15, 1023]), 12)
+    assert split(data, size, [5]) == (payload,)
+    assert pack(header, [payload]) == data
+    layout = layout_of(header, model_info())
+    assert layout.frames == 80
+    units, found = layout.accented(), layout.paused()
+    assert units is not None
+    assert found is not None
+    assert (np.flatnonzero(units).tolist(), np.flatnonzero(found).tolist()) == ([3, 4, 8], [5, 6, 7])
+    assert layout.segment_bits(0) == (10 - 3 + 3) * 12
