@@ -9,6 +9,7 @@ the same model and clips is not measured again. Some 20 minutes of a core.
     rivals     partitioned with matched timesteps, Turbo-DDCM and classic DDCM as published, at equal bits
     encoder    what searches, weights and tags of the encoder gain, and what they cost
     pauses     speech with as much digital silence as sound, with and without a variable rate
+    transients units with onsets at twice the bits, against those bits spread over all units
     bound      a synthetic Gaussian source with its exact denoiser, against the rate-distortion bound
 """
 
@@ -31,12 +32,14 @@ from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import aiming, ddcm
 from noisebook.codec.ddcm import Settings
-from noisebook.codec.presets import by_name
+from noisebook.codec.layout import layout_of
+from noisebook.codec.presets import by_name, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, encode_with_state
 from noisebook.codec.signal import levelled
 from noisebook.codec.steering import over_timeline
 from noisebook.codec.tagging import best_tag
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding import container
+from noisebook.coding.container import Codebook, Engine, Header, Rule
 from noisebook.diffusion.backend import BackendInfo, MelBackend, with_mel
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, no_noise, reverse, tail_plan, uniform_timesteps
 from noisebook.recipes import _searches
@@ -46,6 +49,7 @@ from noisebook.recipes.results import load_clips
 
 FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s
 RATES = ("300", "1500", "3000")
+_LONGER = 200  # frames, 8 s, of which a fifth are some units
 _LADDER = ("100", "300", "700", "1500", "3000", "6000")
 _TAIL = ddcm.TAIL_STEPS
 _DB_PER_NEPER = 8.685889638065037
@@ -320,6 +324,57 @@ def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable
             "clips": len(sounds), "seconds": 2 * sounds[0].duration}  # fmt: skip
 
 
+def transients(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
+    """Streams of sounds with onsets: at a constant rate, with transients, and with about as many bytes, but constant."""
+    for rate in RATES:
+        for way in _WAYS:
+            yield {"rate": rate, "system": way}, partial(_transients_row, sounds, backend, rate, way)
+
+
+def _transients_row(sounds: list[Waveform], backend: MelBackend, rate: str, way: str) -> Row:
+    """Bytes, and the error of the log-mel: of all, in accented units, elsewhere; means of the sounds that have some."""
+    settings, measured = Settings(preset=rate, search="heard"), []
+    for sound in sounds:
+        plain = ddcm.header_of(sound, settings, backend.info)
+        latent = ddcm.target_latent(sound, plain, backend=backend)
+        accented = ddcm.completed(plain, latent, replace(settings, transients=True), backend)
+        layout = layout_of(accented, backend.info)
+        units = layout.accented()
+        if units is None:
+            continue
+        header = _WAYS[way](plain, accented, backend.info)
+        aims = ddcm.aims_of(latent, header, settings, backend)
+        stream = ddcm.compress_towards(aims, header, backend=backend)
+        mel = backend.mel(torch.from_numpy(levelled(sound, plain, backend.info)))
+        decoded = backend.decode(ddcm.decode_latent(stream, backend=backend)[1])
+        errors = _DB_PER_NEPER * (decoded - mel).abs().mean((0, 1, 3)).numpy()
+        within = np.repeat(units[0, layout.unit_of_frames()], len(errors) // layout.frames)
+        measured.append((len(stream), errors.mean(), errors[within].mean(), errors[~within].mean()))
+    means = dict(
+        zip(("bytes", "mel_db", "accented_mel_db", "other_mel_db"), np.mean(measured, 0).tolist(), strict=True)
+    )
+    return means | {"clips": len(measured), "seconds": sounds[0].duration}
+
+
+def _with_more_steps(plain: Header, accented: Header, info: BackendInfo) -> Header:
+    """The plain header with as many steps as bring its stream nearest to the bytes of the other."""
+
+    def size(header: Header) -> int:
+        layout = layout_of(header, info)
+        return container.overhead(header, layout.payload_count) + layout.payload_size
+
+    own = engine_of(plain)
+    longer = [replace(plain, preset=0, engine=replace(own, steps=steps)) for steps in range(own.steps, 2 * own.steps)]
+    return min(longer, key=lambda header: abs(size(header) - size(accented)))
+
+
+_WAYS: dict[str, Callable[[Header, Header, BackendInfo], Header]] = {
+    "constant": lambda plain, accented, info: plain,
+    "transients": lambda plain, accented, info: accented,
+    "constant, more steps": _with_more_steps,
+}
+
+
 def interrupted(sound: Waveform) -> tuple[Waveform, np.ndarray]:
     """The sound in two halves, each followed by as much silence; and which mel frames are sound."""
     first, second = np.split(sound.samples, 2, axis=1)
@@ -354,9 +409,9 @@ def _tell(row: Row) -> None:
     )
 
 
-def excerpts(folder: Path, limit: int) -> tuple[list[str], list[Waveform]]:
-    """3.2 s of each of `limit` sounds of each kind, from their second 2 on."""
-    first, count = 32000, FRAMES * FRAME_SAMPLES
+def excerpts(folder: Path, limit: int, frames: int = FRAMES) -> tuple[list[str], list[Waveform]]:
+    """3.2 s, or so many frames, of each of `limit` sounds of each kind, from their second 2 on."""
+    first, count = 32000, frames * FRAME_SAMPLES
     clips = load_clips(folder, limit)
     return [clip.name for clip in clips], [
         Waveform(clip.sound.samples[:, first : first + count], clip.sound.sample_rate) for clip in clips
@@ -379,7 +434,11 @@ def main() -> None:
     results = started(path, {"model": backend.info.fingerprint.hex()[:4], "clips": names})
     results["ceiling_mel_db"] = bench.mel_error(bench.latents)
     speech = [sound for name, sound in zip(names, sounds, strict=True) if name.startswith("speech")]
-    jobs_of = sections(bench, full=args.long) | {"pauses": pauses(speech, backend)}
+    longer = excerpts(args.clips, args.limit, _LONGER)[1]
+    jobs_of = sections(bench, full=args.long) | {
+        "pauses": pauses(speech, backend),
+        "transients": transients(longer, backend),
+    }
     for section, jobs in jobs_of.items():
         keep = partial(write_json, path, results)
         measured(jobs, results.setdefault(section, []), keep)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from noisebook.audio.waveform import Waveform
+from noisebook.codec import accenting
 from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.recipes import _searches, rate_limit
 from noisebook.recipes._rate_limit_page import bits_for, render
@@ -40,11 +42,14 @@ def test_every_part_of_the_page(bench, backend, chirp, monkeypatch):
     monkeypatch.setattr(_searches, "options", lambda bench: {name: options(bench)[name] for name in tried})
     monkeypatch.setattr(rate_limit, "_TURBO", {"1500": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 8, 3, 8, 19, 0), 180)})
     schedule, spoken = bench.info.schedule, Waveform(0.3 * chirp.repeat(2, 1)[:, :48000], 16000)
+    monkeypatch.setattr(accenting, "_ABOVE", 0)  # the random weights hear no onsets
+    clicked, short = (Waveform(np.tile(spoken.samples, (1, 3))[:, :count], 16000) for count in (128000, 32000))
     results = {"model": "ab", "clips": ["a", "b"], "ceiling_mel_db": bench.mel_error(bench.latents), "long": [],
                "tags": tags, "rivals": measured(rate_limit.rivals(bench), []),
                "ladder": measured(rate_limit.ladder(bench), []),
                "encoder": measured(rate_limit.encoders(bench), []),
                "pauses": measured(rate_limit.pauses([spoken], backend), []),
+               "transients": measured(rate_limit.transients([clicked, short], backend), []),
                "sources": measured(rate_limit.sources(white(schedule, 64), bench.info), [])}  # fmt: skip
     page = render(results)
     assert not re.search(r"<[A-Z_]+>", page)
@@ -55,6 +60,10 @@ def test_every_part_of_the_page(bench, backend, chirp, monkeypatch):
     constant, variable = results["pauses"]
     assert variable["bytes"] < 0.8 * constant["bytes"]
     assert f"| 1500 bit/s, variable | {variable['bytes']:.0f} |" in page
+    plain, accented, longer = results["transients"]
+    assert plain["clips"] == 1, "the other has less than five units"
+    assert plain["bytes"] < accented["bytes"] == pytest.approx(longer["bytes"], rel=0.05)
+    assert f"| 1500 bit/s, transients | {accented['bytes']:.0f} |" in page
     for row in results["rivals"]:
         assert row["bit_per_second"] == pytest.approx(1500, rel=0.06)
         assert len(row["clips_nmse_db"]) == 2
