@@ -80,12 +80,12 @@ Where a clip has quiet stretches of its own, 60 dB below its peak, they become d
 With `--transients` up to a fifth of the units, those into which the log-mel rises most, take twice the bits. <ACCENTED>
 clips of <SECONDS> s that have such onsets, with the search that is the default; log-mel (tail) of the whole, in these
 units, and elsewhere. "More steps" spreads about as many bytes over all units alike (its file holds explicit coding
-parameters, 9 bytes).
+parameters, 8 bytes).
 
 <TRANSIENTS>
 
-So it moves error: accented units gain more than from more steps, all others do not gain at all, and the mean is no
-better. It pays where onsets matter more than the rest.
+So it moves error: accented units gain more than from more steps, all others nothing, and the mean less. It pays where
+onsets matter more than the rest.
 
 ## Against theory
 

@@ -325,7 +325,7 @@ def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable
 
 
 def transients(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
-    """Streams of sounds with onsets: at a constant rate, with transients, and with about as many bytes, but constant."""
+    """Sounds with onsets at a constant rate, with transients, and at a constant rate of about as many bytes."""
     for rate in RATES:
         for way in _WAYS:
             yield {"rate": rate, "system": way}, partial(_transients_row, sounds, backend, rate, way)
