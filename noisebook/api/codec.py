@@ -70,8 +70,7 @@ def compress(
         backend: from `load_backend`.
         preset: name of a preset: its bitrate for each coded channel; or "auto", by what the sound is like.
         bitrate: bit/s of all channels together, in place of a preset.
-        quality: "fast", "balanced" or "high": over how many steps the bits are spread. A preset is balanced; another
-            quality takes explicit parameters, some ten bytes more.
+        quality: "fast", "balanced" or "high": over how many steps bits are spread; all but balanced add ten bytes.
         channels: "auto" (mono, or mid and side for stereo, which a model of stereo sound codes jointly), "dual",
             "mid-side", or "mono" (mix down).
         seed: 0..255, of the codebooks.
@@ -79,8 +78,8 @@ def compress(
             the model knows the sound best (two calls of the denoiser a tag).
         target_mel_db, target_nmse: in place of preset and bitrate, the fewest bits with at most this error of the
             log-mel, or of the latent over its energy; dB, before the vocoder. Takes some six encodings.
-        search: how the encoder looks for what to write, at the same bits: "none" is the fastest; "shaped" comes nearer
-            in twice the time; "heard", the default of a model with a mel, in 2.5 times nearest to what is heard.
+        search: how the encoder looks for what to write, at the same bits: "none" is fast, "shaped" nearer in twice the
+            time, "heard" in 2.5 times nearest to what is heard. None is "heard", for a model without a mel "shaped".
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.
@@ -219,7 +218,8 @@ def decompress(
         max_seconds: refuse to make a longer sound, before anything is decoded. Three bytes can hold 64 s: give what
             you have time and memory for where streams come from strangers.
         max_work: refuse a stream whose coding parameters ask for more than so many times the time or memory of the
-            dearest preset (`StreamInfo.work`), before anything is decoded. No preset and no bitrate is above 2.2.
+            dearest preset (`StreamInfo.work`), before anything is decoded. No preset and no bitrate is above 2.2, twice
+            that with transients.
         tail_steps: denoising steps after the last coded one; None is 3 where the bits end near the sound, as from some
             300 bit/s on, else 6.
         on_step: called with (steps done, steps in all).
