@@ -1,5 +1,6 @@
 """The facade: arrays and bytes in, bytes and arrays out."""
 
+from noisebook.api.arguments import as_waveform
 from noisebook.api.calibrate import calibrate, store_calibration
 from noisebook.api.codebooks import (
     codebook_by_fingerprint,
@@ -8,15 +9,8 @@ from noisebook.api.codebooks import (
     fit_codebook,
     load_codebook,
 )
-from noisebook.api.codec import (
-    Decoding,
-    as_waveform,
-    compress,
-    compress_with_codebook,
-    decompress,
-    decompress_to_blocks,
-    play,
-)
+from noisebook.api.codec import compress, compress_with_codebook
+from noisebook.api.decoding import Decoding, decompress, decompress_to_blocks, play
 from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
 from noisebook.api.models import EMBEDDED, load_backend, model_info
 from noisebook.api.recommend import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from noisebook.errors import ModelError, WrongCodebook
 
 if TYPE_CHECKING:
-    from noisebook.api.codec import OnStep
+    from noisebook.api.arguments import OnStep
     from noisebook.audio.waveform import Waveform
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.codec import as_waveform
+from noisebook.api.arguments import as_waveform
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.codec import as_waveform
+from noisebook.api.arguments import as_waveform
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noisebook.api.codec import as_waveform, coding_settings
+from noisebook.api.arguments import as_waveform
+from noisebook.api.codec import coding_settings
 from noisebook.audio.waveform import Waveform
 
 if TYPE_CHECKING:

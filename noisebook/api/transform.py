@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisebook.api.arguments import as_waveform
 from noisebook.api.codebooks import load_codebook
-from noisebook.api.codec import as_waveform
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisebook.api.codec import as_waveform, decompress
+from noisebook.api.arguments import as_waveform
+from noisebook.api.decoding import decompress
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from noisebook.cli._shared import (
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from noisebook.api.codec import OnStep
+    from noisebook.api.arguments import OnStep
     from noisebook.audio.waveform import Waveform
 
 __all__ = ["codebook"]

@@ -62,58 +62,72 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
 
-    data = PackedAudio(args.data)
-    rng = np.random.default_rng([args.seed, 6])
-    rates = Rates.of(args.denoiser, args.device)
-    vae = load_network(args.vae, MelVae, MelVaeConfig).to(args.device).requires_grad_(True).train()
-    denoiser = load_network(args.denoiser, Denoiser, DenoiserConfig).to(args.device).requires_grad_(True).train()
-    networks = _together(vae, denoiser)
-    optimizer = torch.optim.AdamW(networks.parameters(), lr=args.rate, betas=(0.9, 0.99), weight_decay=0.01)
-    ema = Ema(networks)
-    budget = Budget(args.minutes, args.device)
-
-    state = load_checkpoint(args.run / "checkpoint.pt", args.device)
-    if state is not None:
-        networks.load_state_dict(state["networks"])
-        optimizer.load_state_dict(state["optimizer"])
-        ema.weights = state["ema"]
-        budget = Budget(args.minutes, args.device, elapsed=state["elapsed"], steps=state["steps"])
-        rng = np.random.default_rng([args.seed, 6, budget.step])
-
-    print(f"{data.hours:.1f} h; {sum(p.numel() for p in networks.parameters()) / 1e6:.1f} M parameters; {vars(args)}")
+    data, rates, training = PackedAudio(args.data), Rates.of(args.denoiser, args.device), Training(args)
+    budget = training.budget
+    rng = np.random.default_rng([args.seed, 6, budget.step])
+    size = sum(p.numel() for p in training.networks.parameters())
+    print(f"{data.hours:.1f} h; {size / 1e6:.1f} M parameters; {vars(args)}")
     if not args.dry_run:
         args.run.mkdir(parents=True, exist_ok=True)
     log = Log(None if args.dry_run else args.run / "log.jsonl")
 
-    def finish() -> None:
-        if args.dry_run:
-            return
-        save_checkpoint(args.run / "checkpoint.pt", budget, networks=networks.state_dict(),
-                        optimizer=optimizer.state_dict(), ema=ema.weights)  # fmt: skip
-        export(args, vae, denoiser, ema, data, budget)
-
     first, saved = budget.step, budget.elapsed
     means: dict[str, list[torch.Tensor]] = {}
     while not budget.done and not (args.dry_run and budget.step >= first + 10):
-        losses = losses_of(vae, denoiser, data, rates, rng, args.batch, args.device)
-        optimizer.param_groups[0]["lr"] = budget.learning_rate(args.rate)
-        optimizer.zero_grad()
-        backward(losses, vae)
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        torch.nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
-        optimizer.step()
-        ema.update(networks, budget.step)
-        budget.tick()
-
+        losses = losses_of(training.vae, training.denoiser, data, rates, rng, args.batch, args.device)
+        training.step(losses, budget.learning_rate(args.rate))
         for name, value in losses.items():
             means.setdefault(name, []).append(value.detach())
         if budget.step % 50 == 0 or args.dry_run:
             log(budget, **{name: torch.stack(values).mean() for name, values in means.items()})
             means.clear()
-        if budget.elapsed - saved > args.save_every:
+        if budget.elapsed - saved > args.save_every and not args.dry_run:
             saved = budget.elapsed
-            finish()
-    finish()
+            training.save(args, data)
+    if not args.dry_run:
+        training.save(args, data)
+
+
+class Training:
+    """Both networks with their optimizer, average and budget, as the run folder has them or as the weights begin."""
+
+    def __init__(self, args) -> None:  # type: ignore[no-untyped-def]
+        self.vae = load_network(args.vae, MelVae, MelVaeConfig)
+        self.denoiser = load_network(args.denoiser, Denoiser, DenoiserConfig)
+        self.networks = torch.nn.ModuleDict({"vae": self.vae, "denoiser": self.denoiser})
+        self.networks.to(args.device).requires_grad_(True).train()
+        self.optimizer = torch.optim.AdamW(
+            self.networks.parameters(), lr=args.rate, betas=(0.9, 0.99), weight_decay=0.01
+        )
+        self.ema = Ema(self.networks)
+        self.budget = Budget(args.minutes, args.device)
+        state = load_checkpoint(args.run / "checkpoint.pt", args.device)
+        if state is not None:
+            self.networks.load_state_dict(state["networks"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.ema.weights = state["ema"]
+            self.budget = Budget(args.minutes, args.device, elapsed=state["elapsed"], steps=state["steps"])
+
+    def step(self, losses: dict[str, torch.Tensor], rate: float) -> None:
+        """One step down the terms of `losses_of`, at a learning rate."""
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.zero_grad()
+        backward(losses, self.vae)
+        for network in (self.vae, self.denoiser):
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        self.optimizer.step()
+        self.ema.update(self.networks, self.budget.step)
+        self.budget.tick()
+
+    def save(self, args, data: PackedAudio) -> None:  # type: ignore[no-untyped-def]
+        """A checkpoint, and the averaged weights of both networks, the denoiser with its error curve."""
+        save_checkpoint(args.run / "checkpoint.pt", self.budget, networks=self.networks.state_dict(),
+                        optimizer=self.optimizer.state_dict(), ema=self.ema.weights)  # fmt: skip
+        with self.ema.applied(self.networks):
+            record = {"data_fingerprint": data.fingerprint, "data_hours": data.hours,
+                      "minutes": self.budget.elapsed, "steps": self.budget.step}  # fmt: skip
+            save_network(args.run / "vae.safetensors", self.vae, record)
+            denoiser_recipe.export(args, self.denoiser, Ema(self.denoiser), self.vae, data, self.budget)
 
 
 def losses_of(
@@ -210,20 +224,6 @@ class Rates:
 
     def timesteps(self, clips: int, rng: np.random.Generator) -> torch.Tensor:
         return torch.from_numpy(rng.choice(self.count, size=clips, p=self.density))
-
-
-@torch.no_grad()
-def export(args, vae: MelVae, denoiser: Denoiser, ema: Ema, data: PackedAudio, budget: Budget) -> None:  # type: ignore[no-untyped-def]
-    """Write the averaged weights of both networks, the denoiser with its error curve."""
-    with ema.applied(_together(vae, denoiser)):
-        record = {"data_fingerprint": data.fingerprint, "data_hours": data.hours, "minutes": budget.elapsed,
-                  "steps": budget.step}  # fmt: skip
-        save_network(args.run / "vae.safetensors", vae, record)
-        denoiser_recipe.export(args, denoiser, Ema(denoiser), vae, data, budget)
-
-
-def _together(vae: MelVae, denoiser: Denoiser) -> torch.nn.ModuleDict:
-    return torch.nn.ModuleDict({"vae": vae, "denoiser": denoiser})
 
 
 if __name__ == "__main__":

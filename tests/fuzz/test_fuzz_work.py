@@ -12,7 +12,7 @@ import pytest
 
 from fuzz.toy import ToyBackend
 from noisebook import api
-from noisebook.api.codec import MAX_WORK
+from noisebook.api.decoding import MAX_WORK
 from noisebook.codec.effort import effort_of
 from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.presets import LOWEST, PRESETS, QUALITIES, engine_for
