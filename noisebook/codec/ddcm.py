@@ -38,7 +38,6 @@ __all__ = [
     "TAIL_STEPS",
     "Settings",
     "aims_of",
-    "best_search",
     "channel_mode_of",
     "check_header",
     "checked_layout",
@@ -73,7 +72,7 @@ class Settings:
         tag: conditioning tag of the denoiser, 0 for none; None takes the one that suits the sound best.
         channel_mode: None codes mono as mono and stereo as mid and side.
         search: "none"; "shaped", a second call of the denoiser a step, for a sound nearer to the original; or "heard",
-            by way of the autoencoder as well, for one whose mel is nearer.
+            by way of the autoencoder as well, for one whose mel is nearer where the latent does not see to that itself.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         variable_rate: units of digital silence, and those far below the level of the sound, carry no choices.
         transients: up to a fifth of the units, into which the sound rises most, carry twice the choices: those come
@@ -88,7 +87,7 @@ class Settings:
     seed: int = 0
     tag: int | None = 0
     channel_mode: ChannelMode | None = None
-    search: str = "none"
+    search: str = "shaped"
     perceptual: float = 0.0
     priorities: tuple[Priority, ...] = ()
     progressive: bool = False
@@ -116,11 +115,6 @@ def completed(header: Header, latent: torch.Tensor, settings: Settings, backend:
     if settings.tag is None:
         header = replace(header, tag=best_tag(latent, engine_of(header), backend) or None)
     return replace(header, accents=accents_of(latent, header, backend)) if settings.transients else header
-
-
-def best_search(info: BackendInfo) -> str:
-    """The search that comes nearest to a sound as it is heard, of those that the model can have."""
-    return "heard" if info.hop_length else "shaped"
 
 
 def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: Backend) -> Callable[[int, int], Target]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 
 import torch
@@ -70,7 +69,6 @@ def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) 
     backend = _backend(job)
     started = time.perf_counter()
     settings = coding_settings(job.sound, backend.info, preset, bitrate, "balanced", "auto", seed, None)
-    settings = replace(settings, search=ddcm.best_search(backend.info))
     header = ddcm.header_of(job.sound, settings, backend.info)
     target = ddcm.target_latent(job.sound, header, backend=backend)
     residuals = Residuals(target, ddcm.aims_of(target, header, settings, backend))

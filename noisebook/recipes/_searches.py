@@ -23,7 +23,7 @@ __all__ = ["REFINING_STEPS", "SEEDS", "Watched", "heard", "options", "shaped"]
 
 Make = Callable[[SegmentCoder, Denoise], Target]
 
-SEEDS = "heard, best of 4 seeds"
+SEEDS = "shaped, best of 4 seeds"
 REFINING_STEPS, _REFINING_RATE = 12, 0.03
 
 
@@ -47,8 +47,8 @@ def options(bench: Bench) -> dict[str, Make | None]:
     found["heard, perceptual 0.5"] = _weighted(bench, heard(bench), 0.5)
     found["heard, not shaped"] = heard(bench, base=_plain(bench))
     found["heard, half of the residual"] = heard(bench, share=0.5)
-    found["heard, target refined to the mel"] = heard(bench, latents=refined(bench))
-    found["heard, or not: what is nearer one step ahead"] = _ahead(bench, (heard(bench), shaped(bench)))
+    found["shaped, target refined to the mel"] = shaped(bench, refined(bench))
+    found["shaped or heard: what is nearer one step ahead"] = _ahead(bench, (shaped(bench), heard(bench)))
     return found
 
 

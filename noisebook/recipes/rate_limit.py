@@ -51,7 +51,6 @@ FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s
 RATES = ("300", "1500", "3000")
 _LONGER = 200  # frames, 8 s, of which a fifth are some units
 _LADDER = ("100", "300", "700", "1500", "3000", "6000")
-_TAIL = ddcm.TAIL_STEPS
 _DB_PER_NEPER = 8.685889638065037
 _ENDS = ("smooth", "lively")
 _SOURCE_FRAMES = 256
@@ -152,7 +151,8 @@ class Coded:
         seconds = latents.shape[0] * latents.shape[2] / info.frames_per_second
         spent = (time.perf_counter() - begun) / seconds
         last = coder.plan[-1].s or 0
-        ends = [reverse(denoise, tail_plan(info.schedule, last, steps), x, no_noise) for steps in (1, _TAIL)]
+        tails = (tail_plan(info.schedule, last, 1), ddcm.tail_after(last, info.schedule))
+        ends = [reverse(denoise, tail, x, no_noise) for tail in tails]
         return Coded(8 * len(payload) / seconds, spent, ends[0], ends[1])
 
 
@@ -213,13 +213,13 @@ def nmse_db(estimate: torch.Tensor, latent: torch.Tensor) -> float:
 
 
 def rivals(bench: Bench) -> Iterator[Job]:
-    """All systems at all rates, the preset and our best encoder with the search of the codec's default."""
-    heard = _searches.heard(bench)
+    """All systems at all rates, the preset and more steps with the search of the codec's default."""
+    shaped = _searches.shaped(bench)
     for rate in RATES:
         for system in systems(rate):
             yield _job(bench, system, rate=rate)
-        yield _job(bench, System("partitioned, matched (preset), heard", by_name(rate).engine), heard, rate=rate)
-        yield _job(bench, System("partitioned, matched, more steps, heard", _HIGH[rate]), heard, rate=rate)
+        yield _job(bench, System("partitioned, matched (preset), shaped", by_name(rate).engine), shaped, rate=rate)
+        yield _job(bench, System("partitioned, matched, more steps, shaped", _HIGH[rate]), shaped, rate=rate)
 
 
 def ladder(bench: Bench) -> Iterator[Job]:
@@ -246,7 +246,7 @@ def _best_seed_row(bench: Bench, engine: Engine) -> Row:
     """Of four seeds the one whose sound comes nearest, clip by clip."""
     system, found = System(_searches.SEEDS, engine), []
     for seed in range(4):
-        coder, coded = bench.coded(system, target=_searches.heard(bench), seed=seed)
+        coder, coded = bench.coded(system, target=_searches.shaped(bench), seed=seed)
         found.append(coded)
     errors = torch.stack([bench.clip_mel_errors(coded.lively) for coded in found])
     best = errors.argmin(0)
@@ -309,7 +309,7 @@ def pauses(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
 
 def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable: bool) -> Row:
     """Bytes, and the error of the log-mel where there is sound and where there is silence; means."""
-    settings = Settings(preset=rate, search="heard", variable_rate=variable)
+    settings = Settings(preset=rate, variable_rate=variable)
     sizes, spoken, silent = [], [], []
     for sound in sounds:
         broken, is_spoken = interrupted(sound)
@@ -333,7 +333,7 @@ def transients(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
 
 def _transients_row(sounds: list[Waveform], backend: MelBackend, rate: str, way: str) -> Row:
     """Bytes, and the error of the log-mel: of all, in accented units, elsewhere; means of the sounds that have some."""
-    settings, measured = Settings(preset=rate, search="heard"), []
+    settings, measured = Settings(preset=rate), []
     for sound in sounds:
         plain = ddcm.header_of(sound, settings, backend.info)
         latent = ddcm.target_latent(sound, plain, backend=backend)
