@@ -96,7 +96,7 @@ A Gaussian source whose exact denoiser is known: rate efficiency is the bits of 
 water-filling) over the bits spent, at the error reached. White: independent values. Coloured: a first-order
 autoregression of correlation 0.9 in time, variances falling as 1 / bin and 1 / sqrt(channel). A diffusion that spends
 its bits on all directions alike, as choosing against the plain residual does, cannot reach the bound of a coloured
-source even with perfect codebooks; a shaped residual can pass that limit.
+source even with perfect codebooks; a residual that is shaped as a whole can pass that limit.
 
 <SOURCES>
 """
@@ -200,8 +200,9 @@ def _transients(rows: list[Row]) -> str:
 
 
 def _sources(rows: list[Row]) -> str:
+    ordered = sorted(rows, key=lambda row: (row["source"] != "white", int(row["rate"])))
     lines = [
         [f"{row['source']}, {row['system']}", f"{row['bit_per_second']:.0f}", f"{row['nmse_db']:.2f}",
-         f"{row['efficiency']:.2f}"] for row in rows
+         f"{row['efficiency']:.2f}"] for row in ordered
     ]  # fmt: skip
     return table(["", "bit/s", "NMSE dB", "efficiency"], lines)

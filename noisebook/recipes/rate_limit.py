@@ -275,11 +275,11 @@ def sources(source: GaussianSource, info: BackendInfo) -> Iterator[Job]:
     """Rate efficiency of engines on a source: bits by the rate-distortion bound over bits spent."""
     known = replace(info, schedule=source.schedule, curve=source.curve)
     for rate in RATES:
-        more = System("more steps", _SOURCE_HIGH[rate])
-        shaped = replace(more, name="more steps, shaped")
+        own, more = System("preset", by_name(rate).engine), System("more steps", _SOURCE_HIGH[rate])
+        shaped = [replace(system, name=f"{system.name}, shaped") for system in (own, more)]
         turbo = System("Turbo-DDCM as published", _TURBO[rate][0])
-        for system in (System("preset", by_name(rate).engine), more, shaped, turbo):
-            share = 1.0 if system is shaped else 0.0
+        for system in (own, shaped[0], more, shaped[1], turbo):
+            share = 1.0 if system in shaped else 0.0
             key = {"source": source.name, "rate": rate, "system": system.name}
             yield key, partial(_source_row, source, system, known, share)
 
