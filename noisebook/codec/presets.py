@@ -64,10 +64,10 @@ PRESETS = (
     Preset("30", 9, _partitioned(14, 9, 2, 80)),
     Preset("100", 10, _partitioned(13, 15, 3, 80)),
     Preset("300", 11, _partitioned(11, 12, 4, 80)),
-    Preset("700", 12, _partitioned(10, 14, 5, 80)),
-    Preset("1500", 13, _partitioned(9, 16, 5, 80)),
-    Preset("3000", 14, _partitioned(8, 17, 5, 80)),
-    Preset("6000", 15, _partitioned(7, 20, 4, 80)),
+    Preset("700", 12, _partitioned(10, 16, 3, 70)),
+    Preset("1500", 13, _partitioned(9, 17, 4, 60)),
+    Preset("3000", 14, _partitioned(8, 17, 5, 60)),
+    Preset("6000", 15, _partitioned(7, 20, 4, 60)),
 )
 # Rows of an earlier table: streams name them, encoders no longer do. Parts, units and steps are half of those above.
 EARLIER = (
@@ -102,8 +102,8 @@ class Quality:
 
 QUALITIES = {
     "fast": Quality(4, 8, (0, 1, 2), 70, 8),
-    "balanced": Quality(12, 20, (2, 3, 4, 5), 80),
-    "high": Quality(22, 40, (2, 3, 4, 5), 90),
+    "balanced": Quality(12, 20, (2, 3, 4, 5), 70),
+    "high": Quality(22, 40, (2, 3, 4, 5), 80),
 }
 
 
