@@ -200,9 +200,8 @@ def _transients(rows: list[Row]) -> str:
 
 
 def _sources(rows: list[Row]) -> str:
-    ordered = sorted(rows, key=lambda row: (row["source"] != "white", int(row["rate"])))
     lines = [
         [f"{row['source']}, {row['system']}", f"{row['bit_per_second']:.0f}", f"{row['nmse_db']:.2f}",
-         f"{row['efficiency']:.2f}"] for row in ordered
+         f"{row['efficiency']:.2f}"] for row in rows
     ]  # fmt: skip
     return table(["", "bit/s", "NMSE dB", "efficiency"], lines)

@@ -393,12 +393,12 @@ def long(bench: Bench) -> Iterator[Job]:
 
 
 def measured(jobs: Iterable[Job], rows: list[Row], keep: Callable[[], object] = lambda: None) -> list[Row]:
-    """Rows of all jobs: those that are in `rows`, and the others appended to it, each kept when it is measured."""
-    for key, measure in jobs:
+    """Rows of all jobs, in their order: those that are in `rows`, and the others, each kept when it is measured."""
+    for place, (key, measure) in enumerate(jobs):
         if not any(key.items() <= row.items() for row in rows):
-            rows.append(key | measure())
+            rows.insert(place, key | measure())
             keep()
-            _tell(rows[-1])
+            _tell(rows[place])
     return rows
 
 

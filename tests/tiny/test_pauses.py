@@ -51,7 +51,7 @@ def test_silence_takes_no_bits_and_is_silence_again(backend):
     plain, stream = coded(sound, backend), coded(sound, backend, variable_rate=True)
     header = container.parse_header(stream)[0]
     assert header.pauses == ((5, 11), (17, 24))  # without the cells that a neighbour's sound reaches into
-    assert len(plain) - len(stream) == 5 * 14 * 2 * 16 // 8 - 6  # units, steps, parts, bits; 6 bytes of header
+    assert len(plain) - len(stream) == 5 * 16 * 2 * 14 // 8 - 6  # units, steps, parts, bits; 6 bytes of header
     latent = ddcm.decode_latent(stream, backend=backend)[1]
     paused = torch.from_numpy(paused_frames(stream, backend.info))
     assert paused.sum() == 5 * 16
@@ -171,8 +171,8 @@ def test_a_progressive_stream_pauses_where_the_usual_one_does(backend):
     assert header.pauses == ((5, 11),)
     assert header == replace(container.parse_header(usual)[0], progressive=True)
     sizes = layout_of(header, backend.info)
-    assert [sizes.segment_bits(index) for index in range(3)] == [5 * 16, 0, (2 * 2 + 1) * 16]
-    assert len(stream) == container.overhead(header, sizes.steps) + sizes.steps * -(-(80 + 80) // 8)
+    assert [sizes.segment_bits(index) for index in range(3)] == [5 * 14, 0, (2 * 2 + 1) * 14]
+    assert len(stream) == container.overhead(header, sizes.steps) + sizes.steps * -(-(70 + 70) // 8)
     choices = ddcm.open_stream(stream, backend.info)[2]
     assert choices == ddcm.open_stream(usual, backend.info)[2]
     assert choices[1] == b""
@@ -211,11 +211,11 @@ def test_info_of_a_progressive_stream_with_pauses(backend):
     stream = coded(broken(4.6), backend, variable_rate=True, progressive=True)
     shown = api.read_info(stream, info=backend.info)
     header, size = container.parse_header(stream)
-    there = len(stream) - size - 2 * 14
-    assert (shown.order, shown.pauses, shown.intact, shown.verified, shown.segments) == ("steps", 1, True, 14, 3)
+    there = len(stream) - size - 2 * 16
+    assert (shown.order, shown.pauses, shown.intact, shown.verified, shown.segments) == ("steps", 1, True, 16, 3)
     assert shown.payload_bytes == there == layout_of(header, backend.info).payload_size
     cut = api.read_info(stream[: len(stream) // 2], info=backend.info)
-    assert (cut.intact, cut.verified, cut.payload_bytes) == (False, 6, there)
+    assert (cut.intact, cut.verified, cut.payload_bytes) == (False, 7, there)
 
 
 @pytest.mark.usefixtures("short_segments")
@@ -224,7 +224,7 @@ def test_a_progressive_stream_of_silence(backend):
     stream = coded(silence, backend, variable_rate=True, progressive=True)
     header, size = container.parse_header(stream)
     assert header.pauses == ((0, 16),)
-    assert len(stream) == container.overhead(header, 14)
+    assert len(stream) == container.overhead(header, 16)
     whole = api.decompress(stream, backend=backend)
     assert whole.duration == 5
     cut = api.decompress(stream[: size + 1], backend=backend, damaged=True)

@@ -55,18 +55,18 @@ def test_only_the_segments_of_a_part_are_decoded(backend):
 def test_info_tells_the_order_and_how_much_is_there(backend):
     usual, progressive = streams(backend)
     shown = api.read_info(progressive, info=backend.info)
-    assert (shown.order, shown.intact, shown.verified, shown.coded_steps) == ("steps", True, 14, 14)
+    assert (shown.order, shown.intact, shown.verified, shown.coded_steps) == ("steps", True, 16, 16)
     header, size = container.parse_header(progressive)
-    assert shown.payload_bytes == len(progressive) - size - 2 * 14
+    assert shown.payload_bytes == len(progressive) - size - 2 * 16
     assert shown.payload_bytes == sum(ddcm.layout_of(header, backend.info).payload_sizes())
     assert api.read_info(usual, info=backend.info).verified == SEGMENTS
     assert api.read_info(usual, info=backend.info).order == "segments"
     cut = api.read_info(progressive[: len(progressive) // 2], info=backend.info)
-    assert (cut.intact, cut.verified) == (False, 6)
+    assert (cut.intact, cut.verified) == (False, 7)
     flipped = bytearray(progressive)
     flipped[len(progressive) // 2] ^= 1
-    assert api.read_info(bytes(flipped), info=backend.info).verified == 6
-    with pytest.raises(CorruptStream, match="step 6"):
+    assert api.read_info(bytes(flipped), info=backend.info).verified == 7
+    with pytest.raises(CorruptStream, match="step 7"):
         api.decompress(bytes(flipped), backend=backend)
     assert api.decompress(bytes(flipped), backend=backend, damaged=True).duration == SECONDS
 
