@@ -74,7 +74,7 @@ def compress(
         progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.
         variable_rate: units of silence (60 dB below the peak) carry no bits and are decoded as silence.
         transients: up to a fifth of the units, those with the strongest onsets, carry twice the bits: for where onsets
-            matter more than the rest. In the mean, as many bits for all of the sound come nearer.
+            matter more than the rest. At 1500 bit/s and more, as many bits for all come nearer in the mean.
         on_step: called with (steps done, steps in all).
 
     Raises:

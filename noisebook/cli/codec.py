@@ -119,7 +119,7 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 @click.option(
     "--transients", is_flag=True, default=None,
     help="Up to a fifth of the sound, where its onsets are strongest, takes twice the bits. Pays where onsets matter "
-    "more than the rest: in the mean, as many bits for all of it come nearer.",
+    "more than the rest: from 1500 bit/s on, as many bits for all of it come nearer in the mean.",
 )  # fmt: skip
 @click.option(
     "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,

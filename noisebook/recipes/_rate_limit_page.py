@@ -87,8 +87,8 @@ parameters, 8 bytes).
 
 <TRANSIENTS>
 
-So it moves error: accented units gain more than from more steps, all others nothing, and the mean less. It pays where
-onsets matter more than the rest.
+So it moves error: accented units gain more than from more steps, all others less. It pays where onsets matter more than
+the rest.
 
 ## Against theory
 
