@@ -55,7 +55,7 @@ def test_every_part_of_the_page(bench, backend, chirp, monkeypatch):
     assert not re.search(r"<[A-Z_]+>", page)
     assert "| Turbo-DDCM as published | 1485 | 19 |" in page
     assert "| 8 bit/s | -1.00 | -1.50 | -2.00 |" in page
-    assert "| white, preset | 1500 |" in page
+    assert "| white, preset | 1488 |" in page
     assert page.count("| 1500 bit/s, heard") == 1
     assert page.count("| 1500 bit/s, shaped") == 3
     constant, variable = results["pauses"]

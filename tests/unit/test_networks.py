@@ -257,6 +257,7 @@ def test_analysis_and_synthesis_in_segments_equal_one_piece(deep, small_segments
     assert samples.shape == waveform.shape
 
     small_segments(frames)
+    layout = Layout(deep.info, 2, count, engine=ENGINE, steps=3)
     assert layout.segment_count > 1
     in_pieces = signal.analyse(waveform, layout, deep)
     torch.testing.assert_close(in_pieces, latent, rtol=0, atol=1e-4)
