@@ -68,7 +68,7 @@ def compress(
         target_mel_db, target_nmse: in place of preset and bitrate, the fewest bits with at most this error of the
             log-mel, or of the latent over its energy; dB, before the vocoder. Takes some six encodings.
         search: how the encoder looks for what to write, at the same bits: "none" is fast, "shaped" nearer in twice the
-            time; "heard", in 2.5 times, sees to the mel too, which pays below 300 bit/s.
+            time; "heard", in 2.5 times, sees to the mel too, for a latent that does not.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.

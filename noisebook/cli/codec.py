@@ -97,7 +97,7 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 @click.option(
     "--search", type=click.Choice(["none", "shaped", "heard"]),
     help="How the encoder looks for what to write, at the same bits: none is the fastest, shaped (default) comes "
-    "nearer in twice the time, heard sees to the mel too, in 2.5 times, which pays below 300 bit/s.",
+    "nearer in twice the time, heard sees to the mel too, in 2.5 times, for models whose latent does not.",
 )  # fmt: skip
 @click.option(
     "--perceptual", type=click.FloatRange(0, 1), metavar="SHARE",

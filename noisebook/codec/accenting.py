@@ -1,7 +1,7 @@
 """Variable rate: which units of a sound are transients, so that they get twice the choices (format.md 5.10).
 
-Accents move error and do not lower it: at equal bits the mean over the sound is nearer without (docs/rate_limit.md,
-"Transients"). They pay where onsets matter more than what lies between them.
+Accents move error rather than lower it: at equal bits, from 1500 bit/s on, the mean over the sound is nearer without
+(docs/rate_limit.md, "Transients"). They pay where onsets matter more than what lies between them.
 
 Units where the denoiser errs most are another choice: nearer in the mean, but at onsets no better than more bits for
 all, and so not what accents are for. They serve models without a mel.

@@ -27,7 +27,7 @@ __all__ = ["Aim", "Priority", "at", "heard", "perceptual_weights", "priority_wei
 
 Aim = Callable[[Step, torch.Tensor], torch.Tensor]  # (step, x0_hat) -> target, all shaped as the latent
 
-_SHARE = 0.9  # measured: flat from 0.7 on
+_SHARE = 0.9  # measured: flat from 0.7 to 1
 _SIGHT = 3.0  # times the signal-to-noise ratio at which the bits end; measured, flat from 1 to 3
 _HEARD_SHARE = 0.15  # measured: more gains in mel at low bitrates and loses in the latent
 _HEARD_FRAMES = 64  # of the sound, from which the weights of channels are measured

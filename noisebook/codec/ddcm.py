@@ -76,7 +76,7 @@ class Settings:
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         variable_rate: units of digital silence, and those far below the level of the sound, carry no choices.
         transients: up to a fifth of the units, into which the sound rises most, carry twice the choices: those come
-            nearer to the sound, and at equal bits all others, and the mean, less near.
+            nearer to the sound than with as many bits for all, and all others less near.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
             only within a unit: with a priority in time units are as long as the window of the model.
         progressive: order the stream so that what begins it is the whole sound, less exactly.

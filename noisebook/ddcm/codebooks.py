@@ -18,7 +18,6 @@ from noisebook.errors import ConfigError
 
 __all__ = ["Codebook", "DenseCodebook", "Key", "StructuredCodebook", "hadamard_transform"]
 
-
 _VALUES_AT_A_TIME = 2**18  # 1 MiB of float32
 
 
@@ -102,11 +101,11 @@ class StructuredCodebook:
         """`[P, n, d]` of +-1: S1, S2 or S3 (diagonal 0, 1, 2) of n `stacks [P, n]` of each part."""
         parts, count = len(stacks), 3 * self.stacks * len(stacks) * self.part
         taken = (diagonal, stacks.cpu().numpy(), np.arange(parts)[:, None])
-        packed = rng.packed_signs(_words_of(key, -(-count // 64)))
+        words = _words_of(key, -(-count // 64))
         if self.part < 8:  # less than a byte
-            signs = rng.unpacked_signs(packed)[:count].reshape(3, self.stacks, parts, self.part)[taken]
+            signs = rng.signs(words, count).reshape(3, self.stacks, parts, self.part)[taken]
         else:
-            rows = packed[: count // 8].reshape(3, self.stacks, parts, self.part // 8)
+            rows = rng.packed_signs(words)[: count // 8].reshape(3, self.stacks, parts, self.part // 8)
             signs = rng.unpacked_signs(rows[taken])
         return torch.from_numpy(signs).to(device, torch.float32)
 

@@ -127,6 +127,6 @@ def _rotate(x: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
     return turned
 
 
-def x0_from_v(x: torch.Tensor, v: torch.Tensor, alpha: float) -> torch.Tensor:
-    """`x0_hat = sqrt(abar) x_t - sqrt(1 - abar) v` (Salimans & Ho 2022)."""
+def x0_from_v(x: torch.Tensor, v: torch.Tensor, alpha: float | torch.Tensor) -> torch.Tensor:
+    """`x0_hat = sqrt(abar) x_t - sqrt(1 - abar) v` (Salimans & Ho 2022); alpha is abar, a number or `[B, 1, 1, 1]`."""
     return alpha**0.5 * x - (1 - alpha) ** 0.5 * v

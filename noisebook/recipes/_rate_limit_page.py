@@ -61,8 +61,8 @@ what the log-mel (tail) gains for each of them more than "none" takes. What is h
 
 Tried and left out, because it gains little for what it costs, or nothing: the best of four seeds; a look one step
 ahead, at two choices; a target latent refined by <REFINING> steps of gradient so that its mel is that of the sound; a
-gradient without shaping, or of half of the residual; units of less than 0.64 s (0.1 dB NMSE worse), and longer ones (up
-to 0.05 dB better, but no pause is that long).
+gradient without shaping, or of half of the residual. Longer units than the 0.64 s of the presets gain little (first
+table), and few pauses are that long.
 
 The tag that the encoder finds (`tag="auto"`), one byte of the header; smooth latent NMSE in dB. "Best" tries all tags
 on each clip, and gains at most <TAG_GAIN> dB.

@@ -23,6 +23,7 @@ from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.recipes._clips import PackedAudio
+from noisebook.recipes._coded import LATENT_HOP
 from noisebook.recipes._train import (
     Budget,
     Ema,
@@ -34,7 +35,6 @@ from noisebook.recipes._train import (
     waveforms,
 )
 
-_LATENT_HOP = 640  # samples to a latent frame
 _LENGTHS = (64, 128, 256)  # latent frames to a clip; --batch counts clips of the shortest
 _UNTAGGED = 0.4  # share of clips
 
@@ -83,16 +83,15 @@ def main() -> None:
     while not budget.done and not (args.dry_run and budget.step >= first + 10):
         length = int(rng.choice(_LENGTHS))
         batch = max(1, args.batch * _LENGTHS[0] // length)
-        waveform, kinds = waveforms(data, batch, length * _LATENT_HOP, rng, args.device)
+        waveform, kinds = waveforms(data, batch, length * LATENT_HOP, rng, args.device)
         with torch.no_grad(), mixed_precision(args.device):
             x0 = vae.encode(log_mel(waveform)).float()
         t = torch.randint(len(alphas), (batch,), device=args.device)
-        signal, noise_level = (a.sqrt()[:, None, None, None] for a in (alphas[t], 1 - alphas[t]))
-        noise = torch.randn_like(x0)
+        x, target = noised(x0, alphas[t])
         tag = (kinds + 1) * (torch.rand(batch, device=args.device) > _UNTAGGED)
         with mixed_precision(args.device):
-            v = denoiser(signal * x0 + noise_level * noise, t, tag)
-        loss = F.mse_loss(v, signal * noise - noise_level * x0)
+            v = denoiser(x, t, tag)
+        loss = F.mse_loss(v, target)
 
         optimizer.param_groups[0]["lr"] = budget.learning_rate(args.rate)
         optimizer.zero_grad()
@@ -112,6 +111,14 @@ def main() -> None:
     finish()
 
 
+def noised(x0: torch.Tensor, alpha: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`x_t` with fresh noise, and the `v` that belongs to it (Salimans & Ho 2022): `x0 [B, C, T', F']`, `alpha [B]` of
+    its timesteps."""
+    signal, noise_level = (a.sqrt()[:, None, None, None] for a in (alpha, 1 - alpha))
+    noise = torch.randn_like(x0)
+    return signal * x0 + noise_level * noise, signal * noise - noise_level * x0
+
+
 def export(args, denoiser: Denoiser, ema: Ema, vae: MelVae, data: PackedAudio, budget: Budget) -> None:  # type: ignore[no-untyped-def]
     """Write the averaged weights with their error curve, from which the codec's plans follow."""
     schedule = scaled_linear()
@@ -119,7 +126,7 @@ def export(args, denoiser: Denoiser, ema: Ema, vae: MelVae, data: PackedAudio, b
     def latents() -> Iterator[torch.Tensor]:
         rng = np.random.default_rng([args.seed, 5])
         for _ in range(8):
-            waveform, _ = waveforms(data, 6, _LENGTHS[-1] * _LATENT_HOP, rng, args.device)
+            waveform, _ = waveforms(data, 6, _LENGTHS[-1] * LATENT_HOP, rng, args.device)
             yield vae.encode(log_mel(waveform))
 
     def denoise(x: torch.Tensor, t: int) -> torch.Tensor:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from noisebook.backends.checkpoint import load_network, read_metadata, save_netw
 from noisebook.config import from_dict
 from noisebook.diffusion.plan import LN2, Curve
 from noisebook.diffusion.schedule import scaled_linear
-from noisebook.networks.denoiser import Denoiser, DenoiserConfig
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.recipes import denoiser as denoiser_recipe
 from noisebook.recipes._clips import PackedAudio
@@ -47,7 +48,10 @@ from noisebook.recipes._train import (
 _DB = 20 / np.log(10)
 _LENGTHS = (64, 128, 256)  # latent frames to a clip; --batch counts clips of the shortest
 _SLOPE_DB = 1.4
-_UNTAGGED = 0.4  # share of clips
+_SLOPES_WEIGHT = 0.25  # of the mel's differences over time and frequency, as in recipes.vae
+_SPREAD_WEIGHT = 0.1  # keeps the variance near 1, for which the schedule is made
+_KL_WEIGHT = 0.06  # of the posterior's variance, which is to be as wide as the ceiling allows
+_UNTAGGED = 0.6  # share of clips
 _UNCODED = 1 / 6  # share of the coded clips that are decoded from the posterior itself: the ceiling
 _VALUES = 3200  # latent values a second
 _RATES = (60.0, 16000.0)  # bit/s between which coded clips end
@@ -139,7 +143,13 @@ def losses_of(
     shortest_clips: int,
     device: str,
 ) -> dict[str, torch.Tensor]:
-    """The terms of one step: half of its clips are coded, the other half train the denoiser as always."""
+    """The terms of one step: half of its clips are coded, the other half train the denoiser as always.
+
+    Returns:
+        "rate", relative error of v of the coded clips, weighted by `Rates.weights`; "v", squared error of the others;
+        "spread", of the latent's variance from 1; "mel_db", L1 of the log-mel, dB; "slopes" of its differences; "kl" of
+        the posterior's variance from 1, nats a value. All but "mel_db" are weighted for the sum.
+    """
     length = int(rng.choice(_LENGTHS))
     batch = max(2, shortest_clips * _LENGTHS[0] // length)
     coded = batch // 2
@@ -154,29 +164,26 @@ def losses_of(
 
     t = torch.cat((rates.timesteps(coded, rng), torch.from_numpy(rng.integers(rates.count, size=batch - coded))))
     t = t.to(device)
-    signal, noise_level = (a.sqrt()[:, None, None, None] for a in (rates.alphas[t], 1 - rates.alphas[t]))
-    noise = torch.randn_like(x0)
+    x, target = denoiser_recipe.noised(x0, rates.alphas[t])
     tag = (kinds + 1) * (torch.rand(batch, device=device) > _UNTAGGED)
-    x = signal * x0 + noise_level * noise
     with mixed_precision(device):
         v = denoiser(x, t, tag)
-    squares = (v - signal * noise + noise_level * x0).square().mean((1, 2, 3))
+    squares = (v - target).square().mean((1, 2, 3))
 
-    estimate = (signal * x - noise_level * v)[:coded]
+    estimate = x0_from_v(x, v, rates.alphas[t][:, None, None, None])[:coded]
     posterior = (mean + torch.randn_like(mean) * (0.5 * log_variance).exp()).float() * scale
     uncoded = torch.from_numpy(rng.random(coded) < _UNCODED).to(device)[:, None, None, None]
     with mixed_precision(device):
         decoded = vae.decode(torch.where(uncoded, posterior, estimate))
     error = decoded - mel[:coded]
     slopes = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-    spread = 0.1 * x0[:coded].var().log().square()  # the schedule is made for latents of unit variance
     return {
         "rate": (squares[:coded] * rates.weights[t[:coded]]).mean(),
         "v": squares[coded:].mean(),
-        "spread": spread,
+        "spread": _SPREAD_WEIGHT * x0[:coded].var().log().square(),
         "mel_db": _DB * error.abs().mean(),
-        "slopes": 0.25 * _DB / _SLOPE_DB * slopes,
-        "kl": 0.06 * (0.5 * (log_variance.exp() - 1 - log_variance)).mean(),
+        "slopes": _SLOPES_WEIGHT * _DB / _SLOPE_DB * slopes,
+        "kl": _KL_WEIGHT * (0.5 * (log_variance.exp() - 1 - log_variance)).mean(),
     }
 
 
@@ -214,15 +221,15 @@ class Rates:
         density = -np.diff(np.log(spent), append=np.log(spent[-1])) * ((spent >= lowest) & (spent <= highest))
         usual = errors / (1 - alphas)  # of v
         weights = np.clip(1 - spent / highest, 0, 1) / usual
-        known = {name: torch.tensor(values, dtype=torch.float32, device=device)
-                 for name, values in (("alphas", alphas), ("weights", weights))}  # fmt: skip
-        return cls(**known, density=density / density.sum())
+        as_tensor = partial(torch.tensor, dtype=torch.float32, device=device)
+        return cls(as_tensor(alphas), as_tensor(weights), density / density.sum())
 
     @property
     def count(self) -> int:
         return len(self.density)
 
     def timesteps(self, clips: int, rng: np.random.Generator) -> torch.Tensor:
+        """`[clips]` int64, by the density."""
         return torch.from_numpy(rng.choice(self.count, size=clips, p=self.density))
 
 

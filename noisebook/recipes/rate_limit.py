@@ -33,7 +33,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import aiming, ddcm
 from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import layout_of
-from noisebook.codec.presets import by_name, engine_of
+from noisebook.codec.presets import FRAME_VALUES, by_name, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, encode_with_state
 from noisebook.codec.signal import levelled
 from noisebook.codec.steering import over_timeline
@@ -54,6 +54,7 @@ _LADDER = ("100", "300", "700", "1500", "3000", "6000")
 _DB_PER_NEPER = 8.685889638065037
 _ENDS = ("smooth", "lively")
 _SOURCE_FRAMES = 256
+_UNITS = (8, FRAMES)  # beside the 16 frames of the presets
 
 
 Make = Callable[[SegmentCoder, Denoise], Target]  # what to aim at with a coder and its denoiser
@@ -116,7 +117,10 @@ def systems(rate: str) -> list[System]:
         System("Turbo-DDCM, matched", replace(turbo, kappa_percent=own.kappa_percent)),
         System("classic DDCM, T = 100", _CLASSIC[rate]),
     ]
-    return found + ([System("classic DDCM, T = 100, pursuit of 2", _PURSUIT[rate])] if rate in _PURSUIT else [])
+    if rate in _PURSUIT:
+        found.append(System("classic DDCM, T = 100, pursuit of 2", _PURSUIT[rate]))
+    lengths = [unit for unit in _UNITS if 2**own.log2_part <= unit * FRAME_VALUES]
+    return found + [System(f"preset in units of {unit / 25:g} s", replace(own, unit_frames=unit)) for unit in lengths]
 
 
 @dataclass(frozen=True)
