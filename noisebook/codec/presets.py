@@ -29,8 +29,8 @@ __all__ = [
 
 FRAME_VALUES, FRAMES_PER_SECOND = 128, 25  # of every AudioLDM-shaped latent: what nominal bitrates refer to
 LOWEST, HIGHEST = 5, 8000  # bit/s a channel
-# A part's atoms are free to lie anywhere in its unit: long units let bits go to where the sound needs them. That gains 0.1
-# to 0.2 dB from 0.32 to 3.2 s, half of it at 0.64 s (docs/rate_limit.md), and pauses of 0.64 s still take no bits.
+# A part's atoms are free to lie anywhere in its unit: long units let bits go to where the sound needs them. That gains
+# 0.1 to 0.2 dB from 0.32 to 3.2 s, half of it at 0.64 s (docs/rate_limit.md); pauses of 0.64 s still take no bits.
 _UNIT_FRAMES = 16
 _NEAR = 0.02  # bitrates that differ by less are as good as equal
 
