@@ -5,6 +5,7 @@
     reference [N] -> validate -> waveform     (samples, loudness)                  -> float
     estimate  [N]             -> correlation  (tracks and spectra, numpy alone)    -> float
                               -> spectral     (spectrograms, by bands)             -> float
+                              -> pitch        (whether peaks stay where they are)  -> float
                               -> features     (timbre, harmony, rhythm; librosa)   -> float
                               -> perceptual   (listeners' models, optional extras) -> float
                               -> learned      (networks, optional extras)          -> float
@@ -43,6 +44,7 @@ from noisebook.metrics.features import (
 )
 from noisebook.metrics.learned import cdpam, dnsmos
 from noisebook.metrics.perceptual import estoi, pesq_wb, stoi, visqol, zimtohrli
+from noisebook.metrics.pitch import tuning_10, tuning_25, tuning_50, tuning_cents, tuning_grid
 from noisebook.metrics.spectral import (
     band_energy_ratio_db,
     log_mel_l1_db,
@@ -92,6 +94,11 @@ __all__ = [
     "stoi",
     "summary_score",
     "tempo_agreement",
+    "tuning_10",
+    "tuning_25",
+    "tuning_50",
+    "tuning_cents",
+    "tuning_grid",
     "validate",
     "verify_score",
     "visqol",

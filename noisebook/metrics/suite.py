@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from noisebook.errors import ConfigError, MissingExtra
-from noisebook.metrics import correlation, features, learned, perceptual, spectral, waveform
+from noisebook.metrics import correlation, features, learned, perceptual, pitch, spectral, waveform
 from noisebook.metrics._extras import install_line
 
 __all__ = ["METRICS", "Metric", "MetricFunction", "available", "evaluate"]
@@ -40,7 +40,7 @@ class Metric:
     Attributes:
         name: unique; the key in `evaluate`'s result.
         function: what computes it.
-        unit: "dB", "LU", "MOS" or "" for a number without unit.
+        unit: "dB", "LU", "MOS", "cents" or "" for a number without unit.
         direction: which values are better: "higher", "lower", or "zero" where the value is signed and the best is 0.
         range: smallest and largest possible value; a plot's axis where finite.
         needs: the importable modules that the extra brings, separated by spaces; None where numpy suffices.
@@ -101,6 +101,11 @@ METRICS: tuple[Metric, ...] = (
     _in_band("log_spectral_distance_high_db", spectral.log_spectral_distance_db, _HIGH),
     _in_band("log_spectral_distance_top_db", spectral.log_spectral_distance_db, _TOP),
     Metric("high_band_ratio_db", partial(spectral.band_energy_ratio_db, band=_HIGH), "dB", "zero", _ANY),
+    Metric("tuning_10", pitch.tuning_10, "", "higher", (0.0, 1.0)),
+    Metric("tuning_25", pitch.tuning_25, "", "higher", (0.0, 1.0)),
+    Metric("tuning_50", pitch.tuning_50, "", "higher", (0.0, 1.0)),
+    Metric("tuning_cents", pitch.tuning_cents, "cents", "lower", (0.0, 250.0)),
+    Metric("tuning_grid", pitch.tuning_grid, "", "lower", (0.0, 1.0)),
     Metric("visqol", perceptual.visqol, "MOS", "higher", (1.0, 5.0), needs="visqol"),
     Metric("zimtohrli", perceptual.zimtohrli, "MOS", "higher", (1.0, 5.0), needs="zimtohrli"),
     Metric("stoi", perceptual.stoi, "", "higher", _CORRELATION, needs="pystoi", kind="speech"),
