@@ -41,7 +41,8 @@ def log_mel(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Te
     """Natural-log magnitude mel spectrogram.
 
     Args:
-        waveform: `[B, N]` float32 at `config.sample_rate`, N a positive multiple of `hop_length`.
+        waveform: `[B, N]` float32 at `config.sample_rate`, N a positive multiple of `hop_length`; or `[B, 2, N]`, left
+            and right, whose mel is that of their power mean.
 
     Returns:
         `[B, 1, N // hop_length, n_mels]`, values >= `LOG_FLOOR`.
@@ -59,6 +60,8 @@ def log_mel(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Te
 def magnitudes(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Tensor:
     """The spectra behind `log_mel`: `[B, N] -> [B, n_fft // 2 + 1, N // hop_length]`.
 
+    Of left and right, `[B, 2, N]`, the power mean `sqrt((|L|^2 + |R|^2) / 2)`, in which nothing cancels.
+
     Raises:
         ConfigError: fewer samples than the reflect padding needs; extend the waveform with silence.
     """
@@ -68,9 +71,12 @@ def magnitudes(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch
     pad = (config.n_fft - config.hop_length) // 2
     if waveform.shape[-1] <= pad:
         raise ConfigError(f"{waveform.shape[-1]} samples are too few: reflection needs more than {pad}")
-    padded = F.pad(waveform[:, None], (pad, pad), mode="reflect")[:, 0]
+    sides = waveform.flatten(0, -2)
+    padded = F.pad(sides[:, None], (pad, pad), mode="reflect")[:, 0]
     window = torch.hann_window(config.n_fft, device=waveform.device)
     spectrum = torch.stft(padded, config.n_fft, config.hop_length, window=window, center=False, return_complex=True)
+    if waveform.dim() == 3:
+        return spectrum.abs().unflatten(0, waveform.shape[:2]).square().mean(1).sqrt()
     return spectrum.abs()
 
 

@@ -14,7 +14,7 @@ class MelModel(ABC):
     """The road of a sound, for the backends whose autoencoder hears mels."""
 
     def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
-        return self.encode(self.mel(waveform.squeeze(1)))
+        return self.encode(self.mel(waveform.squeeze(1)))  # [B, 2, N] stays: the mel is that of the power mean
 
     def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
         return self.vocode(self.decode(latent))[:, None]

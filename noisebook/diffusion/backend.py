@@ -91,8 +91,10 @@ class Backend(Protocol):
     def device(self) -> torch.device: ...
 
     def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
-        """`[B, A, N] -> [B, C, T', F']`, the mode of the posterior; A is 1 or `audio_channels`, N a multiple of
-        `frame_samples`."""
+        """`[B, A, N] -> [B, C, T', F']`, the mode of the posterior; A is 1 or 2, N a multiple of `frame_samples`.
+
+        A model of mono sound makes one latent of left and right: that of their power mean, in which nothing cancels.
+        """
 
     def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
         """`[B, C, T', F'] -> [B, audio_channels, T' * frame_samples]`."""
@@ -115,7 +117,8 @@ class MelBackend(Backend, Protocol):
     """A model whose autoencoder hears mels, with a vocoder behind it: what reconstruction and restoration need."""
 
     def mel(self, waveform: torch.Tensor) -> torch.Tensor:
-        """`[B, N] -> [B, 1, N / hop_length, n_mels]`, N a multiple of `frame_samples`."""
+        """`[B, N]` or `[B, 2, N] -> [B, 1, N / hop_length, n_mels]`, N a multiple of `frame_samples`; of left and right
+        the mel of their power mean."""
 
     def encode(self, mel: torch.Tensor) -> torch.Tensor:
         """`[B, 1, T, n_mels] -> [B, C, T', F']`: the mode of the posterior."""

@@ -74,3 +74,18 @@ def test_too_short_is_an_error_with_the_limit() -> None:
     assert log_mel(torch.zeros(1, 433)).shape[2] == 2
     with pytest.raises(ConfigError, match="432 samples are too few: reflection needs more than 432"):
         log_mel(torch.zeros(1, 432))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_two_channels_have_the_mel_of_their_power_mean(sign: float) -> None:
+    one = torch.from_numpy(signals(16000)["noise"].astype(np.float32))[None]
+    other = torch.flip(one, [1])
+    same = log_mel(torch.stack([one, sign * one], dim=1))
+    assert torch.allclose(same, log_mel(one), atol=1e-5)
+    alone = log_mel(torch.stack([one, torch.zeros_like(one)], dim=1))
+    assert torch.allclose(alone, log_mel(one / 2**0.5), atol=1e-5)
+    both = log_mel(torch.stack([one, other], dim=1))
+    assert both.shape == (1, 1, 100, 64)
+    power = (torch.exp(log_mel(one)) ** 2 + torch.exp(log_mel(other)) ** 2).mean() / 2
+    # The mean of two varies less than each, so magnitudes are larger for the power that they have: 0.37 dB for noise.
+    assert float(torch.exp(both).square().mean() / power) == pytest.approx(10**0.037, rel=0.02)
