@@ -6,6 +6,7 @@ from math import inf, log10
 
 import numpy as np
 
+from noisebook.audio.high_pass import HighPassed
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import AudioError
 
@@ -45,8 +46,8 @@ def coding_gain(samples: np.ndarray, *, target_peak: float = 0.5) -> int:
 
 
 def coding_gain_of(sound: Sound) -> int:
-    """`coding_gain` of a sound that need not be held whole."""
-    return coding_gain(np.array([_peak(block) for block in sound.blocks()]))
+    """`coding_gain` of a sound that need not be held whole, of what is not below hearing in it."""
+    return coding_gain(np.array([_peak(block) for block in HighPassed(sound).blocks()]))
 
 
 def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:

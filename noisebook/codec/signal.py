@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from noisebook.audio.channels import from_mid_side, to_mid_side
+from noisebook.audio.high_pass import HighPassed
 from noisebook.audio.level import apply_gain
 from noisebook.audio.resample import resample, resampled_blocks
 from noisebook.audio.waveform import Sound, Waveform
@@ -47,7 +48,7 @@ def levelled_at(sample_rate: int, sound: Sound, header: Header) -> np.ndarray:
         block = apply_gain(block, header.gain_half_db)
         return to_mid_side(block) if header.channel_mode == ChannelMode.MID_SIDE else block
 
-    return resample(sound, sample_rate, before=level).samples
+    return resample(HighPassed(sound), sample_rate, before=level).samples
 
 
 def restored(samples: np.ndarray, header: Header, info: BackendInfo) -> Waveform:

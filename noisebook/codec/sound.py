@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from noisebook.audio.level import coding_gain
+from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.layout import Timeline, timeline_of
 from noisebook.codec.presets import DEFAULT, by_name
@@ -54,7 +54,7 @@ class Frame:
     def of(cls, waveform: Waveform, info: BackendInfo) -> Frame:
         """The frame of a sound for a model, with the gain that brings its peak to the level that was trained at."""
         joint = 1 < waveform.channels == info.audio_channels
-        gain = coding_gain(waveform.samples)
+        gain = coding_gain_of(waveform)
         return cls(waveform.sample_rate, waveform.sample_count, gain, waveform.channels, joint)
 
     def header(self, fingerprint: bytes = bytes(2)) -> Header:
