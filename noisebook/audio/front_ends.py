@@ -109,7 +109,7 @@ def by_name(name: str) -> FrontEnd:
 
 
 def levels(waveform: torch.Tensor, front_end: FrontEnd) -> torch.Tensor:
-    """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at the front end's rate -> `[B, 1, T, 64]`."""
+    """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at its rate -> `[B, 1, T, 64]`."""
     import torch
 
     filters = torch.from_numpy(mel_filter_bank(front_end.mel)).to(waveform.device)

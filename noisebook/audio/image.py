@@ -38,7 +38,7 @@ __all__ = [
 # An image frame is 4 / 25 s; integers, so that a count of frames is the same everywhere.
 _FRAME = 4, 25
 FRAME_SECONDS = _FRAME[0] / _FRAME[1]
-_BANDS, _TOP_HZ = 30, 24000.0
+_BANDS, _TOP_HZ = 40, 24000.0
 # Level differences of the indices 0, 1, ... to the left, in dB; negative indices are to the right. The last is one
 # side alone. Steps grow with the difference, as what is just heard does (ISO/IEC 14496-3, table 8.25).
 _SIDE_DB = np.array([0, 2, 4, 6, 8, 10, 13, 16, 20, 25, 32, np.inf])

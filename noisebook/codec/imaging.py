@@ -6,8 +6,8 @@ made by dynamic programming: the image of least `error + price * bits`, with the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import inf
+from functools import lru_cache
+from math import exp, log
 
 import numpy as np
 
@@ -18,10 +18,11 @@ __all__ = ["encode_image", "image_budget", "read_image"]
 
 _SHARE, _MOST = 0.1, 200.0  # of the bitrate, and bit/s
 _FARTHEST_DB = 38.0  # what one side alone counts as
-_DB, _COHERENCE = 1.5, 0.08  # errors that weigh the same
+_DB, _COHERENCE = 1.5, 0.6  # errors that weigh the same
 _STAY, _CHANGE, _DOUBLE = 0.15, 5.0, 1.5  # about the bits of no change, of one by a step, and of twice as many steps
-_ROUNDS = 12  # of bisection for the price
-_CHEAPEST, _DEAREST = 1e-4, 1e6  # prices in errors a bit
+_ROUNDS, _FILLED = 14, 0.95  # of the search for the price, and how full the budget has to be
+_CHEAPEST, _USUAL, _DEAREST = 1e-3, 1.0, 1e3  # prices in errors a bit
+_STRETCH = 400  # frames that are chosen together: 64 s
 
 
 def image_budget(bitrate: float) -> float:
@@ -48,67 +49,80 @@ def encode_image(image: StereoImage, bits: float) -> tuple[bytes, StereoImage]:
     exact = image_bytes(image.level, image.coherence)
     if 8 * len(exact) <= bits or (image.level == LEVELS).all() or (image.level == -LEVELS).all():
         return exact, StereoImage(image.level, image.coherence)
-    problem = _problem(image)
-    best, low, high = (b"", StereoImage.equal(image.bands, image.frames)), np.log(_CHEAPEST), np.log(_DEAREST)
-    for _ in range(_ROUNDS):
-        price = (low + high) / 2
-        tried = _cheapest(problem, float(np.exp(price)))
+    best = b"", StereoImage.equal(image.bands, image.frames)
+    low, high, price = log(_CHEAPEST), log(_DEAREST), log(_USUAL)
+    for turn in range(_ROUNDS):
+        tried = _cheapest(image, exp(price))
         data = image_bytes(tried.level, tried.coherence)
-        if 8 * len(data) <= bits:
-            best, high = (data, tried), price
-        else:
+        filled = 8 * len(data) / max(bits, 1.0)
+        if filled > 1:
             low = price
+        else:
+            best, high = (data, tried), price
+        if _FILLED < filled <= 1:
+            break
+        # Bits fall about as the price rises; where they do not, halving what is left ends the search all the same.
+        guess = price + log(max(filled, 0.1) / (0.5 + 0.5 * _FILLED))
+        price = guess if low < guess < high and turn < _ROUNDS // 2 else (low + high) / 2
     return best
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """What there is to choose.
-
-    Attributes:
-        errors: `[frames, 2, bands, states]` of a level (kind 0) or coherence (kind 1), as float32; infinite for a state
-            that the kind does not have.
-        bits: `[states, states]` from the value foretold to the value coded.
-    """
-
-    errors: np.ndarray
-    bits: np.ndarray
-
-
-def _problem(image: StereoImage) -> _Problem:
-    levels = np.arange(-LEVELS, LEVELS + 1)
-    states = len(levels)
-    table = StereoImage(levels[None].astype(np.int8), np.zeros((1, states), np.int8)).level_db[0]
-    decibels = np.clip(table, -_FARTHEST_DB, _FARTHEST_DB)
+def _cheapest(image: StereoImage, price: float) -> StereoImage:
+    """The image of least `errors + price * bits`."""
     weight = np.ones(image.level.shape) if image.weight is None else image.weight / max(image.weight.mean(), 1e-30)
-    errors = np.full((image.frames, 2, image.bands, states), inf, np.float32)
-    true = decibels[image.level.astype(int) + LEVELS]
-    errors[:, 0] = (weight[..., None] * np.abs(true[..., None] - decibels) / _DB).transpose(1, 0, 2)
-    true = COHERENCES[image.coherence.astype(int)]
-    of_coherence = (weight[..., None] * np.abs(true[..., None] - COHERENCES) / _COHERENCE).transpose(1, 0, 2)
-    errors[:, 1, :, : len(COHERENCES)] = of_coherence
-    steps = np.abs(levels[:, None] - levels)
-    return _Problem(errors, np.where(steps == 0, _STAY, _CHANGE + _DOUBLE * np.log2(np.maximum(steps, 1))))
-
-
-def _cheapest(problem: _Problem, price: float) -> StereoImage:
-    """The image of least `errors + price * bits`: from the last frame to the first, then up the bands of the first."""
-    frames, kinds, bands, states = problem.errors.shape
-    toll = (price * problem.bits).astype(np.float32)
-    best_next = np.empty((frames, kinds, bands, states), np.int8)
-    to_go = problem.errors[-1]
-    for frame in range(frames - 2, -1, -1):
-        ways = to_go[:, :, None, :] + toll
-        best_next[frame] = ways.argmin(-1)
-        to_go = problem.errors[frame] + ways.min(-1)
-    values = np.empty((kinds, bands, frames), np.int64)
-    for kind, zero in enumerate((LEVELS, 0)):
-        values[kind, :, 0] = _cheapest_path(to_go[kind], toll, zero)
-    kind_index, band_index = np.indices((kinds, bands))
-    for frame in range(1, frames):
-        values[:, :, frame] = best_next[frame - 1, kind_index, band_index, values[:, :, frame - 1]]
-    level, coherence = values
+    chosen = []
+    for indices, errors in (
+        (image.level.astype(int) + LEVELS, _level_errors()),
+        (image.coherence, _coherence_errors()),
+    ):
+        toll = (price * _bits(len(errors))).astype(np.float32)
+        values, last = np.empty(indices.shape, np.int64), None
+        for first in range(0, image.frames, _STRETCH):  # a later stretch starts from where the one before ended
+            part = slice(first, first + _STRETCH)
+            costs = errors[indices[:, part]] * weight[:, part, None]
+            start = LEVELS if errors is _level_errors() else 0
+            values[:, part] = _cheapest_paths(costs.transpose(1, 0, 2).astype(np.float32), toll, start, last)
+            last = values[:, min(first + _STRETCH, image.frames) - 1]
+        chosen.append(values)
+    level, coherence = chosen
     return StereoImage((level - LEVELS).astype(np.int8), coherence.astype(np.int8))
+
+
+@lru_cache(maxsize=1)
+def _level_errors() -> np.ndarray:
+    """`[true, coded]` by absolute difference, which is how levels are judged."""
+    levels = np.arange(-LEVELS, LEVELS + 1, dtype=np.int8)[None]
+    decibels = np.clip(StereoImage(levels, np.zeros_like(levels)).level_db[0], -_FARTHEST_DB, _FARTHEST_DB)
+    return np.abs(decibels[:, None] - decibels) / _DB
+
+
+@lru_cache(maxsize=1)
+def _coherence_errors() -> np.ndarray:
+    """`[true, coded]` by squared difference: a value that is held is then the mean of many, as wide as they are."""
+    return ((COHERENCES[:, None] - COHERENCES) / _COHERENCE) ** 2
+
+
+def _bits(states: int) -> np.ndarray:
+    """`[foretold, coded]`, about."""
+    steps = np.abs(np.arange(states)[:, None] - np.arange(states))
+    return np.where(steps == 0, _STAY, _CHANGE + _DOUBLE * np.log2(np.maximum(steps, 1)))
+
+
+def _cheapest_paths(costs: np.ndarray, toll: np.ndarray, start: int, last: np.ndarray | None) -> np.ndarray:
+    """States `[bands, frames]` of least cost `[frames, bands, states]` and toll `[states, states]` between them.
+
+    The first frame comes after the states `last`, or, where there are none, band after band after `start`.
+    """
+    to_go = costs.copy()
+    for frame in range(len(costs) - 2, -1, -1):
+        to_go[frame] += (to_go[frame + 1].T[:, :, None] + toll.T[:, None]).min(0)
+    path = np.empty(costs.shape[1::-1], np.int64)
+    state = _cheapest_path(to_go[0], toll, start) if last is None else (to_go[0] + toll[last]).argmin(1)
+    path[:, 0] = state
+    for frame in range(1, len(costs)):
+        state = (to_go[frame] + toll[state]).argmin(1)
+        path[:, frame] = state
+    return path
 
 
 def _cheapest_path(costs: np.ndarray, toll: np.ndarray, start: int) -> np.ndarray:
