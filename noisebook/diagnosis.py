@@ -40,7 +40,7 @@ class Check:
 
 def list_models() -> list[dict[str, Any]]:
     """The models that need no path: name, folder, fingerprint, parameters, and each file's training record."""
-    from noisebook.backends import mini
+    from noisebook.backends import mini_files as mini
     from noisebook.backends.checkpoint import count_parameters
 
     return [

@@ -6,6 +6,7 @@ from noisebook.api.codebooks import (
     codebook_by_fingerprint,
     codebook_info,
     codebook_names,
+    codebook_record,
     fit_codebook,
     load_codebook,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "codebook_by_fingerprint",
     "codebook_info",
     "codebook_names",
+    "codebook_record",
     "compress",
     "compress_with_codebook",
     "decompress",

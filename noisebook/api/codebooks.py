@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
+    from noisebook.quantizers.files import CodebookRecord
 
-__all__ = ["codebook_by_fingerprint", "codebook_info", "codebook_names", "fit_codebook", "load_codebook"]
+__all__ = [
+    "codebook_by_fingerprint",
+    "codebook_info",
+    "codebook_names",
+    "codebook_record",
+    "fit_codebook",
+    "load_codebook",
+]
 
 
 def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInfo | None = None) -> LatentCodebook:
@@ -99,7 +107,22 @@ def fit_codebook(
     )  # fmt: skip
 
 
-def codebook_info(codebook: LatentCodebook, *, frames_per_second: float) -> dict[str, Any]:
+def codebook_record(name: str) -> CodebookRecord:
+    """What the file of a codebook inside the package says about it, for `codebook_info`; its tables are not read.
+
+    Raises:
+        ModelError: no such codebook.
+    """
+    from noisebook.quantizers.files import read_record
+    from noisebook.quantizers.shipped import shipped_names, shipped_path
+
+    path = shipped_path(name)
+    if path is None:
+        raise ModelError(f"there is no codebook {name}: there are {', '.join(shipped_names())}")
+    return read_record(path)
+
+
+def codebook_info(codebook: LatentCodebook | CodebookRecord, *, frames_per_second: float) -> dict[str, Any]:
     """What a codebook is, and how it did on the sound it was fitted to, as JSON can hold it.
 
     Args:
@@ -110,21 +133,23 @@ def codebook_info(codebook: LatentCodebook, *, frames_per_second: float) -> dict
     """
     try:
         return {
-            "unit": codebook.unit,
-            "method": codebook.method,
-            "size": codebook.size,
+            "unit": codebook.config.unit,
+            "method": codebook.config.method,
+            "size": codebook.config.size,
             "config": vars(codebook.config),
             "fingerprint": codebook.fingerprint.hex(),
-            "model": codebook.model,
+            "model": codebook.config.model,
             **_fit_of(codebook, frames_per_second),
         }
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"the codebook has no usable record of its fit ({error}); fit it again") from error
 
 
-def _fit_of(codebook: LatentCodebook, frames_per_second: float) -> dict[str, Any]:
+def _fit_of(codebook: LatentCodebook | CodebookRecord, frames_per_second: float) -> dict[str, Any]:
+    from noisebook.quantizers.config import hard_alphabets
+
     record = codebook.record
-    usage = zip(codebook.stages(), record["used"], record["perplexity"], strict=True)
+    usage = zip(hard_alphabets(codebook.config).items(), record["used"], record["perplexity"], strict=True)
     return {
         "fitted_seconds": record["frames"] / frames_per_second,
         "nmse_db": record["nmse_db"],
@@ -133,7 +158,7 @@ def _fit_of(codebook: LatentCodebook, frames_per_second: float) -> dict[str, Any
         "fixed_bitrate": record["fixed_bits_per_frame"] * frames_per_second,
         "objective": record.get("objective"),
         "stages": [
-            {"name": stage.name, "size": stage.size, "used": used, "perplexity": perplexity}
-            for stage, used, perplexity in usage
+            {"name": stage, "size": size, "used": used, "perplexity": perplexity}
+            for (stage, size), used, perplexity in usage
         ],
     }

@@ -78,11 +78,11 @@ def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     Raises:
         ModelError: no such model, or damaged weights.
     """
-    from noisebook.backends import mini
+    from noisebook.backends import mini_files
 
     folder = mini_folder(model)
     if folder is not None:
-        return mini.model_info(folder)
+        return mini_files.model_info(folder)
     checkpoint, driver = diffusers_checkpoint(model, offline=offline)
     info: BackendInfo = driver.info_of(checkpoint)
     return info
@@ -94,7 +94,7 @@ def mini_folder(model: str) -> Path | None:
     Raises:
         ModelError: a folder that holds neither.
     """
-    from noisebook.backends.mini import FILES, WEIGHTS
+    from noisebook.backends.mini_files import FILES, WEIGHTS
 
     if model == EMBEDDED:
         return WEIGHTS

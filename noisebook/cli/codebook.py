@@ -119,7 +119,9 @@ def list_codebooks(model: str, as_json: bool) -> None:
     from noisebook import api
 
     rate = api.model_info(model, offline=True).frames_per_second
-    books = {name: api.codebook_info(api.load_codebook(name), frames_per_second=rate) for name in api.codebook_names()}
+    books = {
+        name: api.codebook_info(api.codebook_record(name), frames_per_second=rate) for name in api.codebook_names()
+    }
     rows = [{"name": name, **shown} for name, shown in books.items()]
     report({"codebooks": rows}, "\n".join(map(_line, rows)), as_json=as_json)
 

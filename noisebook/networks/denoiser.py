@@ -6,7 +6,6 @@ time-and-tag embedding modulates every block (adaLN-single, Chen et al. 2024).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log
 
 import torch
@@ -14,21 +13,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from noisebook.networks.blocks import Taps
+from noisebook.networks.configs import DenoiserConfig
 
 __all__ = ["Denoiser", "DenoiserConfig", "x0_from_v"]
-
-
-@dataclass(frozen=True)
-class DenoiserConfig:
-    """Sizes of the denoiser. Tag 0 is "no tag"; `tags` names the others, in order, from 1."""
-
-    latent_channels: int = 8
-    latent_bins: int = 16
-    dim: int = 384
-    hidden: int = 640
-    blocks: int = 6
-    heads: int = 6
-    tags: tuple[str, ...] = ("music", "speech", "effects")
 
 
 class Denoiser(nn.Module):

@@ -8,55 +8,13 @@ latent stays aligned with time and frequency, as in the convolutional VAE of Aud
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
 from noisebook.networks.blocks import ResidualBlock, Taps
+from noisebook.networks.configs import PATCH, MelVaeConfig
 
 __all__ = ["MelVae", "MelVaeConfig"]
-
-_PATCH = 4  # mel frames, and mel bins, to one latent cell
-
-
-@dataclass(frozen=True)
-class MelVaeConfig:
-    """Sizes of the VAE. `scaling_factor` brings the latent mode to unit variance (measured after training)."""
-
-    n_mels: int = 64
-    latent_channels: int = 8
-    dim: int = 256
-    hidden: int = 512
-    encoder_blocks: int = 3
-    decoder_blocks: int = 4
-    mel_mean: float = -5.0
-    mel_std: float = 2.5
-    scaling_factor: float = 1.0
-
-    @property
-    def latent_bins(self) -> int:
-        return self.n_mels // _PATCH
-
-    @property
-    def encoder_reach(self) -> int:
-        """Latent frames to either side that the encoder sees, its own token's included."""
-        return self.encoder_blocks + 2
-
-    @property
-    def decoder_reach(self) -> int:
-        """Latent frames to either side that the decoder sees, its own token's included."""
-        return self.decoder_blocks + 2
-
-    @property
-    def token_size(self) -> int:
-        """Mel values in one token."""
-        return _PATCH * self.n_mels
-
-    @property
-    def latent_size(self) -> int:
-        """Latent values in one token."""
-        return self.latent_channels * self.latent_bins
 
 
 class MelVae(nn.Module):
@@ -65,11 +23,11 @@ class MelVae(nn.Module):
     def __init__(self, config: MelVaeConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.encoder_skip = nn.Linear(_PATCH * _PATCH, c.latent_channels)
+        self.encoder_skip = nn.Linear(PATCH * PATCH, c.latent_channels)
         self.encoder_in = Taps(c.token_size, c.dim)
         self.encoder = nn.Sequential(*(ResidualBlock(c.dim, c.hidden) for _ in range(c.encoder_blocks)))
         self.encoder_out = nn.Sequential(nn.LayerNorm(c.dim), nn.Linear(c.dim, 2 * c.latent_size))
-        self.decoder_skip = nn.Linear(c.latent_channels, _PATCH * _PATCH)
+        self.decoder_skip = nn.Linear(c.latent_channels, PATCH * PATCH)
         self.decoder_in = Taps(c.latent_size, c.dim)
         self.decoder = nn.Sequential(*(ResidualBlock(c.dim, c.hidden) for _ in range(c.decoder_blocks)))
         self.decoder_out = nn.Sequential(nn.LayerNorm(c.dim), nn.Linear(c.dim, c.token_size))
@@ -96,21 +54,21 @@ class MelVae(nn.Module):
         cells = latent.permute(0, 2, 3, 1)  # [B, T', F', C]
         tokens = latent.permute(0, 2, 1, 3).flatten(2)
         hidden = self.decoder(self.decoder_in(tokens))
-        patches = self.decoder_out(hidden).unflatten(-1, (c.latent_bins, _PATCH * _PATCH)).float()
+        patches = self.decoder_out(hidden).unflatten(-1, (c.latent_bins, PATCH * PATCH)).float()
         mel = self._unpatch(patches + self.decoder_skip(cells).float())
         return mel * c.mel_std + c.mel_mean
 
     def _patches(self, mel: torch.Tensor) -> torch.Tensor:
         """`[B, 1, T, F] -> [B, T/4, F/4, 16]`."""
         batch, _, frames, bins = mel.shape
-        blocks = mel.reshape(batch, frames // _PATCH, _PATCH, bins // _PATCH, _PATCH)
+        blocks = mel.reshape(batch, frames // PATCH, PATCH, bins // PATCH, PATCH)
         return blocks.transpose(2, 3).flatten(3)
 
     def _unpatch(self, patches: torch.Tensor) -> torch.Tensor:
         """`[B, T', F', 16] -> [B, 1, 4 T', 4 F']`."""
         batch, frames, bins, _ = patches.shape
-        blocks = patches.reshape(batch, frames, bins, _PATCH, _PATCH).transpose(2, 3)
-        return blocks.reshape(batch, 1, frames * _PATCH, bins * _PATCH)
+        blocks = patches.reshape(batch, frames, bins, PATCH, PATCH).transpose(2, 3)
+        return blocks.reshape(batch, 1, frames * PATCH, bins * PATCH)
 
     def _cells(self, tokens: torch.Tensor) -> torch.Tensor:
         """`[B, T', C * F'] -> [B, C, T', F']`."""

@@ -5,34 +5,14 @@ mel [B, 1, T, 64] -> blocks on frames [B, T, dim] -> log-magnitude, phase [B, T,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from noisebook.networks.blocks import ResidualBlock, Taps
+from noisebook.networks.configs import VocoderConfig
 
 __all__ = ["Vocoder", "VocoderConfig"]
-
-
-@dataclass(frozen=True)
-class VocoderConfig:
-    """Sizes of the vocoder; `n_fft` must be a multiple of `hop_length`."""
-
-    n_mels: int = 64
-    dim: int = 256
-    hidden: int = 640
-    blocks: int = 8
-    n_fft: int = 640
-    hop_length: int = 160
-    mel_mean: float = -5.0
-    mel_std: float = 2.5
-
-    @property
-    def reach(self) -> int:
-        """Mel frames to either side of a sample that it depends on: the blocks, then the inverse STFT's overlap."""
-        return self.blocks + 1 + self.n_fft // self.hop_length
 
 
 class Vocoder(nn.Module):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from noisebook.errors import ConfigError
 
-__all__ = ["DRAWN", "FLAT", "METHODS", "UNITS", "CodebookConfig", "View"]
+__all__ = ["DRAWN", "FLAT", "METHODS", "UNITS", "CodebookConfig", "View", "hard_alphabets"]
 
 UNITS = ("clip", "frame", "position")
 DRAWN = ("gaussian", "uniform")  # atoms drawn by `noisebook.rng`: only their statistics are stored
@@ -134,3 +134,10 @@ class CodebookConfig:
             raise ConfigError("hierarchical needs 2 stages or more, and units of frames or positions")
         if self.method == "adaptive" and not self.bits_per_frame > 0:
             raise ConfigError(f"adaptive needs a budget, bits_per_frame above 0, not {self.bits_per_frame}")
+
+
+def hard_alphabets(config: CodebookConfig) -> dict[str, int]:
+    """The stages of the hard rule by name, with the sizes of their alphabets."""
+    one = len(config.views) == 1
+    tables = {"atom" if one else f"stage {index + 1}": config.size for index in range(len(config.views))}
+    return {"count": config.stages + 1, **tables} if config.method == "adaptive" else tables

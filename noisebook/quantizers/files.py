@@ -5,21 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from noisebook.config import from_dict, to_dict
 from noisebook.errors import ConfigError, ModelError
-from noisebook.quantizers.codebook import LatentCodebook
 from noisebook.quantizers.config import DRAWN, CodebookConfig
-from noisebook.quantizers.stages import alphabets
 
-__all__ = ["load", "read_fingerprint", "save"]
+if TYPE_CHECKING:
+    import torch
+
+    from noisebook.quantizers.codebook import LatentCodebook
+
+__all__ = ["CodebookRecord", "load", "read_fingerprint", "read_record", "save"]
 
 _FORMAT = "noisebook-codebook-1"
 Shapes = dict[str, tuple[str, tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class CodebookRecord:
+    """What a file says about its codebook, the tables unread: configuration, record of the fit, fingerprint."""
+
+    config: CodebookConfig
+    record: Mapping[str, Any]
+    fingerprint: bytes
 
 
 def save(codebook: LatentCodebook, path: Path | str, *, overwrite: bool = True) -> None:
@@ -53,6 +64,8 @@ def load(path: Path | str, *, unit: str | None = None, model: str | None = None)
         ConfigError: another unit than asked for.
         ModelError: no such file, not a codebook, damaged, or fitted for another model.
     """
+    from noisebook.quantizers.codebook import LatentCodebook
+
     config, record, fingerprint, tensors = _read(Path(path))
     codebook = LatentCodebook(config, tensors, record)
     if codebook.fingerprint.hex() != fingerprint:
@@ -70,8 +83,20 @@ def read_fingerprint(path: Path) -> str:
     Raises:
         ModelError: no such file, or not a codebook.
     """
-    with _opened(path) as file:
+    with _opened(path, "numpy") as file:
         return _metadata(file, path)["fingerprint"]
+
+
+def read_record(path: Path) -> CodebookRecord:
+    """What a codebook's file says about it, without reading its tables, and without torch.
+
+    Raises:
+        ModelError: no such file, or not a codebook.
+    """
+    with _opened(path, "numpy") as file:
+        metadata = _metadata(file, path)
+        config = from_dict(CodebookConfig, json.loads(metadata["config"]))
+        return CodebookRecord(config, json.loads(metadata["record"]), bytes.fromhex(metadata["fingerprint"]))
 
 
 def _read(path: Path) -> tuple[CodebookConfig, dict[str, Any], str, dict[str, torch.Tensor]]:
@@ -86,14 +111,14 @@ def _read(path: Path) -> tuple[CodebookConfig, dict[str, Any], str, dict[str, to
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, framework: str = "pt") -> Iterator[Any]:
     """A safetensors file; what goes wrong with it is a `ModelError`."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise ModelError(f"{path}: there is no such codebook file")
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, framework) as file:
             yield file
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a whole safetensors file ({error})") from error
@@ -110,6 +135,8 @@ def _metadata(file: Any, path: Path) -> dict[str, str]:
 
 def _shapes(config: CodebookConfig) -> Shapes:
     """Type and shape of every tensor that a codebook of this configuration has."""
+    from noisebook.quantizers.stages import alphabets
+
     counts = {name: ("I32", (length,)) for name, length in alphabets(config).items()}
     if config.method in DRAWN:
         values = config.values // config.row_frames
@@ -127,6 +154,8 @@ def _check_shapes(file: Any, shapes: Shapes, path: Path) -> None:
 
 
 def _check_values(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    import torch
+
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ModelError(f"{path}: {name} holds NaN or infinite values")

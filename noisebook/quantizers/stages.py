@@ -8,7 +8,7 @@ from math import log2
 
 import torch
 
-from noisebook.quantizers.config import CodebookConfig
+from noisebook.quantizers.config import CodebookConfig, hard_alphabets
 from noisebook.quantizers.soft import SOFT_ATOMS, WEIGHT_SIZES
 
 __all__ = ["Stage", "alphabets", "hard_stages", "soft_stages"]
@@ -64,11 +64,8 @@ def alphabets(config: CodebookConfig) -> dict[str, int]:
 
 def hard_stages(config: CodebookConfig, tensors: Mapping[str, torch.Tensor]) -> tuple[Stage, ...]:
     """One stage for each table; before them the number of stages that are coded, of an adaptive codebook."""
-    one = len(config.views) == 1
-    names = ["atom" if one else f"stage {index + 1}" for index in range(len(config.views))]
-    blocks = [view.block for view in config.views]
-    if config.method == "adaptive":
-        names, blocks = ["count", *names], [1, *blocks]
+    names = list(hard_alphabets(config))
+    blocks = [1] * (config.method == "adaptive") + [view.block for view in config.views]
     counts = [tuple(tensors[f"counts.{index}"].tolist()) for index in range(len(names))]
     return tuple(
         Stage(name, len(count), count, config.row_frames * block, config.columns)

@@ -11,7 +11,7 @@ from noisebook import diagnosis
 
 @pytest.fixture
 def embedded(tiny_model, monkeypatch):
-    from noisebook.backends import mini
+    from noisebook.backends import mini_files as mini
 
     monkeypatch.setattr(mini, "WEIGHTS", tiny_model)
     return tiny_model
@@ -19,7 +19,7 @@ def embedded(tiny_model, monkeypatch):
 
 @pytest.fixture
 def no_model(tmp_path, monkeypatch):
-    from noisebook.backends import mini
+    from noisebook.backends import mini_files as mini
 
     monkeypatch.setattr(mini, "WEIGHTS", tmp_path / "nothing")
 
