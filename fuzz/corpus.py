@@ -16,7 +16,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq
 from noisebook.coding import bitio
 from noisebook.coding.combinatorics import rank, subset_bits
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import ChannelMode, Codebook, Engine, Rule
 from noisebook.coding.entropy import SymbolWriter
 from noisebook.quantizers import fit
 
@@ -62,6 +62,7 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     for name, engine in ENGINES.items():
         settings = ddcm.Settings(engine=engine, seed=len(name), tag=1)
         yield name, ddcm.compress(stereo if name == "partitioned" else mono, backend=backend, settings=settings)
+    usual = ddcm.Settings(engine=ENGINES["partitioned"])
     long = Waveform(np.tile(mono.samples, 24), 1000)  # 96 s, two segments
     ordered = ddcm.Settings(engine=replace(ENGINES["partitioned"], log2_part=10, unit_frames=256), progressive=True)
     yield "progressive", ddcm.compress(long, backend=backend, settings=ordered)
@@ -79,8 +80,14 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     longer = Waveform(np.repeat(levels, 10240)[None], 1000)
     both = replace(ordered, variable_rate=True, transients=True)
     yield "accents-pauses-progressive", ddcm.compress(longer, backend=backend, settings=both)
+    yield "dual", ddcm.compress(stereo, backend=backend, settings=replace(usual, channel_mode=ChannelMode.DUAL))
+    equal = replace(stereo, samples=np.repeat(mono.samples, 2, axis=0))
+    yield "equal", ddcm.compress(equal, backend=backend, settings=usual)
+    beside = np.concatenate([longer.samples, np.roll(longer.samples, 9000) / 2])
+    yield "image-progressive", ddcm.compress(Waveform(beside, 1000), backend=backend, settings=ordered)
     yield "preset", ddcm.compress(mono, backend=backend, settings=ddcm.Settings(preset="3000"))
     yield "odd-rate", ddcm.compress(replace(mono, sample_rate=7777), backend=backend, settings=ddcm.Settings("8"))
+    yield "latent-image", latent_vq.compress(stereo, backend=backend, codebook=books_of_toy()[0])
     for index, book in enumerate(books_of_toy()):
         rule = "soft" if not index else "hard"
         vq = latent_vq.Settings(

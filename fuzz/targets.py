@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ from noisebook import api
 from noisebook.codec import ddcm, latent_vq, ordering, streams
 from noisebook.codec.layout import SEGMENT_FRAMES, Layout, part_size, timeline_of
 from noisebook.codec.presets import engine_of
+from noisebook.codec.stereo import payload_sizes
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, ByteReader, varint
 from noisebook.coding.combinatorics import rank, subset_bits, unrank
-from noisebook.coding.container import Codebook, Engine, Header
+from noisebook.coding.container import ChannelMode, Codebook, Engine, Header
 from noisebook.coding.entropy import SymbolReader
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, Error, ModelError, StreamError
@@ -60,14 +62,15 @@ def container_stream(data: bytes) -> None:
     assert container.overhead(header, 0) == size
     for stream in (data, resealed(data)):
         try:
-            opened, timeline, payloads = streams.open_stream(stream, info_for(stream))
+            opened, timeline, payloads, image = streams.open_stream(stream, info_for(stream))
         except StreamError:
             continue
         assert opened == header
         most = 8 * len(stream) // (PROGRESSIVE_BITS_A_SEGMENT if header.progressive else 8 * STREAM_BYTES_A_SEGMENT)
         assert len(payloads) == timeline.segment_count <= most
         ordered = ordering.of_stream(payloads, timeline) if isinstance(timeline, Layout) else payloads
-        assert container.pack(header, ordered) == stream
+        images = [] if image is None else [container.sized(image)]
+        assert container.pack(header, [*images, *ordered]) == stream
         assert api.read_info(stream, info=info_for(stream)).intact
 
 
@@ -175,9 +178,10 @@ def resealed(data: bytes) -> bytes:
 
 def _payload_sizes(data: bytes, header: Header, size: int, info: BackendInfo) -> Iterator[int]:
     if header.latent is None:
-        return ddcm.checked_layout(header, info).payload_sizes()
+        return payload_sizes(data, header, size, ddcm.checked_layout(header, info).payload_sizes())
     choices = latent_vq._choice_sizes(header, timeline_of(header, info))
-    return container.sized_payloads(data, size, choices)
+    image = [0] * (header.channel_mode is ChannelMode.IMAGE)
+    return container.sized_payloads(data, size, chain(image, choices))
 
 
 def _affordable(header: Header, info: BackendInfo) -> bool:

@@ -38,7 +38,7 @@ class ToyBackend:
 
     def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
         frames = waveform.unflatten(2, (-1, self.info.frame_samples)).mean(3)  # [B, A, T']
-        return frames[:, :1, :, None].expand(-1, self.info.latent_channels, -1, self.info.latent_bins).clone()
+        return frames.mean(1)[:, None, :, None].expand(-1, self.info.latent_channels, -1, self.info.latent_bins).clone()
 
     def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
         mono = latent.mean((1, 3)).repeat_interleave(self.info.frame_samples, 1)

@@ -28,7 +28,7 @@ __all__ = [
     "compress_with_codebook",
 ]
 
-CHANNEL_MODES = ("auto", "dual", "mid-side", "mono")
+CHANNEL_MODES = ("auto", "dual", "mono")
 
 
 def compress(
@@ -57,11 +57,11 @@ def compress(
     Args:
         waveform: a `Waveform` or `Recording`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
-        preset: name of a preset: its bitrate for each coded channel; or "auto", by what the sound is like.
-        bitrate: bit/s of all channels together, in place of a preset.
+        preset: name of a preset, the bitrate of the file, mono or stereo; or "auto", by what the sound is like.
+        bitrate: bit/s of the file, in place of a preset.
         quality: "fast", "balanced" or "high": over how many steps bits are spread; all but balanced add ten bytes.
-        channels: "auto" (mono, or mid and side for stereo, which a model of stereo sound codes jointly), "dual",
-            "mid-side", or "mono" (mix down).
+        channels: "auto" (stereo as one channel and an image, which says what of it is where; jointly by a model of
+            stereo sound), "dual" (two microphones: left and right apart, each with half of the bits), or "mono".
         seed: 0..255, of the codebooks.
         tag: a conditioning tag of the model ("music", ...), one byte more in the stream; or "auto", the one with which
             the model knows the sound best (two calls of the denoiser a tag).
@@ -144,9 +144,9 @@ def compress_with_codebook(
         codebook: fitted for that model: the name of one inside the package, a file, or from `load_codebook`. The
             decoder needs it too.
         rule: "hard", the nearest atom, or "soft", a mean of the nearest ones.
-        bitrate: budget of an adaptive codebook, bit/s of all channels together.
+        bitrate: budget of an adaptive codebook, bit/s of the file.
         refine: 0..1, how far into the diffusion the decoder noises the latent before it denoises it.
-        refine_bitrate: bit/s of all channels together that choose the noise of that way, as `compress` does.
+        refine_bitrate: bit/s of the file that choose the noise of that way, as `compress` does.
         quality: of `refine_bitrate`, as of `compress`.
         channels, seed, tag, on_step: as of `compress`.
 
@@ -156,6 +156,7 @@ def compress_with_codebook(
         ModelError: no such codebook, or one of another model.
     """
     from noisebook.codec import latent_vq
+    from noisebook.codec.stereo import rate_of_latent
 
     sound = _sound(waveform, sample_rate, channels)
     book = codebook_of(codebook)
@@ -163,12 +164,12 @@ def compress_with_codebook(
         raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {book.method}, has its own")
     if refine_bitrate is not None and not refine:
         raise ConfigError("a bitrate of the refinement needs a strength of the refinement above 0")
-    latents = _latents(sound, channels, backend.info)
+    info, mode = backend.info, _mode_of(sound, channels, backend.info)
     settings = latent_vq.Settings(
         rule=rule,
-        bits_per_frame=None if bitrate is None else bitrate / latents / backend.info.frames_per_second,
+        bits_per_frame=None if bitrate is None else rate_of_latent(bitrate, mode) / info.frames_per_second,
         strength=refine,
-        steering=None if refine_bitrate is None else _engine(refine_bitrate / latents, quality, backend.info),
+        steering=None if refine_bitrate is None else _engine(refine_bitrate, mode, quality, info),
         seed=seed,
         tag=_tag_id(tag, backend.info),
         channel_mode=_channel_mode(channels),
@@ -201,10 +202,10 @@ def coding_settings(
 
         preset, _ = auto_preset(sound)
     name = DEFAULT if preset is None else preset
-    rate = by_name(name).bitrate if bitrate is None else bitrate / _latents(sound, channels, info)
+    rate, mode = by_name(name).bitrate if bitrate is None else bitrate, _mode_of(sound, channels, info)
     return Settings(
         preset=name,
-        engine=None if bitrate is None and quality == "balanced" else _engine(rate, quality, info),
+        engine=None if bitrate is None and quality == "balanced" else _engine(rate, mode, quality, info),
         seed=seed,
         tag=_tag_id(tag, info),
         channel_mode=_channel_mode(channels),
@@ -223,25 +224,27 @@ def _sound(waveform: Sound | ArrayLike, sample_rate: int | None, channels: str) 
     return downmix(sound) if isinstance(sound, Waveform) else Downmix(sound)
 
 
-def _engine(bitrate: float, quality: str, info: BackendInfo) -> Engine:
-    """Coding parameters for bit/s a coded channel."""
+def _engine(bitrate: float, mode: ChannelMode, quality: str, info: BackendInfo) -> Engine:
+    """Coding parameters of each latent of a file of so many bit/s."""
     from noisebook.codec.presets import engine_for
+    from noisebook.codec.stereo import rate_of_latent
 
     values, rate = info.frame_values, info.frames_per_second
-    return engine_for(bitrate, quality=quality, frame_values=values, frames_per_second=rate)
+    share = rate_of_latent(bitrate, mode)
+    return engine_for(share, quality=quality, frame_values=values, frames_per_second=rate)
 
 
-def _latents(sound: Sound, channels: str, info: BackendInfo) -> int:
-    """Latents among which a bitrate is shared."""
+def _mode_of(sound: Sound, channels: str, info: BackendInfo) -> ChannelMode:
+    """Among whose latents a bitrate is shared."""
     from noisebook.codec.ddcm import channel_mode_of
 
-    return channel_mode_of(sound, _channel_mode(channels), info).latents
+    return channel_mode_of(sound, _channel_mode(channels), info)
 
 
 def _channel_mode(channels: str) -> ChannelMode | None:
     from noisebook.coding.container import ChannelMode
 
-    return {"dual": ChannelMode.DUAL, "mid-side": ChannelMode.MID_SIDE}.get(channels)
+    return ChannelMode.DUAL if channels == "dual" else None
 
 
 def _tag_id(tag: str | None, info: BackendInfo) -> int:

@@ -63,7 +63,7 @@ def decompress(
     if start is None and end is None and not damaged:
         from noisebook.codec import streams
 
-        header, timeline, _ = streams.open_stream(data, backend.info)
+        header, timeline, *_ = streams.open_stream(data, backend.info)
         _check_work(header, timeline, max_work)
         _check_length(header.sample_count, header.sample_rate, header.channel_mode.channels, max_seconds)
         find = _codebook_for(codebook)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from noisebook.errors import CorruptStream, TruncatedStream
 
 if TYPE_CHECKING:
+    from noisebook.codec.layout import Layout
     from noisebook.coding.container import Engine, Header
     from noisebook.diffusion.backend import BackendInfo
 
@@ -23,7 +24,8 @@ class StreamInfo:
         model: fingerprint, hexadecimal.
         preset: name, or None for explicit parameters.
         sample_rate: Hz.
-        channel_mode: "mono", "dual" or "mid-side".
+        channel_mode: "mono"; "image", one channel and where of left and right what of it is; "equal", one channel that
+            is heard twice; "dual", left and right apart; or "joint", left and right by a model of stereo sound.
         sample_count: per channel.
         duration: seconds.
         gain_db: applied before encoding, taken back at decoding.
@@ -36,6 +38,7 @@ class StreamInfo:
             one, is the whole sound, less exactly.
         pauses: stretches of silence that carry no choices.
         accents: stretches that carry twice the choices.
+        image_bytes: of the file, for the image of channel mode "image"; 0 where there is none.
         file_bytes: size of the whole stream.
         bitrate: of the whole file, bit/s.
         segments, payload_bytes, coded_steps: of the layout.
@@ -62,6 +65,7 @@ class StreamInfo:
     order: str
     pauses: int
     accents: int
+    image_bytes: int
     file_bytes: int
     bitrate: float
     segments: int | None = None
@@ -86,12 +90,23 @@ def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
     """
     from noisebook.coding import container
 
-    header = container.parse_header(data)[0]
-    shown = _shown(header, len(data))
+    header, header_size = container.parse_header(data)
+    shown = _shown(header, _image_bytes(data, header, header_size), len(data))
     return shown if info is None else replace(shown, **_measured(data, header, info))
 
 
-def _shown(header: Header, file_bytes: int) -> StreamInfo:
+def _image_bytes(data: bytes, header: Header, header_size: int) -> int:
+    """As far as they are there, so that what is cut short can still be told about."""
+    from noisebook.codec.stereo import payload_sizes
+
+    try:
+        size = next(payload_sizes(data, header, header_size, [0]))
+    except TruncatedStream:
+        size = len(data)
+    return min(size, len(data) - header_size)
+
+
+def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
     from noisebook.codec.presets import by_wire_id, engine_of
 
     latent = header.latent
@@ -115,6 +130,7 @@ def _shown(header: Header, file_bytes: int) -> StreamInfo:
         order="steps" if header.progressive else "segments",
         pauses=len(header.pauses),
         accents=len(header.accents),
+        image_bytes=image_bytes,
         file_bytes=file_bytes,
         bitrate=8 * file_bytes / duration if duration else 0.0,
     )
@@ -133,17 +149,31 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     from noisebook.coding import container
 
     try:
-        payloads = open_stream(data, info)[2]
+        payloads: tuple[bytes, ...] | None = open_stream(data, info).choices
     except (TruncatedStream, CorruptStream):
         payloads = None
+    image = _image_bytes(data, header, container.parse_header(data)[1])
     timeline = timeline_of(header, info)
     measured: dict[str, Any] = {"segments": timeline.segment_count, "intact": payloads is not None}
     measured["work"] = round(effort_of(header, timeline), 3)
-    there = sum(map(len, payloads)) if payloads is not None else None
+    there = image + sum(map(len, payloads)) if payloads is not None else None
     if header.latent is not None:
         return measured | {"payload_bytes": there, "coded_steps": coded_steps(header, info)}
     layout = layout_of(header, info)
-    verified = container.verified(data, container.parse_header(data)[1], layout.payload_sizes())
+    verified = _verified(data, header, layout)
     walked = layout.varies and not header.progressive  # the sizes of these: only a whole stream is worth it
-    size = there if walked else layout.payload_size
+    size = there if walked else image + layout.payload_size
     return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": verified}
+
+
+def _verified(data: bytes, header: Header, layout: Layout) -> int:
+    """Segments or steps that are whole, of a stream whose image is."""
+    from noisebook.codec.stereo import payload_sizes
+    from noisebook.coding import container
+
+    header_size = container.parse_header(data)[1]
+    try:
+        whole = container.verified(data, header_size, payload_sizes(data, header, header_size, layout.payload_sizes()))
+    except TruncatedStream:
+        return 0
+    return max(0, whole - (header.channel_mode is container.ChannelMode.IMAGE))

@@ -239,7 +239,7 @@ def _check_coding(options: Mapping[str, Any], engine: Engine) -> None:
     channels = options.get("channels", "auto")
     if channels not in CHANNEL_MODES:
         raise ConfigError(f"channels {channels!r}: {', '.join(CHANNEL_MODES)} are possible")
-    second = Waveform(np.zeros((2 if channels in ("dual", "mid-side") else 1, 16000), np.float32), 16000)
+    second = Waveform(np.zeros((2 if channels == "dual" else 1, 16000), np.float32), 16000)
     coding = coding_settings(
         second, info, options.get("preset"), options.get("bitrate"), options.get("quality", "balanced"), channels,
         options.get("seed", 0), options.get("tag"),

@@ -141,7 +141,7 @@ def _rivals(sound: Waveform, backend: Backend, options: Options, tell: Tell) -> 
     if options.against is None:
         return
     info, preset = backend.info, by_name(options.against)
-    rate = preset.bitrate * info.audio_channels
+    rate = preset.bitrate
     frames = ceil(CLASSIC_BITS / rate * info.frames_per_second / info.frame_multiple) * info.frame_multiple
     piece = _of_length(sound, frames / info.frames_per_second)
     tell(f"preset {preset.name}, {piece.duration:.2f} s of sound")

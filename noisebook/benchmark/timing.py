@@ -149,8 +149,9 @@ def _encode(sound: Waveform, settings: ddcm.Settings, backend: Backend) -> tuple
         start = clock(backend.device)
         header = ddcm.header_of(sound, settings, backend.info)
         target = ddcm.target_latent(sound, header, backend=backend)
+        image = ddcm.image_payload(sound, header, backend.info)
         heard = clock(backend.device)
-        data = ddcm.compress_towards(lambda first, end: target[:, :, first:end], header, backend=backend)
+        data = ddcm.compress_towards(lambda first, end: target[:, :, first:end], header, image=image, backend=backend)
         done = clock(backend.device)
     return data, target, _with_rest(stages, choices=done - heard, signal=heard - start)
 
@@ -160,7 +161,8 @@ def _decode(data: bytes, backend: Backend) -> tuple[torch.Tensor, Stages]:
         start = clock(backend.device)
         header, latent = ddcm.decode_latent(data, backend=backend)
         denoised = clock(backend.device)
-        ddcm.synthesise(latent, header, backend=backend)
+        image = ddcm.open_stream(data, backend.info).image
+        ddcm.synthesise(latent, header, image=image, backend=backend)
         done = clock(backend.device)
     return latent, _with_rest(stages, choices=denoised - start, signal=done - denoised)
 

@@ -64,7 +64,7 @@ def codebook() -> None:
 def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float | None, **options: Any) -> None:
     """Fit a codebook to the sounds of files and folders.
 
-    It serves the model it was fitted for, and no other. Stereo teaches mid and side, as they are coded.
+    It serves the model it was fitted for, and no other. Stereo teaches the one latent that carries both channels.
 
     \b
     noisebook codebook fit recordings/ -o mine.safetensors
@@ -129,7 +129,7 @@ def list_codebooks(model: str, as_json: bool) -> None:
 def _check_target(target: str, *, force: bool) -> None:
     """Now, and not after minutes of fitting."""
     path = Path(target)
-    if path.suffix != _SUFFIX and not path.is_dir():
+    if path.suffix != _SUFFIX:
         raise ConfigError(f"a codebook is a safetensors file; name it {path.with_suffix(_SUFFIX)}")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ConfigError(f"cannot write {target}: it is a folder, or its folder is not there")
@@ -160,7 +160,7 @@ def _size(path: str) -> dict[str, int]:
 
 def _line(shown: dict[str, Any]) -> str:
     return (
-        f"{shown['name']:20} {len(shown['stages'])} x {shown['size']:5}  {shown['bitrate']:7.1f} bit/s a channel, "
+        f"{shown['name']:20} {len(shown['stages'])} x {shown['size']:5}  {shown['bitrate']:7.1f} bit/s, "
         f"error {shown['nmse_db']:6.2f} dB"
     )
 
@@ -173,7 +173,7 @@ def _text(shown: dict[str, Any]) -> str:
         "unit, method": f"{shown['unit']}, {shown['method']}",
         "fitted to": f"{shown['fitted_seconds'] / 60:.1f} minutes of autoencoder {shown['model'][:4] or '-'}",
         "error, energy": f"{shown['nmse_db']:.2f} dB, {shown['energy_db']:.2f} dB of the latent's energy",
-        "bit/s": f"{shown['bitrate']:.1f} entropy coded, {shown['fixed_bitrate']:.1f} fixed; a channel",
+        "bit/s": f"{shown['bitrate']:.1f} entropy coded, {shown['fixed_bitrate']:.1f} fixed",
         "used (perplexity)": parts,
         "fingerprint": shown["fingerprint"],
     }

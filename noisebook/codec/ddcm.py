@@ -1,13 +1,16 @@
 """The codec: sound to stream to sound by choosing the noise of a diffusion.
 
-compress:   Waveform -> level, channels -> mel -> latent --reverse(noise chosen by latent - x0_hat)--> payload
+compress:   Waveform -> level -> mel -> latent --reverse(noise chosen by latent - x0_hat)--> payload
 decompress: payload --reverse(noise read) + tail without noise--> latent -> mel -> Waveform
+
+Two channels are one latent and an image, which is the first payload.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 
@@ -16,13 +19,23 @@ from noisebook.audio.waveform import Sound, Waveform, check_sample_rate
 from noisebook.codec import aiming, ordering
 from noisebook.codec.accenting import accents_of
 from noisebook.codec.aiming import Priority
-from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
+from noisebook.codec.layout import Layout, Timeline, check_engine, layout_of, plan_of, timeline_of
 from noisebook.codec.pausing import check_stretches, silence_of, worthwhile
-from noisebook.codec.presets import DEFAULT, by_name, engine_of
+from noisebook.codec.presets import DEFAULT, by_name, engine_bitrate, engine_for, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
-from noisebook.codec.signal import analyse, levelled, restored
+from noisebook.codec.signal import analyse, levelled, restored_sound
 from noisebook.codec.signal import synthesise as synthesise_samples
 from noisebook.codec.steering import OnStep, counted, over_timeline
+from noisebook.codec.stereo import (
+    Heard,
+    coded_image,
+    equal_channels,
+    image_bitrate,
+    opened_image,
+    payload_sizes,
+    rate_of_latent,
+    read_image,
+)
 from noisebook.codec.tagging import best_tag
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, Rule
@@ -36,6 +49,7 @@ __all__ = [
     "SEARCHES",
     "SHORT_TAIL_STEPS",
     "TAIL_STEPS",
+    "Opened",
     "Settings",
     "aims_of",
     "channel_mode_of",
@@ -47,6 +61,7 @@ __all__ = [
     "decode_latent",
     "decompress",
     "header_of",
+    "image_payload",
     "open_stream",
     "segment_decoder",
     "synthesise",
@@ -70,7 +85,8 @@ class Settings:
         engine: explicit coding parameters, as from `presets.engine_for`.
         seed: 0..255, of all random choices of the stream.
         tag: conditioning tag of the denoiser, 0 for none; None takes the one that suits the sound best.
-        channel_mode: None codes mono as mono and stereo as mid and side.
+        channel_mode: None codes stereo as one latent and an image, or as a model of stereo sound does, and two equal
+            channels as one.
         search: "none"; "shaped", a second call of the denoiser a step, for a sound nearer to the original; or "heard",
             by way of the autoencoder as well, for one whose mel is nearer where the latent does not see to that itself.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
@@ -107,7 +123,9 @@ def compress(
     header = header_of(sound, settings, backend.info)
     latent = target_latent(sound, header, backend=backend)
     header = completed(header, latent, settings, backend)
-    return compress_towards(aims_of(latent, header, settings, backend), header, backend=backend, on_step=on_step)
+    aims = aims_of(latent, header, settings, backend)
+    image = image_payload(sound, header, backend.info)
+    return compress_towards(aims, header, image=image, backend=backend, on_step=on_step)
 
 
 def completed(header: Header, latent: torch.Tensor, settings: Settings, backend: Backend) -> Header:
@@ -155,7 +173,12 @@ def _weights(latent: torch.Tensor, header: Header, settings: Settings, backend: 
 
 
 def compress_towards(
-    target_of: Callable[[int, int], Target], header: Header, *, backend: Backend, on_step: OnStep | None = None
+    target_of: Callable[[int, int], Target],
+    header: Header,
+    *,
+    backend: Backend,
+    image: tuple[bytes, ...] = (),
+    on_step: OnStep | None = None,
 ) -> bytes:
     """A .ddcm stream that leads the diffusion to any target: `compress` behind the autoencoder.
 
@@ -163,6 +186,7 @@ def compress_towards(
         target_of: `(start, end)` of a segment in latent frames -> what `encode_segment` aims at there.
         header: as from `header_of`.
         backend: the model.
+        image: as from `image_payload`.
         on_step: called with (steps done, steps in all).
     """
     layout = layout_of(header, backend.info)
@@ -171,7 +195,7 @@ def compress_towards(
     for index, (start, end) in enumerate(layout.segments()):
         coder = _coder(header, layout, end - start, index, backend)
         payloads.append(encode_segment(target_of(start, end), coder, denoise, coder.start(backend.device)))
-    return container.pack(header, ordering.of_stream(payloads, layout))
+    return container.pack(header, [*image, *ordering.of_stream(payloads, layout)])
 
 
 def decompress(
@@ -188,8 +212,9 @@ def decompress(
     Raises:
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model.
     """
-    header, latent = decode_latent(data, backend=backend, tail_steps=tail_steps, on_step=on_step)
-    return synthesise(latent, header, backend=backend)
+    stream = open_stream(data, backend.info)
+    latent = _latent_of(stream, backend, tail_steps, on_step)
+    return synthesise(latent, stream.header, image=stream.image, backend=backend)
 
 
 def decode_latent(
@@ -200,9 +225,14 @@ def decode_latent(
     Raises:
         StreamError: as `decompress`.
     """
-    header, layout, payloads = open_stream(data, backend.info)
-    decode = segment_decoder(header, layout, backend, tail_steps, on_step)
-    return header, torch.cat([decode(payload, index) for index, payload in enumerate(payloads)], dim=2)
+    stream = open_stream(data, backend.info)
+    return stream.header, _latent_of(stream, backend, tail_steps, on_step)
+
+
+def _latent_of(stream: Opened, backend: Backend, tail_steps: int | None, on_step: OnStep | None) -> torch.Tensor:
+    layout = layout_of(stream.header, backend.info)
+    decode = segment_decoder(stream.header, layout, backend, tail_steps, on_step)
+    return torch.cat([decode(payload, index) for index, payload in enumerate(stream.choices)], dim=2)
 
 
 def segment_decoder(
@@ -241,16 +271,35 @@ def tail_after(last: int | None, schedule: Schedule, steps: int | None = None) -
     return tail_plan(schedule, start, steps or (SHORT_TAIL_STEPS if schedule.snr(start) >= _NEAR_SNR else TAIL_STEPS))
 
 
-def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Layout, tuple[bytes, ...]]:
-    """Header, layout and choices of each segment of a stream of the model with that info, all checked that can be.
+class Opened(NamedTuple):
+    """A stream, taken apart.
+
+    Attributes:
+        header: as parsed.
+        timeline: of its latents; of noise choices their `Layout`.
+        choices: of each segment.
+        image: message of a sound with the channel mode IMAGE, for `read_image`.
+    """
+
+    header: Header
+    timeline: Timeline
+    choices: tuple[bytes, ...]
+    image: bytes | None = None
+
+
+def open_stream(data: bytes, info: BackendInfo) -> Opened:
+    """A stream of the model with that info; all is checked but the image.
 
     Raises:
         StreamError: as `decompress`.
     """
     header, header_size = container.parse_header(data)
     layout = checked_layout(header, info)
-    payloads = container.split(data, header_size, layout.payload_sizes(), what=layout.payload_kind)
-    return header, layout, ordering.of_segments(payloads, layout)
+    sizes = payload_sizes(data, header, header_size, layout.payload_sizes())
+    has_image = header.channel_mode is ChannelMode.IMAGE
+    payloads = container.split(data, header_size, sizes, what=layout.payload_kind, image=has_image)
+    image, payloads = opened_image(header, payloads)
+    return Opened(header, layout, ordering.of_segments(payloads, layout), image)
 
 
 def checked_layout(header: Header, info: BackendInfo) -> Layout:
@@ -283,8 +332,10 @@ def check_header(header: Header, info: BackendInfo) -> None:
         )
     if (header.tag or 0) > len(info.tags):
         raise UnsupportedStream(f"tag {header.tag}: {info.name} has tags 0 (none) to {len(info.tags)}")
-    if header.channel_mode == ChannelMode.JOINT and info.audio_channels == 1:
+    if header.channel_mode is ChannelMode.JOINT and info.audio_channels == 1:
         raise UnsupportedStream(f"left and right are coded jointly, and {info.name} is a model of mono sound")
+    if header.channel_mode in (ChannelMode.IMAGE, ChannelMode.EQUAL) and info.audio_channels != 1:
+        raise UnsupportedStream(f"left and right are coded as one channel, and {info.name} is a model of stereo sound")
     if header.sample_count == 0:
         raise CorruptStream("the stream has no samples")
     try:
@@ -299,10 +350,28 @@ def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Te
     return analyse(levelled(sound, header, backend.info), timeline, backend)
 
 
-def synthesise(latent: torch.Tensor, header: Header, *, backend: Backend) -> Waveform:
-    """The sound of a latent `[channels, C, L, F']` at the rate, level and length of the header: ends `decompress`."""
+def image_payload(sound: Sound, header: Header, info: BackendInfo) -> tuple[bytes, ...]:
+    """What goes before the choices of a sound: its image, where the channel mode has one."""
+    return coded_image(sound, header, info, image_bitrate(header, info))
+
+
+def synthesise(latent: torch.Tensor, header: Header, *, image: bytes | None = None, backend: Backend) -> Waveform:
+    """The sound of a latent `[channels, C, L, F']` at the rate, level and length of the header: ends `decompress`.
+
+    Args:
+        latent: decoded.
+        header: of its stream.
+        image: of its stream, as `Opened` has it.
+        backend: the model.
+
+    Raises:
+        CorruptStream: an image that no encoder writes.
+    """
     timeline = timeline_of(header, backend.info)
-    return restored(synthesise_samples(latent, timeline, backend), header, backend.info)
+    samples = synthesise_samples(latent, timeline, backend)
+    frame, last = backend.info.frame_samples, timeline.sample_count
+    pieces = [samples[:, start * frame : min(end * frame, last)] for start, end in timeline.segments()]
+    return restored_sound(Heard(pieces, header, read_image(image, timeline), backend.info, last), header)
 
 
 def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
@@ -311,12 +380,13 @@ def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
     Raises:
         AudioError, ConfigError: as `compress`.
     """
-    engine = _engine_of(settings, info)
+    mode = channel_mode_of(sound, settings.channel_mode, info)
+    engine = _engine_of(settings, mode, info)
     header = Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0 if engine else by_name(settings.preset).wire_id,
         sample_rate=sound.sample_rate,
-        channel_mode=channel_mode_of(sound, settings.channel_mode, info),
+        channel_mode=mode,
         sample_count=sound.sample_count,
         gain_half_db=coding_gain_of(sound),
         seed=settings.seed,
@@ -328,17 +398,28 @@ def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
     return replace(header, pauses=worthwhile(sound, header, info)) if settings.variable_rate else header
 
 
-def _engine_of(settings: Settings, info: BackendInfo) -> Engine | None:
-    """Explicit coding parameters, where the settings ask for any: a priority in time asks for long units."""
-    engine = settings.engine or by_name(settings.preset).engine
+def _engine_of(settings: Settings, mode: ChannelMode, info: BackendInfo) -> Engine | None:
+    """Explicit coding parameters, where there are any: a priority in time asks for long units, and a preset's bitrate
+    is that of the file, so that each of two channels has half of it."""
+    preset, explicit = by_name(settings.preset), settings.engine
+    if explicit is None and mode is ChannelMode.DUAL:
+        explicit = _of_a_channel(preset.engine, info)
+    engine = explicit or (preset.stereo_engine if mode is ChannelMode.IMAGE else preset.engine)
     if engine.rule != Rule.PARTITIONED or not any(priority.timed for priority in settings.priorities):
-        return settings.engine
+        return explicit
     return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
 
 
+def _of_a_channel(engine: Engine, info: BackendInfo) -> Engine:
+    values, rate = info.frame_values, info.frames_per_second
+    bitrate = engine_bitrate(engine, frame_values=values, frames_per_second=rate)
+    share = rate_of_latent(bitrate, ChannelMode.DUAL)
+    return engine_for(share, frame_values=values, frames_per_second=rate)
+
+
 def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
-    """How the channels are coded: as wanted, else mono as mono, and stereo as mid and side, or jointly by a model of
-    stereo sound.
+    """How the channels are coded: as wanted, else mono as mono, and stereo as one channel with an image, as one where
+    both are equal, or jointly by a model of stereo sound.
 
     Raises:
         AudioError: more than two channels.
@@ -346,13 +427,22 @@ def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo)
     """
     if sound.channels > 2:
         raise AudioError(f"{sound.channels} channels: mono and stereo can be coded; mix down first (--mono)")
-    stereo = ChannelMode.MID_SIDE if info.audio_channels == 1 else ChannelMode.JOINT
-    mode = wanted if wanted is not None else (ChannelMode.MONO if sound.channels == 1 else stereo)
+    mode = _mode_that_suits(sound, info) if wanted is None else wanted
     if mode.channels != sound.channels:
         raise ConfigError(
             f"channel mode {mode.name.lower()} codes {mode.channels} channels, the sound has {sound.channels}"
         )
+    if mode in (ChannelMode.IMAGE, ChannelMode.EQUAL) and info.audio_channels > 1:
+        raise ConfigError(f"{info.name} is a model of stereo sound: it codes left and right jointly")
     return mode
+
+
+def _mode_that_suits(sound: Sound, info: BackendInfo) -> ChannelMode:
+    if sound.channels == 1:
+        return ChannelMode.MONO
+    if info.audio_channels > 1:
+        return ChannelMode.JOINT
+    return ChannelMode.EQUAL if equal_channels(sound) else ChannelMode.IMAGE
 
 
 def _coder(header: Header, layout: Layout, frames: int, segment: int, backend: Backend | None = None) -> SegmentCoder:

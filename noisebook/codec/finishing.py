@@ -10,7 +10,6 @@ from math import inf, log10
 import numpy as np
 import torch
 
-from noisebook.audio.channels import from_mid_side
 from noisebook.audio.level import apply_gain
 from noisebook.audio.post import (
     band_lifted,
@@ -25,7 +24,7 @@ from noisebook.codec.layout import Timeline
 from noisebook.codec.reconstruction_presets import Post
 from noisebook.codec.signal import heard_by
 from noisebook.codec.vocoding import Vocoder
-from noisebook.coding.container import ChannelMode, Header
+from noisebook.coding.container import Header
 from noisebook.diffusion.backend import MelBackend
 from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
 
@@ -41,7 +40,7 @@ class Original:
     """The sound to come near to, as it is coded.
 
     Attributes:
-        samples: `[channels, N']` at the model's rate, levelled, in the header's channel mode.
+        samples: `[channels, N']` at the model's rate, levelled.
         header: how to undo that.
         timeline: of its latent.
     """
@@ -60,9 +59,8 @@ class Original:
         return self.heard(self.samples)
 
     def heard(self, samples: np.ndarray) -> np.ndarray:
-        """Coded samples as they will be heard."""
-        channels = from_mid_side(samples) if self.header.channel_mode == ChannelMode.MID_SIDE else samples
-        return apply_gain(channels, -self.header.gain_half_db)
+        """Levelled samples as they will be heard."""
+        return apply_gain(samples, -self.header.gain_half_db)
 
 
 def finished(mel: torch.Tensor, vocoder: Vocoder, post: Post, original: Original) -> tuple[np.ndarray, str]:

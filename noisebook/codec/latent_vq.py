@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from math import sqrt
 
 import torch
@@ -20,6 +20,7 @@ from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.ddcm import (
     FINGERPRINT_BYTES,
     TAIL_STEPS,
+    Opened,
     channel_mode_of,
     check_header,
     synthesise,
@@ -30,6 +31,7 @@ from noisebook.codec.layout import Layout, Timeline, check_engine, plan_of, time
 from noisebook.codec.noise import start_noise
 from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
 from noisebook.codec.steering import OnStep, counted, over_timeline
+from noisebook.codec.stereo import coded_image, image_share, opened_image
 from noisebook.coding import container
 from noisebook.coding.blocks import CODEBOOK_BYTES
 from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
@@ -62,7 +64,7 @@ class Settings:
         steering: choose the noise of that way with these parameters.
         seed: 0..255, of the noise.
         tag: conditioning tag of the denoiser, 0 for none.
-        channel_mode: None codes mono as mono and stereo as mid and side.
+        channel_mode: as of `ddcm.Settings`.
     """
 
     rule: str = "hard"
@@ -99,7 +101,9 @@ def compress(
         way.encode(latent[:, :, start:end], index, settings.bits_per_frame)
         for index, (start, end) in enumerate(way.timeline.segments())
     ]
-    return container.pack(header, payloads)
+    bitrate = 8 * sum(map(len, payloads)) * sound.sample_rate / sound.sample_count
+    image = coded_image(sound, header, backend.info, image_share(bitrate))
+    return container.pack(header, [*image, *payloads])
 
 
 def decompress(
@@ -121,8 +125,9 @@ def decompress(
     Raises:
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model and codebook.
     """
-    header, latent = decode_latent(data, backend=backend, codebook=codebook, tail_steps=tail_steps, on_step=on_step)
-    return synthesise(latent, header, backend=backend)
+    stream = open_stream(data, backend.info)
+    latent = _latent_of(stream, backend, codebook, tail_steps, on_step)
+    return synthesise(latent, stream.header, image=stream.image, backend=backend)
 
 
 def decode_latent(
@@ -138,9 +143,15 @@ def decode_latent(
     Raises:
         StreamError: as `decompress`.
     """
-    header, _, payloads = open_stream(data, backend.info)
-    decode = segment_decoder(header, backend, codebook, tail_steps, on_step)
-    return header, torch.cat([decode(payload, index) for index, payload in enumerate(payloads)], dim=2)
+    stream = open_stream(data, backend.info)
+    return stream.header, _latent_of(stream, backend, codebook, tail_steps, on_step)
+
+
+def _latent_of(
+    stream: Opened, backend: Backend, codebook: LatentCodebook, tail_steps: int, on_step: OnStep | None
+) -> torch.Tensor:
+    decode = segment_decoder(stream.header, backend, codebook, tail_steps, on_step)
+    return torch.cat([decode(payload, index) for index, payload in enumerate(stream.choices)], dim=2)
 
 
 def segment_decoder(
@@ -161,8 +172,8 @@ def segment_decoder(
     return decode
 
 
-def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Timeline, tuple[bytes, ...]]:
-    """Header, timeline and payloads of a stream of the model with that info; all is checked but the codes.
+def open_stream(data: bytes, info: BackendInfo) -> Opened:
+    """A stream of the model with that info, its choices the payloads; all is checked but codes and image.
 
     Raises:
         StreamError: as `decompress`.
@@ -175,8 +186,11 @@ def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Timeline, tuple
     except ConfigError as error:
         raise UnsupportedStream(str(error)) from error
     timeline = timeline_of(header, info)
-    sizes = container.sized_payloads(data, header_size, _choice_sizes(header, timeline))
-    return header, timeline, container.split(data, header_size, sizes)
+    has_image = header.channel_mode is ChannelMode.IMAGE
+    choices = chain([0] * has_image, _choice_sizes(header, timeline))
+    payloads = container.split(data, header_size, container.sized_payloads(data, header_size, choices), image=has_image)
+    image, payloads = opened_image(header, payloads)
+    return Opened(header, timeline, payloads, image)
 
 
 def start_of(header: Header, info: BackendInfo) -> int:

@@ -7,21 +7,24 @@ declip      the less, the louder clipping's distortion is     guess: the sparses
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from noisebook.audio.damage import Span, silence
 from noisebook.audio.declip import sparsely_declipped
+from noisebook.audio.image import StereoImage, image_bands, image_frames
 from noisebook.audio.mel import LOG_FLOOR, MelConfig, mel_filter_bank
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.damaged import Damage
-from noisebook.codec.signal import heard_by, levelled
+from noisebook.codec.signal import by_latent, heard_by, levelled
 from noisebook.codec.sound import Frame
 from noisebook.diffusion.backend import BackendInfo, MelBackend
 from noisebook.diffusion.measurement import Measurement
 
-__all__ = ["measured", "mel_of", "prepared"]
+__all__ = ["framed", "measured", "mel_of", "prepared"]
 
 _MEL = MelConfig()
 _TAPER = _MEL.n_fft // 16  # samples at either end of a window that count for nothing
@@ -39,6 +42,36 @@ def prepared(waveform: Waveform, damage: Damage, info: BackendInfo) -> Waveform:
     if damage.task == "declip":
         return sparsely_declipped(waveform, damage.threshold)
     return waveform if waveform.sample_rate >= info.sample_rate else resample(waveform, info.sample_rate)
+
+
+def framed(sound: Waveform, damage: Damage, info: BackendInfo) -> Frame:
+    """The frame of a `prepared` sound, with an image of what is not lost: that of the nearest time in a gap, of the
+    highest band below it above a cutoff."""
+    frame = Frame.of(sound, info)
+    if frame.image is None or damage.task == "declip":
+        return frame
+    image, rate = frame.image, sound.sample_rate
+    times, bands = np.ones(image.frames, bool), image.bands
+    if damage.task == "inpaint":
+        for start, end in damage.gaps:
+            times[image_frames(start + 1, rate) - 1 : image_frames(end, rate)] = False
+    else:
+        bands = min(bands, image_bands(2 * int(damage.cutoff)))
+    level, coherence = (_held(values, times, bands) for values in (image.level, image.coherence))
+    return replace(frame, image=StereoImage(level, coherence, image.weight))
+
+
+def _held(values: np.ndarray, times: np.ndarray, bands: int) -> np.ndarray:
+    """`[bands, frames]` of which what is known, at some times and of the lowest bands, goes on beyond."""
+    known = np.flatnonzero(times)
+    if not len(known):
+        return values
+    frames = np.arange(len(times))
+    after = np.searchsorted(known, frames)
+    left, right = known[(after - 1).clip(min=0)], known[after.clip(max=len(known) - 1)]
+    nearest = np.where(np.abs(frames - left) <= np.abs(right - frames), left, right)
+    rows = np.arange(len(values)).clip(max=bands - 1)
+    return values[rows][:, nearest]
 
 
 def measured(
@@ -71,15 +104,15 @@ def measured(
 
 
 def mel_of(waveform: Waveform, frame: Frame, backend: MelBackend) -> torch.Tensor:
-    """The mel `[channels, 1, T, n_mels]` of a whole sound at a frame's level, in its coded channels."""
-    info = backend.info
+    """The mel `[1, 1, T, n_mels]` of a whole sound at a frame's level, of both channels of stereo together."""
+    info, timeline = backend.info, frame.timeline(backend.info)
 
     def mel(piece: torch.Tensor) -> torch.Tensor:
-        return backend.mel(piece.to(backend.device))
+        return backend.mel(by_latent(piece, timeline).to(backend.device))
 
     samples = levelled(waveform, frame.header(), info)
     hops = info.frame_samples // info.hop_length
-    return heard_by(mel, samples, frame.timeline(info), per_frame=info.frame_samples, writes=hops)
+    return heard_by(mel, samples, timeline, per_frame=info.frame_samples, writes=hops)
 
 
 def _frames_in_gaps(frames: int, gaps: tuple[Span, ...], sample_rate: int) -> torch.Tensor:

@@ -7,19 +7,24 @@ Segments are decoded when they are needed, and the last few are kept, so memory 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import gcd
 
 import numpy as np
 import torch
 
+from noisebook.audio.image import StereoImage
 from noisebook.audio.resample import resampled_count
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq, ordering
-from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.ddcm import Opened
+from noisebook.codec.layout import layout_of
 from noisebook.codec.signal import restored, restored_blocks
 from noisebook.codec.steering import OnStep
+from noisebook.codec.stereo import Heard, read_image, salvaged_image, spread_margin
 from noisebook.codec.streams import CodebookFor, open_stream
 from noisebook.coding import container
 from noisebook.coding.container import Header
@@ -28,6 +33,7 @@ from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
 
 __all__ = ["Player"]
 
+_log = logging.getLogger(__name__)
 _KEPT = 3  # decoded segments
 _LONGEST_BLOCK = 60.0  # seconds, what goes through autoencoder and vocoder at once
 _RESAMPLING_MARGIN = 0.1  # seconds, beyond which a change of rate no longer notices a cut
@@ -68,10 +74,10 @@ class Player:
         self._backend, self._decoded = backend, dict[int, torch.Tensor]()
         steps = None
         if damaged:
-            self.header, self._payloads, steps = _salvaged(data, backend)
+            stream, steps = _salvaged(data, backend)
         else:
-            self.header, _, self._payloads = open_stream(data, backend.info)
-        self.timeline = timeline_of(self.header, backend.info)
+            stream = open_stream(data, backend.info)
+        self.header, self.timeline, self._payloads, self._message = stream
         self._segments = [self.timeline.segment(index) for index in range(len(self._payloads))]
         self._decode = _decoder(self.header, backend, codebook_for, tail_steps, on_step, steps)
         self.sample_rate, self.channels = self.header.sample_rate, self.header.channel_mode.channels
@@ -111,8 +117,9 @@ class Player:
         """All of the sound, segment by segment, each when it is decoded: to the bit what `decompress` gives at once."""
         frame, last = self._backend.info.frame_samples, self.timeline.sample_count
         coded = (self._samples(start * frame, min(end * frame, last)) for start, end in self._segments)
+        heard = Heard(coded, self.header, self._image, self._backend.info, last).blocks()
         header = replace(self.header, sample_count=self.sample_count)
-        return (Waveform(block, self.sample_rate) for block in restored_blocks(coded, header, self._backend.info))
+        return (Waveform(block, self.sample_rate) for block in restored_blocks(heard, header, self._backend.info))
 
     def _block(self, start: int, end: int) -> Waveform:
         info, rate = self._backend.info, self.sample_rate
@@ -120,12 +127,25 @@ class Player:
         grid = rate // gcd(rate, info.sample_rate)  # both rates count whole samples from its multiples
         first = max(0, start - margin) // grid * grid
         last = min(resampled_count(end + margin, rate, info.sample_rate), self.timeline.sample_count)
-        coded = self._samples(first * info.sample_rate // rate, last)
-        sound = restored(coded, replace(self.header, sample_count=end - first), info)
+        heard = self._heard(first * info.sample_rate // rate, last)
+        sound = restored(heard, replace(self.header, sample_count=end - first), info)
         return Waveform(sound.samples[:, start - first :].copy(), rate)
 
+    @cached_property
+    def _image(self) -> StereoImage | None:
+        return read_image(self._message, self.timeline)
+
+    def _heard(self, start: int, end: int) -> np.ndarray:
+        """Samples `start` to `end` at the model's rate, `[channels, N]`."""
+        info = self._backend.info
+        margin = spread_margin(self.header, info)
+        first, last = max(0, start - margin), min(end + margin, self.timeline.sample_count)
+        coded = self._samples(first, last)
+        heard = Heard([coded], self.header, self._image, info, coded.shape[1], first)
+        return np.concatenate(list(heard.blocks()), axis=1)[:, start - first : end - first]
+
     def _samples(self, start: int, end: int) -> np.ndarray:
-        """Samples `start` to `end` at the model's rate, `[channels, N]` as coded."""
+        """Samples `start` to `end` at the model's rate, `[channels of the model, N]`."""
         info, frames = self._backend.info, self._segments[-1][1]
         first = max(0, start // info.frame_samples - info.margin_frames)
         last = min(frames, -(-end // info.frame_samples) + info.margin_frames)
@@ -165,13 +185,17 @@ def _decoder(
     return latent_vq.segment_decoder(header, backend, codebook, tail_steps or ddcm.TAIL_STEPS, on_step)
 
 
-def _salvaged(data: bytes, backend: Backend) -> tuple[Header, tuple[bytes, ...], tuple[int, ...]]:
-    """Header of a damaged stream, and the choices of each segment that is left, with the number of steps they are."""
+def _salvaged(data: bytes, backend: Backend) -> tuple[Opened, tuple[int, ...]]:
+    """What is left of a damaged stream: of each segment the choices, and the number of steps that they are."""
     header, size = container.parse_header(data)
     if header.latent is not None:
         raise CorruptStream("of a damaged stream of quantised latents nothing can be played: its codes hang together")
     layout = ddcm.checked_layout(header, backend.info)
+    image, size, found = salvaged_image(data, header, size, layout)
+    if not found:
+        _log.warning("the stereo image is damaged: left and right are decoded as equal")
     left = ordering.what_is_left(container.salvage(data, size, layout.payload_sizes()), layout, most=8 * len(data))
     if not left:
         raise TruncatedStream("the stream ends before the first step of its first segment does")
-    return header, tuple(choices for choices, _ in left), tuple(steps for _, steps in left)
+    choices, steps = tuple(choices for choices, _ in left), tuple(steps for _, steps in left)
+    return Opened(header, layout, choices, image), steps

@@ -7,15 +7,14 @@ steps does the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
-from noisebook.coding.container import Codebook, Engine, Header, Rule
+from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule
 from noisebook.errors import ConfigError, UnsupportedStream
 
 __all__ = [
     "DEFAULT",
-    "EARLIER",
     "PRESETS",
     "QUALITIES",
     "Preset",
@@ -28,7 +27,8 @@ __all__ = [
 ]
 
 FRAME_VALUES, FRAMES_PER_SECOND = 128, 25  # of every AudioLDM-shaped latent: what nominal bitrates refer to
-LOWEST, HIGHEST = 5, 8000  # bit/s a channel
+LOWEST, HIGHEST = 5, 8000  # bit/s of the choices of a latent
+MOST_IMAGE = 200.0  # bit/s of an image; more are not worth it
 # A part's atoms are free to lie anywhere in its unit: long units let bits go to where the sound needs them. That gains
 # 0.1 to 0.2 dB from 0.32 to 3.2 s, half of it at 0.64 s (docs/rate_limit.md); pauses of 0.64 s still take no bits.
 _UNIT_FRAMES = 16
@@ -47,37 +47,45 @@ def _partitioned(
 
 @dataclass(frozen=True)
 class Preset:
-    """One row: a name (its bitrate), its id in the stream (append-only), and the coding parameters."""
+    """One row: a name, which is the bitrate of the file, its id in the stream (append-only), and the coding parameters.
+
+    Attributes:
+        engine: of one latent.
+        stereo_steps: coded steps where an image goes with the latent, which takes what they leave of the bitrate.
+    """
 
     name: str
     wire_id: int
     engine: Engine
+    stereo_steps: int
 
     @property
     def bitrate(self) -> float:
-        """Payload in bit/s a channel."""
+        """Payload of a latent alone, bit/s."""
         return engine_bitrate(self.engine)
+
+    @property
+    def stereo_engine(self) -> Engine:
+        """Coding parameters of a latent with an image."""
+        return replace(self.engine, steps=self.stereo_steps)
+
+    @property
+    def image_bitrate(self) -> float:
+        """What an image may take, bit/s: 0 for the coarsest."""
+        if self.stereo_steps == self.engine.steps:
+            return 0.0
+        return min(MOST_IMAGE, float(self.name) - engine_bitrate(self.stereo_engine))
 
 
 PRESETS = (
-    Preset("8", 1, _partitioned(15, 5, 0, 70)),
-    Preset("30", 9, _partitioned(14, 9, 2, 80)),
-    Preset("100", 10, _partitioned(13, 15, 3, 80)),
-    Preset("300", 11, _partitioned(11, 12, 4, 80)),
-    Preset("700", 12, _partitioned(10, 16, 3, 70)),
-    Preset("1500", 13, _partitioned(9, 17, 4, 60)),
-    Preset("3000", 14, _partitioned(8, 17, 5, 60)),
-    Preset("6000", 15, _partitioned(7, 20, 4, 60)),
-)
-# Rows of an earlier table, of fewer steps and smaller codebooks: streams name them, encoders no longer do.
-EARLIER = (
-    Preset("30", 2, _partitioned(14, 10, 0, 70, 8)),
-    Preset("100", 3, _partitioned(12, 9, 1, 70, 8)),
-    Preset("300", 4, _partitioned(10, 8, 1, 70, 8)),
-    Preset("700", 5, _partitioned(9, 10, 1, 70, 8)),
-    Preset("1500", 6, _partitioned(8, 11, 2, 70, 8)),
-    Preset("3000", 7, _partitioned(7, 12, 2, 70, 8)),
-    Preset("6000", 8, _partitioned(6, 15, 1, 70, 8)),
+    Preset("8", 1, _partitioned(15, 5, 0, 70), 5),
+    Preset("30", 2, _partitioned(14, 9, 2, 80), 8),
+    Preset("100", 3, _partitioned(13, 15, 3, 80), 13),
+    Preset("300", 4, _partitioned(11, 12, 4, 80), 11),
+    Preset("700", 5, _partitioned(10, 16, 3, 70), 14),
+    Preset("1500", 6, _partitioned(9, 17, 4, 60), 15),
+    Preset("3000", 7, _partitioned(8, 17, 5, 60), 16),
+    Preset("6000", 8, _partitioned(7, 20, 4, 60), 19),
 )
 DEFAULT = "3000"
 
@@ -125,7 +133,7 @@ def by_wire_id(wire_id: int) -> Preset:
     Raises:
         UnsupportedStream: this build knows none.
     """
-    rows = {preset.wire_id: preset for preset in (*PRESETS, *EARLIER)}
+    rows = {preset.wire_id: preset for preset in PRESETS}
     if wire_id not in rows:
         raise UnsupportedStream(f"preset id {wire_id}: this build knows {', '.join(map(str, sorted(rows)))}; update it")
     return rows[wire_id]
@@ -139,13 +147,16 @@ def engine_of(header: Header) -> Engine:
     """
     if header.latent is not None:
         raise UnsupportedStream("the stream holds a quantised latent and not the noise of a diffusion")
-    return header.engine or by_wire_id(header.preset).engine
+    if header.engine is not None:
+        return header.engine
+    preset = by_wire_id(header.preset)
+    return preset.stereo_engine if header.channel_mode is ChannelMode.IMAGE else preset.engine
 
 
 def engine_bitrate(
     engine: Engine, *, frame_values: int = FRAME_VALUES, frames_per_second: float = FRAMES_PER_SECOND
 ) -> float:
-    """Payload in bit/s a coded channel, for latent frames of so many values, so many a second."""
+    """Payload of a latent in bit/s, for latent frames of so many values, so many a second."""
     values = engine.unit_frames * frame_values
     parts = -(-values // 2**engine.log2_part) if engine.rule == Rule.PARTITIONED else 1
     return engine.choice_bits * parts * engine.steps * frames_per_second / engine.unit_frames
@@ -158,7 +169,7 @@ def engine_for(
     frame_values: int = FRAME_VALUES,
     frames_per_second: float = FRAMES_PER_SECOND,
 ) -> Engine:
-    """The partitioned engine whose payload comes nearest to `bitrate` (bit/s a coded channel).
+    """The partitioned engine whose payload comes nearest to `bitrate` (bit/s of a latent).
 
     Of those within 2 % the one with most steps is taken: it wastes fewest bits.
 
@@ -171,7 +182,7 @@ def engine_for(
         ConfigError: a bitrate or quality outside the allowed.
     """
     if not LOWEST <= bitrate <= HIGHEST:
-        raise ConfigError(f"a bitrate of {bitrate:g} bit/s a channel: {LOWEST} to {HIGHEST} are possible")
+        raise ConfigError(f"a bitrate of {bitrate:g} bit/s: {LOWEST} to {HIGHEST} are possible")
     if quality not in QUALITIES:
         raise ConfigError(f"quality {quality!r}: there are {', '.join(QUALITIES)}")
     effort = QUALITIES[quality]

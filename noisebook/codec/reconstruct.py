@@ -24,9 +24,9 @@ from noisebook.codec.finishing import Original, finished, measured
 from noisebook.codec.layout import Timeline
 from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Preset
-from noisebook.codec.signal import heard_by, levelled, levelled_at, restored, segmentwise
+from noisebook.codec.signal import by_latent, heard_by, levelled, levelled_at, restored, segmentwise
 from noisebook.codec.sound import Frame
-from noisebook.codec.vocoding import first_working
+from noisebook.codec.vocoding import Vocoder, first_working
 from noisebook.diffusion.backend import MelBackend
 
 __all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
@@ -82,7 +82,7 @@ def reconstruct(waveform: Waveform, *, backend: MelBackend, preset: Preset, seed
     latent, limit = limited(latent, LIMITS[preset.latent_limit])
     mel = to_mel(segmentwise(backend.decode, latent, timeline, reads=1, writes=_mel_frames(timeline)))
     mel = smoothed(mel, preset.post.smooth)
-    vocoder = first_working(mel, VOCODERS[preset.vocoder], timeline, backend)
+    vocoder = _spread(first_working(mel, VOCODERS[preset.vocoder], timeline, backend), frame, backend)
     samples, post = finished(mel, vocoder, preset.post, original)
     sound = restored(samples, header, backend.info)
     gain = peak_gain(sound.samples) if preset.post.peak_guard else 1.0
@@ -99,6 +99,15 @@ def reconstruct(waveform: Waveform, *, backend: MelBackend, preset: Preset, seed
         measures=measured(original, samples * np.float32(gain), backend),
         silence=measured(original, np.zeros_like(samples), backend),
     )
+
+
+def _spread(vocoder: Vocoder, frame: Frame, backend: MelBackend) -> Vocoder:
+    """The vocoder, whose sound the image of the frame spreads over its channels."""
+
+    def run(mel: torch.Tensor) -> np.ndarray:
+        return frame.heard(vocoder.run(mel), backend.info)
+
+    return Vocoder(run, frame.heard(vocoder.samples, backend.info), vocoder.told)
 
 
 def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str]:
@@ -142,7 +151,11 @@ def _heard(
     hop = timeline.info.hop_length if mel is None else mel.hop_length
     writes = _mel_frames(timeline)
     return heard_by(
-        lambda piece: stage(piece.to(backend.device)), samples, timeline, per_frame=hop * writes, writes=writes
+        lambda piece: stage(by_latent(piece, timeline).to(backend.device)),
+        samples,
+        timeline,
+        per_frame=hop * writes,
+        writes=writes,
     )
 
 

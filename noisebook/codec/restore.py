@@ -23,12 +23,13 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.damaged import Damage
 from noisebook.codec.layout import Timeline
-from noisebook.codec.measuring import measured, mel_of, prepared
+from noisebook.codec.measuring import framed, measured, mel_of, prepared
 from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import levelled, restored, segmentwise
 from noisebook.codec.sound import Frame, from_latent
 from noisebook.codec.steering import OnStep, prompted
+from noisebook.codec.stereo import image_bitrate, image_payload
 from noisebook.diffusion.backend import BackendInfo, MelBackend
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import Denoise, Step, reverse
@@ -84,7 +85,7 @@ def restore(
         ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
     sound = prepared(waveform, damage, backend.info)
-    frame = Frame.of(sound, backend.info)
+    frame = framed(sound, damage, backend.info)
     measurement, guess = measured(waveform, sound, damage, frame, backend)
     timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
     latent = restored_latent(measurement, guess, course, timeline, backend=backend, settings=settings, on_step=on_step)
@@ -123,7 +124,7 @@ def restore_stream(
         ConfigError: a setting outside its range.
     """
     sound = prepared(waveform, damage, backend.info)
-    frame = Frame.of(sound, backend.info)
+    frame = framed(sound, damage, backend.info)
     header = ddcm.header_of(sound, replace(coding, channel_mode=None), backend.info)
     measurement, guess = measured(waveform, sound, damage, frame, backend)
     timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
@@ -133,7 +134,8 @@ def restore_stream(
         known, first = measurement.part(start * hops, end * hops), guessed[:, :, start:end]
         return lambda step, x0_hat: first if step.t > course.start else known.fitted(x0_hat, backend)
 
-    return ddcm.compress_towards(target_of, header, backend=backend, on_step=on_step)
+    image = image_payload(frame.image, header, image_bitrate(header, backend.info))
+    return ddcm.compress_towards(target_of, header, image=image, backend=backend, on_step=on_step)
 
 
 def restored_latent(
@@ -190,6 +192,7 @@ def _filtered_towards(
     for _ in range(_PASSES):
         gain = (target - mel_of(sound, frame, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
         samples = torch.from_numpy(levelled(sound, header, info))
+        gain = gain.expand(len(samples), -1, -1, -1)
         padded = torch.nn.functional.pad(samples, (0, timeline.frames * info.frame_samples - samples.shape[1]))
         change = (amplified(padded, gain) - padded)[:, : samples.shape[1]]
         moved = sound.samples + restored(change.numpy(), header, info).samples

@@ -1,9 +1,9 @@
-"""Between the sound of a file and the latent that is coded: level, channels, rate, autoencoder, vocoder.
+"""Between the sound of a file and the latent that is coded: level, rate, autoencoder, vocoder.
 
 Waveform --levelled--> [channels, N'] --analyse--> latent [latents, C, L, F']
 Waveform <-restored--- [channels, N'] <-synthesise-'
 
-A latent carries one channel, or both of a model of stereo sound.
+A latent carries one channel, or both. Of both a model of mono sound gives back one, to be spread (`codec.stereo`).
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from noisebook.audio.channels import from_mid_side, to_mid_side
 from noisebook.audio.high_pass import HighPassed
 from noisebook.audio.level import apply_gain
 from noisebook.audio.resample import resample, resampled_blocks
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.layout import Timeline
-from noisebook.coding.container import ChannelMode, Header
+from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 
 __all__ = [
     "analyse",
+    "by_latent",
     "heard_by",
     "levelled",
     "levelled_at",
     "margins",
     "restored",
     "restored_blocks",
+    "restored_sound",
     "segmentwise",
     "synthesise",
 ]
 
 
 def levelled(sound: Sound, header: Header, info: BackendInfo) -> np.ndarray:
-    """`[channels, N']` at the model's rate and the header's gain, in its channel mode."""
+    """`[channels, N']` at the model's rate and the header's gain."""
     return levelled_at(info.sample_rate, sound, header)
 
 
@@ -45,16 +46,19 @@ def levelled_at(sample_rate: int, sound: Sound, header: Header) -> np.ndarray:
     """`levelled` at any rate, for a front end that does not listen at the model's."""
 
     def level(block: np.ndarray) -> np.ndarray:
-        block = apply_gain(block, header.gain_half_db)
-        return to_mid_side(block) if header.channel_mode == ChannelMode.MID_SIDE else block
+        return apply_gain(block, header.gain_half_db)
 
     return resample(HighPassed(sound), sample_rate, before=level).samples
 
 
 def restored(samples: np.ndarray, header: Header, info: BackendInfo) -> Waveform:
     """The inverse of `levelled`, with the header's rate and exact length."""
-    sound, level = Waveform(samples, info.sample_rate), _level_of(header)
-    return resample(sound, header.sample_rate, after=level, count=header.sample_count)
+    return restored_sound(Waveform(samples, info.sample_rate), header)
+
+
+def restored_sound(sound: Sound, header: Header) -> Waveform:
+    """`restored` of a sound at the model's rate, which need not be held whole."""
+    return resample(sound, header.sample_rate, after=_level_of(header), count=header.sample_count)
 
 
 def restored_blocks(blocks: Iterable[np.ndarray], header: Header, info: BackendInfo) -> Iterator[np.ndarray]:
@@ -70,10 +74,9 @@ def restored_blocks(blocks: Iterable[np.ndarray], header: Header, info: BackendI
 
 
 def _level_of(header: Header) -> Callable[[np.ndarray], np.ndarray]:
-    """From the level and channels of the codec to those of the header."""
+    """From the level of the codec to that of the header."""
 
     def level(block: np.ndarray) -> np.ndarray:
-        block = from_mid_side(block) if header.channel_mode == ChannelMode.MID_SIDE else block
         return apply_gain(block, -header.gain_half_db)
 
     return level
@@ -88,8 +91,14 @@ def analyse(samples: np.ndarray, layout: Timeline, backend: Backend) -> torch.Te
     return heard_by(encode, samples, layout, per_frame=layout.info.frame_samples, writes=1)
 
 
+def by_latent(samples: torch.Tensor, layout: Timeline) -> torch.Tensor:
+    """`[channels, n]` to what a mel takes: `[latents, n]`, or `[latents, 2, n]` of latents that carry both channels."""
+    rows = samples.unflatten(0, (layout.channels, -1))
+    return rows if rows.shape[1] > 1 else rows[:, 0]
+
+
 def synthesise(latent: torch.Tensor, layout: Timeline, backend: Backend) -> np.ndarray:
-    """Latent -> `[channels, N']`, a segment at a time with its margins: no joints."""
+    """Latent -> `[channels of the model, N']`, a segment at a time with its margins: no joints."""
 
     def decode(piece: torch.Tensor) -> torch.Tensor:
         sound = backend.to_waveform(piece).cpu()

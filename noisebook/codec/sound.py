@@ -5,15 +5,18 @@ Waveform --to_latent--> latent [latents, C, L, F'], Frame --from_latent--> Wavef
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
+from noisebook.audio.image import StereoImage
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.layout import Timeline, timeline_of
 from noisebook.codec.presets import DEFAULT, by_name
 from noisebook.codec.signal import analyse, levelled, restored, synthesise
+from noisebook.codec.stereo import Heard, measured_image
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.errors import AudioError, ConfigError
@@ -29,8 +32,9 @@ class Frame:
         sample_rate: Hz.
         sample_count: per channel, at that rate.
         gain: half dB, applied before encoding and taken back after decoding.
-        channels: 1, or 2, which are coded as mid and side, or jointly.
+        channels: 1, or 2, which are one latent, of which the image says what is where.
         joint: both channels in one latent, by a model of stereo sound.
+        image: of two channels that are not joint; None is that of equal ones.
 
     Raises:
         AudioError: another number of channels.
@@ -42,6 +46,7 @@ class Frame:
     gain: int = 0
     channels: int = 1
     joint: bool = False
+    image: StereoImage | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 2):
@@ -54,19 +59,26 @@ class Frame:
     def of(cls, waveform: Waveform, info: BackendInfo) -> Frame:
         """The frame of a sound for a model, with the gain that brings its peak to the level that was trained at."""
         joint = 1 < waveform.channels == info.audio_channels
-        gain = coding_gain_of(waveform)
-        return cls(waveform.sample_rate, waveform.sample_count, gain, waveform.channels, joint)
+        frame = cls(waveform.sample_rate, waveform.sample_count, coding_gain_of(waveform), waveform.channels, joint)
+        if joint or waveform.channels == 1:
+            return frame
+        return replace(frame, image=measured_image(levelled(waveform, frame.header(), info), info))
 
     def header(self, fingerprint: bytes = bytes(2)) -> Header:
         """The same as a stream's header of the default preset."""
-        stereo = ChannelMode.JOINT if self.joint else ChannelMode.MID_SIDE
-        mode = ChannelMode.MONO if self.channels == 1 else stereo
+        stereo = ChannelMode.IMAGE if self.image is not None else ChannelMode.EQUAL
+        mode = ChannelMode.MONO if self.channels == 1 else ChannelMode.JOINT if self.joint else stereo
         preset = by_name(DEFAULT).wire_id
         return Header(fingerprint, preset, self.sample_rate, mode, self.sample_count, self.gain)
 
     def timeline(self, info: BackendInfo) -> Timeline:
         """Latent frames and segments for a model."""
         return timeline_of(self.header(), info)
+
+    def heard(self, samples: np.ndarray, info: BackendInfo) -> np.ndarray:
+        """`[channels, N']` of what a model makes of the latent, `[1 or channels, N']`."""
+        sound = Heard([samples], self.header(), self.image, info, samples.shape[1])
+        return np.concatenate(list(sound.blocks()), axis=1)
 
 
 def to_latent(waveform: Waveform, *, backend: Backend) -> tuple[torch.Tensor, Frame]:
@@ -93,4 +105,4 @@ def from_latent(latent: torch.Tensor, frame: Frame, *, backend: Backend) -> Wave
     if tuple(latent.shape) != expected:
         raise ConfigError(f"a latent {list(latent.shape)} for a sound whose latent is {list(expected)}")
     samples = synthesise(latent.to(backend.device), timeline, backend)
-    return restored(samples, frame.header(), backend.info)
+    return restored(frame.heard(samples, backend.info), frame.header(), backend.info)

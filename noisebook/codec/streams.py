@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq
-from noisebook.codec.layout import Timeline
+from noisebook.codec.ddcm import Opened
 from noisebook.codec.steering import OnStep
 from noisebook.coding import container
-from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.quantizers.codebook import LatentCodebook
 
@@ -39,7 +38,7 @@ def decompress(
     Raises:
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model.
     """
-    header, _, _ = open_stream(data, backend.info)
+    header = open_stream(data, backend.info).header
     if header.latent is None:
         return ddcm.decompress(data, backend=backend, tail_steps=tail_steps, on_step=on_step)
     codebook = codebook_for(header.latent.codebook)
@@ -48,8 +47,8 @@ def decompress(
     )
 
 
-def open_stream(data: bytes, info: BackendInfo) -> tuple[Header, Timeline, tuple[bytes, ...]]:
-    """Header, timeline and payloads of a stream of the model with that info, everything checked that can be.
+def open_stream(data: bytes, info: BackendInfo) -> Opened:
+    """A stream of the model with that info, everything checked that can be.
 
     Raises:
         StreamError: as `decompress`.

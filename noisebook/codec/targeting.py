@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 
@@ -17,7 +16,7 @@ from noisebook.codec import ddcm
 from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import timeline_of
 from noisebook.codec.presets import HIGHEST, LOWEST, engine_for
-from noisebook.codec.signal import heard_by, levelled, segmentwise
+from noisebook.codec.signal import by_latent, heard_by, levelled, segmentwise
 from noisebook.codec.steering import OnStep
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend, with_mel
@@ -84,7 +83,9 @@ def compress_to(
             engine = engine_for(ladder[rung], quality=quality, frame_values=values, frames_per_second=rate)
             own = replace(settings, engine=engine)
             coded = ddcm.completed(ddcm.header_of(waveform, own, backend.info), latent, own, backend)
-            data = ddcm.compress_towards(ddcm.aims_of(latent, coded, own, backend), coded, backend=backend)
+            image = ddcm.image_payload(waveform, coded, backend.info)
+            aims = ddcm.aims_of(latent, coded, own, backend)
+            data = ddcm.compress_towards(aims, coded, image=image, backend=backend)
             tried[rung] = error_of(ddcm.decode_latent(data, backend=backend)[1]), data
             if on_step is not None:
                 on_step(len(tried), _RUNGS.bit_length() + 1)
@@ -113,7 +114,10 @@ def _mel_error(waveform: Sound, header: Header, latent: torch.Tensor, backend: B
     heard, timeline = with_mel(backend), timeline_of(header, backend.info)
     hops = timeline.info.frame_samples // timeline.info.hop_length
     samples = levelled(waveform, header, backend.info)
-    stage = partial(_on_device, heard.mel, heard.device)
+
+    def stage(piece: torch.Tensor) -> torch.Tensor:
+        return heard.mel(by_latent(piece, timeline).to(heard.device))
+
     mel = heard_by(stage, samples, timeline, per_frame=timeline.info.frame_samples, writes=hops)
 
     def error(decoded: torch.Tensor) -> float:
@@ -121,10 +125,6 @@ def _mel_error(waveform: Sound, header: Header, latent: torch.Tensor, backend: B
         return log_mel_l1_db(mel.cpu().numpy(), estimate.cpu().numpy())
 
     return error
-
-
-def _on_device(stage: Callable[[torch.Tensor], torch.Tensor], device: torch.device, x: torch.Tensor) -> torch.Tensor:
-    return stage(x.to(device))
 
 
 MEASURES: dict[str, Callable[[Sound, Header, torch.Tensor, Backend], Measure]] = {

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from itertools import count
 from math import sqrt
 
-import numpy as np
 import torch
 
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.noise import gaussian_noise, start_noise
 from noisebook.codec.pull import Pull, chosen_noise, pulled_towards
-from noisebook.codec.sound import Frame, from_latent, to_latent
+from noisebook.codec.sound import from_latent, to_latent
 from noisebook.codec.steering import OnStep, prompted
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import NoiseFor, Step, reverse
@@ -104,16 +103,15 @@ class Settings:
 def transform(waveform: Waveform, *, backend: Backend, settings: Settings, on_step: OnStep | None = None) -> Waveform:
     """The transformed sound, with the rate, channels, level and exact length of the original.
 
-    Channels are transformed side by side with the same noise, so that what they share stays in the middle.
+    Two channels are transformed as one, and spread again as the original is.
 
     Raises:
         ConfigError: a prompt or option that is not possible.
         ModelError: a codebook of another model.
     """
-    latent, frames = _latent_of(waveform, backend)
+    latent, frame = to_latent(waveform, backend=backend)
     changed = transform_latent(latent, backend=backend, settings=settings, on_step=on_step)
-    sounds = [from_latent(row[None], frame, backend=backend) for row, frame in zip(changed, frames, strict=True)]
-    return Waveform(np.concatenate([sound.samples for sound in sounds]), waveform.sample_rate)
+    return from_latent(changed, frame, backend=backend)
 
 
 def transform_latent(
@@ -168,13 +166,6 @@ def own_codebook(latent: torch.Tensor, info: BackendInfo) -> LatentCodebook:
     frames = latent[:, :, ::every]
     size = min(OWN_SIZE, max(_FEWEST, frames.numel() // info.latent_channels // _VECTORS_PER_ATOM))
     return fit([frames], unit="position", method="kmeans", size=size, model=info.autoencoder.hex())
-
-
-def _latent_of(waveform: Waveform, backend: Backend) -> tuple[torch.Tensor, tuple[Frame, ...]]:
-    """The latents of all channels, each at its own level: a difference of channels has no meaning to a prompt."""
-    channels = [Waveform(row[None], waveform.sample_rate) for row in waveform.samples]
-    latents, frames = zip(*(to_latent(channel, backend=backend) for channel in channels), strict=True)
-    return torch.cat(latents), frames
 
 
 def _mixture(quantised: torch.Tensor, latent: torch.Tensor, mix: float) -> torch.Tensor:

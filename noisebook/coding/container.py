@@ -4,9 +4,10 @@
             | [flags] [rate] [seed] [tag] [pauses] [accents] [block]
     stream := header payload_0 CRC(header payload_0)  payload_1 CRC(payload_1)  ...
 
-A payload is all of a segment, or of a progressive stream one step of all segments. The header determines the sizes of
-the payloads, so a stream holds no size table: the codec computes the sizes and `split` checks them. Only the payload of
-a latent code is as long as its symbols ask for: it begins with a size.
+A payload is all of a segment, or of a progressive stream one step of all segments; the first one of a stereo sound is
+its image. The header determines the sizes of the payloads, so a stream holds no size table: the codec computes the
+sizes and `split` checks them. Only an image and the payload of a latent code are as long as their symbols ask for: they
+begin with a size.
 A header has one spelling: what `parse_header` accepts, `pack` writes again.
 """
 
@@ -34,20 +35,20 @@ from noisebook.coding.stretches import Stretches, check_stretches, parse_stretch
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
-__all__ = ["SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "Engine", "Header", "LatentCode", "LatentRule",
-           "Rule", "choice_bits", "overhead", "pack", "parse_header", "salvage", "sized", "sized_payloads", "split",
-           "unsized", "verified"]
+__all__ = ["CRC_SIZE", "SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "Engine", "Header", "LatentCode",
+           "LatentRule", "Rule", "choice_bits", "overhead", "pack", "parse_header", "salvage", "sized",
+           "sized_payloads", "split", "unsized", "verified"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
 # fmt: on
-VERSION = 1
+VERSION = 2
 _MAGIC = 0xDDC0
 _MORE, _EXPLICIT_RATE = 14, 15  # codes that are no rate
-_PAUSES, _ACCENTS = 0x10, 0x20  # of the byte that follows where the code is _MORE: the rate's code and flags
+_PAUSES, _ACCENTS, _EQUAL = 0x10, 0x20, 0x40  # of the byte that follows where the code is _MORE: flags, the rate's code
 _SEED_BIT, _TAG_BIT = 6, 7
 _PROGRESSIVE = 0x80  # of the preset byte
-_CRC_SIZE = 2
+CRC_SIZE = 2
 
 
 class ChannelMode(IntEnum):
@@ -55,8 +56,9 @@ class ChannelMode(IntEnum):
 
     MONO = 0
     DUAL = 1  # left and right, independently
-    MID_SIDE = 2
+    IMAGE = 2  # left and right in one latent, with an image that says where in the stereo field what of it is
     JOINT = 3  # left and right in one latent, by a model of stereo sound
+    EQUAL = 4  # two channels with the same samples; written as mono with a flag
 
     @property
     def channels(self) -> int:
@@ -66,7 +68,7 @@ class ChannelMode(IntEnum):
     @property
     def latents(self) -> int:
         """Latents that carry them."""
-        return 2 if self in (ChannelMode.DUAL, ChannelMode.MID_SIDE) else 1
+        return 2 if self is ChannelMode.DUAL else 1
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ class Header:
 
 
 def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
-    """The stream of a header and its payloads, one for each segment, or step of a progressive stream.
+    """The stream of a header and its payloads: the image where there is one, then one for each segment, or step of a
+    progressive stream.
 
     Raises:
         ConfigError: no payload; a stream has at least one, which may be empty.
@@ -123,7 +126,7 @@ def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
 
 def overhead(header: Header, payloads: int) -> int:
     """Bytes of the stream that are not payload, exactly."""
-    return len(_header_bytes(header)) + _CRC_SIZE * payloads
+    return len(_header_bytes(header)) + CRC_SIZE * payloads
 
 
 def parse_header(data: bytes) -> tuple[Header, int]:
@@ -145,6 +148,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     mode = known(ChannelMode, layout >> 4 & 3)
     sample_count, gain = cursor.varint(), cursor.u8()
     code, flags = _parse_code(cursor, layout & 15)
+    mode = _with_flags(mode, flags)
     sample_rate = _parse_rate(cursor, code)
     seed = cursor.u8() if layout >> _SEED_BIT & 1 else None
     tag = cursor.u8() if layout >> _TAG_BIT & 1 else None
@@ -164,7 +168,9 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     return header, cursor.position
 
 
-def split(data: bytes, header_size: int, payload_sizes: Iterable[int], *, what: str = "segment") -> tuple[bytes, ...]:
+def split(
+    data: bytes, header_size: int, payload_sizes: Iterable[int], *, what: str = "segment", image: bool = False
+) -> tuple[bytes, ...]:
     """The payloads of a stream, all lengths and CRCs checked.
 
     Args:
@@ -173,31 +179,36 @@ def split(data: bytes, header_size: int, payload_sizes: Iterable[int], *, what: 
         payload_sizes: bytes of each payload, at least one. Give a generator: it is left at the first payload
             that ends past `data`, so that a header that promises 2**40 segments costs nothing.
         what: a payload is, for messages.
+        image: the first payload is an image.
 
     Raises:
         TruncatedStream: `data` ends before the last payload does.
         CorruptStream: bytes follow the last payload, or a CRC does not match.
     """
+
+    def named(index: int) -> str:
+        return f"{what} {index - image}" if index >= image else "the stereo image"
+
     start, ends = header_size, []
     for index, size in enumerate(payload_sizes):
-        start += size + _CRC_SIZE
+        start += size + CRC_SIZE
         if start > len(data):
-            raise TruncatedStream(f"{what} {index} ends at {start}, the stream at {len(data)}: cut short")
+            raise TruncatedStream(f"{named(index)} ends at {start}, the stream at {len(data)}: cut short")
         ends.append(start)
     if start != len(data) or not ends:
-        raise CorruptStream(f"the stream has {len(data)} bytes, its {len(ends)} {what}s end at {start}")
+        raise CorruptStream(f"the stream has {len(data)} bytes, its {len(ends)} payloads end at {start}")
     for index, (first, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         if crc_hqx(data[first:end], 0xFFFF):  # the CRC of a message with its CRC appended is 0
-            raise CorruptStream(f"{what} {index} fails its CRC: the bytes {first} to {end - 1} are damaged")
+            raise CorruptStream(f"{named(index)} fails its CRC: the bytes {first} to {end - 1} are damaged")
     starts = [header_size, *ends[:-1]]
-    return tuple(data[first : end - _CRC_SIZE] for first, end in zip(starts, ends, strict=True))
+    return tuple(data[first : end - CRC_SIZE] for first, end in zip(starts, ends, strict=True))
 
 
 def verified(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> int:
     """How many payloads are whole and pass their CRC, up to the first that does not."""
     first, end, count = 0, header_size, 0
     for size in payload_sizes:
-        end += size + _CRC_SIZE
+        end += size + CRC_SIZE
         if end > len(data) or crc_hqx(data[first:end], 0xFFFF):
             break
         first, count = end, count + 1
@@ -214,12 +225,13 @@ def salvage(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> list
         if start >= len(data):
             break
         payloads.append(data[start : start + size])
-        start += size + _CRC_SIZE
+        start += size + CRC_SIZE
     return payloads
 
 
 def sized(codes: bytes, choices: bytes = b"") -> bytes:
-    """The payload of a latent code: the size of the entropy-coded bytes, these, then the choices that steer."""
+    """The payload of an image or of a latent code: the size of the entropy-coded bytes, these, then the choices that
+    steer."""
     return bitio.varint(len(codes)) + codes + choices
 
 
@@ -231,7 +243,7 @@ def unsized(payload: bytes) -> tuple[bytes, bytes]:
 
 
 def sized_payloads(data: bytes, header_size: int, choices: Iterable[int]) -> Iterator[int]:
-    """Bytes of each payload of a latent code, for `split`, read from the size at its start.
+    """Bytes of each payload of images and latent codes, for `split`, read from the size at its start.
 
     Args:
         data: the whole stream.
@@ -245,7 +257,7 @@ def sized_payloads(data: bytes, header_size: int, choices: Iterable[int]) -> Ite
         size = cursor.varint() + extra
         size += cursor.position - start
         yield size
-        cursor.position = start + size + _CRC_SIZE
+        cursor.position = start + size + CRC_SIZE
 
 
 def _check_magic(cursor: bitio.ByteReader) -> None:
@@ -256,7 +268,8 @@ def _check_magic(cursor: bitio.ByteReader) -> None:
     if second & 0xF0 != _MAGIC & 0xF0:
         raise NotAStream(f"the first bytes are DD {second:02X}: a .ddcm stream begins with DD C{VERSION}")
     if second & 0x0F != VERSION:
-        raise UnsupportedStream(f"format version {second & 15}: this build reads {VERSION}, update it")
+        older = "made by an earlier release, which reads it" if second & 0x0F < VERSION else "update this build"
+        raise UnsupportedStream(f"format version {second & 15}, and this build reads {VERSION}: {older}")
 
 
 def _parse_code(cursor: bitio.ByteReader, code: int) -> tuple[int, int]:
@@ -270,13 +283,21 @@ def _parse_code(cursor: bitio.ByteReader, code: int) -> tuple[int, int]:
         return code, 0
     more = cursor.u8()
     flags = more & 0xF0
-    if flags & ~(_PAUSES | _ACCENTS):
-        raise UnsupportedStream(f"header flags {flags >> 4}: this build knows 1 to 3, update it")
+    if flags & ~(_PAUSES | _ACCENTS | _EQUAL):
+        raise UnsupportedStream(f"header flags {flags >> 4}: this build knows 1 to 7, update it")
     if not flags:
         raise CorruptStream("a header byte for flags without any")
     if more & 15 == _MORE:
         raise CorruptStream("a header byte for flags that announces another one")
     return more & 15, flags
+
+
+def _with_flags(mode: ChannelMode, flags: int) -> ChannelMode:
+    if not flags & _EQUAL:
+        return mode
+    if mode is not ChannelMode.MONO:
+        raise CorruptStream("two equal channels are written as mono with a flag")
+    return ChannelMode.EQUAL
 
 
 def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
@@ -291,9 +312,10 @@ def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
 def _header_bytes(header: Header) -> bytes:
     rate, tag, block = header.sample_rate, header.tag, header.engine or header.latent
     code = SAMPLE_RATES.index(rate) if rate in SAMPLE_RATES else _EXPLICIT_RATE
-    flags = _PAUSES * bool(header.pauses) | _ACCENTS * bool(header.accents)
-    shown = _MORE if flags else code
-    layout = shown | header.channel_mode << 4 | (header.seed > 0) << _SEED_BIT | (tag is not None) << _TAG_BIT
+    equal = header.channel_mode is ChannelMode.EQUAL
+    flags = _PAUSES * bool(header.pauses) | _ACCENTS * bool(header.accents) | _EQUAL * equal
+    shown, mode = _MORE if flags else code, ChannelMode.MONO if equal else header.channel_mode
+    layout = shown | mode << 4 | (header.seed > 0) << _SEED_BIT | (tag is not None) << _TAG_BIT
     out = bytearray((_MAGIC | VERSION).to_bytes(2, "big") + header.fingerprint)
     out += bytes([header.preset | header.progressive * _PROGRESSIVE, layout])
     out += bitio.varint(header.sample_count) + bytes([header.gain_half_db & 0xFF])
@@ -307,4 +329,4 @@ def _header_bytes(header: Header) -> bytes:
 
 
 def _crc(data: bytes) -> bytes:
-    return crc_hqx(data, 0xFFFF).to_bytes(_CRC_SIZE, "big")
+    return crc_hqx(data, 0xFFFF).to_bytes(CRC_SIZE, "big")

@@ -72,10 +72,11 @@ def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) 
     header = ddcm.header_of(job.sound, settings, backend.info)
     target = ddcm.target_latent(job.sound, header, backend=backend)
     residuals = Residuals(target, ddcm.aims_of(target, header, settings, backend))
-    data = ddcm.compress_towards(residuals.target_of, header, backend=backend)
+    image = ddcm.image_payload(job.sound, header, backend.info)
+    data = ddcm.compress_towards(residuals.target_of, header, image=image, backend=backend)
     coded = time.perf_counter()
     latent = ddcm.decode_latent(data, backend=backend)[1]
-    sound = ddcm.synthesise(latent, header, backend=backend)
+    sound = ddcm.synthesise(latent, header, image=ddcm.open_stream(data, backend.info).image, backend=backend)
     decoded = time.perf_counter()
     return Coded(sound, data, coded - started, decoded - coded, (*residuals.nmse_db(), residuals.of(latent)))
 

@@ -18,6 +18,7 @@ import numpy as np
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
+from noisebook.codec.layout import layout_of
 from noisebook.coding import container
 from noisebook.diffusion.backend import Backend
 from noisebook.recipes._tables import table
@@ -54,7 +55,8 @@ def main() -> None:
 
 def step_errors(data: bytes, backend: Backend, flips: int) -> Iterator[float]:
     """For each coded step of a stream of one segment: mean error of the latent over its energy, for so many flips."""
-    header, layout, (payload,) = ddcm.open_stream(data, backend.info)
+    header, _, (payload,), _ = ddcm.open_stream(data, backend.info)
+    layout = layout_of(header, backend.info)
     latent = ddcm.decode_latent(data, backend=backend)[1]
     bits, rng = layout.payload_bits(layout.frames) // layout.steps, np.random.default_rng(0)
     for step in range(layout.steps):

@@ -235,8 +235,8 @@ def _options(longest: float) -> dict[str, Any]:
     tasks = [("Fill gaps", "inpaint"), ("Widen the band", "bandwidth"), ("Declip", "declip")]
     rows = [row.name for row in reconstruction_presets()]
     options = {
-        "preset": gr.Radio(presets, value=start.preset, label="Bit/s a channel"),
-        "bitrate": gr.Slider(5, 16000, value=500, step=5, label="Bit/s of all channels together"),
+        "preset": gr.Radio(presets, value=start.preset, label="Bit/s"),
+        "bitrate": gr.Slider(5, 8000, value=500, step=5, label="Bit/s, mono or stereo"),
         "quality": gr.Radio(list(QUALITIES), value=start.quality, label="Effort"),
         "codebook": gr.Dropdown(
             [("—", ""), *((name, name) for name in codebook_names())],

@@ -34,8 +34,8 @@ class Settings:
     Attributes:
         method: a key of `METHODS`.
         clip: name of a bundled clip; "" for the visitor's own sound.
-        preset: codec: bit/s a channel.
-        bitrate: codec: in its place, bit/s of all channels together; 0 is the preset's.
+        preset: codec: bit/s of the file.
+        bitrate: codec: in its place, bit/s of the file; 0 is the preset's.
         quality: codec: "fast", "balanced" or "high".
         codebook: codec: write the latent in the words of this codebook of the package instead; "" for not.
         reconstruction: name of a reconstruction preset.

@@ -91,14 +91,14 @@ def test_json_goes_to_standard_error_where_standard_output_is_the_result(noisebo
 
 
 def test_options_reach_the_stream(noisebook, engine):
-    write("stereo.wav", Waveform.of(np.full((2, 3000), 0.1), 44100))
+    write("stereo.wav", Waveform.of(0.1 * np.random.default_rng(0).standard_normal((2, 3000)), 44100))
 
     def header(*options: object) -> dict[str, object]:
         assert noisebook("compress", "stereo.wav", "a.ddcm", "-f", *options, *engine).status == 0
         return json.loads(noisebook("info", "a.ddcm", "--json", *engine[:2]).out)
 
     plain = header()
-    assert (plain["preset"], plain["channel_mode"], plain["seed"], plain["tag"]) == ("3000", "mid-side", 0, 0)
+    assert (plain["preset"], plain["channel_mode"], plain["seed"], plain["tag"]) == ("3000", "image", 0, 0)
     assert (plain["sample_rate"], plain["sample_count"], plain["intact"]) == (44100, 3000, True)
     assert header("-p", "30")["preset"] == "30"
     assert header("--channels", "dual")["channel_mode"] == "dual"
@@ -193,10 +193,7 @@ def test_info_of_damaged_streams_shows_and_fails(noisebook, engine, stream_bytes
         ran = noisebook("info", "-", "--json", *engine[:2], stdin=damaged)
         assert ran.status == 1
         assert json.loads(ran.out)["intact"] is False
-        assert ran.err == (
-            "noisebook: -: damaged or cut short: its size or a checksum is wrong; "
-            "decompress --damaged plays what is there\n"
-        )
+        assert ran.err == "noisebook: -: damaged or cut short: its size or a checksum is wrong\n"
 
 
 def test_info_with_another_model_shows_the_header(noisebook, other_model, stream):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from noisebook.codec.layout import MAX_DENSE_VALUES, MAX_STACKS, SEGMENT_FRAMES
-from noisebook.codec.presets import EARLIER, PRESETS
+from noisebook.codec.presets import PRESETS, engine_bitrate
 from noisebook.coding.container import Codebook, Rule
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
@@ -21,11 +21,11 @@ def rows_after(heading: str) -> list[list[str]]:
 
 def test_preset_table_is_current():
     expected = []
-    for p in sorted((*PRESETS, *EARLIER), key=lambda preset: preset.wire_id):
+    for p in PRESETS:
         e = p.engine
-        numbers = (e.log2_part, e.log2_K, e.unit_frames, e.steps, e.kappa_percent, e.choice_bits)
-        name = p.name if p in PRESETS else f"{p.name}, earlier"
-        expected.append([*map(str, (p.wire_id, name, *numbers)), f"{p.bitrate:g}"])
+        numbers = (e.log2_part, e.log2_K, e.unit_frames, e.steps, p.stereo_steps, e.kappa_percent, e.choice_bits)
+        rates = (p.bitrate, engine_bitrate(p.stereo_engine), p.image_bitrate)
+        expected.append([*map(str, (p.wire_id, p.name, *numbers)), *(f"{rate:g}" for rate in rates)])
         assert (e.rule, e.codebook, e.M) == (Rule.PARTITIONED, Codebook.STRUCTURED, 1)
     assert rows_after("### 5.2 Presets") == expected
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from noisebook.api import model_info
+from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_bands, image_frames
 from noisebook.codec.layout import layout_of
 from noisebook.codec.ordering import of_segments, of_stream
+from noisebook.codec.stereo import opened_image, payload_sizes
 from noisebook.coding import bitio, combinatorics
 from noisebook.coding.container import (
     SAMPLE_RATES,
@@ -22,11 +24,13 @@ from noisebook.coding.container import (
     Rule,
     pack,
     parse_header,
+    sized,
     sized_payloads,
     split,
     unsized,
 )
 from noisebook.coding.entropy import SymbolReader
+from noisebook.coding.image import image_bytes, parse_image
 from noisebook.rng import Purpose, gaussian, permutation, signs, words
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
@@ -98,7 +102,7 @@ def test_the_stream_with_a_latent_block() -> None:
     header, size = parse_header(data)
     engine = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 8, 1, 8, 3, 80)
     latent = LatentCode(LatentRule.HARD, b"\xca\xae\x3a\xf7", 51, engine)
-    assert header == Header(b"\x5a\x17", 0, 44100, ChannelMode.MID_SIDE, 12_000, -6, latent=latent)
+    assert header == Header(b"\x5a\x17", 0, 44100, ChannelMode.DUAL, 12_000, -6, latent=latent)
     (payload,) = split(data, size, sized_payloads(data, size, [2]))
     codes, choices = unsized(payload)
     assert choices == b"\x12\x34"
@@ -121,7 +125,7 @@ def test_the_progressive_stream() -> None:
 
 
 def test_the_fields_of_the_streams_are_where_the_tables_say() -> None:
-    for number in ("8.3", "8.4", "8.5", "8.6", "8.7", "8.8"):
+    for number in ("8.3", "8.4", "8.5", "8.6", "8.7", "8.8", "8.9", "8.10"):
         data = stream(number)
         rows = re.findall(r"^\| (\d+) \| `([0-9a-f ]+)`", section(number), re.MULTILINE)
         assert len(rows) >= 8
@@ -141,9 +145,9 @@ def test_a_stream_with_pauses() -> None:
     data = stream("8.7")
     header, size = parse_header(data)
     pauses = ((0, 3), (12, 13), (32, 64))
-    assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.MID_SIDE, 441_000, -6, pauses=pauses)
-    payload = bitio.pack(np.array([600, 15, 1023]), 12)
-    assert split(data, size, [5]) == (payload,)
+    assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.DUAL, 441_000, -6, pauses=pauses)
+    payload = bitio.pack(np.array([600, 15, 1023]), 16)
+    assert split(data, size, [6]) == (payload,)
     assert pack(header, [payload]) == data
 
 
@@ -152,13 +156,48 @@ def test_a_stream_with_accents() -> None:
     header, size = parse_header(data)
     accents = ((3, 5), (8, 9))
     assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.MONO, 141_120, pauses=((5, 8),), accents=accents)
-    payload = bitio.pack(np.array([600, 15, 1023]), 12)
-    assert split(data, size, [5]) == (payload,)
+    payload = bitio.pack(np.array([600, 15, 1023]), 16)
+    assert split(data, size, [6]) == (payload,)
     assert pack(header, [payload]) == data
     layout = layout_of(header, model_info())
     assert layout.frames == 80
     units, found = layout.accented(), layout.paused()
     assert units is not None
     assert found is not None
-    assert (np.flatnonzero(units).tolist(), np.flatnonzero(found).tolist()) == ([3, 4, 8], [5, 6, 7])
-    assert layout.segment_bits(0) == (10 - 3 + 3) * 12
+    assert (np.flatnonzero(units).tolist(), np.flatnonzero(found).tolist()) == ([1, 2, 4], [3])
+    assert layout.segment_bits(0) == (5 - 1 + 3) * 16
+
+
+def test_a_stream_with_an_image() -> None:
+    data = stream("8.9")
+    header, size = parse_header(data)
+    assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.IMAGE, 13_230, -6)
+    layout, info = layout_of(header, model_info()), model_info()
+    assert list(layout.payload_sizes()) == [22]
+    sizes = payload_sizes(data, header, size, layout.payload_sizes())
+    message, choices = opened_image(header, split(data, size, sizes, image=True))
+    assert choices == (bytes(range(1, 23)),)
+    assert (image_bands(info.sample_rate), image_frames(layout.sample_count, info.sample_rate)) == (31, 2)
+    half = 31 // 2
+    level, coherence = parse_image(message, 31, 2)
+    assert level.T.tolist() == [[3] * half + [-11] * (31 - half), [5] + [3] * (half - 1) + [-11] * (31 - half)]
+    assert coherence.T.tolist() == [[0, 0, 4, 4, 4, 4] + [0] * (31 - 6)] * 2
+    assert image_bytes(level, coherence) == message
+    assert pack(header, [sized(message), *choices]) == data
+
+
+def test_a_stream_with_equal_channels() -> None:
+    header, size = parse_header(stream("8.10"))
+    assert header == Header(b"\x5a\x17", 3, 44100, ChannelMode.EQUAL, 441_000, -6)
+    assert pack(header, split(stream("8.10"), size, [4])) == stream("8.10")
+
+
+def test_tables_of_the_image() -> None:
+    text = section("5.11")
+    decibels, correlations = (re.search(rf"^\| {name} \|(.*)\|$", text, re.MULTILINE) for name in ("dB", "correlation"))
+    assert decibels
+    assert correlations
+    shown = [float(cell.replace("all", "inf")) for cell in decibels[1].split("|")]
+    levels = np.arange(LEVELS + 1, dtype=np.int8)[None]
+    assert shown == StereoImage(levels, np.zeros_like(levels)).level_db[0].tolist()
+    assert [float(cell) for cell in correlations[1].split("|")] == COHERENCES.tolist()

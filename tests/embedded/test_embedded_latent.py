@@ -40,7 +40,7 @@ def test_a_stream_finds_its_codebook_in_the_package(embedded, melody):
 
 def test_an_unknown_codebook_is_named_by_its_fingerprint(embedded, melody):
     stream = api.compress_with_codebook(melody, backend=embedded, codebook="frame-kmeans")
-    header, _, payloads = latent_vq.open_stream(stream, embedded.info)
+    header, _, payloads, _ = latent_vq.open_stream(stream, embedded.info)
     other = container.pack(replace(header, latent=replace(header.latent, codebook=b"\1\2\3\4")), payloads)
     with pytest.raises(WrongCodebook, match="01020304"):
         api.decompress(other, backend=embedded)

@@ -77,7 +77,7 @@ def test_every_length_rate_and_number_of_channels_comes_back(run, count, sample_
     back = read("back.wav")
     assert (back.samples.shape, back.sample_rate) == ((channels, count), sample_rate)
     assert np.isfinite(back.samples).all()
-    assert run("info", "x.ddcm")["channel_mode"] == ("mono" if channels == 1 else "mid-side")
+    assert run("info", "x.ddcm")["channel_mode"] == ("mono" if channels == 1 else "image")
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)

@@ -22,7 +22,7 @@ def test_models_of_mels_code_mono_and_stereo(folder, load, channels):
     stream = api.compress(sound, backend=backend, preset="8")
     back = api.decompress(stream, backend=backend, tail_steps=1)
     assert (back.samples.shape, back.sample_rate) == ((channels, 8820), 22050)
-    assert api.read_info(stream, info=backend.info).channel_mode == ("mono" if channels == 1 else "mid-side")
+    assert api.read_info(stream, info=backend.info).channel_mode == ("mono" if channels == 1 else "image")
 
 
 @each("audioldm")
@@ -106,8 +106,8 @@ def test_jointly_coded_stereo_costs_as_much_as_mono(load, stable_audio_folder):
     }
     assert sizes[1] == sizes[2]
     apart = noise(0.4, sample_rate=44100, channels=2)
-    stream = api.compress(apart, backend=backend, preset="700", channels="mid-side")  # two latents
-    assert len(stream) > 1.5 * sizes[2]
+    stream = api.compress(apart, backend=backend, preset="700", channels="dual")  # two latents
+    assert api.read_info(stream).channel_mode == "dual"
     assert api.decompress(stream, backend=backend).channels == 2
 
 
@@ -140,8 +140,22 @@ def test_a_joint_stream_is_nothing_for_a_mono_model(load, audioldm_folder):
         check_header(header, info)
 
 
+@pytest.mark.parametrize("mode", ["IMAGE", "EQUAL"])
+def test_one_channel_for_left_and_right_is_nothing_for_a_stereo_model(load, stable_audio_folder, mode):
+    from noisebook.codec.ddcm import Settings, check_header
+    from noisebook.codec.ddcm import compress as coded
+    from noisebook.coding.container import ChannelMode, Header
+
+    backend = load(stable_audio_folder)
+    header = Header(backend.info.fingerprint[:2], 4, 16000, ChannelMode[mode], 100)
+    with pytest.raises(UnsupportedStream, match="model of stereo sound"):
+        check_header(header, backend.info)
+    with pytest.raises(ConfigError, match="model of stereo sound"):
+        coded(noise(0.2, channels=2), backend=backend, settings=Settings(channel_mode=ChannelMode[mode]))
+
+
 def test_joint_is_no_choice_of_the_encoder(load, stable_audio_folder):
-    with pytest.raises(ConfigError, match="auto, dual, mid-side, mono are possible"):
+    with pytest.raises(ConfigError, match="auto, dual, mono are possible"):
         api.compress(noise(0.2, channels=2), backend=load(stable_audio_folder), channels="joint")
 
 

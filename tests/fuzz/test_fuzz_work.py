@@ -67,14 +67,14 @@ def test_a_caller_may_allow_more_or_less() -> None:
     with pytest.raises(AudioError, match=r"10\.7 times"):
         api.decompress(dear, backend=TOY)
     assert api.decompress(dear, backend=TOY, max_work=11).duration == 1
-    cheap = stream_of(header_of(preset=15, seconds=1))
+    cheap = stream_of(header_of(preset=8, seconds=1))
     with pytest.raises(AudioError, match=r"1\.0 times the work of the dearest preset, and 0\.9 times are allowed"):
         api.decompress(cheap, backend=TOY, max_work=0.9)
 
 
 def test_accents_may_be_everywhere() -> None:
     """Twice the atoms, and so at most twice the work."""
-    header = header_of(preset=15)
+    header = header_of(preset=8)
     accented = replace(header, accents=((0, 1),))
     assert work_of(header) < work_of(accented) <= 2 * work_of(header)
 

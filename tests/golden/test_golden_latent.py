@@ -75,10 +75,10 @@ def test_fingerprints_of_codebooks():
 def test_a_whole_stream():
     payload = container.sized(bytes.fromhex(PINNED["hard"][2]), b"\x12\x34")
     latent = LatentCode(LatentRule.HARD, FLAT.fingerprint[:4], 51, STEERING)
-    header = Header(b"\x5a\x17", 0, 44100, ChannelMode.MID_SIDE, 12_000, -6, latent=latent)
+    header = Header(b"\x5a\x17", 0, 44100, ChannelMode.DUAL, 12_000, -6, latent=latent)
     assert (
         container.pack(header, [payload]).hex()
-        == "ddc15a170027e05dfad1caae3af7330201070801080350061fcc4b115347123419eb"
+        == "ddc25a170017e05dfad1caae3af7330201070801080350061fcc4b11534712345172"
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisebook.audio.channels import from_mid_side, to_mid_side
 from noisebook.audio.io import read, wav_bytes
 from noisebook.audio.level import apply_gain, coding_gain, loudness_lufs, peak_db
 from noisebook.audio.resample import resample, resampled_count
@@ -48,16 +47,6 @@ def test_coding_gain_meets_the_target_within_a_quarter_db(level_db: float, seed:
     gain = coding_gain(samples)
     assert -128 <= gain <= 127
     assert abs(peak_db(apply_gain(samples, gain)) - 20 * np.log10(0.5)) <= 0.2501
-
-
-@settings(max_examples=50, deadline=None)
-@given(few_lengths, seeds)
-def test_mid_side_is_undone(count: int, seed: int) -> None:
-    samples = noise(seed, 2, count)
-    assert np.abs(to_mid_side(samples)).max() <= np.abs(samples).max()
-    assert np.abs(from_mid_side(to_mid_side(samples)) - samples).max() <= np.finfo(np.float32).eps
-    grid = (np.rint(samples * 2**22) / 2**22).astype(np.float32)
-    assert np.array_equal(from_mid_side(to_mid_side(grid)), grid)
 
 
 @settings(max_examples=50, deadline=None)

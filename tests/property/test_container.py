@@ -100,7 +100,7 @@ def test_order_pauses_and_accents_are_told_apart(
         data = pack(changed, [b""])
         assert parse_header(data) == (changed, len(data) - 2)
         assert data[4] >> 7 == progressive
-        assert (data[5] & 15 == 14) == bool(pauses or accents)
+        assert (data[5] & 15 == 14) == bool(pauses or accents or header.channel_mode is ChannelMode.EQUAL)
 
 
 @given(headers(), st.lists(st.binary(max_size=20), min_size=1, max_size=5))
@@ -141,30 +141,28 @@ def test_overhead_of_a_short_preset_stream_is_twelve_bytes() -> None:
 
 
 def test_every_field_lies_at_its_offset() -> None:
-    header = replace(
-        PLAIN, preset=7, channel_mode=ChannelMode.MID_SIDE, sample_count=300, gain_half_db=-3, seed=9, tag=0
-    )
-    head = bytes.fromhex("dd c1 1234 07 e7 ac02 fd 09 00")
+    header = replace(PLAIN, preset=7, channel_mode=ChannelMode.IMAGE, sample_count=300, gain_half_db=-3, seed=9, tag=0)
+    head = bytes.fromhex("dd c2 1234 07 e7 ac02 fd 09 00")
     assert pack(header, [b"\x55"])[:-2] == head + b"\x55"
     rate = replace(PLAIN, sample_rate=44_000, sample_count=5)
-    assert pack(rate, [b""])[:-2] == bytes.fromhex("dd c1 1234 01 0f 05 00 e0d702")
+    assert pack(rate, [b""])[:-2] == bytes.fromhex("dd c2 1234 01 0f 05 00 e0d702")
 
 
 def test_the_engine_block_follows_everything_else() -> None:
     engine = Engine(Rule.TOP_M, Codebook.DENSE, 0, 14, 300, 256, 50, 120)
     header = replace(PLAIN, preset=0, sample_count=5, tag=1, engine=engine)
-    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c1 1234 00 87 05 00 01 03 02 00 0e ac02 8002 32 78")
+    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c2 1234 00 87 05 00 01 03 02 00 0e ac02 8002 32 78")
 
 
 def test_the_engine_block_of_a_pursuit_ends_in_the_bits_of_a_level() -> None:
     engine = Engine(Rule.PURSUIT, Codebook.DENSE, 0, 13, 2, 256, 999, 0, level_bits=3)
     header = replace(PLAIN, preset=0, sample_count=5, engine=engine)
-    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c1 1234 00 07 05 00 04 02 00 0d 02 8002 e707 00 03")
+    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c2 1234 00 07 05 00 04 02 00 0d 02 8002 e707 00 03")
 
 
 def test_the_block_of_a_latent_code() -> None:
     code = LatentCode(LatentRule.HARD, b"\xaa\xbb\xcc\xdd")
-    head = "dd c1 1234 00 07 05 00"
+    head = "dd c2 1234 00 07 05 00"
     header = replace(PLAIN, preset=0, sample_count=5, latent=code)
     assert pack(header, [b""])[:-2] == bytes.fromhex(head + "11 aabbccdd")
     refined = replace(header, latent=replace(code, rule=LatentRule.SOFT, strength=51))
@@ -206,8 +204,8 @@ def test_payloads_are_verified_up_to_the_first_that_is_not_whole() -> None:
 
 
 def test_channel_modes_have_one_or_two_channels() -> None:
-    assert [mode.channels for mode in ChannelMode] == [1, 2, 2, 2]
-    assert [mode.latents for mode in ChannelMode] == [1, 2, 2, 1]
+    assert [mode.channels for mode in ChannelMode] == [1, 2, 2, 2, 2]
+    assert [mode.latents for mode in ChannelMode] == [1, 2, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +218,7 @@ def test_channel_modes_have_one_or_two_channels() -> None:
         {"sample_rate": 0},
         {"sample_rate": 768_001},
         {"sample_rate": 44100.0},
-        {"channel_mode": 4},
+        {"channel_mode": 5},
         {"sample_count": -1},
         {"sample_count": 2**48 + 1},
         {"gain_half_db": 128},

@@ -11,7 +11,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.ddcm import Settings, compress, decompress
 from noisebook.codec.layout import layout_of
-from noisebook.codec.presets import EARLIER, PRESETS
+from noisebook.codec.presets import PRESETS
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Codebook, Engine, Rule
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream, WrongModel
@@ -72,11 +72,11 @@ def test_sample_rate_is_restored(rate, backend, chirp):
     assert decoded.samples.shape == waveform.samples.shape
 
 
-@pytest.mark.parametrize("mode", [None, ChannelMode.DUAL, ChannelMode.MID_SIDE])
+@pytest.mark.parametrize("mode", [None, ChannelMode.DUAL, ChannelMode.IMAGE])
 def test_stereo(mode, backend, chirp):
     stereo = Waveform(np.concatenate([chirp, 0.5 * chirp[:, ::-1]]), 16000)
     stream = compress(stereo, backend=backend, settings=Settings(engine=FAST, channel_mode=mode))
-    assert container.parse_header(stream)[0].channel_mode == (mode or ChannelMode.MID_SIDE)
+    assert container.parse_header(stream)[0].channel_mode == (mode or ChannelMode.IMAGE)
     assert decompress(stream, backend=backend).samples.shape == stereo.samples.shape
 
 
@@ -146,17 +146,6 @@ def test_presets_keep_their_promise(preset, backend):
     assert layout.payload_size * 8 / 10.24 <= 1.03 * float(preset.name)
     if preset is PRESETS[0]:
         assert container.overhead(header, 1) + layout.payload_size <= 32
-
-
-@pytest.mark.parametrize("preset", EARLIER, ids=lambda p: f"{p.wire_id} {p.name}")
-def test_streams_of_an_earlier_row_decode_as_their_engine_does(preset, backend, chirp):
-    """No encoder writes these ids any more; what was written with them keeps its meaning."""
-    sound = Waveform(chirp, 16000)
-    explicit = compress(sound, backend=backend, settings=Settings(engine=preset.engine, search="none"))
-    header, size = container.parse_header(explicit)
-    named = container.pack(replace(header, preset=preset.wire_id, engine=None), [explicit[size:-2]])
-    expected = decompress(explicit, backend=backend).samples
-    np.testing.assert_array_equal(decompress(named, backend=backend).samples, expected)
 
 
 def test_a_tag_that_the_model_does_not_have_is_refused(backend, chirp):

@@ -114,7 +114,7 @@ def test_stereo(mode, steering, book, backend, chirp):
     stereo = Waveform(np.concatenate([chirp, 0.5 * chirp[:, ::-1]]), 16000)
     settings = Settings(channel_mode=mode, strength=0.3 if steering else 0, steering=steering)
     stream = compress(stereo, backend=backend, codebook=book, settings=settings)
-    assert container.parse_header(stream)[0].channel_mode == (mode or ChannelMode.MID_SIDE)
+    assert container.parse_header(stream)[0].channel_mode == (mode or ChannelMode.IMAGE)
     assert decompress(stream, backend=backend, codebook=book).samples.shape == stereo.samples.shape
 
 
@@ -129,7 +129,7 @@ def test_segments_are_independent_and_join(steering, book, backend, monkeypatch,
     monkeypatch.setattr("noisebook.codec.layout._SHORTEST_SEGMENT", 8)
     settings = Settings(strength=0.2, steering=steering)
     stream = compress(Waveform(chirp, 16000), backend=backend, codebook=book, settings=settings)
-    header, timeline, payloads = latent_vq.open_stream(stream, backend.info)
+    header, timeline, payloads, _ = latent_vq.open_stream(stream, backend.info)
     assert list(timeline.segments()) == [(0, 16), (16, 38)]
     assert len(stream) == container.overhead(header, 2) + sum(map(len, payloads))
     latent = decode_latent(stream, backend=backend, codebook=book)[1]
@@ -283,7 +283,7 @@ def test_a_rule_that_the_codebook_lacks_is_refused(books, backend, chirp):
     codebook = books["residual"]
     with pytest.raises(ConfigError, match="one table"):
         compress(Waveform(chirp, 16000), backend=backend, codebook=codebook, settings=Settings(rule="soft"))
-    header, _, payloads = latent_vq.open_stream(
+    header, _, payloads, _ = latent_vq.open_stream(
         compress(Waveform(chirp, 16000), backend=backend, codebook=codebook), backend.info
     )
     soft = replace(header, latent=LatentCode(LatentRule.SOFT, codebook.fingerprint[:4]))
@@ -344,7 +344,7 @@ def test_weights_that_leave_nothing_for_the_nearest_atom_are_corrupt(book, backe
 
 def test_codes_in_another_spelling_are_corrupt(books, backend, chirp):
     codebook = books["position kmeans"]
-    header, _, (payload,) = latent_vq.open_stream(
+    header, _, (payload,), _ = latent_vq.open_stream(
         compress(Waveform(chirp, 16000), backend=backend, codebook=codebook), backend.info
     )
     codes, _ = container.unsized(payload)

