@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noisebook.cli._shared import Outcome
 from noisebook.errors import AudioError, ConfigError, NotAStream, StreamError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "STREAM_SUFFIX",
     "bundled_clips",
     "check_format",
+    "check_source",
     "naming",
     "open_sound",
     "read_bytes",
@@ -40,6 +42,7 @@ __all__ = [
 
 STANDARD = "-"  # standard input or output
 STREAM_SUFFIX = ".ddcm"
+_OF_TREES = ("compress", "decompress", "reconstruct")  # what `batch` does too
 _SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
 
 
@@ -102,6 +105,7 @@ def read_sound(source: str) -> Waveform:
     """A sound file, or one on standard input."""
     from noisebook.audio import io
 
+    check_source(source)
     return io.read(sys.stdin.buffer if source == STANDARD else source)
 
 
@@ -116,6 +120,7 @@ def read_bytes(source: str) -> bytes:
     """A file's bytes, or those of standard input."""
     if source == STANDARD:
         return sys.stdin.buffer.read()
+    check_source(source)
     try:
         return Path(source).read_bytes()
     except OSError as error:
@@ -176,24 +181,40 @@ def _target(source: str, argument: str | None, option: str | None, suffix: str, 
     if argument is not None and option is not None:
         message = "give the output once: as the second argument or with -o"
         raise click.UsageError(message, click.get_current_context())
-    _check_source(source)
+    check_source(source)
     target = argument if argument is not None else option
     if target is None:
         target = STANDARD if source == STANDARD else str(Path(source).with_suffix(suffix))
     if target != STANDARD:
         _check_target(target, source, force=force)
-    elif sys.stdout.isatty():
+        return target
+    outcome = click.get_current_context().find_object(Outcome)
+    if outcome is not None:
+        outcome.result_on_stdout = True
+    if sys.stdout.isatty():
         raise ConfigError("standard output is a terminal; redirect it, or name a file with -o")
     return target
 
 
-def _check_source(source: str) -> None:
+def check_source(source: str) -> None:
+    """Is there such a file? Of a folder with the command that does all that is in it.
+
+    Raises:
+        AudioError: no, or a folder.
+    """
     if source == STANDARD:
         return
     if os.path.isdir(source):
-        raise AudioError(f"{source} is a directory; name a file in it")
+        raise AudioError(_is_a_directory(source))
     if not os.path.exists(source):
         raise AudioError(f"there is no file {source or repr(source)}")
+
+
+def _is_a_directory(source: str) -> str:
+    context = click.get_current_context(silent=True)
+    verb = None if context is None else context.info_name
+    told = f"{source} is a directory; name a file in it"
+    return f"{told}, or do all of it: noisebook batch {verb} {source} RESULTS" if verb in _OF_TREES else told
 
 
 def _check_target(target: str, source: str, *, force: bool) -> None:

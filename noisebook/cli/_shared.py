@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
 __all__ = [
+    "Outcome",
     "backend_from",
     "engine_options",
+    "error_values",
     "json_option",
     "limit_options",
     "model_option",
@@ -123,6 +126,18 @@ def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@dataclass
+class Outcome:
+    """What `main` has to know of a command that fails: whether standard output carries its result, and no report."""
+
+    result_on_stdout: bool = False
+
+
+def error_values(error: Exception) -> dict[str, str]:
+    """An error as the reports for programs have it."""
+    return {"kind": type(error).__name__, "message": " ".join(str(error).split())}
 
 
 def report(values: Mapping[str, Any], text: str, *, as_json: bool, quiet: bool = False, err: bool = False) -> None:

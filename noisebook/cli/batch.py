@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.cli._numbers import RATE
 from noisebook.cli._shared import engine_options, json_option, limit_options, progress, report
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ _format = click.option(
 
 @batch.command()
 @click.option("-p", "--preset", metavar="NAME", help="As of compress; 3000 by default.")
-@click.option("-b", "--bitrate", type=float, metavar="RATE", help="bit/s of the file.")
+@click.option("-b", "--bitrate", type=RATE, metavar="RATE", help="bit/s of the file.")
 @click.option("--target-mel-db", type=float, metavar="DB", help="The fewest bits for this error, of each file.")
 @click.option("--target-nmse", type=float, metavar="DB", help="The same for the error of the latent.")
 @click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), default="balanced", show_default=True)
@@ -83,7 +84,7 @@ _format = click.option(
 @click.option("--codebook", metavar="NAME|FILE", help="vq: a codebook of the package, or a file of one.")
 @click.option("--rule", type=click.Choice(["hard", "soft"]), help="vq: nearest atom (default), or mean of the nearest.")
 @click.option("--refine", type=click.FloatRange(0, 1), metavar="STRENGTH", help="vq: as of compress.")
-@click.option("--refine-bitrate", type=float, metavar="RATE", help="vq: as of compress.")
+@click.option("--refine-bitrate", type=RATE, metavar="RATE", help="vq: as of compress.")
 @_options
 def compress(**options: Any) -> int:
     """Compress every sound below SRC to a .ddcm stream below DST.

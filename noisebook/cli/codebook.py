@@ -129,7 +129,7 @@ def list_codebooks(model: str, as_json: bool) -> None:
 def _check_target(target: str, *, force: bool) -> None:
     """Now, and not after minutes of fitting."""
     path = Path(target)
-    if path.suffix != _SUFFIX:
+    if path.suffix != _SUFFIX and not path.is_dir():
         raise ConfigError(f"a codebook is a safetensors file; name it {path.with_suffix(_SUFFIX)}")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ConfigError(f"cannot write {target}: it is a folder, or its folder is not there")

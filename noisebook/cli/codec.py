@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli import _files
+from noisebook.cli import _files, _many
+from noisebook.cli._numbers import RATE, number
 from noisebook.cli._shared import (
     backend_from,
     engine_options,
+    error_values,
     json_option,
     limit_options,
     model_option,
@@ -25,6 +28,7 @@ from noisebook.errors import CorruptStream, WrongModel
 if TYPE_CHECKING:
     from noisebook.api import Decoding, StreamInfo
     from noisebook.audio.recording import Recording
+    from noisebook.diffusion.backend import Backend
 
 __all__ = ["coding", "compress", "decompress", "info"]
 
@@ -33,6 +37,7 @@ _PRIORITY = re.compile(
     rf"(?P<weight>{_NUMBER})(?:@(?P<start>{_NUMBER})-(?P<end>{_NUMBER}))?(?:/(?P<low>{_NUMBER})-(?P<high>{_NUMBER}))?"
 )
 _DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
+_DAMAGED = "damaged or cut short: its size or a checksum is wrong; decompress --damaged plays what is there"
 _ONLY = {
     "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "progressive",
              "variable_rate", "transients"),
@@ -60,9 +65,11 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
-@click.option("-o", "--output", metavar="OUT", help="The stream to write; by default IN with the suffix .ddcm.")
+@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", metavar="OUT|DIR",
+    help="The stream to write, or the folder for those of several sounds; by default IN with the suffix .ddcm.",
+)  # fmt: skip
 @click.option(
     "-p",
     "--preset",
@@ -73,7 +80,7 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 @click.option(
     "-b",
     "--bitrate",
-    type=float,
+    type=RATE,
     metavar="RATE",
     help="Any other: bit/s of the file, mono or stereo; of vq, only with an adaptive codebook.",
 )
@@ -133,10 +140,10 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
     "--refine", type=click.FloatRange(0, 1), metavar="STRENGTH",
     help="vq: how far into the diffusion the decoder goes back to improve the latent; by default not at all, 0.",
 )  # fmt: skip
-@click.option("--refine-bitrate", type=float, metavar="RATE", help="vq: bit/s of the file that steer the refinement.")
+@click.option("--refine-bitrate", type=RATE, metavar="RATE", help="vq: bit/s of the file that steer the refinement.")
 @result_options
 @engine_options
-def compress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
+def compress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
     """Compress a sound to a .ddcm stream.
 
     IN is any sound file, or - for standard input. OUT may be - for standard output, and is that by default for
@@ -145,32 +152,48 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
     \b
     noisebook compress song.mp3                          # song.ddcm, 3000 bit/s
     noisebook compress song.mp3 -p 300 -o tiny.ddcm
+    noisebook compress a.wav b.flac c.mp3 -o streams     # a folder; whole trees: noisebook batch compress
     noisebook compress talk.wav talk.ddcm --bitrate 500 --tag speech
     noisebook compress - --mono < song.flac > song.ddcm
     noisebook compress song.wav --codec vq --codebook mine.safetensors --refine 0.2
     """
+    chosen = coding(options)
+    files = _many.pairs(paths, output, _files.stream_target, _files.STREAM_SUFFIX, force=force)
+    backend = cache(lambda: backend_from(options))  # for all of them, and not before the first is known to be sound
+    return _many.each(files, lambda source, path: _compress(source, path, chosen, backend, force, options), options)
+
+
+def _compress(
+    source: str,
+    path: str,
+    chosen: Mapping[str, Any],
+    backend: Callable[[], Backend],
+    force: bool,
+    options: Mapping[str, Any],
+) -> tuple[Mapping[str, Any], str]:
+    """One sound to a stream; what to report of it."""
     from noisebook import api
 
-    chosen = coding(options)
     compressed = api.compress if options["codec"] == "ddcm" else api.compress_with_codebook
-    path = _files.stream_target(source, target, output, force=force)
     with _files.open_sound(source) as sound:
         if chosen.get("preset") == "auto":
-            chosen["preset"], reasons = api.auto_preset(sound)
+            preset, reasons = api.auto_preset(sound)
+            chosen = {**chosen, "preset": preset}
             click.echo(f"noisebook: {'; '.join(reasons)}", err=True)
-        backend = backend_from(options)
-        started = time.perf_counter()
+        model, started = backend(), time.perf_counter()
         with progress("compressing", quiet=options["quiet"]) as on_step:
-            stream = compressed(sound, backend=backend, on_step=on_step, **chosen)
+            stream = compressed(sound, backend=model, on_step=on_step, **chosen)
         seconds = time.perf_counter() - started
     _files.write_bytes(path, stream, force=force)
-    _report_compressed(path, sound, stream, seconds, options)
+    return _compressed(path, sound, stream, seconds)
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
-@click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN with the suffix .wav.")
+@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", metavar="OUT|DIR",
+    help="The sound to write, or the folder for those of several streams; by default IN with the suffix .wav.",
+)  # fmt: skip
 @click.option("--start", type=click.FloatRange(0), metavar="SECONDS", help="Decode only from here; fast at any place.")
 @click.option("--end", type=click.FloatRange(0), metavar="SECONDS", help="Decode only up to here.")
 @click.option("--damaged", is_flag=True, help="Play what is there of a stream that is cut short or damaged.")
@@ -183,7 +206,7 @@ def compress(source: str, target: str | None, output: str | None, force: bool, *
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @result_options
 @engine_options
-def decompress(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
+def decompress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
     """Turn a .ddcm stream back into sound.
 
     The suffix of OUT names the format: .wav, .flac, .ogg, .opus, .mp3, .aiff, .caf or .w64. IN may be - for standard
@@ -192,30 +215,48 @@ def decompress(source: str, target: str | None, output: str | None, force: bool,
     \b
     noisebook decompress song.ddcm                       # song.wav
     noisebook decompress song.ddcm back.flac --start 60 --end 90
+    noisebook decompress a.ddcm b.ddcm -o sounds
     noisebook decompress - < song.ddcm | aplay
     """
+    files = _many.pairs(paths, output, _sound_target, ".wav", force=force)
+    backend = cache(lambda: backend_from(options))
+    return _many.each(files, lambda source, path: _decompress(source, path, backend, force, options), options)
+
+
+def _sound_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
+    """Where the sound of a stream goes, which has to be one: that is told before what is wrong with its output."""
+    from noisebook import api
+
+    if source != _files.STANDARD:
+        with _files.naming(source):
+            api.read_info(_files.read_bytes(source))
+    return _files.sound_target(source, argument, option, force=force)
+
+
+def _decompress(
+    source: str, path: str, backend: Callable[[], Backend], force: bool, options: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], str]:
+    """One stream to a sound; what to report of it."""
     from noisebook import api
 
     with _files.naming(source):
         data = _files.read_bytes(source)
         shown = api.read_info(data)  # is it a stream at all? Asked before the model is loaded.
-        path = _files.sound_target(source, target, output, force=force)
         _files.check_format(path, shown.sample_rate, shown.channels)
-        backend = backend_from(options)
-        decoding = {name: options[name] for name in _DECODING}
+        model, decoding = backend(), {name: options[name] for name in _DECODING}
         started = time.perf_counter()
         with progress("decompressing", quiet=options["quiet"]) as on_step:
-            sound = api.decompress_to_blocks(data, backend=backend, on_step=on_step, **decoding)
+            sound = api.decompress_to_blocks(data, backend=model, on_step=on_step, **decoding)
             clipped = _files.write_decoding(path, sound, force=force)
         seconds = time.perf_counter() - started
-    _report_decompressed(path, sound, clipped, seconds, options)
+    return _decompressed(path, sound, clipped, seconds)
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @model_option
 @json_option
-def info(source: str, model: str, as_json: bool) -> None:
+def info(source: str, model: str, as_json: bool) -> int:
     """Show what a .ddcm stream says about itself, and whether it is whole.
 
     Exit status 1 if it is damaged. A stream of another model than MODEL shows only its header.
@@ -233,9 +274,13 @@ def info(source: str, model: str, as_json: bool) -> None:
             shown = api.read_info(data, info=api.model_info(model, offline=True))
         except WrongModel as error:
             click.echo(f"noisebook: only the header can be read: {error}", err=True)
-        report(vars(shown), _table(shown), as_json=as_json)
-        if shown.intact is False:
-            raise CorruptStream("damaged or cut short: its size or a checksum is wrong")
+    values, damage = vars(shown), CorruptStream(f"{source}: {_DAMAGED}")
+    if shown.intact is not False:
+        report(values, _table(shown), as_json=as_json)
+        return 0
+    report({**values, "error": error_values(damage)}, _table(shown), as_json=as_json)
+    click.echo(f"noisebook: {damage}", err=True)
+    return 1
 
 
 def coding(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,7 +301,7 @@ def coding(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, "channels": "mono"} if options["mono"] else chosen
 
 
-def _report_compressed(path: str, sound: Recording, stream: bytes, seconds: float, options: Mapping[str, Any]) -> None:
+def _compressed(path: str, sound: Recording, stream: bytes, seconds: float) -> tuple[dict[str, Any], str]:
     samples = sound.channels * sound.sample_count
     size, bitrate, ratio = len(stream), 8 * len(stream) / sound.duration, 2 * samples / len(stream)
     values = {
@@ -267,11 +312,11 @@ def _report_compressed(path: str, sound: Recording, stream: bytes, seconds: floa
         "duration": round(sound.duration, 3),
         "seconds": round(seconds, 3),
     }
-    text = f"{path}: {size} bytes, {bitrate:.5g} bit/s, 1:{ratio:.4g} of 16-bit PCM, {seconds:.1f} s"
-    _report_result(values, text, options)
+    rates = f"{number(bitrate, 5)} bit/s, 1:{number(ratio)} of 16-bit PCM"
+    return values, f"{path}: {size} bytes, {rates}, {seconds:.1f} s"
 
 
-def _report_decompressed(path: str, sound: Decoding, clipped: int, seconds: float, options: Mapping[str, Any]) -> None:
+def _decompressed(path: str, sound: Decoding, clipped: int, seconds: float) -> tuple[dict[str, Any], str]:
     values = {
         "output": path,
         "sample_rate": sound.sample_rate,
@@ -284,13 +329,7 @@ def _report_decompressed(path: str, sound: Decoding, clipped: int, seconds: floa
     text = f"{path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {seconds:.1f} s"
     if clipped:
         text += f"; {clipped} samples were beyond full scale and are clipped"
-    _report_result(values, text, options)
-
-
-def _report_result(values: Mapping[str, Any], text: str, options: Mapping[str, Any]) -> None:
-    """On standard output, or on standard error where standard output carries the result."""
-    to_stderr = values["output"] == _files.STANDARD
-    report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=to_stderr)
+    return values, text
 
 
 def _table(shown: StreamInfo) -> str:
@@ -303,7 +342,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return number(value, 6)
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     return str(value)

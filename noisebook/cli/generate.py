@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli import _files
+from noisebook.cli._numbers import number
 from noisebook.cli._shared import backend_from, engine_options, progress, report, result_options
 from noisebook.errors import ConfigError
 
@@ -113,7 +114,7 @@ def _report_stream(
     size = len(made.data)
     bitrate = 8 * size / made.sound.duration
     values = _values(path, made, seconds) | {"bytes": size, "bitrate": round(bitrate, 3), "wav": wav}
-    text = f"{path}: {size} bytes, {bitrate:.4g} bit/s, {made.sound.duration:.2f} s of sound, {seconds:.1f} s"
+    text = f"{path}: {size} bytes, {number(bitrate)} bit/s, {made.sound.duration:.2f} s of sound, {seconds:.1f} s"
     report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
 
 

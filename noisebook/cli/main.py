@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import click
 
 from noisebook._version import __version__
+from noisebook.cli._files import STREAM_SUFFIX
+from noisebook.cli._shared import Outcome, error_values
 from noisebook.cli.batch import batch
 from noisebook.cli.bench import bench
 from noisebook.cli.calibrate import calibrate
@@ -27,9 +32,46 @@ from noisebook.errors import Error
 __all__ = ["cli", "main"]
 
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+# What other programs call it.
+_OTHER_NAMES = {
+    **dict.fromkeys(("encode", "enc", "pack", "zip", "convert"), "compress"),
+    **dict.fromkeys(("decode", "dec", "unpack", "unzip", "extract", "play"), "decompress"),
+    **dict.fromkeys(("benchmark", "time", "speed"), "bench"),
+    **dict.fromkeys(("evaluate", "eval", "metrics", "score"), "verify"),
+    **dict.fromkeys(("gui", "web", "serve", "ui"), "studio"),
+    **dict.fromkeys(("check", "selftest", "diagnose"), "doctor"),
+    **dict.fromkeys(("codebooks", "fit"), "codebook"),
+    "list": "models", "show": "info", "presets": "recommend", "inpaint": "restore", "declip": "restore",
+}  # fmt: skip
+
+
+class _Commands(click.Group):
+    """A group that leads from what somebody typed to the command that was meant."""
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = arguments[0]
+        if self.get_command(context, name) is None and not name.startswith("-"):
+            raise click.UsageError(f"there is no command {name}{_meant(name, list(self.commands))}", context)
+        return super().resolve_command(context, arguments)
+
+
+def _meant(name: str, commands: list[str]) -> str:
+    """What somebody who typed `name` in the place of a command may have wanted."""
+    suffix = os.path.splitext(name)[1].lower()
+    if os.path.isdir(name):
+        return f"; {name} is a folder: noisebook batch compress {name} STREAMS"
+    if suffix == STREAM_SUFFIX:
+        return f"; to hear {name}: noisebook decompress {name}"
+    if suffix or os.path.isfile(name):
+        return f"; to compress {name}: noisebook compress {name}"
+    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else get_close_matches(name, commands, 1)
+    return f": noisebook {near[0]}" if near else f"; there are {', '.join(commands)}"
 
 
 @click.group(
+    cls=_Commands,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={**_HELP, "max_content_width": 100},
@@ -63,22 +105,31 @@ for command in (
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 for success, 1 for an `Error`, 2 for wrong usage, 130 for an interrupt.
 
-    All but success say why, in one line on standard error. Anything else is a bug and shows its trace.
+    All but success say why, in one line on standard error; of a command with --json as JSON too, where its report would
+    be. Anything else is a bug and shows its trace.
     """
+    given = sys.argv[1:] if arguments is None else arguments
+    outcome = Outcome()
     try:
-        status: Any = cli.main(arguments, prog_name="noisebook", standalone_mode=False)
+        status: Any = cli.main(arguments, prog_name="noisebook", standalone_mode=False, obj=outcome)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "noisebook"
-        _fail(f"{error.format_message().rstrip('.')}; see {command} --help", 2)
+        message = f"{error.format_message().rstrip('.')}; see {command} --help"
+        _fail({"kind": "UsageError", "message": message}, 2, given, outcome)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", 130)
+        _fail({"kind": "Interrupted", "message": "interrupted"}, 130, given, outcome)
     except Error as error:
-        _fail(str(error), 1)
+        _fail(error_values(error), 1, given, outcome)
     except OSError as error:  # `audio.io` makes an Error of those of files, and click ends quietly on a closed pipe
-        _fail(f"cannot write to standard output: {error.strerror}", 1)
+        message = f"cannot write to standard output: {error.strerror}"
+        _fail({"kind": "AudioError", "message": message}, 1, given, outcome)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    click.echo(f"noisebook: {' '.join(message.split())}", err=True)
+def _fail(error: dict[str, str], status: int, arguments: list[str], outcome: Outcome) -> NoReturn:
+    message = " ".join(error["message"].split())
+    click.echo(f"noisebook: {message}", err=True)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--json" in options and not outcome.result_on_stdout:
+        click.echo(json.dumps({"error": {**error, "message": message, "exit_status": status}}, indent=2))
     sys.exit(status)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli import _files
+from noisebook.cli._numbers import RATE, number
 from noisebook.cli._shared import backend_from, engine_options, progress, report, result_options
 from noisebook.errors import ConfigError
 
@@ -61,7 +62,7 @@ class _Gap(click.ParamType):
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="With --ddcm 0 to 255.")
 @click.option("--ddcm", is_flag=True, help="Compress at the same time: OUT is a .ddcm stream.")
 @click.option("-p", "--preset", metavar="NAME", help="With --ddcm: as of compress.")
-@click.option("-b", "--bitrate", type=float, metavar="RATE", help="With --ddcm: bit/s of the file.")
+@click.option("-b", "--bitrate", type=RATE, metavar="RATE", help="With --ddcm: bit/s of the file.")
 @click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), help="With --ddcm: as of compress.")
 @click.option("--tag", metavar="TAG", help="With --ddcm: what the sound is, for the decoder too.")
 @result_options
@@ -83,6 +84,7 @@ def restore(source: str, target: str | None, output: str | None, ddcm: bool, **o
         rule = "does not go with --ddcm" if ddcm else "goes with --ddcm only"
         raise click.UsageError(f"--{misplaced[0]} {rule}", click.get_current_context())
     if target is None and output is None and source != _files.STANDARD:
+        _files.check_source(source)
         target = str(Path(source).with_name(f"{Path(source).stem}-restored{_files.STREAM_SUFFIX if ddcm else '.wav'}"))
     (_to_stream if ddcm else _to_sound)(source, target, output, options)
 
@@ -154,7 +156,7 @@ def _report_stream(
         **_found(made.damage, sound.sample_rate),
         "seconds": round(seconds, 3),
     }
-    text = f"{path}: {_told(values)}, {size} bytes, {bitrate:.5g} bit/s, {seconds:.1f} s"
+    text = f"{path}: {_told(values)}, {size} bytes, {number(bitrate, 5)} bit/s, {seconds:.1f} s"
     report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
 
 

@@ -85,6 +85,7 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
 
     special = _special(options)
     if target is None and output is None and source != _files.STANDARD:
+        _files.check_source(source)
         target = str(Path(source).with_name(f"{Path(source).stem}-{options['method']}.wav"))
     path = _files.sound_target(source, target, output, force=force)
     sound = _files.read_sound(source)

@@ -50,20 +50,38 @@ def encode_image(image: StereoImage, bits: float) -> tuple[bytes, StereoImage]:
     if 8 * len(exact) <= bits or (image.level == LEVELS).all() or (image.level == -LEVELS).all():
         return exact, StereoImage(image.level, image.coherence)
     best = b"", StereoImage.equal(image.bands, image.frames)
+    finer: StereoImage | None = None
     low, high, price = log(_CHEAPEST), log(_DEAREST), log(_USUAL)
     for turn in range(_ROUNDS):
         tried = _cheapest(image, exp(price))
         data = image_bytes(tried.level, tried.coherence)
         filled = 8 * len(data) / max(bits, 1.0)
         if filled > 1:
-            low = price
+            low, finer = price, tried
         else:
             best, high = (data, tried), price
         if _FILLED < filled <= 1:
-            break
+            return best
         # Bits fall about as the price rises; where they do not, halving what is left ends the search all the same.
         guess = price + log(max(filled, 0.1) / (0.5 + 0.5 * _FILLED))
         price = guess if low < guess < high and turn < _ROUNDS // 2 else (low + high) / 2
+    return best if finer is None else _filled_up(best, finer, bits)
+
+
+def _filled_up(best: tuple[bytes, StereoImage], finer: StereoImage, bits: float) -> tuple[bytes, StereoImage]:
+    """The image that fits with as many bands, from the lowest, of the next finer one as fit: prices leave gaps."""
+    coarse, fits, too_many = best[1], 0, finer.bands
+    while too_many - fits > 1:
+        bands = (fits + too_many) // 2
+        level, coherence = (
+            np.concatenate([fine[:bands], rough[bands:]])
+            for fine, rough in ((finer.level, coarse.level), (finer.coherence, coarse.coherence))
+        )
+        data = image_bytes(level, coherence)
+        if 8 * len(data) <= bits:
+            best, fits = (data, StereoImage(level, coherence)), bands
+        else:
+            too_many = bands
     return best
 
 

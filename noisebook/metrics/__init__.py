@@ -9,6 +9,7 @@
                               -> features     (timbre, harmony, rhythm; librosa)   -> float
                               -> perceptual   (listeners' models, optional extras) -> float
                               -> learned      (networks, optional extras)          -> float
+    left and right [2, N]     -> image        (level differences, coherence)       -> float
                                  suite: the table of all of them, `evaluate` -> {name: float}
                                  composite: the predecessor's weighted sums
     sets of sounds, values of clips -> distribution: distances of sets, intervals of means
@@ -42,6 +43,7 @@ from noisebook.metrics.features import (
     onset_correlation,
     tempo_agreement,
 )
+from noisebook.metrics.image import image_coherence, image_level_db, mean_coherence
 from noisebook.metrics.learned import cdpam, dnsmos
 from noisebook.metrics.perceptual import estoi, pesq_wb, stoi, visqol, zimtohrli
 from noisebook.metrics.pitch import tuning_10, tuning_25, tuning_50, tuning_cents, tuning_grid
@@ -74,10 +76,13 @@ __all__ = [
     "evaluate",
     "frechet_distance",
     "frechet_distance_extrapolated",
+    "image_coherence",
+    "image_level_db",
     "kernel_distance",
     "log_mel_l1_db",
     "log_spectral_distance_db",
     "loudness_difference_lu",
+    "mean_coherence",
     "mel_bands",
     "mel_correlation",
     "mel_db_mae",

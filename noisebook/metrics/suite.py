@@ -21,14 +21,14 @@ from typing import Literal, Protocol
 import numpy as np
 
 from noisebook.errors import ConfigError, MissingExtra
-from noisebook.metrics import correlation, features, learned, perceptual, pitch, spectral, waveform
+from noisebook.metrics import correlation, features, image, learned, perceptual, pitch, spectral, waveform
 from noisebook.metrics._extras import install_line
 
 __all__ = ["METRICS", "Metric", "MetricFunction", "available", "evaluate"]
 
 
 class MetricFunction(Protocol):
-    """Two aligned signals `[N]` of equal length to one number, never NaN."""
+    """Two aligned signals `[N]`, or `[2, N]` for a metric of stereo, of equal length to one number, never NaN."""
 
     def __call__(self, reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float: ...
 
@@ -44,7 +44,7 @@ class Metric:
         direction: which values are better: "higher", "lower", or "zero" where the value is signed and the best is 0.
         range: smallest and largest possible value; a plot's axis where finite.
         needs: the importable modules that the extra brings, separated by spaces; None where numpy suffices.
-        kind: "speech" where the metric means nothing on other sound.
+        kind: "speech" where the metric means nothing on other sound, "stereo" where it compares two channels.
         extra: which of the package's extras brings what it needs.
     """
 
@@ -54,7 +54,7 @@ class Metric:
     direction: Literal["higher", "lower", "zero"]
     range: tuple[float, float]
     needs: str | None = None
-    kind: Literal["all", "speech"] = "all"
+    kind: Literal["all", "speech", "stereo"] = "all"
     extra: str = "metrics"
 
     @property
@@ -106,6 +106,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("tuning_50", pitch.tuning_50, "", "higher", (0.0, 1.0)),
     Metric("tuning_cents", pitch.tuning_cents, "cents", "lower", (0.0, 250.0)),
     Metric("tuning_grid", pitch.tuning_grid, "", "lower", (0.0, 1.0)),
+    Metric("image_level_db", image.image_level_db, "dB", "lower", (0.0, 60.0), kind="stereo"),
+    Metric("image_coherence", image.image_coherence, "", "lower", (0.0, 2.0), kind="stereo"),
     Metric("visqol", perceptual.visqol, "MOS", "higher", (1.0, 5.0), needs="visqol"),
     Metric("zimtohrli", perceptual.zimtohrli, "MOS", "higher", (1.0, 5.0), needs="zimtohrli"),
     Metric("stoi", perceptual.stoi, "", "higher", _CORRELATION, needs="pystoi", kind="speech"),
@@ -116,9 +118,15 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def available(*, speech: bool = True) -> tuple[str, ...]:
-    """Names of the metrics that can run here, in table order; `speech=False` leaves out those for speech."""
-    return tuple(m.name for m in METRICS if m.installed and (speech or m.kind == "all"))
+def available(*, speech: bool = True, stereo: bool = False) -> tuple[str, ...]:
+    """Names of the metrics that can run here, in table order.
+
+    Args:
+        speech: with those that mean nothing on other sound.
+        stereo: with those that compare two channels.
+    """
+    kinds = {"all": True, "speech": speech, "stereo": stereo}
+    return tuple(m.name for m in METRICS if m.installed and kinds[m.kind])
 
 
 def evaluate(
@@ -131,10 +139,10 @@ def evaluate(
     """Run metrics on one pair of signals.
 
     Args:
-        reference: `[N]` real samples in [-1, 1].
-        estimate: `[N]`, aligned to the reference.
+        reference: `[N]` real samples in [-1, 1], or `[2, N]`, of which metrics of one channel hear the mean.
+        estimate: the same shape, aligned to the reference.
         sample_rate: Hz of both.
-        names: metrics to run, in this order; None runs all of `available()`.
+        names: metrics to run, in this order; None runs all of `available()`, with those of stereo on `[2, N]`.
 
     Returns:
         `{name: value}`, +-inf where a family documents it, never NaN.
@@ -142,10 +150,14 @@ def evaluate(
     Raises:
         ConfigError: a name that is not in the table, before anything is computed.
         MissingExtra: a metric asked for by name whose package is not installed, before anything is computed.
-        AudioError: signals that cannot be compared.
+        AudioError: signals that cannot be compared; one channel where a metric compares two.
     """
-    chosen = _choose(available() if names is None else names)
-    return {m.name: m.function(reference, estimate, sample_rate=sample_rate) for m in chosen}
+    reference, estimate = np.asarray(reference), np.asarray(estimate)
+    stereo = reference.ndim == estimate.ndim == 2 and len(reference) == len(estimate) == 2
+    chosen = _choose(available(stereo=stereo) if names is None else names)
+    pair = reference, estimate
+    mono = tuple(sound.mean(axis=0) for sound in pair) if stereo else pair
+    return {m.name: m.function(*(pair if m.kind == "stereo" else mono), sample_rate=sample_rate) for m in chosen}
 
 
 def _choose(names: Sequence[str]) -> list[Metric]:

@@ -44,7 +44,7 @@ def test_options_that_cannot_be_met(fails, engine, sound, options, told):
         (["--threads", "0"], "Invalid value for '--threads'"),
         (["--mono", "--channels", "dual"], "--mono and --channels dual exclude each other"),
         (["--loud"], "No such option"),
-        (["a.ddcm", "b.ddcm"], "Got unexpected extra argument (b.ddcm)"),
+        (["a.ddcm", "b.ddcm"], "several inputs need a folder for their results: -o DIR"),
     ],
 )
 def test_wrong_usage(fails, engine, sound, options, told):
@@ -54,7 +54,7 @@ def test_wrong_usage(fails, engine, sound, options, told):
 
 
 def test_wrong_usage_of_the_others(fails, engine, stream):
-    assert fails("compress", status=2).startswith("Missing argument 'IN'")
+    assert fails("compress", status=2).startswith("Missing argument 'IN... [OUT]'")
     assert fails("decompress", stream, "--tail-steps", 0, *engine, status=2).startswith("Invalid value")
     assert fails("info", status=2) == "Missing argument 'IN'; see noisebook info --help"
     assert fails("polish", status=2).endswith("; see noisebook --help")

@@ -193,7 +193,10 @@ def test_info_of_damaged_streams_shows_and_fails(noisebook, engine, stream_bytes
         ran = noisebook("info", "-", "--json", *engine[:2], stdin=damaged)
         assert ran.status == 1
         assert json.loads(ran.out)["intact"] is False
-        assert ran.err == "noisebook: -: damaged or cut short: its size or a checksum is wrong\n"
+        assert ran.err == (
+            "noisebook: -: damaged or cut short: its size or a checksum is wrong; "
+            "decompress --damaged plays what is there\n"
+        )
 
 
 def test_info_with_another_model_shows_the_header(noisebook, other_model, stream):

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from noisebook.metrics import METRICS, align, bootstrap_interval
 
-QUICK = [m for m in METRICS if m.installed and m.needs in (None, "librosa", "zimtohrli", "pystoi", "pesq")]
+MONO = [m for m in METRICS if m.kind != "stereo"]
+QUICK = [m for m in MONO if m.installed and m.needs in (None, "librosa", "zimtohrli", "pystoi", "pesq")]
 RATES = st.sampled_from([8000, 16000, 22050, 44100])
 SAMPLES = st.floats(-1, 1, width=32)
 
@@ -85,3 +86,16 @@ def test_an_interval_lies_among_the_values(values, level) -> None:
     _, low, high = bootstrap_interval(values, level=level, resamples=200)
     slack = 1e-9 * max(1.0, *map(abs, values))
     assert min(values) - slack <= low <= high <= max(values) + slack
+
+
+@pytest.mark.parametrize("metric", [m for m in METRICS if m.kind == "stereo"], ids=lambda m: m.name)
+@settings(max_examples=25)
+@given(channels=st.tuples(signals(), signals(), signals(), signals()), rate=RATES)
+def test_any_two_stereo_sounds_have_a_value_in_the_range(metric, channels, rate) -> None:
+    size = min(channel.size for channel in channels)
+    a, b, c, d = (channel[:size] for channel in channels)
+    pair = np.stack([a, b]), np.stack([c, d])
+    value = metric.function(*pair, sample_rate=rate)
+    assert type(value) is float
+    assert metric.range[0] <= value <= metric.range[1]
+    assert metric.function(pair[0], pair[0].copy(), sample_rate=rate) == 0
