@@ -64,8 +64,11 @@ def load_backend(
     precision = automatic_dtype(usable_device(device)) if dtype == "auto" else getattr(torch, dtype)
     folder = mini_folder(model)
     if folder is not None:
+        from noisebook.backends import bands, mini_files
         from noisebook.backends.mini import MiniBackend
 
+        if mini_files.holds_bands(folder):
+            return bands.BandBackend(folder, device=device, dtype=precision)
         return MiniBackend(folder, device=device, dtype=precision)
     checkpoint, driver = diffusers_checkpoint(model, offline=offline)
     backend: Backend = driver.Backend(checkpoint, device=device, dtype=precision, offload=offload)
@@ -81,6 +84,10 @@ def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     from noisebook.backends import mini_files
 
     folder = mini_folder(model)
+    if folder is not None and mini_files.holds_bands(folder):
+        from noisebook.backends import bands
+
+        return bands.model_info(folder)
     if folder is not None:
         return mini_files.model_info(folder)
     checkpoint, driver = diffusers_checkpoint(model, offline=offline)

@@ -15,11 +15,17 @@ from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ModelError
 from noisebook.networks.configs import DenoiserConfig, MelVaeConfig, VocoderConfig
 
-__all__ = ["FILES", "WEIGHTS", "describe", "fingerprint", "margin_frames", "model_info"]
+__all__ = ["FILES", "WEIGHTS", "describe", "fingerprint", "holds_bands", "margin_frames", "model_info"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILES = ("vae.safetensors", "denoiser.safetensors", "vocoder.safetensors")
 _WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
+
+
+def holds_bands(folder: Path) -> bool:
+    """Whether the autoencoder in a folder is one of bands, which `backends.bands` loads."""
+    path = folder / FILES[0]
+    return path.is_file() and read_metadata(path).get("network") == "BandVae"
 
 
 def fingerprint(folder: Path) -> bytes:

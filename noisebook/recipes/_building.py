@@ -17,7 +17,7 @@ from typing import Any
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, ConfigError, MissingExtra
-from noisebook.recipes._clips import PREFIX_OF_KIND, SAMPLE_RATE, Samples, read_mono
+from noisebook.recipes._clips import FULL_RATE, PREFIX_OF_KIND, Samples, read_sound
 from noisebook.recipes._cutting import (
     JUDGED,
     Piece,
@@ -66,11 +66,11 @@ def extract(deb: Path, folder: Path) -> str:
 
 
 def _sounds(folder: Path, files: list[Path], unreadable: list[str]) -> Iterator[tuple[str, Samples]]:
-    """(path inside the package, samples [N]) of each file; what does not decode is noted."""
+    """(path inside the package, samples [C, N]) of each file; what does not decode is noted."""
     for path in files:
         source = path.relative_to(folder).as_posix()
         try:
-            yield source, read_mono(path)
+            yield source, read_sound(path)
         except AudioError:
             unreadable.append(source)
 
@@ -90,7 +90,7 @@ def _hours(files: list[Path], *, at_most: float = math.inf) -> float:
 
 def _write(piece: Piece, path: Path) -> str:
     """Write one piece as 16-bit FLAC; the SHA-256 of the file."""
-    write(path, Waveform.of(piece.samples, SAMPLE_RATE), overwrite=True)
+    write(path, Waveform.of(piece.samples, FULL_RATE), overwrite=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

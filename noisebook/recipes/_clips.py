@@ -1,4 +1,4 @@
-"""Training sound as one flat int16 file: write it once, then draw random crops from a memory map.
+"""Training sound as one flat mono int16 file: write it once, then draw random crops from a memory map.
 
 folder of clips --pack_folder--> audio.i16 + index.json --PackedAudio.sample--> waveform [B, N], kind ids [B]
 """
@@ -9,8 +9,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,7 @@ from noisebook.errors import AudioError, ConfigError
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "FULL_RATE",
     "KINDS",
     "PREFIX_OF_KIND",
     "SAMPLE_RATE",
@@ -32,9 +34,12 @@ __all__ = [
     "kind_of",
     "pack_folder",
     "read_mono",
+    "read_sound",
+    "write_opus",
 ]
 
-SAMPLE_RATE = 16_000
+SAMPLE_RATE = 16_000  # of the mel model
+FULL_RATE = 48_000  # of clips, and of the model of bands
 KINDS = ("music", "speech", "effects")  # the order is the id
 PREFIX_OF_KIND = {"music": "music", "speech": "speech", "effects": "sfx"}
 AUDIO_SUFFIXES = (".ogg", ".oga", ".opus", ".wav", ".flac", ".mp3")
@@ -76,9 +81,19 @@ def read_mono(path: Path, sample_rate: int = SAMPLE_RATE) -> Samples:
     return samples
 
 
-def _append_clip(path: Path, out: BinaryIO, digest: Any) -> int:
+def read_sound(path: Path) -> Samples:
+    """The whole sound at `path`, `[1, N]` or `[2, N]` float32 at 48 kHz, two equal channels as one; more than two are
+    mixed to one. AudioError when unreadable."""
+    sound = read(path)
+    if sound.channels > 2 or (sound.channels == 2 and np.array_equal(*sound.samples)):
+        sound = downmix(sound)
+    samples: Samples = resample(sound, FULL_RATE).samples
+    return samples
+
+
+def _append_clip(path: Path, sample_rate: int, out: BinaryIO, digest: Any) -> int:
     # Decoders of lossy formats overshoot full scale: clip instead of wrapping around.
-    words = np.clip(np.rint(read_mono(path) * 32768.0), -32768, 32767).astype("<i2")
+    words = np.clip(np.rint(read_mono(path, sample_rate) * 32768.0), -32768, 32767).astype("<i2")
     data = words.tobytes()
     out.write(data)
     digest.update(data)
@@ -89,10 +104,11 @@ def pack_folder(
     folder: Path,
     out: Path,
     *,
+    sample_rate: int = FULL_RATE,
     default_kind: str | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Decode every sound file under `folder` to `out/audio.i16` (16 kHz mono) with `out/index.json`.
+    """Decode every sound file under `folder` to `out/audio.i16` (mono) with `out/index.json`.
 
     The fingerprint is the SHA-256 over each clip's name, samples and length, in sorted order of
     names. Memory holds one file at a time. Files appear under their final names only when complete.
@@ -109,14 +125,14 @@ def pack_folder(
     with part.open("wb") as file:
         for path, name, kind in zip(paths, names, kinds, strict=True):
             digest.update(name.as_posix().encode() + b"\0")
-            length = _append_clip(path, file, digest)
+            length = _append_clip(path, sample_rate, file, digest)
             digest.update(length.to_bytes(8, "little"))
             clips.append(ClipEntry(name.as_posix(), kind, start, length))
             start += length
             if on_step is not None:
                 on_step(len(clips), len(paths))
     index = {
-        "sample_rate": SAMPLE_RATE,
+        "sample_rate": sample_rate,
         "clips": [asdict(clip) for clip in clips],
         "fingerprint": digest.hexdigest(),
     }
@@ -125,14 +141,57 @@ def pack_folder(
     return index
 
 
+def write_opus(folder: Path, out: Path, *, size: int, bitrate: int) -> tuple[float, int]:
+    """Clips of `folder` as Opus files of `bitrate` bit/s in `out`, until the next one would exceed `size` bytes in all.
+
+    Kinds take turns, and the clips of a kind are taken evenly spread over their names. Returns hours and files.
+
+    Raises:
+        ConfigError: no sound files, or a clip of no kind.
+    """
+    import soundfile
+
+    by_kind: dict[str, list[Path]] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
+        by_kind.setdefault(kind_of(path.relative_to(folder)), []).append(path)
+    if not by_kind:
+        raise ConfigError(f"{folder}: no sound files; allowed are {', '.join(AUDIO_SUFFIXES)}; give a folder of clips")
+    out.mkdir(parents=True, exist_ok=True)
+    seconds, count, used = 0.0, 0, 0
+    for path in _in_turns([_spread(paths) for paths in by_kind.values()]):
+        samples = read_sound(path)
+        # libsndfile's compression level: 6 kbit/s a channel at 1, 256 at 0.
+        level = 1 - (bitrate / len(samples) - 6000) / 250_000
+        target = out / f"{path.stem}.opus"
+        soundfile.write(target, samples.T, FULL_RATE, format="OGG", subtype="OPUS", compression_level=level)
+        used += target.stat().st_size
+        if used > size:
+            target.unlink()
+            break
+        seconds, count = seconds + samples.shape[1] / FULL_RATE, count + 1
+    return seconds / 3600, count
+
+
+def _in_turns(lists: list[list[Path]]) -> Iterator[Path]:
+    """The first of each, the second of each, and so on; longer lists go on alone."""
+    for paths in zip_longest(*lists):
+        yield from (path for path in paths if path is not None)
+
+
+def _spread(paths: list[Path]) -> list[Path]:
+    """All of them, any beginning evenly spread over their order (golden-ratio steps)."""
+    return sorted(paths, key=lambda path: (paths.index(path) * 0.6180339887498949) % 1)
+
+
 class PackedAudio:
     """Memory-mapped reader of a packed folder.
 
     Draws: each kind present is equally likely, a clip within its kind in proportion to its
-    length, then a uniform crop; clips shorter than the crop are zero padded at the end.
+    length, then a uniform crop; clips shorter than the crop are zero padded at the end. Raises ConfigError where there
+    is nothing packed, or at another rate than the one that is wanted.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, sample_rate: int = SAMPLE_RATE) -> None:
         folder = Path(path)
         try:
             index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
@@ -140,6 +199,8 @@ class PackedAudio:
             raise ConfigError(f"{folder}: no index.json; make one with the pack verb") from error
         self.clips = tuple(ClipEntry(**clip) for clip in index["clips"])
         self.sample_rate: int = index["sample_rate"]
+        if self.sample_rate != sample_rate:
+            raise ConfigError(f"{folder} is packed at {self.sample_rate} Hz: pack it with --rate {sample_rate}")
         self.fingerprint: str = index["fingerprint"]
         self._audio = np.memmap(folder / "audio.i16", dtype="<i2", mode="r")
         expected = sum(clip.length for clip in self.clips)

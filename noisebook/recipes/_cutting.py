@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from noisebook.errors import AudioError, MissingExtra
-from noisebook.recipes._clips import AUDIO_SUFFIXES, SAMPLE_RATE, Samples
+from noisebook.recipes._clips import AUDIO_SUFFIXES, FULL_RATE, Samples
 
 __all__ = ["JUDGED", "Piece", "audio_files", "judging_pieces", "thin", "training_pieces", "unpack_archives"]
 
@@ -31,7 +31,7 @@ ZIP_SUFFIXES = (".zip", ".pk3", ".pk4")
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece [N] at 16 kHz, the stem it is named by, its files and its offset in the first, in seconds."""
+    """A piece [C, N] at 48 kHz, the stem it is named by, its files and its offset in the first, in seconds."""
 
     stem: str
     sources: tuple[str, ...]
@@ -40,7 +40,7 @@ class Piece:
 
     @property
     def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
+        return self.samples.shape[1] / FULL_RATE
 
 
 def _carve_riff(path: Path) -> None:
@@ -97,18 +97,20 @@ def _audible(samples: Samples) -> bool:
 
 def _equal_parts(source: str, samples: Samples) -> Iterator[Piece]:
     """A long sound in the fewest equal parts of at most LONGEST seconds."""
-    parts = math.ceil(len(samples) / (LONGEST * SAMPLE_RATE))
-    edges = np.linspace(0, len(samples), parts + 1).astype(int)
+    count = samples.shape[1]
+    parts = math.ceil(count / (LONGEST * FULL_RATE))
+    edges = np.linspace(0, count, parts + 1).astype(int)
     for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        yield Piece(_stem(source), (source,), start / SAMPLE_RATE, samples[start:stop])
+        yield Piece(_stem(source), (source,), start / FULL_RATE, samples[:, start:stop])
 
 
 def _join(shorts: list[tuple[str, Samples]], rng: np.random.Generator) -> Piece:
+    channels = max(len(samples) for _, samples in shorts)
     parts: list[Samples] = []
     for _, samples in shorts:
-        gap = int(rng.uniform(*GAP) * SAMPLE_RATE) if parts else 0
-        parts += [np.zeros(gap, np.float32), samples]
-    return Piece("join", tuple(source for source, _ in shorts), 0.0, np.concatenate(parts))
+        gap = int(rng.uniform(*GAP) * FULL_RATE) if parts else 0
+        parts += [np.zeros((channels, gap), np.float32), np.broadcast_to(samples, (channels, samples.shape[1]))]
+    return Piece("join", tuple(source for source, _ in shorts), 0.0, np.concatenate(parts, axis=1))
 
 
 def _joined(shorts: Iterable[tuple[str, Samples]], seconds: float, rng: np.random.Generator) -> Iterator[Piece]:
@@ -117,8 +119,8 @@ def _joined(shorts: Iterable[tuple[str, Samples]], seconds: float, rng: np.rando
     held = 0
     for source, samples in shorts:
         waiting.append((source, samples))
-        held += len(samples)
-        if held >= seconds * SAMPLE_RATE:
+        held += samples.shape[1]
+        if held >= seconds * FULL_RATE:
             yield _join(waiting, rng)
             waiting, held = [], 0
     if waiting:
@@ -126,7 +128,7 @@ def _joined(shorts: Iterable[tuple[str, Samples]], seconds: float, rng: np.rando
 
 
 def training_pieces(sounds: Iterable[tuple[str, Samples]], *, seed: int = 0) -> Iterator[Piece]:
-    """Pieces of 6-40 s from (source, samples [N]) of one kind and package; silent ones are dropped.
+    """Pieces of 6-40 s from (source, samples [C, N]) of one kind and package; silent ones are dropped.
 
     Sounds under 6 s are joined with 0.1-0.3 s gaps until 15 s; a rest under 6 s is dropped.
     """
@@ -134,7 +136,7 @@ def training_pieces(sounds: Iterable[tuple[str, Samples]], *, seed: int = 0) -> 
     for source, samples in sounds:
         if not _audible(samples):
             continue
-        if len(samples) < SHORTEST * SAMPLE_RATE:
+        if samples.shape[1] < SHORTEST * FULL_RATE:
             shorts.append((source, samples))
         else:
             yield from (piece for piece in _equal_parts(source, samples) if _audible(piece.samples))
@@ -144,19 +146,19 @@ def training_pieces(sounds: Iterable[tuple[str, Samples]], *, seed: int = 0) -> 
 
 def judging_pieces(sounds: Iterable[tuple[str, Samples]], *, seed: int = 0) -> Iterator[Piece]:
     """Clips of exactly 10 s: from the middle of each longer sound, and of short sounds joined."""
-    size = int(JUDGED * SAMPLE_RATE)
+    size = int(JUDGED * FULL_RATE)
     shorts: list[tuple[str, Samples]] = []
     for source, samples in sounds:
-        if len(samples) < size:
+        if samples.shape[1] < size:
             shorts += [(source, samples)] if _audible(samples) else []
             continue
-        second = (len(samples) - size) // (2 * SAMPLE_RATE)
-        clip = samples[second * SAMPLE_RATE : second * SAMPLE_RATE + size]
+        second = (samples.shape[1] - size) // (2 * FULL_RATE)
+        clip = samples[:, second * FULL_RATE : second * FULL_RATE + size]
         if _audible(clip):
             yield Piece(_stem(source), (source,), float(second), clip)
     for piece in _joined(shorts, JUDGED, np.random.default_rng(seed)):
         if piece.seconds >= JUDGED:
-            yield Piece(piece.stem, piece.sources, piece.offset, piece.samples[:size])
+            yield Piece(piece.stem, piece.sources, piece.offset, piece.samples[:, :size])
 
 
 def thin(pieces: Iterable[Piece], fraction: float) -> Iterator[Piece]:

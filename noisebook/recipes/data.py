@@ -2,7 +2,8 @@
 
 python -m noisebook.recipes.data build train --hours 12    packages -> FLAC pieces + manifest.jsonl
 python -m noisebook.recipes.data build judge --held-out    the other packages -> 10 s clips
-python -m noisebook.recipes.data pack train packed         clips -> audio.i16 + index.json
+python -m noisebook.recipes.data pack train packed         clips -> audio.i16 + index.json (mono, 48 kHz)
+python -m noisebook.recipes.data opus train small          clips -> Opus files of so many MiB, for a narrow way
 python -m noisebook.recipes.data licences                  which package is under which licence
 """
 
@@ -20,7 +21,7 @@ import click
 
 from noisebook.errors import ConfigError, Error
 from noisebook.recipes._building import build_package, fetch
-from noisebook.recipes._clips import AUDIO_SUFFIXES, KINDS, PackedAudio, pack_folder
+from noisebook.recipes._clips import AUDIO_SUFFIXES, FULL_RATE, KINDS, PackedAudio, pack_folder, write_opus
 from noisebook.recipes._packages import HELD_OUT, TRAIN, Package, choose, is_held_out_name
 
 __all__ = ["PackedAudio", "build", "main", "refuse_mixture"]
@@ -132,7 +133,7 @@ def build(
     dry_run: bool,
     held_out: bool,
 ) -> None:
-    """Make a folder of FLAC pieces and its manifest.jsonl from Debian packages; resumable."""
+    """Make a folder of FLAC pieces (48 kHz, stereo where the source is) and its manifest.jsonl; resumable."""
     chosen = choose(packages, kind, held_out=held_out)
     if dry_run:
         click.echo("\n".join(_plan(chosen, kind)))
@@ -155,12 +156,28 @@ def build(
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--kind", type=click.Choice(KINDS), help="Kind of files whose name and folder do not tell it.")
-def pack(folder: Path, out: Path, kind: str | None) -> None:
-    """Decode every sound of FOLDER into OUT/audio.i16 (16 kHz mono int16) with OUT/index.json."""
+@click.option("--rate", type=click.IntRange(8000, 192_000), default=FULL_RATE, show_default=True,
+              help="Hz; the recipes of the mel model want 16000.")  # fmt: skip
+def pack(folder: Path, out: Path, kind: str | None, rate: int) -> None:
+    """Decode every sound of FOLDER into OUT/audio.i16 (mono int16) with OUT/index.json."""
     _refuse_mixed_clips(folder)
-    pack_folder(folder, out, default_kind=kind)
-    packed = PackedAudio(out)
+    pack_folder(folder, out, sample_rate=rate, default_kind=kind)
+    packed = PackedAudio(out, rate)
     click.echo(f"{len(packed.clips)} clips, {packed.hours:.2f} h, fingerprint {packed.fingerprint[:16]}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--mib", type=click.FloatRange(min=0, min_open=True), default=58.0, show_default=True, help="Of all files."
+)
+@click.option("--bitrate", type=click.IntRange(16, 256), default=64, show_default=True, help="kbit/s of a file.")
+def opus(folder: Path, out: Path, mib: float, bitrate: int) -> None:
+    """Write clips of FOLDER, evenly spread over kinds and names, as Opus into OUT until it holds so many MiB."""
+    _refuse_mixed_clips(folder)
+    hours, count = write_opus(folder, out, size=int(mib * 2**20), bitrate=1000 * bitrate)
+    click.echo(f"{count} clips, {hours:.2f} h")
 
 
 @cli.command()

@@ -21,7 +21,7 @@ from noisebook.recipes._clips import KINDS
 from noisebook.recipes._cutting import judging_pieces, thin, training_pieces
 from noisebook.recipes._packages import HELD_OUT, TRAIN, Package, choose
 
-RATE = 16_000
+RATE = 48_000
 ROOT = Path(__file__).parents[2]
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
 TOY = Package("toy-sounds", 0.1, (("music", "*/music/*"), ("effects", "*/sounds/*")), "CC0")
@@ -69,11 +69,11 @@ def test_package_becomes_pieces_with_a_manifest(tmp_path: Path) -> None:
     assert record["unreadable"] == ["usr/share/toy/music/broken.ogg"]
     for row in record["rows"]:
         info = soundfile.info(out / row["file"])
-        assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_16")
+        assert (info.samplerate, info.channels, info.subtype) == (RATE, 2 if "music" in row["file"] else 1, "PCM_16")
         assert row["sha256"] == hashlib.sha256((out / row["file"]).read_bytes()).hexdigest()
         assert (row["package"], row["version"]) == ("toy-sounds", "1.2-3")
     music, _ = soundfile.read(out / record["rows"][0]["file"])
-    assert np.abs(music[1000:-1000]).max() == pytest.approx(0.25, abs=0.005)  # mean of sound and silence
+    assert np.abs(music[1000:-1000]).max(axis=0) == pytest.approx([0.5, 0], abs=0.01)  # left and right stay apart
 
 
 @needs_dpkg
@@ -81,7 +81,7 @@ def test_held_out_package_becomes_ten_second_clips(tmp_path: Path) -> None:
     deb, out = toy_deb(tmp_path), tmp_path / "out"
     rows = build_package(deb, TOY, out, kinds=TOY.kinds, hours=None, held_out=True)["rows"]
     assert [row["file"] for row in rows] == ["music-toy-sounds-A-Tune-20s.flac", "sfx-toy-sounds-join00.flac"]
-    assert [soundfile.info(out / row["file"]).frames for row in rows] == [160_000, 160_000]
+    assert [soundfile.info(out / row["file"]).frames for row in rows] == [480_000, 480_000]
     # A long sound counts as the one clip that it gives.
     for hours, count in ((10 / 3600, 1), (4 / 3600, 0)):
         record = build_package(deb, TOY, tmp_path / "few", kinds=("music",), hours=hours, held_out=True)
@@ -109,30 +109,38 @@ def test_build_goes_on_where_it_was_and_refuses_the_other_table(
 
 
 def test_long_sounds_are_cut_whole_and_short_ones_joined() -> None:
-    long = tone(100) + np.arange(1_600_000, dtype=np.float32) * 1e-9
-    pieces = list(training_pieces([("a/long.wav", long), ("a/quiet.wav", tone(30, level=0.003))]))
+    long = tone(100) + np.arange(4_800_000, dtype=np.float32) * 1e-9
+    pieces = list(training_pieces([("a/long.wav", long[None]), ("a/quiet.wav", tone(30, level=0.003)[None])]))
     assert [piece.seconds for piece in pieces] == pytest.approx([100 / 3] * 3, abs=1e-4)
-    np.testing.assert_array_equal(np.concatenate([piece.samples for piece in pieces]), long)
-    shorts = [(f"s{number}.wav", tone(1.0)) for number in range(40)]
+    np.testing.assert_array_equal(np.concatenate([piece.samples[0] for piece in pieces]), long)
+    shorts = [(f"s{number}.wav", tone(1.0)[None]) for number in range(40)]
     joined = list(training_pieces(shorts))
     assert [len(piece.sources) for piece in joined] == [15, 15, 10]
     assert all(6 <= piece.seconds <= 40 for piece in joined)
-    first = joined[0].samples
+    first = joined[0].samples[0]
     gap = np.flatnonzero(first[RATE:] != 0)[0]
     assert 0.1 * RATE <= gap <= 0.3 * RATE + 1
     same = list(training_pieces(shorts))
     assert all(np.array_equal(a.samples, b.samples) for a, b in zip(joined, same, strict=True))
 
 
+def test_mono_and_stereo_are_joined_as_stereo() -> None:
+    stereo = np.stack([tone(4), np.zeros(4 * RATE, np.float32)])
+    (piece,) = training_pieces([("mono.wav", tone(4)[None]), ("stereo.wav", stereo)])
+    assert piece.samples.shape[0] == 2
+    np.testing.assert_array_equal(piece.samples[0, : 4 * RATE], piece.samples[1, : 4 * RATE])
+    assert not piece.samples[1, -4 * RATE :].any()
+
+
 def test_silence_is_what_peaks_below_minus_fifty_decibels() -> None:
-    loud_enough, too_quiet = tone(10, level=10 ** (-49 / 20)), tone(10, level=10 ** (-51 / 20))
+    loud_enough, too_quiet = tone(10, level=10 ** (-49 / 20))[None], tone(10, level=10 ** (-51 / 20))[None]
     assert len(list(training_pieces([("x", loud_enough)]))) == 1
     assert not list(training_pieces([("x", too_quiet)]))
     assert not list(judging_pieces([("x", too_quiet)]))
 
 
 def test_thinning_is_even() -> None:
-    pieces = list(training_pieces((f"p{number}", tone(6)) for number in range(40)))
+    pieces = list(training_pieces((f"p{number}", tone(6)[None]) for number in range(40)))
     kept = [int(piece.stem[1:]) for piece in thin(pieces, 0.25)]
     assert len(kept) == 10
     assert set(np.diff(kept)) == {4}

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from noisebook.errors import AudioError, ConfigError
 from noisebook.recipes import data
-from noisebook.recipes._clips import KINDS, PackedAudio, kind_of, pack_folder
+from noisebook.recipes._clips import KINDS, PackedAudio, kind_of, pack_folder, write_opus
 
 RATE = 16_000
 
@@ -32,7 +32,7 @@ def clips(folder: Path) -> Path:
 
 
 def test_pack_lays_clips_end_to_end(tmp_path: Path) -> None:
-    index = pack_folder(clips(tmp_path / "in"), tmp_path / "out")
+    index = pack_folder(clips(tmp_path / "in"), tmp_path / "out", sample_rate=RATE)
     assert [(clip["kind"], clip["start"], clip["length"]) for clip in index["clips"]] == [
         ("music", 0, 160_000),
         ("music", 160_000, 40_000),
@@ -49,16 +49,16 @@ def test_pack_lays_clips_end_to_end(tmp_path: Path) -> None:
 
 def test_fingerprint_follows_names_and_samples(tmp_path: Path) -> None:
     folder = clips(tmp_path / "in")
-    first = pack_folder(folder, tmp_path / "1")["fingerprint"]
-    assert pack_folder(folder, tmp_path / "2")["fingerprint"] == first
+    first = pack_folder(folder, tmp_path / "1", sample_rate=RATE)["fingerprint"]
+    assert pack_folder(folder, tmp_path / "2", sample_rate=RATE)["fingerprint"] == first
     (folder / "sfx__p__c-000.flac").rename(folder / "sfx__p__e-000.flac")
-    renamed = pack_folder(folder, tmp_path / "3")["fingerprint"]
+    renamed = pack_folder(folder, tmp_path / "3", sample_rate=RATE)["fingerprint"]
     soundfile.write(folder / "sfx__p__e-000.flac", np.full(1_000, 0.51, np.float32), RATE)
-    assert len({first, renamed, pack_folder(folder, tmp_path / "4")["fingerprint"]}) == 3
+    assert len({first, renamed, pack_folder(folder, tmp_path / "4", sample_rate=RATE)["fingerprint"]}) == 3
 
 
 def test_sampling_is_even_over_kinds_and_by_length_within(tmp_path: Path) -> None:
-    pack_folder(clips(tmp_path / "in"), tmp_path / "out")
+    pack_folder(clips(tmp_path / "in"), tmp_path / "out", sample_rate=RATE)
     audio = PackedAudio(tmp_path / "out")
     waveform, kind_ids = audio.sample(3000, 2000, np.random.default_rng(0))
     assert (waveform.shape, waveform.dtype, kind_ids.dtype) == ((3000, 2000), np.float32, np.int64)
@@ -80,7 +80,7 @@ def test_crops_reach_both_ends_of_a_clip(tmp_path: Path) -> None:
     folder.mkdir()
     ramp = np.arange(1, 9, dtype=np.int16)
     soundfile.write(folder / "ramp.wav", ramp, RATE)
-    pack_folder(folder.parent, tmp_path / "out")
+    pack_folder(folder.parent, tmp_path / "out", sample_rate=RATE)
     waveform, _ = PackedAudio(tmp_path / "out").sample(400, 6, np.random.default_rng(1))
     starts = np.unique(np.round(waveform[:, 0] * 32768)).astype(int).tolist()
     assert starts == [1, 2, 3]
@@ -89,7 +89,7 @@ def test_crops_reach_both_ends_of_a_clip(tmp_path: Path) -> None:
 def test_packed_folder_that_does_not_fit_its_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pack verb"):
         PackedAudio(tmp_path)
-    pack_folder(clips(tmp_path / "in"), tmp_path / "out")
+    pack_folder(clips(tmp_path / "in"), tmp_path / "out", sample_rate=RATE)
     with (tmp_path / "out/audio.i16").open("ab") as file:
         file.write(b"\0\0")
     with pytest.raises(AudioError, match="pack again"):
@@ -112,3 +112,32 @@ def test_pack_refuses_training_and_held_out_clips_together(tmp_path: Path) -> No
     assert isinstance(result.exception, ConfigError)
     assert "never mix" in str(result.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_opus_files_fill_a_size_with_kinds_in_turns(tmp_path: Path) -> None:
+    folder, rng = tmp_path / "in", np.random.default_rng(0)
+    folder.mkdir()
+    for kind in ("music", "sfx"):
+        for number in range(8):
+            noise = 0.1 * rng.standard_normal((4 * 48_000, 2))
+            soundfile.write(folder / f"{kind}__p__a-{number:03d}.flac", noise, 48_000)
+    hours, count = write_opus(folder, tmp_path / "out", size=240_000, bitrate=64_000)
+    files = sorted((tmp_path / "out").iterdir())
+    assert len(files) == count
+    assert 150_000 < sum(file.stat().st_size for file in files) <= 240_000
+    assert abs(sum(file.name.startswith("music") for file in files) - count / 2) <= 0.5
+    assert hours == pytest.approx(count * 4 / 3600)
+    assert all(soundfile.info(file).channels == 2 for file in files)
+    bits = 8 * sum(file.stat().st_size for file in files) / (hours * 3600)
+    assert bits == pytest.approx(64_000, rel=0.15)
+    assert (
+        CliRunner()
+        .invoke(data.cli, ["opus", str(folder), str(tmp_path / "all"), "--mib", "1"])
+        .output.startswith("16 ")
+    )
+
+
+def test_another_rate_is_refused(tmp_path: Path) -> None:
+    pack_folder(clips(tmp_path / "in"), tmp_path / "out", sample_rate=48_000)
+    with pytest.raises(ConfigError, match="packed at 48000 Hz: pack it with --rate 16000"):
+        PackedAudio(tmp_path / "out")

@@ -35,7 +35,7 @@ def folders(tmp_path_factory):
         for seed in range(3):
             sound = Waveform.of(made_up(kind, 10 * index + seed), RATE)
             io.write(clips / f"{prefix}-{seed}.flac", sound)
-    pack_folder(clips, packed)
+    pack_folder(clips, packed, sample_rate=16_000)
     return clips, packed
 
 

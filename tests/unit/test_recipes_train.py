@@ -19,7 +19,7 @@ from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
 from noisebook.recipes import _coded, _train, denoiser, end_to_end, vae, vocoder
-from noisebook.recipes._clips import PackedAudio, pack_folder
+from noisebook.recipes._clips import SAMPLE_RATE, PackedAudio, pack_folder
 from noisebook.recipes._train import Budget, Ema, Log, load_checkpoint, save_checkpoint, waveforms
 
 # --- budget ------------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tone = 0.4 * np.sin(2 * np.pi * (150 + 90 * i) * time) + 0.05 * rng.standard_normal(len(time))
         write(folder / f"{kind}__{i}.wav", Waveform.of(tone.astype(np.float32), 16000))
     out = tmp_path_factory.mktemp("packed")
-    pack_folder(folder, out)
+    pack_folder(folder, out, sample_rate=SAMPLE_RATE)
     return out
 
 

@@ -1,0 +1,113 @@
+"""A front end that hears pitch: log magnitudes of bands that are fine enough for chords below, quick enough above.
+
+Two banks of triangles look at the same hop. The low one stands behind a long window and has bands of 5 Hz at its bottom
+and 23 Hz at its top: what is left of a chord in it is what the spectrum itself holds (docs/training.md has the
+comparison). The high one stands behind a short window and is spaced as an ear is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["BANDS", "BAND_FLOOR", "Bands", "Bank", "band_centres", "log_bands"]
+
+_CLAMP = 1e-5
+BAND_FLOOR = log(_CLAMP)  # the value of silence, -11.513: 100 dB below a sine of full scale
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Triangular bands behind one window, their edges evenly spaced on the scale `log(f + bend)`.
+
+    Attributes:
+        n_fft: samples of the periodic Hann window.
+        low, high: Hz, outer edges of the first and the last band.
+        count: of the bands.
+        bend: Hz; far below it the scale is linear, far above it logarithmic.
+    """
+
+    n_fft: int
+    low: float
+    high: float
+    count: int
+    bend: float = 400.0
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Hz, `[count + 2]`: band i rises from edge i to edge i + 1 and falls to edge i + 2."""
+        scale = np.linspace(log(self.low + self.bend), log(self.high + self.bend), self.count + 2)
+        return np.exp(scale) - self.bend
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Geometry of the front end; rates in Hz, lengths in samples."""
+
+    sample_rate: int = 48_000
+    hop_length: int = 480
+    banks: tuple[Bank, ...] = (Bank(6144, 24.0, 1500.0, 120), Bank(1536, 1350.0, 20_000.0, 56))
+
+    @property
+    def count(self) -> int:
+        """Bands of all banks."""
+        return sum(bank.count for bank in self.banks)
+
+
+BANDS = Bands()
+
+
+def log_bands(waveform: torch.Tensor, bands: Bands = BANDS) -> torch.Tensor:
+    """Natural-log magnitudes: the mean of a band's bins, where a sine of amplitude 1 has a peak of 1.
+
+    Args:
+        waveform: `[B, N]`, or `[B, 2, N]` of left and right, of which the power mean is heard; N a positive multiple of
+            `hop_length`. Silence surrounds it.
+
+    Returns:
+        `[B, 1, N // hop_length, count]`, values >= `BAND_FLOOR`.
+    """
+    import torch
+
+    heard = [_magnitudes(waveform, bank, bands) for bank in bands.banks]
+    return torch.cat(heard, dim=-1).clamp_min(_CLAMP).log().unsqueeze(1)
+
+
+def band_centres(bands: Bands = BANDS) -> np.ndarray:
+    """Hz, `[count]`."""
+    return np.concatenate([bank.edges[1:-1] for bank in bands.banks])
+
+
+def _magnitudes(waveform: torch.Tensor, bank: Bank, bands: Bands) -> torch.Tensor:
+    """`[B, T, count]` of one bank."""
+    import torch
+    import torch.nn.functional as F
+
+    pad = (bank.n_fft - bands.hop_length) // 2
+    padded = F.pad(waveform.reshape(-1, waveform.shape[-1]), (pad, pad))
+    window = torch.hann_window(bank.n_fft, device=waveform.device)
+    spectrum = torch.stft(padded, bank.n_fft, bands.hop_length, window=window, center=False, return_complex=True)
+    filters = torch.from_numpy(_triangles(bank, bands.sample_rate)).to(waveform.device)
+    magnitude = spectrum[:, : filters.shape[1]].abs()
+    if waveform.ndim == 3:
+        magnitude = magnitude.unflatten(0, (len(waveform), -1)).square().mean(1).sqrt()
+    return (filters @ magnitude).transpose(1, 2)
+
+
+@lru_cache(maxsize=8)
+def _triangles(bank: Bank, sample_rate: int) -> np.ndarray:
+    """`[count, bins]` float32, rows of sum `2 / sum(window)`; only the bins below `high`."""
+    bins = np.arange(int(bank.high * bank.n_fft / sample_rate) + 1) * sample_rate / bank.n_fft
+    edges = bank.edges
+    widths = np.diff(edges)
+    rising = (bins - edges[:-2, None]) / widths[:-1, None]
+    falling = (edges[2:, None] - bins) / widths[1:, None]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return (triangles / triangles.sum(1, keepdims=True) * (2 / (bank.n_fft / 2))).astype(np.float32)

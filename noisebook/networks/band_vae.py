@@ -1,0 +1,97 @@
+"""Variational autoencoder of band spectrograms (Kingma & Welling 2014), four frames to a token.
+
+    bands [B, 1, T, F] -> tokens [B, T/4, 4 F] -> blocks -> mean, log-variance [B, T/4, C F'] -> latent [B, C, T/4, F']
+
+A linear path runs beside the blocks, both ways: what a projection can carry needs no network. Unlike the latent of a
+convolutional autoencoder of mels, values of this one have no place in frequency: C and F' only count them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from noisebook.networks.blocks import ResidualBlock, Taps
+
+__all__ = ["BandVae", "BandVaeConfig"]
+
+_PATCH = 4  # frames to a token
+
+
+@dataclass(frozen=True)
+class BandVaeConfig:
+    """Sizes of the autoencoder. `scaling_factor` brings the latent's mode to unit variance."""
+
+    bands: int = 176
+    latent_channels: int = 8
+    latent_bins: int = 16
+    dim: int = 320
+    hidden: int = 640
+    encoder_blocks: int = 3
+    decoder_blocks: int = 4
+    mean: float = -7.5
+    std: float = 2.5
+    scaling_factor: float = 1.0
+
+    @property
+    def encoder_reach(self) -> int:
+        """Latent frames to either side that the encoder sees, its own token's included."""
+        return self.encoder_blocks + 2
+
+    @property
+    def decoder_reach(self) -> int:
+        """Latent frames to either side that the decoder sees, its own token's included."""
+        return self.decoder_blocks + 2
+
+    @property
+    def token_size(self) -> int:
+        """Band values in one token."""
+        return _PATCH * self.bands
+
+    @property
+    def latent_size(self) -> int:
+        """Latent values in one token."""
+        return self.latent_channels * self.latent_bins
+
+
+class BandVae(nn.Module):
+    """The autoencoder. Latents are in the diffusion model's scale: multiplied by `scaling_factor`."""
+
+    def __init__(self, config: BandVaeConfig = BandVaeConfig()) -> None:
+        super().__init__()
+        self.config = c = config
+        self.encoder_skip = nn.Linear(c.token_size, c.latent_size)
+        self.encoder_in = Taps(c.token_size, c.dim)
+        self.encoder = nn.Sequential(*(ResidualBlock(c.dim, c.hidden) for _ in range(c.encoder_blocks)))
+        self.encoder_out = nn.Sequential(nn.LayerNorm(c.dim), nn.Linear(c.dim, 2 * c.latent_size))
+        self.decoder_skip = nn.Linear(c.latent_size, c.token_size)
+        self.decoder_in = Taps(c.latent_size, c.dim)
+        self.decoder = nn.Sequential(*(ResidualBlock(c.dim, c.hidden) for _ in range(c.decoder_blocks)))
+        self.decoder_out = nn.Sequential(nn.LayerNorm(c.dim), nn.Linear(c.dim, c.token_size))
+
+    def posterior(self, bands: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log-variance of `q(z | bands)`, unscaled, each `[B, C, T/4, F']`; T a multiple of 4."""
+        c = self.config
+        tokens = ((bands[:, 0] - c.mean) / c.std).unflatten(1, (-1, _PATCH)).flatten(2)
+        hidden = self.encoder(self.encoder_in(tokens))
+        mean, log_variance = self.encoder_out(hidden).float().chunk(2, dim=-1)
+        mean = mean + self.encoder_skip(tokens).float()
+        return self._cells(mean), self._cells(log_variance).clamp(-12.0, 2.0)
+
+    def encode(self, bands: torch.Tensor) -> torch.Tensor:
+        """Mode of the posterior, scaled: `[B, 1, T, F] -> [B, C, T/4, F']`."""
+        return self.posterior(bands)[0] * self.config.scaling_factor
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """Bands of a scaled latent: `[B, C, T', F'] -> [B, 1, 4 T', F]`."""
+        c = self.config
+        tokens = (latent / c.scaling_factor).transpose(1, 2).flatten(2)
+        hidden = self.decoder(self.decoder_in(tokens))
+        values = self.decoder_out(hidden).float() + self.decoder_skip(tokens).float()
+        return (values.unflatten(-1, (_PATCH, -1)).flatten(1, 2) * c.std + c.mean)[:, None]
+
+    def _cells(self, tokens: torch.Tensor) -> torch.Tensor:
+        """`[B, T', C * F'] -> [B, C, T', F']`."""
+        return tokens.unflatten(-1, (self.config.latent_channels, -1)).transpose(1, 2)

@@ -1,0 +1,175 @@
+"""Bands-to-waveform network whose phases go on from frame to frame.
+
+A feed-forward head makes the same frame every hop where the sound stands still, so that steady tones repeat with the
+hop and sound at multiples of its rate. Here each bin of a frame has, beside its log-magnitude, a *turn* u (how the
+phase goes on from the frame before, |u| says how surely) and an *anchor* d (what is known of the phase itself, as of
+an onset):
+
+    z_t = unit(u_t exp(i w hop) z_(t-1) + d_t)        spectrum_t = magnitude_t z_t
+
+The spectrum is put together by three inverse STFTs, of a long window below and of a short one above, so that low notes
+are resolved and onsets are not smeared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from noisebook.networks.blocks import ResidualBlock, Taps
+
+__all__ = ["PhaseVocoder", "PhaseVocoderConfig", "Spectrum"]
+
+_SOFTNESS = 1e-2  # of unit(): its gradient stays finite where a phase is unknown
+
+
+@dataclass(frozen=True)
+class PhaseVocoderConfig:
+    """Sizes of the network.
+
+    Attributes:
+        heads: of each inverse STFT the samples of its window, a multiple of the hop, the Hz around which it fades in
+            and out, and over how many. Together they make up one at every frequency.
+    """
+
+    bands: int = 176
+    dim: int = 320
+    hidden: int = 896
+    blocks: int = 9
+    hop_length: int = 480
+    sample_rate: int = 48_000
+    heads: tuple[tuple[int, float, float, float], ...] = (
+        (4800, 0.0, 800.0, 100.0),
+        (1920, 800.0, 4000.0, 400.0),
+        (960, 4000.0, 24_000.0, 400.0),
+    )
+    mean: float = -7.5
+    std: float = 2.5
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side of a sample that network and windows see; its phase remembers all that came before."""
+        return self.blocks + 1 + max(n_fft for n_fft, *_ in self.heads) // self.hop_length
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What the network says of the bins of all heads, each `[B, T, bins]`: log-magnitude, complex turn and anchor."""
+
+    log_magnitude: torch.Tensor
+    turn: torch.Tensor
+    anchor: torch.Tensor
+
+
+class PhaseVocoder(nn.Module):
+    """`[B, 1, T, bands] -> [B, hop_length * T]`; phases begin with the first frame that is given."""
+
+    advance: torch.Tensor
+
+    def __init__(self, config: PhaseVocoderConfig = PhaseVocoderConfig()) -> None:
+        super().__init__()
+        self.config = c = config
+        self.heads = [_Head(*head, hop_length=c.hop_length, sample_rate=c.sample_rate) for head in c.heads]
+        bins = sum(self._sizes)
+        self.input = Taps(c.bands, c.dim)
+        self.blocks = nn.Sequential(*(ResidualBlock(c.dim, c.hidden) for _ in range(c.blocks)))
+        self.norm = nn.LayerNorm(c.dim)
+        self.magnitude = nn.Linear(c.dim, bins)
+        self.turn = nn.Linear(c.dim, 2 * bins)
+        self.anchor = nn.Linear(c.dim, 2 * bins)
+        with torch.no_grad():  # at first every phase goes on at the frequency of its bin
+            self.magnitude.bias.fill_(-6.0)
+            self.turn.weight.mul_(0.1)
+            self.turn.bias.copy_(torch.cat((torch.ones(bins), torch.zeros(bins))))
+            self.anchor.weight.mul_(0.3)
+        advance = np.concatenate([np.exp(2j * np.pi * head.turns) for head in self.heads])
+        self.register_buffer("advance", torch.from_numpy(advance.astype(np.complex64)), persistent=False)
+
+    def forward(self, bands: torch.Tensor) -> torch.Tensor:
+        return self.synthesise(self.spectrum(bands))
+
+    def spectrum(self, bands: torch.Tensor) -> Spectrum:
+        """`[B, 1, T, bands]` -> the bins of each frame, those of the lowest head first."""
+        c = self.config
+        hidden = self.norm(self.blocks(self.input((bands[:, 0] - c.mean) / c.std)))
+        turn, anchor = (torch.complex(*layer(hidden).float().chunk(2, -1)) for layer in (self.turn, self.anchor))
+        return Spectrum(self.magnitude(hidden).float().clamp(max=1.0), turn, anchor)
+
+    def synthesise(self, spectrum: Spectrum) -> torch.Tensor:
+        """The sum of what the heads make of `[B, T, bins]`: `[B, hop_length * T]`."""
+        bins = spectrum.log_magnitude.exp() * self.phases(spectrum)
+        total: torch.Tensor = sum(  # type: ignore[assignment]
+            head.inverse(part) for head, part in zip(self.heads, bins.split(self._sizes, -1), strict=True)
+        )
+        return total
+
+    def phases(self, spectrum: Spectrum) -> torch.Tensor:
+        """Unit phases z `[B, T, bins]`. No gradient flows through the frame before, where chaos makes it useless."""
+        turn = spectrum.turn * self.advance
+        with torch.no_grad():
+            z = torch.zeros_like(spectrum.anchor[:, 0])
+            before = []
+            for t in range(turn.shape[1]):
+                before.append(z)
+                z = _unit(turn[:, t] * z + spectrum.anchor[:, t])
+        return _unit(turn * torch.stack(before, 1) + spectrum.anchor)
+
+    def analyse(self, waveform: torch.Tensor) -> torch.Tensor:
+        """The bins of `[B, hop_length * T]` as the heads would put them together: complex `[B, T, bins]`."""
+        return torch.cat([head.analyse(waveform) for head in self.heads], -1)
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [head.bins for head in self.heads]
+
+
+class _Head:
+    """One inverse STFT, for the frequencies between two fades."""
+
+    def __init__(self, n_fft: int, low: float, high: float, fade: float, *, hop_length: int, sample_rate: int) -> None:
+        self.n_fft, self.hop_length = n_fft, hop_length
+        hz = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
+        share = _risen(hz, low, fade) - (_risen(hz, high, fade) if high < sample_rate / 2 else 0)
+        used = np.flatnonzero(share > 0)
+        self.first, self.bins = int(used[0]), len(used)
+        self.turns = used * hop_length / n_fft % 1  # of each bin's frequency in one hop
+        # A sine of amplitude 1 has a peak of n_fft / 4 behind a Hann window: magnitudes are told in its terms.
+        self._gain = torch.from_numpy((share[used] * n_fft / 4).astype(np.float32))
+        self._window = torch.hann_window(n_fft)
+
+    def inverse(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Complex `[B, T, bins]` -> `[B, hop_length * T]`: windowed overlap-add over the windows' power."""
+        above = self.n_fft // 2 + 1 - self.first - self.bins
+        padded = F.pad(spectrum * self._gain.to(spectrum.device), (self.first, above))
+        window = self._window.to(spectrum.device)
+        frames = torch.fft.irfft(padded, n=self.n_fft) * window
+        power = window.square().expand(1, spectrum.shape[1], -1)
+        return self._overlap_add(frames) / self._overlap_add(power).clamp_min(1e-2)
+
+    def analyse(self, waveform: torch.Tensor) -> torch.Tensor:
+        """`[B, hop_length * T]` -> complex `[B, T, bins]`, framed as the synthesis is."""
+        pad, window = (self.n_fft - self.hop_length) // 2, self._window.to(waveform.device)
+        padded = F.pad(waveform, (pad, self.n_fft - self.hop_length - pad))
+        spectrum = torch.stft(padded, self.n_fft, self.hop_length, window=window, center=False, return_complex=True)
+        return spectrum[:, self.first : self.first + self.bins].transpose(1, 2)
+
+    def _overlap_add(self, frames: torch.Tensor) -> torch.Tensor:
+        pad, count = (self.n_fft - self.hop_length) // 2, frames.shape[1]
+        length = (count - 1) * self.hop_length + self.n_fft
+        folded = F.fold(frames.transpose(1, 2), (1, length), (1, self.n_fft), stride=(1, self.hop_length))
+        return folded[:, 0, 0, pad : pad + count * self.hop_length]
+
+
+def _unit(z: torch.Tensor) -> torch.Tensor:
+    return z * torch.rsqrt(z.real.square() + z.imag.square() + _SOFTNESS)
+
+
+def _risen(hz: np.ndarray, middle: float, width: float) -> np.ndarray:
+    """A raised cosine from 0 to 1 over `width` Hz around `middle`; all 1 for a middle of 0."""
+    if middle == 0:
+        return np.ones_like(hz)
+    return 0.5 - 0.5 * np.cos(np.pi * np.clip((hz - middle) / width + 0.5, 0, 1))

@@ -1,0 +1,101 @@
+"""The whole training of a model of bands, for seconds: every stage steps, resumes, and what it makes is a model."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from noisebook import api
+from noisebook.errors import ConfigError
+from noisebook.recipes import train
+from noisebook.recipes._codec_stage import Rates
+from noisebook.recipes._sounds import Sounds
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, rng = tmp_path_factory.mktemp("sounds"), np.random.default_rng(0)
+    seconds = np.arange(3 * 48_000) / 48_000
+    for kind, pitch in (("music", 220), ("speech", 130), ("sfx", 700)):
+        sound = 0.3 * np.sin(2 * np.pi * pitch * seconds) + 0.02 * rng.standard_normal(len(seconds))
+        soundfile.write(folder / f"{kind}__made__tone-000.flac", sound, 48_000)
+    return folder
+
+
+def test_a_dry_run_takes_two_steps_of_each_stage_and_writes_nothing(sounds, tmp_path, capsys) -> None:
+    train.main([str(sounds), str(tmp_path / "run"), "--dry-run", "--clips", "2", "--threads", "1"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    for stage in ("vocoder", "codec", "coded"):
+        rows = [row for row in lines if any(key.startswith(f"{stage} ") for key in row)]
+        assert [row["step"] for row in rows] == [1, 2]
+        assert all(np.isfinite(list(row.values())).all() for row in rows)
+    assert {"coded judges", "coded fooling", "coded matching"} <= set(lines[-1])
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_comes_out_is_a_model_and_a_second_run_goes_on(sounds, tmp_path) -> None:
+    run = tmp_path / "run"
+    arguments = [str(sounds), str(run), "--clips", "2", "--threads", "1", "--part-mib", "16"]
+    train.main([*arguments, "--minutes", "0.0001"])  # one step of each stage
+    first = torch.load(run / "codec.pt", weights_only=True)
+    assert first["steps"] == 1
+    backend = api.load_backend(str(run / "model"), device="cpu")
+    assert backend.info.sample_rate == 48_000
+    tone = (0.2 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)).astype(np.float32)
+    data = api.compress(tone, sample_rate=48_000, backend=backend, preset="300")
+    back = api.decompress(data, backend=backend)
+    assert back.samples.shape == (1, 48_000)
+    assert np.isfinite(back.samples).all()
+
+    parts = sorted(run.glob("model.tar.*"))
+    assert all(part.stat().st_size <= 16 * 2**20 for part in parts)
+    (tmp_path / "model.tar").write_bytes(b"".join(part.read_bytes() for part in parts))
+    with tarfile.open(tmp_path / "model.tar") as archive:
+        names = archive.getnames()
+    assert {"model/vae.safetensors", "model/denoiser.safetensors", "model/vocoder.safetensors"} <= set(names)
+
+    elapsed = first["elapsed"]
+    train.main([*arguments, "--stages", "codec", "--minutes", str(elapsed / 0.45 + 0.001)])
+    again = torch.load(run / "codec.pt", weights_only=True)
+    assert again["steps"] > 1
+    assert again["elapsed"] > elapsed
+
+
+def test_a_stage_that_is_not_there_is_refused(sounds, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="no stage vocader: there are vocoder, codec, coded"):
+        train.main([str(sounds), str(tmp_path), "--stages", "vocader"])
+
+
+def test_batches_have_levels_and_kinds(sounds) -> None:
+    loader = Sounds(sounds, "cpu", [0], synthetic=0.0)
+    waveform, kinds = loader.batch(64, 4800)
+    assert waveform.shape == (64, 4800)
+    assert float(waveform.abs().max()) <= 0.5 + 1e-6
+    assert set(kinds.tolist()) == {0, 1, 2}
+    again, _ = Sounds(sounds, "cpu", [0], synthetic=0.0).batch(64, 4800)
+    assert torch.equal(waveform, again)
+    assert not torch.equal(waveform, Sounds(sounds, "cpu", [1], synthetic=0.0).batch(64, 4800)[0])
+
+
+def test_an_empty_folder_is_refused(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="neither a packed folder nor one of sounds"):
+        Sounds(tmp_path, "cpu", [0], synthetic=0.0)
+
+
+def test_rates_rise_towards_the_clean_end_and_follow_what_is_seen() -> None:
+    rates = Rates("cpu")
+    rng = np.random.default_rng(0)
+    coded = rates.timesteps(4000, 0, rng)
+    assert coded.max() < 1000
+    assert rates.weights.min() >= 0
+    for _ in range(400):  # a denoiser that knows everything but in the noisiest third
+        t = torch.arange(1000)
+        rates.seen(t, torch.where(t > 666, 0.9, 0.01))
+    moved = rates.timesteps(4000, 0, rng)
+    assert np.median(moved) != pytest.approx(np.median(coded), abs=20)
