@@ -42,7 +42,8 @@ def verify(
 ) -> Verification:
     """Whether an estimate is related to its reference, with every metric beside what unrelated sounds get.
 
-    Both are compared at 16 kHz, mono, over what they have in common. The verdict needs no model and no extra.
+    Both are compared at 16 kHz, mono, over what they have in common; of stereo also left and right (`image`), with a
+    note where they differ. The verdict needs no model and no extra.
 
     Args:
         reference: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.

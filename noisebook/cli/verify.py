@@ -14,6 +14,7 @@ from noisebook.cli import _files
 from noisebook.cli._shared import backend_from, engine_options, json_option, progress, report
 
 if TYPE_CHECKING:
+    from noisebook.verification.image import ImageComparison
     from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Comparison, Verification
     from noisebook.verification.verdict import Verdict
@@ -44,8 +45,9 @@ def verify(reference: str, estimate: str, as_json: bool, require_related: bool, 
     """Say whether EST is related to REF, and how near it is.
 
     Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared at 16 kHz, mono, brought
-    into time. Every number stands beside what other sounds get: another clip, a shuffle of REF, pink noise, silence,
-    random indices, and the best that the model could do. The verdict is "related" only where EST is nearer to REF than
+    into time; of stereo left and right too, with a warning where they differ. Every number stands beside what other
+    sounds get: another clip, a shuffle of REF, pink noise, silence, random indices, and the best that the model could
+    do. The verdict is "related" only where EST is nearer to REF than
     all but 5 % of unrelated controls.
 
     Of two folders, how far the sounds of one are from those of the other as a whole: Frechet and kernel distances of
@@ -99,7 +101,17 @@ def _lag(text: str) -> int | None:
 
 
 def _text(found: Verification) -> str:
-    return "\n".join([*_compared(found.alignment), _table(found), *found.notes, _told(found.verdict)])
+    image = [] if found.image is None else [_sides(found.image)]
+    return "\n".join([*_compared(found.alignment), _table(found), *image, *found.notes, _told(found.verdict)])
+
+
+def _sides(image: ImageComparison) -> str:
+    """Left and right beside each other."""
+    return (
+        f"left and right: image_level_db {image.image_level_db:.2f} (both alike {image.alike_level_db:.2f}, exchanged "
+        f"{image.exchanged_level_db:.2f}), image_coherence {image.image_coherence:.2f} (mean coherence of REF "
+        f"{image.coherences[0]:.2f}, of EST {image.coherences[1]:.2f})"
+    )
 
 
 def _sets_text(sets: SetComparison) -> str:

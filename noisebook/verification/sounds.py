@@ -17,10 +17,12 @@ import numpy as np
 from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
+from noisebook.errors import ConfigError
 from noisebook.metrics.alignment import Alignment, align
 from noisebook.metrics.composite import summary_score, verify_score
 from noisebook.metrics.suite import METRICS, available, evaluate
 from noisebook.verification.controls import control_sounds
+from noisebook.verification.image import ImageComparison, compare_images
 from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features, similarity
 from noisebook.verification.verdict import Verdict, judge
@@ -28,6 +30,7 @@ from noisebook.verification.verdict import Verdict, judge
 __all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "verify_sounds"]
 
 OnStep = Callable[[int, int], None]
+_STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
@@ -103,7 +106,8 @@ class Verification:
         composites: by name, "summary" and "verify".
         verdict: whether the two are related.
         ceilings: name -> metric -> value: what the best possible coder over a model's latent, or its vocoder, gets.
-        notes: what could not be computed, and why.
+        notes: what could not be computed, and why; and what is wrong with left and right.
+        image: left and right beside each other, where one of the sounds is stereo.
     """
 
     alignment: Comparison
@@ -112,6 +116,7 @@ class Verification:
     verdict: Verdict
     ceilings: dict[str, dict[str, float]]
     notes: tuple[str, ...] = ()
+    image: ImageComparison | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it: an infinite value is None."""
@@ -154,6 +159,9 @@ def verify_sounds(
     if controls:
         beside = control_sounds(aligned.reference) | beside
     above = {name: _cut(_heard(sound), aligned) for name, sound in (ceilings or {}).items()}
+    image = _image(reference, estimate, aligned)
+    if image is None and (of_two := _STEREO.intersection(metrics or ())):
+        raise ConfigError(f"{min(of_two)} compares left and right, and neither sound is stereo")
     judge_one = partial(_judged, aligned.reference, names=names)
     found: dict[str, _Judged] = {}
     total = 1 + len(beside) + len(above)
@@ -167,7 +175,8 @@ def verify_sounds(
         composites=_composite_rows(found, list(beside), list(above)),
         verdict=judge(features(aligned.reference), features(aligned.estimate), lag=other),
         ceilings={name: found[name].values for name in above},
-        notes=notes,
+        notes=notes + ((image.warning,) if image is not None and image.warning else ()),
+        image=image,
     )
 
 
@@ -181,7 +190,7 @@ class _Judged:
 
 def _judged(reference: np.ndarray, sound: np.ndarray, names: Sequence[str]) -> _Judged:
     values = {"similarity": _similarity(features(reference), features(sound))}
-    chosen = [name for name in names if name not in _COMPOSITES]
+    chosen = [name for name in names if name not in _COMPOSITES and name not in _STEREO]
     values |= evaluate(reference, sound, sample_rate=SAMPLE_RATE, names=chosen)
     composites = {}
     for name in (name for name in names if name in _COMPOSITES):
@@ -215,6 +224,18 @@ def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence
 def _heard(waveform: Waveform) -> np.ndarray:
     """`[N]` at 16 kHz, mono."""
     return resample(downmix(waveform), SAMPLE_RATE).samples[0]
+
+
+def _image(reference: Waveform, estimate: Waveform, aligned: Alignment) -> ImageComparison | None:
+    """Of the part that is compared, at 16 kHz; a mono sound is heard left and right alike."""
+    if {reference.channels, estimate.channels} not in ({2}, {1, 2}):
+        return None
+    start, count = max(0, -aligned.lag), len(aligned.reference)
+    sides = []
+    for sound, first in ((reference, start), (estimate, start + aligned.lag)):
+        samples = resample(sound, SAMPLE_RATE).samples
+        sides.append(np.broadcast_to(samples, (2, samples.shape[1]))[:, first : first + count].astype(np.float64))
+    return compare_images(sides[0], sides[1], sample_rate=SAMPLE_RATE)
 
 
 def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tuple[Alignment, int]:
