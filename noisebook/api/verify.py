@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["random_stream", "verify", "verify_sets"]
 
 OnStep = Callable[[int, int], None]
-_DEFAULT_BITRATE = 300.0  # bit/s a channel, of random indices beside a sound that is no stream
+_DEFAULT_BITRATE = 300.0  # bit/s, of random indices beside a sound that is no stream
 
 
 def verify(
@@ -42,19 +42,19 @@ def verify(
 ) -> Verification:
     """Whether an estimate is related to its reference, with every metric beside what unrelated sounds get.
 
-    Both are compared at 16 kHz, mono, over what they have in common; of stereo also left and right (`image`), with a
-    note where they differ. The verdict needs no model and no extra.
+    Both are compared at 16 kHz, mono, in what they have in common; of stereo also left and right. The verdict needs no
+    model and no extra.
 
     Args:
         reference: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         estimate: likewise, with `estimate_rate` where it has another rate than the reference; or the bytes of a .ddcm
             stream, which the backend decodes.
         backend: from `load_backend`; brings two ceilings (autoencoder, vocoder) and a control, the sound of random
-            indices at the stream's rate, or at 300 bit/s a channel.
+            indices at the stream's rate, or at 300 bit/s.
         codebook: of a stream that holds a quantised latent.
         lag: samples at 16 kHz by which the estimate is late; None takes 0 for a stream, and else 0 or the lag of the
             largest cross-correlation, whichever brings the log-mels nearer.
-        metrics: names; None takes all that can run here, those for speech only if the reference sounds like speech.
+        metrics: names; None takes all that can run here, those for speech only if the reference sounds like it.
         controls: whether metrics are shown with controls (and ceilings); the verdict always has its own.
         ceilings: whether they are shown with what the backend brings.
         on_step: called with (sounds judged, sounds in all).

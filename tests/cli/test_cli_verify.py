@@ -51,7 +51,7 @@ def test_the_verdict_can_be_the_exit_status(noisebook):
 def test_json_holds_everything(noisebook):
     ran = noisebook("verify", "ref.wav", "same.wav", *FEW, "--lag", "0", "--json")
     values = json.loads(ran.out)
-    assert set(values) == {"alignment", "metrics", "composites", "verdict", "ceilings", "notes"}
+    assert set(values) == {"alignment", "metrics", "composites", "verdict", "ceilings", "notes", "image"}
     assert (values["alignment"]["lag"], values["alignment"]["searched"]) == (0, False)
     assert values["verdict"]["related"] is True
     assert values["verdict"]["n_controls"] == sum(family["count"] for family in values["verdict"]["families"])

@@ -236,7 +236,7 @@ def test_every_number_stands_beside_its_controls():
     assert found.alignment.gain_db == pytest.approx(-6.02, abs=0.01)
     values = found.to_dict()
     assert values["verdict"]["n_controls"] == found.verdict.n_controls
-    assert set(values) == {"alignment", "metrics", "composites", "verdict", "ceilings", "notes"}
+    assert set(values) == {"alignment", "metrics", "composites", "verdict", "ceilings", "notes", "image"}
     summary = found.composites["summary"]
     assert list(summary.controls) == names
     assert summary.score > max(summary.controls.values())
