@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from noisebook.errors import Error
 
 if TYPE_CHECKING:
     from noisebook.backends.checkpoint_folder import Checkpoint
-    from noisebook.diffusion.backend import BackendInfo
+    from noisebook.diffusion.backend import Backend, BackendInfo
 
 __all__ = ["Check", "diagnose", "diagnose_model", "list_models"]
 
@@ -76,7 +76,8 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
         folder = mini_folder(model)
         if folder is not None:
             info = api.model_info(model)
-            return [Check("model", "ok", f"mini model in {folder}, stream id {info.fingerprint.hex()[:4]}")]
+            found = Check("model", "ok", f"mini model in {folder}, stream id {info.fingerprint.hex()[:4]}")
+            return [found, _passes(model, device, prompts=True)]
         checkpoint, driver = diffusers_checkpoint(model, offline=True)
     except Error as error:
         return [Check("model", "failed", str(error))]
@@ -87,7 +88,59 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
     if all(check.state != "failed" for check in checks):
         missing = [check.name for check in checks if check.state == "missing"]
         checks += [_empty_prompt(checkpoint, driver, missing), _memory(checkpoint, driver.CODING_PARTS, device)]
+    if all(check.state != "failed" for check in checks):
+        prompts = not any(name in driver.CLASSES or name.startswith("tokenizer") for name in missing)
+        checks.append(_passes(model, device, prompts=prompts))
     return checks
+
+
+def _passes(model: str, device: str, *, prompts: bool) -> Check:
+    """One forward pass of every part, for files do not tell whether what one part gives is what the next one takes."""
+    from noisebook import api
+
+    name, done = "forward pass", list[str]()
+    try:
+        backend = api.load_backend(model, device=device, offline=True)
+        for part, finite in _forward(backend, prompts=prompts):
+            if not finite:
+                return Check(name, "failed", f"{part}: the output is not finite")
+            done.append(part)
+    except Exception as error:  # whatever goes wrong is the finding
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Check(name, "failed", f"after {', '.join(done)}: {told}" if done else told)
+    return Check(name, "ok", f"{', '.join(done)}: finite")
+
+
+def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
+    """What a model does for a second of noise, part after part, and whether what comes out is finite."""
+    import torch
+
+    from noisebook.diffusion.backend import with_mel
+
+    info, generator = backend.info, torch.Generator().manual_seed(0)
+    frames = -(-round(info.frames_per_second) // info.frame_multiple) * info.frame_multiple
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator).to(backend.device)
+
+    def finite(values: torch.Tensor) -> bool:
+        return bool(torch.isfinite(values).all())
+
+    with torch.no_grad():
+        latent = backend.to_latent(0.1 * noise(1, info.audio_channels, frames * info.frame_samples))
+        yield "encoder", finite(latent)
+        # With a prompt where there can be one: the empty one would be kept, and a diagnosis changes nothing.
+        condition = backend.condition("music") if prompts else None
+        yield (
+            "denoiser with a prompt" if prompts else "denoiser",
+            finite(backend.denoise(noise(*latent.shape), len(info.schedule) // 2, condition=condition)),
+        )
+        if info.hop_length:
+            mel = with_mel(backend).decode(latent)
+            yield "decoder", finite(mel)
+            yield "vocoder", finite(with_mel(backend).vocode(mel))
+        else:
+            yield "decoder", finite(backend.to_waveform(latent))
 
 
 def _part(checkpoint: Checkpoint, part: str, driver: Any) -> Check:

@@ -25,7 +25,7 @@ from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.curves import curve_folder, load_curve, typical_curve
 from noisebook.backends.mel_model import MelModel, pulled
-from noisebook.backends.placement import Networks, usable_device
+from noisebook.backends.placement import Networks, computing, usable_device
 from noisebook.backends.text import Prompts, encoder_of
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.schedule import Schedule, linear, scaled_linear
@@ -124,10 +124,11 @@ class Backend(MelModel):
         return self._windowed(stage)(torch.cat((latent, F.pixel_unshuffle(mel, self._hops)), dim=1))
 
     def _decoded(self, latent: torch.Tensor) -> torch.Tensor:
-        return self.networks("vae").decode(latent / self._scale).sample
+        with computing("vae"):
+            return self.networks("vae").decode(latent / self._scale).sample
 
     def vocode(self, mel: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), computing("vocoder"):
             waveform = self.networks("vocoder")(mel.squeeze(1))
         # Its first transposed convolution makes one step too many: 32 samples more than the mel has.
         return waveform[:, : mel.shape[2] * self.info.hop_length]
@@ -150,11 +151,13 @@ class Backend(MelModel):
             dtype = self._dtype if value.is_floating_point() else value.dtype
             given[name] = value.to(x.device, dtype).expand(len(x), *value.shape[1:])
         timestep = torch.tensor(t, device=x.device)
-        return self.networks("unet")(x.to(self._dtype), timestep, **given).sample.float()
+        with computing("unet"):
+            return self.networks("unet")(x.to(self._dtype), timestep, **given).sample.float()
 
     def _encoded(self, mel: torch.Tensor, take: Callable[[Any], torch.Tensor]) -> torch.Tensor:
         def stage(piece: torch.Tensor) -> torch.Tensor:
-            return take(self.networks("vae").encode(piece).latent_dist) * self._scale
+            with computing("vae"):
+                return take(self.networks("vae").encode(piece).latent_dist) * self._scale
 
         return self._windowed(stage, reads=self._hops)(mel)
 

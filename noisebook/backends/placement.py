@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
-from noisebook.errors import ConfigError, MissingExtra
+from noisebook.errors import ConfigError, Error, MissingExtra, ModelError
 
-__all__ = ["Networks", "automatic_dtype", "free_memory", "usable_device"]
+__all__ = ["Networks", "automatic_dtype", "computing", "free_memory", "usable_device"]
 
 _BFLOAT16_GPU = (8, 0)  # compute capability from which CUDA multiplies in it
 
@@ -51,6 +52,23 @@ class Networks:
     def loaded(self) -> tuple[str, ...]:
         """Names of the networks in memory."""
         return tuple(self._loaded)
+
+
+@contextmanager
+def computing(part: str) -> Iterator[None]:
+    """Name the part of a checkpoint that cannot compute: files do not tell whether one part fits the next.
+
+    Raises:
+        ModelError: for whatever torch or the network's library raises.
+    """
+    try:
+        yield
+    except Error:
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        advice = "noisebook doctor --model tells which parts do"
+        raise ModelError(f"{part} cannot compute what it is given ({told}); {advice}") from error
 
 
 def usable_device(name: str, dtype: torch.dtype = torch.float32) -> torch.device:

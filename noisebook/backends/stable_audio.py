@@ -19,7 +19,7 @@ import torch
 
 from noisebook.backends.checkpoint_folder import Checkpoint, quiet
 from noisebook.backends.curves import curve_folder, load_curve, typical_curve
-from noisebook.backends.placement import Networks, usable_device
+from noisebook.backends.placement import Networks, computing, usable_device
 from noisebook.backends.text import EncodedPrompt, Prompts, tokens
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.schedule import cosine
@@ -79,11 +79,11 @@ class Backend:
 
     def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
         both = waveform.expand(-1, self.info.audio_channels, -1)
-        with torch.no_grad():
+        with torch.no_grad(), computing("vae"):
             return self.networks("vae").encode(both).latent_dist.mode()[..., None]
 
     def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), computing("vae"):
             return self.networks("vae").decode(latent[..., 0]).sample
 
     def condition(self, text: str) -> Condition:
@@ -110,7 +110,8 @@ class Backend:
         rotary = get_1d_rotary_pos_embed(self._rotary, frames + 1, use_real=True, repeat_interleave_real=False)
         time = torch.full((1,), (t + 1) / (steps + 1), device=x.device, dtype=self._dtype)
         network, rotary = self.networks("transformer"), tuple(value.to(x.device) for value in rotary)
-        (v,) = network(x[..., 0].to(self._dtype), time, rotary_embedding=rotary, return_dict=False, **given)
+        with computing("transformer"):
+            (v,) = network(x[..., 0].to(self._dtype), time, rotary_embedding=rotary, return_dict=False, **given)
         return v.float()[..., None]
 
     def _encode_prompt(self, text: str) -> EncodedPrompt:

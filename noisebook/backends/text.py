@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 
 from noisebook.backends.cache import write_tensors
 from noisebook.backends.checkpoint_folder import Checkpoint
+from noisebook.backends.placement import computing
 from noisebook.errors import ModelError
 
 __all__ = ["EncodedPrompt", "Prompts", "Tokens", "encoder_of", "language_model_steps", "tokens"]
@@ -61,7 +62,7 @@ class Prompts:
         return self._known[text]
 
     def _encoded(self, text: str) -> EncodedPrompt:
-        with torch.no_grad():
+        with torch.no_grad(), computing("the text encoder"):
             return self._encode(text)
 
     def _null(self) -> EncodedPrompt:

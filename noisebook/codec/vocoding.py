@@ -48,7 +48,7 @@ class Vocoder:
 
 
 def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: MelBackend) -> Vocoder:
-    """The first vocoder of a chain whose output for `mel` is finite and, where the mel is not silent, audible.
+    """The first vocoder of a chain that runs, and whose output is finite and, where the mel is not silent, audible.
 
     Raises:
         ModelError: there is none; says what each of them gave.
@@ -56,13 +56,22 @@ def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, b
     failures: list[str] = []
     for name in names:
         run = partial(_STAGES[name], timeline=timeline, backend=backend)
-        samples = run(mel)
-        failure = _failure(samples, mel)
-        if failure is None:
+        samples, failure = _attempt(run, mel)
+        if samples is not None and failure is None:
             return Vocoder(run, samples, f"{name} (after {', '.join(failures)})" if failures else name)
         failures.append(f"{name}: {failure}")
-        _log.warning("vocoder %s gives %s", name, failure)
+        _log.warning("vocoder %s fails: %s", name, failure)
     raise ModelError(f"no vocoder gave sound: {', '.join(failures)}")
+
+
+def _attempt(run: Vocode, mel: torch.Tensor) -> tuple[np.ndarray | None, str | None]:
+    """What a vocoder gives, and what is wrong with it: whatever breaks inside it is a reason for the next one."""
+    try:
+        samples = run(mel)
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        return None, f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return samples, _failure(samples, mel)
 
 
 def _failure(samples: np.ndarray, mel: torch.Tensor) -> str | None:

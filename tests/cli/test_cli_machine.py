@@ -101,3 +101,13 @@ def test_doctor_says_what_optional_parts_are_for(monkeypatch):
     assert checks["ffmpeg"].state == checks["matplotlib"].state == "missing"
     assert checks["matplotlib"].detail == "figures: pip install 'noisebook[plot]'"
     assert checks["libraries"].state == "failed"
+
+
+def test_doctor_runs_every_part_of_a_mini_model(noisebook, tiny_model, monkeypatch):
+    from noisebook.networks.vocoder import Vocoder
+
+    assert "forward pass" in noisebook("doctor", "--model", tiny_model, "--device", "cpu").text
+    monkeypatch.setattr(Vocoder, "forward", lambda self, mel: mel[:, 0, :, 0] / 0)
+    ran = noisebook("doctor", "--model", tiny_model, "--device", "cpu")
+    assert ran.status == 1
+    assert ran.text.splitlines()[-1].endswith("vocoder: the output is not finite")

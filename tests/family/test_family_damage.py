@@ -162,6 +162,39 @@ def test_a_repository_without_a_network(noisebook, monkeypatch):
     assert "give the folder" in told
 
 
+# --- parts that load, and do not fit each other ---------------------------------------------------------------------
+
+
+def widen_a_text_encoder(model: Path) -> None:
+    """Its vectors have twice as many values as the part behind it takes: each file is whole."""
+    from transformers import T5Config, T5EncoderModel
+
+    config = json.loads((model / "text_encoder_2" / "config.json").read_text())
+    T5EncoderModel(T5Config(**{**config, "d_model": 2 * config["d_model"]})).save_pretrained(model / "text_encoder_2")
+
+
+def test_the_doctor_runs_every_part(noisebook, model, empty_cache):
+    ran = noisebook("doctor", "--model", model, "--device", "cpu")
+    assert (ran.status, ran.err) == (0, "")
+    assert "forward pass      encoder, denoiser with a prompt, decoder, vocoder: finite" in ran.text
+    widen_a_text_encoder(model)
+    ran = noisebook("doctor", "--model", model, "--device", "cpu", "--json")
+    checks = json.loads(ran.text)["checks"]
+    assert ran.status == 1
+    assert [check["name"] for check in checks if check["state"] == "failed"] == ["forward pass"]
+    assert "after encoder: ModelError: the text encoder cannot compute what it is given" in checks[-1]["detail"]
+
+
+def test_parts_that_do_not_fit_are_an_error_and_no_trace(noisebook, model, empty_cache):
+    widen_a_text_encoder(model)
+    write("x.wav", noise(0.5))
+    ran = noisebook("compress", "x.wav", "-q", "fast", "--model", model, "--device", "cpu")
+    told = ran.err.splitlines()[-1]  # behind the notice of the licence
+    assert ran.status == 1
+    assert told.startswith("noisebook: the text encoder cannot compute what it is given")
+    assert told.endswith("noisebook doctor --model tells which parts do")
+
+
 # --- libraries ---------------------------------------------------------------------------------------------------
 
 

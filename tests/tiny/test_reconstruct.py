@@ -117,12 +117,23 @@ def test_the_chain_falls_back_in_order_and_says_why(backend, chirp, caplog):
     assert ran("chain", broken, until_clamped=True) == "model-clamped (after model: output that is not finite)"
     assert ran("chain", broken).startswith("griffin-lim (after model: ")
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
-    assert "model-clamped gives output that is not finite" in caplog.text
+    assert "model-clamped fails: output that is not finite" in caplog.text
     with pytest.raises(ModelError, match="model: output that is not finite"):
         ran("model", broken)
     loud = Faulty(backend, nothing)
     loud.decode = lambda latent: backend.decode(latent) + 4
     assert "model: silence" in api.reconstruct(chirp, sample_rate=16000, backend=loud, vocoder="chain").ran.vocoder
+
+
+def test_a_vocoder_that_breaks_is_passed_over_by_name(backend, chirp):
+    def breaks(sound):
+        raise RuntimeError("shapes cannot be multiplied\nand more")
+
+    faulty = Faulty(backend, breaks)
+    ran = api.reconstruct(chirp, sample_rate=16000, backend=faulty, vocoder="model+griffin-lim").ran.vocoder
+    assert ran == "griffin-lim (after model: RuntimeError: shapes cannot be multiplied)"
+    with pytest.raises(ModelError, match="no vocoder gave sound: model: RuntimeError: shapes cannot be multiplied"):
+        api.reconstruct(chirp, sample_rate=16000, backend=faulty, vocoder="model")
 
 
 def test_silence_of_a_silent_mel_is_no_failure(backend):
