@@ -276,7 +276,9 @@ def _angles(image: StereoImage, seconds: np.ndarray) -> tuple[np.ndarray, np.nda
     """Pan (0 left alone, pi / 2 right alone) and turn (arc cosine of coherence), each `[T, bands]`, at those times."""
     position = np.clip(seconds / FRAME_SECONDS - 0.5, 0, image.frames - 1)
     before = position.astype(int)
-    after, share = np.minimum(before + 1, image.frames - 1), (position - before)[:, None]
+    after = np.minimum(before + 1, image.frames - 1)
+    # An encoder holds a value over frames and then changes it, so half a frame is enough to go from one to the next.
+    share = np.clip(2 * (position - before) - 0.5, 0, 1)[:, None]
     ratio = 10 ** (-np.abs(image.level_db) / 20)  # of the quieter side to the louder
     off_side = np.arctan(ratio)
     pan = np.where(image.level > 0, off_side, pi / 2 - off_side).T
