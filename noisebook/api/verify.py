@@ -47,8 +47,7 @@ def verify(
 
     Args:
         reference: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
-        estimate: likewise, with `estimate_rate` where it has another rate than the reference; or the bytes of a .ddcm
-            stream, which the backend decodes.
+        estimate: likewise, with `estimate_rate` where it has another rate; or a stream, which the backend decodes.
         backend: from `load_backend`; brings two ceilings (autoencoder, vocoder) and a control, the sound of random
             indices at the stream's rate, or at 300 bit/s.
         codebook: of a stream that holds a quantised latent.
