@@ -1,11 +1,14 @@
-"""What many functions of the facade take: sounds, codebooks, progress."""
+"""What functions of the facade take: values of a neighbouring type become the right one, others are refused by name."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from noisebook.api.kinds import KINDS, Kind
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import ConfigError
 
@@ -14,15 +17,49 @@ if TYPE_CHECKING:
 
     from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["OnStep", "as_sound", "as_waveform", "codebook_of"]
+__all__ = ["OnStep", "as_sound", "as_waveform", "checked", "codebook_of"]
 
 OnStep = Callable[[int, int], None]  # (steps done, steps in all)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function check its arguments by their annotations (`kinds.KINDS`) before it runs.
+
+    A value of a neighbouring type is taken for what it says: numbers of numpy, paths as names, the number of a preset
+    for its name, bytearrays as bytes, arrays of torch. Any other raises an error that names the argument, what to pass,
+    and what was passed.
+    """
+    signature = inspect.signature(function)
+    kinds = {name: _kind_of(str(parameter.annotation)) for name, parameter in signature.parameters.items()}
+
+    @wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        bound = signature.bind(*arguments, **options)
+        for name, value in bound.arguments.items():
+            kind, can_lack = kinds[name]
+            if kind is None or (value is None and can_lack):
+                continue
+            several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+            bound.arguments[name] = tuple(kind(name, one) for one in value) if several else kind(name, value)
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def _kind_of(annotation: str) -> tuple[Kind | None, bool]:
+    """How an argument with that annotation is checked, and whether it may be None."""
+    alternatives = frozenset(annotation.split(" | "))
+    return KINDS.get(alternatives - {"None"}), "None" in alternatives
+
+
+@checked
 def as_waveform(waveform: Sound | ArrayLike, sample_rate: int | None) -> Waveform:
     """A `Waveform`: from a sound that is not held whole, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
 
     Raises:
+        AudioError: no sound.
         ConfigError: an array without a rate, or a rate that disagrees with the sound's.
     """
     from noisebook.audio.resample import resample

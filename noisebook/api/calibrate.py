@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisebook.api.arguments import OnStep, checked
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import torch
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "store_calibration"]
 
 
+@checked
 def calibrate(
     sounds: Iterable[Waveform],
     *,
     backend: Backend,
     seed: int = 0,
-    on_step: Callable[[int, int], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Curve:
     """The error curve of a backend's denoiser on sounds: mean squared error of x0_hat at twenty timesteps.
 
@@ -53,6 +55,7 @@ def calibrate(
     return measure_curve(backend.denoise, backend.info.schedule, latents(), seed=seed)
 
 
+@checked
 def store_calibration(model: str, curve: Curve | None) -> Path:
     """Keep a measured curve with a model, or forget the one that is kept; gives the file that holds it.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisebook.api.arguments import checked
 from noisebook.errors import ModelError, WrongCodebook
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 
+@checked
 def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInfo | None = None) -> LatentCodebook:
     """A codebook by the name of one inside the package, or from a file.
 
@@ -52,6 +54,7 @@ def codebook_names() -> tuple[str, ...]:
     return shipped_names()
 
 
+@checked
 def codebook_by_fingerprint(fingerprint: bytes) -> LatentCodebook:
     """The codebook inside the package whose fingerprint begins with these bytes.
 
@@ -66,6 +69,7 @@ def codebook_by_fingerprint(fingerprint: bytes) -> LatentCodebook:
     return load(path)
 
 
+@checked
 def fit_codebook(
     sounds: Iterable[Waveform],
     *,
@@ -107,6 +111,7 @@ def fit_codebook(
     )  # fmt: skip
 
 
+@checked
 def codebook_record(name: str) -> CodebookRecord:
     """What the file of a codebook inside the package says about it, for `codebook_info`; its tables are not read.
 
@@ -122,6 +127,7 @@ def codebook_record(name: str) -> CodebookRecord:
     return read_record(path)
 
 
+@checked
 def codebook_info(codebook: LatentCodebook | CodebookRecord, *, frames_per_second: float) -> dict[str, Any]:
     """What a codebook is, and how it did on the sound it was fitted to, as JSON can hold it.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisebook.api.arguments import OnStep, as_sound, codebook_of
+from noisebook.api.arguments import OnStep, as_sound, checked, codebook_of
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import ConfigError
 
@@ -31,12 +31,13 @@ __all__ = [
 CHANNEL_MODES = ("auto", "dual", "mono")
 
 
+@checked
 def compress(
     waveform: Sound | ArrayLike,
     *,
     backend: Backend,
     sample_rate: int | None = None,
-    preset: str | None = None,
+    preset: str | int | None = None,
     bitrate: float | None = None,
     quality: str = "balanced",
     channels: str = "auto",
@@ -57,7 +58,7 @@ def compress(
     Args:
         waveform: a `Waveform` or `Recording`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
-        preset: name of a preset, the bitrate of the file, mono or stereo; or "auto", by what the sound is like.
+        preset: "300" or 300, the bitrate of the file, mono or stereo; or "auto", by what the sound is like.
         bitrate: bit/s of the file, in place of a preset.
         quality: "fast", "balanced" or "high": over how many steps bits are spread; all but balanced add ten bytes.
         channels: "auto" (stereo as one channel and an image, which says what of it is where; jointly by a model of
@@ -86,9 +87,8 @@ def compress(
     spread, named = "balanced" if target else quality, None if tag == "auto" else tag  # the encoder finds "auto"
     settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
     settings = replace(
-        settings, tag=None if tag == "auto" else settings.tag, search=search,
-        perceptual=perceptual, priorities=tuple(priorities), progressive=progressive, variable_rate=variable_rate,
-        transients=transients,
+        settings, tag=None if tag == "auto" else settings.tag, search=search, perceptual=perceptual,
+        priorities=tuple(priorities), progressive=progressive, variable_rate=variable_rate, transients=transients,
     )  # fmt: skip
     return _compressed(sound, settings, target, quality, backend, on_step)
 
@@ -111,7 +111,7 @@ def _compressed(
 
 
 def _target(
-    mel_db: float | None, nmse: float | None, preset: str | None, bitrate: float | None
+    mel_db: float | None, nmse: float | None, preset: str | int | None, bitrate: float | None
 ) -> tuple[str, float] | None:
     """The measure and value of a quality that is asked for in place of a preset or bitrate."""
     wanted = [(name, value) for name, value in (("mel-db", mel_db), ("nmse", nmse)) if value is not None]
@@ -120,6 +120,7 @@ def _target(
     return wanted[0] if wanted else None
 
 
+@checked
 def compress_with_codebook(
     waveform: Sound | ArrayLike,
     *,
@@ -180,7 +181,7 @@ def compress_with_codebook(
 def coding_settings(
     sound: Sound,
     info: BackendInfo,
-    preset: str | None,
+    preset: str | int | None,
     bitrate: float | None,
     quality: str,
     channels: str,
@@ -193,7 +194,7 @@ def coding_settings(
         ConfigError: as `compress`.
     """
     from noisebook.codec.ddcm import Settings
-    from noisebook.codec.presets import DEFAULT, by_name
+    from noisebook.codec.presets import DEFAULT, PRESETS, by_name
 
     if preset is not None and bitrate is not None:
         raise ConfigError("give a preset or a bitrate, not both")
@@ -201,7 +202,9 @@ def coding_settings(
         from noisebook.api.recommend import auto_preset
 
         preset, _ = auto_preset(sound)
-    name = DEFAULT if preset is None else preset
+    name = DEFAULT if preset is None else str(preset)
+    if name not in (names := [row.name for row in PRESETS]):
+        raise ConfigError(f"preset {name!r}: there are {', '.join(names)} and auto; for others give a bitrate")
     rate, mode = by_name(name).bitrate if bitrate is None else bitrate, _mode_of(sound, channels, info)
     return Settings(
         preset=name,

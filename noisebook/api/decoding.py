@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisebook.api.arguments import OnStep, codebook_of
+from noisebook.api.arguments import OnStep, checked, codebook_of
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform
 from noisebook.errors import AudioError, ConfigError
 
@@ -24,6 +24,7 @@ MAX_SECONDS = 24 * 3600.0  # of sound that is made of a stream in one piece
 MAX_WORK = 10.0  # times the dearest preset, of explicit coding parameters
 
 
+@checked
 def decompress(
     data: bytes,
     *,
@@ -96,6 +97,7 @@ class Decoding:
         return self.sample_count / self.sample_rate
 
 
+@checked
 def decompress_to_blocks(
     data: bytes,
     *,
@@ -121,6 +123,7 @@ def decompress_to_blocks(
     return Decoding(player.sample_rate, player.channels, last - first, blocks)
 
 
+@checked
 def play(
     data: bytes,
     *,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from noisebook.api.arguments import OnStep, checked
 from noisebook.audio.waveform import Waveform
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
 __all__ = ["GeneratedSound", "GeneratedStream", "generate", "generate_stream", "unknown_words"]
-
-OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class GeneratedStream(GeneratedSound):
     data: bytes
 
 
+@checked
 def generate(
     prompt: str = "",
     *,
@@ -94,6 +93,7 @@ def generate(
     return GeneratedSound(sound, number, unknown_words(backend, prompt, negative))
 
 
+@checked
 def generate_stream(
     prompt: str = "",
     *,
@@ -134,6 +134,7 @@ def generate_stream(
     return GeneratedStream(sound, settings.seed, unknown_words(backend, prompt, negative), data)
 
 
+@checked
 def unknown_words(backend: Backend, *texts: str) -> tuple[str, ...]:
     """The words of prompts that the model does not know, and that have no effect.
 

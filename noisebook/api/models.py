@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisebook.api.arguments import checked
 from noisebook.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
+@checked
 def load_backend(
     model: str = EMBEDDED,
     *,
@@ -75,6 +77,7 @@ def load_backend(
     return backend
 
 
+@checked
 def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     """What is fixed about a model, without loading it.
 

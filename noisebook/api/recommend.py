@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.arguments import as_waveform
+from noisebook.api.arguments import as_waveform, checked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -38,6 +38,7 @@ class Recommendation:
     features: dict[str, Any]
 
 
+@checked
 def recommend(
     sound: Waveform | ArrayLike, *, sample_rate: int | None = None, need: str = "compress", name: str = "IN"
 ) -> Recommendation:
@@ -63,6 +64,7 @@ def recommend(
     return Recommendation(advice.method, advice.preset, shlex.join(words), reasons, vars(traits).copy())
 
 
+@checked
 def auto_preset(sound: Sound | ArrayLike, *, sample_rate: int | None = None) -> tuple[str, list[str]]:
     """The preset of `compress` that suits a sound, and the reasons: what `--preset auto` means."""
     from noisebook.verification.listening import listen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.arguments import as_waveform
+from noisebook.api.arguments import as_waveform, checked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["reconstruct", "reconstruction_preset", "reconstruction_presets"]
 
 
+@checked
 def reconstruct(
     waveform: Waveform | ArrayLike,
     *,
@@ -69,6 +70,7 @@ def reconstruction_presets() -> tuple[Preset, ...]:
     return PRESETS
 
 
+@checked
 def reconstruction_preset(name: str, **axes: Any) -> Preset:
     """A row of the table with other choices at some axes, as `reconstruct` takes them.
 

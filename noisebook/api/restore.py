@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noisebook.api.arguments import as_waveform
+from noisebook.api.arguments import OnStep, as_waveform, checked
 from noisebook.api.codec import coding_settings
 from noisebook.audio.waveform import Waveform
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
 __all__ = ["RestoredSound", "RestoredStream", "restore", "restore_stream", "within_full_scale"]
-
-OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class RestoredStream:
     damage: Damage
 
 
+@checked
 def restore(
     waveform: Waveform | ArrayLike,
     task: str,
@@ -101,6 +100,7 @@ def restore(
     return RestoredSound(sound, damage, unknown)
 
 
+@checked
 def restore_stream(
     waveform: Waveform | ArrayLike,
     task: str,
@@ -111,7 +111,7 @@ def restore_stream(
     cutoff: float | None = None,
     threshold: float | None = None,
     strength: float | None = None,
-    preset: str | None = None,
+    preset: str | int | None = None,
     bitrate: float | None = None,
     quality: str = "balanced",
     seed: int = 0,
@@ -140,6 +140,7 @@ def restore_stream(
     return RestoredStream(data, damage)
 
 
+@checked
 def within_full_scale(sound: Waveform) -> tuple[Waveform, float]:
     """The sound, quieter by half decibels where it exceeds full scale, and the gain in dB, 0 or below."""
     from noisebook.audio.level import apply_gain

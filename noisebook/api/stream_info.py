@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from noisebook.api.arguments import checked
 from noisebook.errors import CorruptStream, TruncatedStream
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class StreamInfo:
         return 1 if self.channel_mode == "mono" else 2
 
 
+@checked
 def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
     """What a stream says about itself; with the `info` of its backend also whether it is whole.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.arguments import as_waveform
+from noisebook.api.arguments import OnStep, as_waveform, checked
 from noisebook.api.codebooks import load_codebook
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TRANSFORM_OPTIONS", "transform"]
 
-OnStep = Callable[[int, int], None]
 # The methods, and the options that only they have.
 TRANSFORM_OPTIONS: dict[str, tuple[str, ...]] = {
     "input-based": ("codebook",),
@@ -30,6 +28,7 @@ TRANSFORM_OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+@checked
 def transform(
     waveform: Waveform | ArrayLike,
     prompt: str | None = None,

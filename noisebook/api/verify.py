@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisebook.api.arguments import as_waveform
+from noisebook.api.arguments import OnStep, as_waveform, checked
 from noisebook.api.decoding import decompress
 from noisebook.errors import ConfigError
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["random_stream", "verify", "verify_sets"]
 
-OnStep = Callable[[int, int], None]
 _DEFAULT_BITRATE = 300.0  # bit/s, of random indices beside a sound that is no stream
 
 
+@checked
 def verify(
     reference: Waveform | ArrayLike,
     estimate: Waveform | ArrayLike | bytes,
@@ -54,8 +54,8 @@ def verify(
         lag: samples at 16 kHz by which the estimate is late; None takes 0 for a stream, and else 0 or the lag of the
             largest cross-correlation, whichever brings the log-mels nearer.
         metrics: names; None takes all that can run here, those for speech only if the reference sounds like it.
-        controls: whether metrics are shown with controls (and ceilings); the verdict always has its own.
-        ceilings: whether they are shown with what the backend brings.
+        controls, ceilings: whether metrics are shown with controls, and with what the backend brings; the
+            verdict always has its own controls.
         on_step: called with (sounds judged, sounds in all).
 
     Raises:
@@ -73,8 +73,7 @@ def verify(
         other = decompress(stream, backend=backend, codebook=codebook)
         lag = 0 if lag is None else lag
     else:
-        rate = estimate_rate if estimate_rate is not None else sample_rate
-        other = as_waveform(estimate, rate)
+        other = as_waveform(estimate, sample_rate if estimate_rate is None else estimate_rate)
     model = backend if ceilings and controls else None
     return verify_sounds(
         sound,
@@ -88,6 +87,7 @@ def verify(
     )
 
 
+@checked
 def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
     """A stream of that header whose choices of noise are random: what the bits of a real one are worth.
 
@@ -157,6 +157,7 @@ def _vocoded(mono: Waveform, backend: MelBackend) -> Waveform:
     return restored(first_working(mel, ("model",), timeline, backend).samples, frame.header(), backend.info)
 
 
+@checked
 def verify_sets(references: Iterable[Waveform], estimates: Iterable[Waveform], *, seed: int = 0) -> SetComparison:
     """How far two sets of sounds are apart, mixed down and at 16 kHz: Frechet and kernel distances, with controls.
 

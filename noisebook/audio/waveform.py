@@ -66,6 +66,10 @@ class Waveform:
     sample_rate: int
 
     def __post_init__(self) -> None:
+        if not isinstance(self.samples, np.ndarray):
+            raise AudioError(
+                f"samples are a {type(self.samples).__name__}, not an array float32 [C, N]; use Waveform.of"
+            )
         object.__setattr__(self, "sample_rate", check_sample_rate(self.sample_rate))
         shape, dtype = self.samples.shape, self.samples.dtype
         if self.samples.ndim != 2 or dtype != np.float32:
@@ -84,7 +88,10 @@ class Waveform:
         Raises:
             AudioError: also for more channels than samples, the mark of an array that is `[N, C]`.
         """
-        samples = np.asarray(array)
+        try:
+            samples = np.asarray(array)
+        except ValueError as error:
+            raise AudioError("rows of unequal length are not sound: give [N] or [C, N]") from error
         if samples.ndim not in (1, 2):
             raise AudioError(f"an array of {samples.ndim} dimensions is not sound: give [N] or [C, N]")
         samples = _to_float32(np.atleast_2d(samples))
