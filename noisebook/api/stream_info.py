@@ -29,7 +29,7 @@ class StreamInfo:
             is heard twice; "dual", left and right apart; or "joint", left and right by a model of stereo sound.
         sample_count: per channel.
         duration: seconds.
-        gain_db: applied before encoding, taken back at decoding.
+        gain_db: taken back at decoding: what was applied before encoding, and what a decode would lack of the loudness.
         seed, tag: as given to `compress`; tag 0 is none.
         engine: coding parameters of the chosen noise; None where there is none.
         codebook: vq: first bytes of its fingerprint, hexadecimal.

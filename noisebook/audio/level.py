@@ -1,7 +1,12 @@
-"""How loud a sound is: peak, RMS, the codec's coding gain, and loudness after ITU-R BS.1770-4."""
+"""How loud a sound is: peak, RMS, the codec's coding gain, and loudness after ITU-R BS.1770-4.
+
+Loudness is measured block by block and at any rate, for sounds of hours at 1 to 384 kHz; pyloudnorm takes a whole
+array, and none shorter than 400 ms.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf, log10
 
 import numpy as np
@@ -10,7 +15,7 @@ from noisebook.audio.high_pass import HighPassed
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["apply_gain", "coding_gain", "coding_gain_of", "loudness_lufs", "peak_db", "rms_db"]
+__all__ = ["apply_gain", "coding_gain", "coding_gain_of", "loudness_lufs", "loudness_of", "peak_db", "rms_db"]
 
 
 def peak_db(samples: np.ndarray) -> float:
@@ -57,12 +62,21 @@ def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:
 
 
 def loudness_lufs(waveform: Waveform) -> float:
+    """`loudness_of` a waveform."""
+    return loudness_of(waveform.blocks(), waveform.sample_rate)
+
+
+def loudness_of(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
     """Integrated, gated loudness (ITU-R BS.1770-4) in LUFS; -inf where nothing passes the gate of -70 LUFS.
 
     Blocks of 400 ms every 100 ms; a sound shorter than one block is one block of its own length, which the
     standard leaves open. Channels weigh 1, except in 5.0 and 5.1 (order L R C [LFE] Ls Rs).
+
+    Args:
+        blocks: `[C, n]` in order, of any lengths.
+        sample_rate: Hz.
     """
-    power = _block_power(waveform)  # [blocks]
+    power = _block_power(blocks, sample_rate)  # [blocks]
     power = power[power > _power(_ABSOLUTE_GATE)]
     if not power.size:
         return -inf
@@ -82,32 +96,38 @@ _BIQUADS = (
 )
 
 
-def _block_power(waveform: Waveform) -> np.ndarray:
-    """K-weighted mean square of each block, summed over weighted channels; `[blocks]` float64."""
-    hop, per_block = max(1, round(waveform.sample_rate / 10)), _HOPS_PER_BLOCK
-    if waveform.sample_count < hop * per_block:
-        hop, per_block = waveform.sample_count, 1
-    weights = _SURROUND.get(waveform.channels, (1.0,) * waveform.channels)
-    energy = np.stack([_hop_energy(channel, waveform.sample_rate, hop) for channel in waveform.samples])
-    return np.convolve(np.asarray(weights) @ energy, np.ones(per_block), mode="valid") / (hop * per_block)
-
-
-def _hop_energy(channel: np.ndarray, sample_rate: int, hop: int) -> np.ndarray:
-    """Sum of squares of each whole hop after K-weighting, `[N // hop]` float64.
+def _block_power(blocks: Iterable[np.ndarray], sample_rate: int) -> np.ndarray:
+    """K-weighted mean square of each block of 400 ms, summed over weighted channels; `[blocks]` float64.
 
     The filter acts in the frequency domain, piece by piece (overlap-save): a piece carries half a second of
     what came before, in which the impulse response has long died away, and drops it after filtering.
     """
-    context = max(1, sample_rate // 2)
-    end = context + len(channel) // hop * hop
-    padded = np.concatenate([np.zeros(context, channel.dtype), channel])
-    energy = []
-    for start in range(context, end, _HOPS_PER_PIECE * hop):
-        piece = padded[start - context : min(end, start + _HOPS_PER_PIECE * hop)].astype(np.float64)
-        response = _k_weighting(np.fft.rfftfreq(len(piece), 1 / sample_rate))
-        filtered = np.fft.irfft(np.fft.rfft(piece) * response, n=len(piece))[context:]
-        energy.append(np.square(filtered).reshape(-1, hop).sum(axis=1))
-    return np.concatenate(energy)
+    hop, context = max(1, round(sample_rate / 10)), max(1, sample_rate // 2)
+    size, energy = context + _HOPS_PER_PIECE * hop, []
+    held = np.empty((0, 0), np.float32)
+    for block in blocks:
+        held = np.concatenate([held if held.size else np.zeros((len(block), context), block.dtype), block], axis=1)
+        while held.shape[1] >= size:
+            energy.append(_hop_energy(held[:, :size], sample_rate, context, hop))
+            held = held[:, size - context :]
+    rest, per_block = held.shape[1] - context, _HOPS_PER_BLOCK
+    if not energy and 0 < rest < per_block * hop:
+        hop, per_block = rest, 1
+    if rest >= hop:
+        energy.append(_hop_energy(held[:, : context + rest // hop * hop], sample_rate, context, hop))
+    if not energy:
+        return np.zeros(0)
+    whole = np.concatenate(energy, axis=1)
+    weights = _SURROUND.get(len(whole), (1.0,) * len(whole))
+    return np.convolve(np.asarray(weights) @ whole, np.ones(per_block), mode="valid") / (hop * per_block)
+
+
+def _hop_energy(samples: np.ndarray, sample_rate: int, context: int, hop: int) -> np.ndarray:
+    """Sum of squares of each hop after K-weighting of `[C, context + hops * hop]`, `[C, hops]` float64."""
+    piece = samples.astype(np.float64)
+    response = _k_weighting(np.fft.rfftfreq(piece.shape[1], 1 / sample_rate))
+    filtered = np.fft.irfft(np.fft.rfft(piece) * response, n=piece.shape[1])[:, context:]
+    return np.square(filtered).reshape(len(piece), -1, hop).sum(axis=2)
 
 
 def _k_weighting(frequency: np.ndarray) -> np.ndarray:

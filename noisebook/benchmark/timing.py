@@ -151,7 +151,9 @@ def _encode(sound: Waveform, settings: ddcm.Settings, backend: Backend) -> tuple
         target = ddcm.target_latent(sound, header, backend=backend)
         image = ddcm.image_payload(sound, header, backend.info)
         heard = clock(backend.device)
-        data = ddcm.compress_towards(lambda first, end: target[:, :, first:end], header, image=image, backend=backend)
+        data = ddcm.compress_towards(
+            lambda first, end: target[:, :, first:end], header, image=image, backend=backend, sound=sound
+        )
         done = clock(backend.device)
     return data, target, _with_rest(stages, choices=done - heard, signal=heard - start)
 

@@ -123,7 +123,7 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 )  # fmt: skip
 @click.option(
     "--variable-rate", is_flag=True, default=None,
-    help="Silence, and what lies 60 dB below the peak, takes no bits and is decoded as silence.",
+    help="What lies 60 dB below the peak takes no bits and is decoded as silence, as digital silence always is.",
 )  # fmt: skip
 @click.option(
     "--transients", is_flag=True, default=None,

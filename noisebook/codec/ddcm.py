@@ -20,10 +20,11 @@ from noisebook.codec import aiming, ordering
 from noisebook.codec.accenting import accents_of
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, Timeline, check_engine, layout_of, plan_of, timeline_of
-from noisebook.codec.pausing import check_stretches, silence_of, worthwhile
+from noisebook.codec.loudness import matched
+from noisebook.codec.pausing import BELOW_DB, DIGITAL_DB, can_vary, check_stretches, silence_of, worthwhile
 from noisebook.codec.presets import DEFAULT, by_name, engine_bitrate, engine_for, engine_of
-from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_segment
-from noisebook.codec.signal import analyse, levelled, restored_sound
+from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_with_state, ended
+from noisebook.codec.signal import analyse, levelled, restored_blocks, restored_sound, synthesised
 from noisebook.codec.signal import synthesise as synthesise_samples
 from noisebook.codec.steering import OnStep, counted, over_timeline
 from noisebook.codec.stereo import (
@@ -52,6 +53,8 @@ __all__ = [
     "Opened",
     "Settings",
     "aims_of",
+    "analysed",
+    "as_loud_as",
     "channel_mode_of",
     "check_header",
     "checked_layout",
@@ -90,7 +93,7 @@ class Settings:
         search: "none"; "shaped", a second call of the denoiser a step, for a sound nearer to the original; or "heard",
             by way of the autoencoder as well, for one whose mel is nearer where the latent does not see to that itself.
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
-        variable_rate: units of digital silence, and those far below the level of the sound, carry no choices.
+        variable_rate: units far below the level of the sound carry no choices, as those of digital silence never do.
         transients: up to a fifth of the units, into which the sound rises most, carry twice the choices: those come
             nearer to the sound than with as many bits for all, and all others less near.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
@@ -125,7 +128,7 @@ def compress(
     header = completed(header, latent, settings, backend)
     aims = aims_of(latent, header, settings, backend)
     image = image_payload(sound, header, backend.info)
-    return compress_towards(aims, header, image=image, backend=backend, on_step=on_step)
+    return compress_towards(aims, header, image=image, backend=backend, sound=sound, on_step=on_step)
 
 
 def completed(header: Header, latent: torch.Tensor, settings: Settings, backend: Backend) -> Header:
@@ -178,6 +181,7 @@ def compress_towards(
     *,
     backend: Backend,
     image: tuple[bytes, ...] = (),
+    sound: Sound | None = None,
     on_step: OnStep | None = None,
 ) -> bytes:
     """A .ddcm stream that leads the diffusion to any target: `compress` behind the autoencoder.
@@ -187,15 +191,40 @@ def compress_towards(
         header: as from `header_of`.
         backend: the model.
         image: as from `image_payload`.
+        sound: the original, as loud as which the decode shall be; None leaves the gain as it is.
         on_step: called with (steps done, steps in all).
     """
-    layout = layout_of(header, backend.info)
-    denoise = _denoiser(backend, header, on_step, layout.segment_count * layout.steps)
-    payloads = []
+    layout, info = layout_of(header, backend.info), backend.info
+    tail = tail_after(plan_of(layout.engine, info)[-1].s, info.schedule) if sound is not None else ()
+    denoise = _denoiser(backend, header, on_step, layout.segment_count * (layout.steps + len(tail)))
+    payloads, latents = [], []
     for index, (start, end) in enumerate(layout.segments()):
         coder = _coder(header, layout, end - start, index, backend)
-        payloads.append(encode_segment(target_of(start, end), coder, denoise, coder.start(backend.device)))
+        payload, x = encode_with_state(target_of(start, end), coder, denoise, coder.start(backend.device))
+        payloads.append(payload)
+        if sound is not None:
+            latents.append(ended(x, coder, denoise, tail))
+    if sound is not None:
+        header = as_loud_as(sound, header, torch.cat(latents, dim=2), image, backend)
     return container.pack(header, [*image, *ordering.of_stream(payloads, layout)])
+
+
+def as_loud_as(
+    sound: Sound, header: Header, latent: torch.Tensor, image: tuple[bytes, ...], backend: Backend
+) -> Header:
+    """The header with the gain that gives a decode the loudness of the original.
+
+    Args:
+        sound: the original.
+        header: with the gain that was applied to it.
+        latent: decoded, `[channels, C, L, F']`.
+        image: as from `image_payload`.
+        backend: the model.
+    """
+    info, timeline = backend.info, timeline_of(header, backend.info)
+    stereo = read_image(opened_image(header, image)[0], timeline)
+    heard = Heard(synthesised(latent, timeline, backend), header, stereo, info, timeline.sample_count)
+    return matched(header, sound, restored_blocks(heard.blocks(), replace(header, gain_half_db=0), info))
 
 
 def decompress(
@@ -347,7 +376,13 @@ def check_header(header: Header, info: BackendInfo) -> None:
 def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Tensor:
     """The latent `[channels, C, L, F']` that an encoder aims at, for a sound and the header of its stream."""
     timeline = timeline_of(header, backend.info)
-    return analyse(levelled(sound, header, backend.info), timeline, backend)
+    return analyse(levelled(sound, analysed(header, sound), backend.info), timeline, backend)
+
+
+def analysed(header: Header, sound: Sound) -> Header:
+    """The header with the gain at which an encoder listens to the sound; that of a stream makes up for what its decode
+    lacks."""
+    return replace(header, gain_half_db=coding_gain_of(sound))
 
 
 def image_payload(sound: Sound, header: Header, info: BackendInfo) -> tuple[bytes, ...]:
@@ -395,7 +430,10 @@ def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
         progressive=settings.progressive,
     )
     check_engine(engine_of(header), info)
-    return replace(header, pauses=worthwhile(sound, header, info)) if settings.variable_rate else header
+    if not (settings.variable_rate or can_vary(header)):
+        return header
+    below = BELOW_DB if settings.variable_rate else DIGITAL_DB
+    return replace(header, pauses=worthwhile(sound, header, info, below_db=below))
 
 
 def _engine_of(settings: Settings, mode: ChannelMode, info: BackendInfo) -> Engine | None:

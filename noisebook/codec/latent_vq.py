@@ -21,6 +21,7 @@ from noisebook.codec.ddcm import (
     FINGERPRINT_BYTES,
     TAIL_STEPS,
     Opened,
+    as_loud_as,
     channel_mode_of,
     check_header,
     synthesise,
@@ -103,7 +104,9 @@ def compress(
     ]
     bitrate = 8 * sum(map(len, payloads)) * sound.sample_rate / sound.sample_count
     image = coded_image(sound, header, backend.info, image_share(bitrate))
-    return container.pack(header, [*image, *payloads])
+    decode = segment_decoder(header, backend, codebook, TAIL_STEPS)
+    decoded = torch.cat([decode(payload, index) for index, payload in enumerate(payloads)], dim=2)
+    return container.pack(as_loud_as(sound, header, decoded, image, backend), [*image, *payloads])
 
 
 def decompress(

@@ -126,6 +126,8 @@ def restore_stream(
     sound = prepared(waveform, damage, backend.info)
     frame = framed(sound, damage, backend.info)
     header = ddcm.header_of(sound, replace(coding, channel_mode=None), backend.info)
+    if damage.task == "inpaint":
+        header = replace(header, pauses=())  # a gap is silent, and shall not stay so
     measurement, guess = measured(waveform, sound, damage, frame, backend)
     timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
     guessed, hops = _encoded(guess, timeline, backend), _hops(timeline)

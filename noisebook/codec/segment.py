@@ -21,7 +21,7 @@ from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, Plan, Step, reverse
 
-__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment", "encode_with_state"]
+__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment", "encode_with_state", "ended"]
 
 Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the latent; or (step, x0_hat) -> target
 
@@ -158,6 +158,11 @@ def encode_with_state(
 
     x = reverse(coder.rested(denoise), coder.plan, start, choose)
     return writer.getvalue(), x
+
+
+def ended(x: torch.Tensor, coder: SegmentCoder, denoise: Denoise, tail: Plan) -> torch.Tensor:
+    """The latent that a decoder has after its tail, from the x of `encode_with_state`."""
+    return reverse(coder.rested(denoise), tail, x, lambda _, x0_hat: torch.zeros_like(x0_hat))
 
 
 def decode_segment(

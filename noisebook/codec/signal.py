@@ -34,6 +34,7 @@ __all__ = [
     "restored_sound",
     "segmentwise",
     "synthesise",
+    "synthesised",
 ]
 
 
@@ -101,11 +102,26 @@ def synthesise(latent: torch.Tensor, layout: Timeline, backend: Backend) -> np.n
     """Latent -> `[channels of the model, N']`, a segment at a time with its margins: no joints."""
 
     def decode(piece: torch.Tensor) -> torch.Tensor:
-        sound = backend.to_waveform(piece).cpu()
-        return sound.flatten(0, 1) if layout.joint else sound.mean(1)
+        return _to_waveform(piece, layout, backend)
 
     waveform = segmentwise(decode, latent, layout, reads=1, writes=layout.info.frame_samples)
     return waveform.numpy()[:, : layout.sample_count]
+
+
+def synthesised(latent: torch.Tensor, layout: Timeline, backend: Backend) -> Iterator[np.ndarray]:
+    """`synthesise`, `[channels, n]` of a segment at a time, none of which is held."""
+    per_frame = layout.info.frame_samples
+    for start, end in layout.segments():
+        left, right = margins(start, end, layout.frames, layout.info)
+        heard = _to_waveform(latent[:, :, left:right], layout, backend).numpy()
+        last = min(end * per_frame, layout.sample_count) - left * per_frame
+        yield heard[:, (start - left) * per_frame : last]
+
+
+def _to_waveform(latent: torch.Tensor, layout: Timeline, backend: Backend) -> torch.Tensor:
+    """Of all frames given, as a model of stereo sound or of mono sound gives it: `[channels, N']`."""
+    sound = backend.to_waveform(latent).cpu()
+    return sound.flatten(0, 1) if layout.joint else sound.mean(1)
 
 
 def heard_by(

@@ -28,6 +28,7 @@ from noisebook.audio.waveform import Sound
 from noisebook.codec import imaging
 from noisebook.codec.imaging import encode_image, image_budget
 from noisebook.codec.layout import Layout, Timeline
+from noisebook.codec.pausing import hushed
 from noisebook.codec.presets import HIGHEST, LOWEST, by_wire_id, engine_bitrate
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
@@ -188,7 +189,10 @@ class Heard:
         return self.header.channel_mode.channels
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """`[C, n]`, held no longer than the margin asks for."""
+        """`[C, n]`, held no longer than the margin asks for; pauses of the header are silence."""
+        return hushed(self._sounding(), self.header, self.info, self.start) if self.header.pauses else self._sounding()
+
+    def _sounding(self) -> Iterator[np.ndarray]:
         if self.image is not None:
             return self._spread(self.image)
         if self.header.channel_mode is ChannelMode.EQUAL:

@@ -85,7 +85,7 @@ def compress_to(
             coded = ddcm.completed(ddcm.header_of(waveform, own, backend.info), latent, own, backend)
             image = ddcm.image_payload(waveform, coded, backend.info)
             aims = ddcm.aims_of(latent, coded, own, backend)
-            data = ddcm.compress_towards(aims, coded, image=image, backend=backend)
+            data = ddcm.compress_towards(aims, coded, image=image, backend=backend, sound=waveform)
             tried[rung] = error_of(ddcm.decode_latent(data, backend=backend)[1]), data
             if on_step is not None:
                 on_step(len(tried), _RUNGS.bit_length() + 1)

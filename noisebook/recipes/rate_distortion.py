@@ -107,7 +107,7 @@ class Reference:
 
     @classmethod
     def of(cls, clip: Clip, backend: MelBackend, metrics: tuple[str, ...] = ()) -> Reference:
-        header = container.parse_header(api.compress(clip.sound, backend=backend, preset="8"))[0]
+        header = ddcm.header_of(clip.sound, ddcm.Settings(preset="8"), backend.info)
         mel = backend.mel(torch.from_numpy(levelled(clip.sound, header, backend.info)))
         return cls(clip, backend, header, ddcm.target_latent(clip.sound, header, backend=backend), mel, metrics)
 

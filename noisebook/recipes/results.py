@@ -180,11 +180,11 @@ def measure_clip(
 
 
 class Judge:
-    """Compares latents and sounds with one clip; `stream` is any of the clip's own, for its level."""
+    """Compares latents and sounds with one clip; `stream` is any of the clip's own."""
 
     def __init__(self, clip: Clip, stream: bytes, backend: MelBackend) -> None:
         self.clip, self.backend = clip, backend
-        self.header = container.parse_header(stream)[0]
+        self.header = ddcm.analysed(container.parse_header(stream)[0], clip.sound)
         self.target = ddcm.target_latent(clip.sound, self.header, backend=backend)
         self.mel = backend.mel(torch.from_numpy(levelled(clip.sound, self.header, backend.info)))
 

@@ -33,7 +33,7 @@ def clips() -> list[Waveform]:
 
 
 def mel_error(stream: bytes, reference: Waveform, header: container.Header, backend) -> float:
-    mel = backend.mel(torch.from_numpy(levelled(reference, header, backend.info)))
+    mel = backend.mel(torch.from_numpy(levelled(reference, ddcm.analysed(header, reference), backend.info)))
     return log_mel_l1_db(mel.numpy(), backend.decode(ddcm.decode_latent(stream, backend=backend)[1]).numpy())
 
 

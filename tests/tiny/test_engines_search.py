@@ -45,7 +45,8 @@ def test_the_stream_is_another_of_the_same_size_and_follows_the_sound(options, b
     stream = compress(waveform, backend=backend, settings=Settings(**{"engine": ENGINE, "search": "none"} | options))
     assert len(stream) == len(plain)
     assert stream != plain
-    assert container.parse_header(stream) == container.parse_header(plain)
+    (header, size), (other, other_size) = container.parse_header(stream), container.parse_header(plain)
+    assert (replace(header, gain_half_db=other.gain_half_db), size) == (other, other_size)
     assert decompress(stream, backend=backend).samples.shape == waveform.samples.shape
     other = compress(
         Waveform(waveform.samples[:, ::-1].copy(), 16000), backend=backend, settings=Settings(engine=ENGINE)

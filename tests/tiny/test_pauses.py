@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from noisebook import api
+from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.together import each_with
 from noisebook.codec import ddcm
@@ -36,6 +37,15 @@ def coded(sound: Waveform, backend, **options) -> bytes:
     return api.compress(sound, backend=backend, search="none", preset="700", **options)
 
 
+def unpaused(sound: Waveform, backend, **options) -> bytes:
+    """A stream whose silence is coded as sound is."""
+    settings = Settings(preset="700", search="none", **options)
+    header = replace(ddcm.header_of(sound, settings, backend.info), pauses=())
+    target = ddcm.target_latent(sound, header, backend=backend)
+    image = ddcm.image_payload(sound, header, backend.info)
+    return ddcm.compress_towards(lambda a, b: target[:, :, a:b], header, backend=backend, image=image, sound=sound)
+
+
 def paused_frames(stream: bytes, info) -> np.ndarray:
     """`[channels, L]` bool."""
     header = container.parse_header(stream)[0]
@@ -49,7 +59,8 @@ def paused_frames(stream: bytes, info) -> np.ndarray:
 
 def test_silence_takes_no_bits_and_is_silence_again(backend):
     sound = broken(7.68)
-    plain, stream = coded(sound, backend), coded(sound, backend, variable_rate=True)
+    plain, stream = unpaused(sound, backend), coded(sound, backend)
+    assert stream == coded(sound, backend, variable_rate=True)
     header = container.parse_header(stream)[0]
     assert header.pauses == ((5, 11), (17, 24))  # without the cells that a neighbour's sound reaches into
     assert len(plain) - len(stream) == 5 * 16 * 2 * 14 // 8 - 6  # units, steps, parts, bits; 6 bytes of header
@@ -107,9 +118,37 @@ def test_a_silent_side_costs_nothing(backend):
     assert both[1].all()
     assert not both[0].any()
     silence = Waveform(np.zeros((2, 32000), np.float32), 16000)
-    empty = coded(silence, backend, variable_rate=True)
-    assert len(empty) == container.overhead(container.parse_header(empty)[0], 1)
-    assert np.abs(api.decompress(empty, backend=backend).samples).max() < np.inf
+    for constant in (0.0, 0.25):
+        empty = coded(Waveform(silence.samples + np.float32(constant), 16000), backend)
+        assert len(empty) == container.overhead(container.parse_header(empty)[0], 1)
+        assert not api.decompress(empty, backend=backend).samples.any()
+
+
+def test_only_a_variable_rate_takes_what_is_far_below_the_level_for_silence(backend):
+    faint = broken(7.68, floor=1e-5)
+    assert container.parse_header(coded(faint, backend))[0].pauses == ()
+    assert container.parse_header(coded(faint, backend, variable_rate=True))[0].pauses
+
+
+@pytest.mark.parametrize("sample_rate", [16000, 44100])
+def test_silence_within_a_sound_is_silence_however_it_is_cut(backend, sample_rate):
+    """But for the 5 ms at either side of a pause, and what a change of rate rings into it."""
+    sound = Waveform(broken(7.68).samples, 16000) if sample_rate == 16000 else resample(broken(7.68), sample_rate)
+    stream = coded(sound, backend)
+    pauses = container.parse_header(stream)[0].pauses
+    assert pauses == ((5, 11), (17, 24))
+    whole = api.decompress(stream, backend=backend)
+    for first, last in pauses:
+        edges = (round(place * sample_rate) for place in (0.32 * first + 0.02, 0.32 * last - 0.02))
+        inside = whole.samples[:, slice(*edges)]
+        assert np.abs(inside).max() <= (0 if sample_rate == 16000 else 1e-5)
+    assert np.abs(whole.samples[:, : round(1.6 * sample_rate)]).max() > 0
+    for start, end in ((1.5, 1.7), (1.65, 3.6), (3.4, 7.0)):
+        part = api.decompress(stream, backend=backend, start=start, end=end)
+        expected = whole.samples[:, round(start * sample_rate) : round(end * sample_rate)]
+        np.testing.assert_allclose(part.samples, expected, atol=1e-5)
+    blocks = [block.samples for block in api.play(stream, backend=backend, seconds=0.7)]
+    np.testing.assert_allclose(np.concatenate(blocks, axis=1), whole.samples, atol=1e-5)
 
 
 def test_a_part_of_a_long_one_is_the_same_sound(backend):

@@ -28,6 +28,7 @@ def errors_of(backend, measure: str) -> tuple[float, float]:
         header, latent = ddcm.decode_latent(stream, backend=backend)
         waveform = api.Waveform(SOUND, 16000)
         target = ddcm.target_latent(waveform, header, backend=backend)
+        header = ddcm.analysed(header, waveform)
         found.append(targeting.MEASURES[measure](waveform, header, target, backend)(latent))
     return found[0], found[1]
 

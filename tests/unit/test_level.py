@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from noisebook.audio.level import apply_gain, coding_gain, loudness_lufs, peak_db, rms_db
+from noisebook.audio.level import apply_gain, coding_gain, loudness_lufs, loudness_of, peak_db, rms_db
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError
 
@@ -120,3 +120,15 @@ def test_a_sound_shorter_than_a_block_is_one_block() -> None:
 @pytest.mark.parametrize("sample_rate", [1000, 1234, 383999, 384000])
 def test_any_rate_has_a_loudness(sample_rate: int) -> None:
     assert np.isfinite(lufs(np.random.default_rng(0).standard_normal(5000), sample_rate))
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(1000, 3.0), (123_457, 27.3), (7, 0.13), (40_000, 0.9)])
+def test_loudness_of_blocks_is_that_of_the_whole(size: int, seconds: float) -> None:
+    samples = np.random.default_rng(0).standard_normal((2, round(44100 * seconds))).astype(np.float32)
+    samples[:, : samples.shape[1] // 2] *= 0.01
+    blocks = (samples[:, start : start + size] for start in range(0, samples.shape[1], size))
+    assert loudness_of(blocks, 44100) == pytest.approx(lufs(samples, 44100), abs=1e-6)
+
+
+def test_loudness_of_nothing() -> None:
+    assert loudness_of(iter([]), 48000) == -inf
