@@ -127,8 +127,8 @@ def measure_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> StereoImag
     """The image of a sound given as blocks `[2, n]`; nothing is held but a block.
 
     Returns:
-        `image_bands(sample_rate)` bands and `image_frames(N, sample_rate)` frames. A band or frame in which nothing
-        sounds is equal, of weight 0; all others weigh as their energy to the power of 0.3, which loudness follows.
+        `image_bands(sample_rate)` bands and `image_frames(N, sample_rate)` frames. Where a band is silent its values are
+        as before, of weight 0; a channel that is silent in a frame is so in all bands.
 
     Raises:
         AudioError: blocks that are not `[2, n]`.
@@ -181,8 +181,17 @@ def _quantised(left: np.ndarray, right: np.ndarray, cross: np.ndarray) -> Stereo
     for side, silent in ((LEVELS, right), (-LEVELS, left)):
         level[:, heard.any(0) & ~silent.any(0)] = side  # bands without sound too, so that silence stays silence
     known = np.array(heard | (heard.any(0) & (np.abs(level) == LEVELS)))
-    weight = np.where(heard, (left + right) ** 0.3, 0).astype(np.float32)
-    return StereoImage(_held(level, known), _held(alike, known), weight)
+    return StereoImage(_held(level, known), _held(alike, known), _weights(np.where(heard, left + right, 0)))
+
+
+def _weights(energy: np.ndarray) -> np.ndarray:
+    """`[bands, frames]` float32: a band's share in the loudness (energy to the power of 0.3) of it and its neighbours.
+
+    Bands are finer than the ear's, so that a weak one is heard with those beside it, and less than they.
+    """
+    padded = np.pad(energy, ((1, 1), (0, 0)))
+    around = padded[:-2] + energy + padded[2:]
+    return np.where(energy > 0, energy / np.maximum(around, 1e-30) ** 0.7, 0).astype(np.float32)
 
 
 def _held(values: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +35,20 @@ _PAGE = """\
 # Stereo
 
 Written by `python -m noisebook.recipes.stereo`, on <COUNT> held-out pieces of stereo music of 10 s, embedded model
-`<MODEL>`. A stereo sound is coded as one latent, that of the power mean of left and right, and an image: level
-difference and coherence of 40 bands (those that begin below the model's Nyquist frequency) every 160 ms, in what the
-bitrate sets aside for them ([format](format.md)). A preset's bitrate is that of the file, mono or stereo.
+`<MODEL>`. A stereo sound is one latent and an image; a preset's bitrate is that of the file, mono or stereo.
+
+- **The latent** is that of the power mean of left and right, `sqrt((|L|^2 + |R|^2) / 2)` of their spectra: nothing
+  cancels in it, not even of a sound whose channels are opposite.
+- **The image** is the level difference and the coherence of left and right in 40 bands, evenly spaced on the ERB-rate
+  scale up to 24 kHz (those that begin below the model's Nyquist frequency), every 160 ms. What the bitrate sets aside
+  for it goes to the changes that are worth most: a value that stays as it was costs next to nothing, and dynamic
+  programming finds the image of least error for its bits ([format](format.md), 5.11 and 6.3).
+- **The decoder** makes a companion of the mono sound, delayed by up to 25 ms with other phases, and in every band makes
+  it orthogonal to the mono sound over 0.1 s and as loud over 0.03 s, so that it fades where an attack has passed. Left
+  and right are the two, turned by angles whose difference has the coherence as its cosine, with gains whose squares sum
+  to 2. Where left and right are alike both are the mono sound to the bit; a silent side is digital silence.
+
+Measuring and spreading take about 0.015 s for a second of sound, choosing what to code 0.03 s, of a busy core.
 
 ## Music
 
@@ -74,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path, help="folder of stereo sounds")
     parser.add_argument("--out", type=Path, default=Path("docs/stereo.md"))
-    parser.add_argument("--limit", type=int, default=16)
+    parser.add_argument("--limit", type=int, default=8)
     parser.add_argument("--bitrates", nargs="+", default=list(BITRATES), metavar="PRESET")
     parser.add_argument("--model", default="mini")
     args = parser.parse_args()
@@ -92,16 +102,16 @@ def main() -> None:
 
 
 def load(folder: Path, limit: int) -> list[Waveform]:
-    """The stereo sounds of a folder, by name.
+    """The stereo sounds of a folder, by name; where there are more than the limit, evenly spread over them.
 
     Raises:
         AudioError: there are none.
     """
     paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
-    clips = list(islice((sound for sound in map(read, paths) if sound.channels == 2), limit))
+    clips = [sound for sound in map(read, paths) if sound.channels == 2]
     if not clips:
         raise AudioError(f"{folder}: no stereo sounds; give a folder of {', '.join(_SUFFIXES)} of two channels")
-    return clips
+    return [clips[place] for place in np.unique(np.linspace(0, len(clips) - 1, limit).round().astype(int))]
 
 
 # ---------------------------------------------------------------- music

@@ -80,6 +80,17 @@ def test_silence_is_equal_and_of_no_weight() -> None:
     assert not image.weight.any()
 
 
+def test_loud_bands_weigh_more_and_hide_their_neighbours() -> None:
+    time = np.arange(32000) / 16000
+    loud, soft = (gain * np.sin(2 * np.pi * hz * time) for gain, hz in ((0.5, 1000.0), (0.05, 5000.0)))
+    alone = measure_image(np.stack([soft, soft]).astype(np.float32), 16000).weight[:, 5]
+    both = measure_image(np.stack([loud + soft, loud + soft]).astype(np.float32), 16000).weight[:, 5]
+    of_loud, of_soft = int(both.argmax()), int(alone.argmax())
+    assert both[of_soft] == pytest.approx(alone[of_soft], rel=0.1)  # far away nothing is hidden
+    assert both[of_loud] == pytest.approx(both[of_soft] * 100**0.3, rel=0.3)
+    assert both[of_loud + 1] < 0.2 * both[of_loud]
+
+
 def test_blocks_measure_as_the_whole() -> None:
     samples = noise(50000, channels=2)
     samples[1, 20000:] *= 0.1
