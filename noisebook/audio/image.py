@@ -127,8 +127,8 @@ def measure_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> StereoImag
     """The image of a sound given as blocks `[2, n]`; nothing is held but a block.
 
     Returns:
-        `image_bands(sample_rate)` bands and `image_frames(N, sample_rate)` frames. Where a band is silent its values are
-        as before, of weight 0; a channel that is silent in a frame is so in all bands.
+        `image_bands(sample_rate)` bands and `image_frames(N, sample_rate)` frames. A band keeps its values while it is
+        silent, of weight 0; a channel that is silent in a frame is so in all bands.
 
     Raises:
         AudioError: blocks that are not `[2, n]`.
