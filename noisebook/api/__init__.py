@@ -8,6 +8,7 @@ from noisebook.api.codebooks import (
     codebook_names,
     codebook_record,
     fit_codebook,
+    fit_doubt,
     load_codebook,
 )
 from noisebook.api.codec import compress, compress_with_codebook
@@ -50,6 +51,7 @@ __all__ = [
     "decompress",
     "decompress_to_blocks",
     "fit_codebook",
+    "fit_doubt",
     "generate",
     "generate_stream",
     "load_backend",

@@ -22,8 +22,11 @@ __all__ = [
     "codebook_names",
     "codebook_record",
     "fit_codebook",
+    "fit_doubt",
     "load_codebook",
 ]
+
+_VECTORS_PER_ATOM = 10
 
 
 @checked
@@ -149,6 +152,25 @@ def codebook_info(codebook: LatentCodebook | CodebookRecord, *, frames_per_secon
         }
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"the codebook has no usable record of its fit ({error}); fit it again") from error
+
+
+@checked
+def fit_doubt(codebook: LatentCodebook | CodebookRecord) -> str | None:
+    """What speaks against using a codebook: too little sound for its atoms, so that it knows it by heart; else None.
+
+    A table needs some ten vectors an atom to hold for other sounds than those it was fitted to.
+    """
+    from noisebook.quantizers.config import DRAWN
+
+    config = codebook.config
+    vectors = codebook.record["frames"] // config.row_frames * config.columns
+    if config.method in DRAWN or vectors >= _VECTORS_PER_ATOM * config.size:
+        return None
+    times = _VECTORS_PER_ATOM * config.size / vectors
+    return (
+        f"fitted to {vectors} vectors for {config.size} atoms: it knows its sound by heart and will do worse on any "
+        f"other than the report says; give {times:.1f} times as much sound, or a smaller size"
+    )
 
 
 def _fit_of(codebook: LatentCodebook | CodebookRecord, frames_per_second: float) -> dict[str, Any]:

@@ -35,6 +35,7 @@ _BUNDLED = Path(__file__).parents[1] / "assets" / "demo.flac"
     "--corpus", type=click.IntRange(2), metavar="FILES",
     help="Also code so many pieces of IN as `batch` does: one and two workers, batches of four, Ray where it is.",
 )  # fmt: skip
+@click.option("--check", "strict", is_flag=True, help="Exit with status 1 if a check is missed; on an idle machine.")
 @json_option
 @engine_options
 def bench(
@@ -45,13 +46,15 @@ def bench(
     quick: bool,
     full: bool,
     corpus: int | None,
+    strict: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
     """Time the codec by stage, preset and duration, beside the engines of DDCM and Turbo-DDCM as published.
 
     IN is a sound of your own in place of the bundled one. Times are medians; "real time" is seconds for a second of
-    sound. At the end stand checks with their limits, ok or missed; the exit status is 1 if one is missed.
+    sound. Behind the results stand checks, with the limits that an idle machine keeps to: a busy one may miss some and
+    has measured all the same. Only with --check is one that is missed a failure.
 
     \b
     noisebook bench --quick
@@ -77,7 +80,7 @@ def bench(
         click.echo(json.dumps(results, indent=2))
     else:
         _show(results)
-    return int(not all(check["ok"] for check in results["checks"]))
+    return int(strict and not all(check["ok"] for check in results["checks"]))
 
 
 def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -140,7 +143,7 @@ def _show(results: dict[str, Any]) -> None:
         ("By duration", _by_duration(results["durations"])),
         ("Published engines, same model", _by_engine(results["rivals"])),
         ("A corpus", _by_workers(results["corpus"])),
-        ("Checks", _by_check(results["checks"])),
+        ("Checks (limits of an idle machine)", _by_check(results["checks"])),
     )
     for title, rows in tables:
         if len(rows) > 1:

@@ -80,9 +80,13 @@ def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float
     started = time.perf_counter()
     with progress("fitting", quiet=options["quiet"]) as on_step:  # first over the files, then over the tables
         book = api.fit_codebook(_read(paths, limit_minutes, on_step), backend=backend, on_step=on_step, **fitting)
+    doubt = api.fit_doubt(book)
+    if doubt is not None and not options["quiet"]:  # before it is written: it may take the place of a better one
+        click.echo(f"noisebook: {doubt}", err=True)
     book.save(output, overwrite=force)
     shown = api.codebook_info(book, frames_per_second=backend.info.frames_per_second)
-    values = {"output": output, **_size(output), "seconds": round(time.perf_counter() - started, 1), **shown}
+    seconds = round(time.perf_counter() - started, 1)
+    values = {"output": output, **_size(output), "seconds": seconds, "warning": doubt, **shown}
     text = f"{output}: {values['bytes']} bytes, {values['seconds']} s\n{_text(shown)}"
     report(values, text, as_json=options["as_json"], quiet=options["quiet"])
 

@@ -102,7 +102,8 @@ def _lag(text: str) -> int | None:
 
 def _text(found: Verification) -> str:
     image = [] if found.image is None else [_sides(found.image)]
-    return "\n".join([*_compared(found.alignment), _table(found), *image, *found.notes, _told(found.verdict)])
+    table = [_table(found)] if found.metrics else []
+    return "\n".join([*_compared(found.alignment), *table, *image, *found.notes, _told(found.verdict)])
 
 
 def _sides(image: ImageComparison) -> str:

@@ -109,13 +109,14 @@ def _track_facts(track: Track | None) -> Json:
         "bytes": len(stream or b""),
         "told": track.made.told,
         "related": track.verification and track.verification.verdict,
+        "silent": track.verification is not None and not track.verification.metrics,
         "seconds": track.seconds,
     }
 
 
 def _table(result: Result) -> Json | None:
     """A row for each metric: a value for each track, and for each control."""
-    judged = [track for track in result.tracks if track.verification is not None]
+    judged = [track for track in result.tracks if track.verification is not None and track.verification.metrics]
     if not judged:
         return None
     rows = [track.verification.metrics for track in judged if track.verification]

@@ -31,6 +31,7 @@ __all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "v
 
 OnStep = Callable[[int, int], None]
 _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
+_SILENT = "the original is silence: there is nothing to compare, and no metric"
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
@@ -102,7 +103,7 @@ class Verification:
 
     Attributes:
         alignment: what was compared.
-        metrics: a row for each.
+        metrics: a row for each; none where the reference is silence, with which nothing can be compared.
         composites: by name, "summary" and "verify".
         verdict: whether the two are related.
         ceilings: name -> metric -> value: what the best possible coder over a model's latent, or its vocoder, gets.
@@ -162,6 +163,10 @@ def verify_sounds(
     image = _image(reference, estimate, aligned)
     if image is None and (of_two := _STEREO.intersection(metrics or ())):
         raise ConfigError(f"{min(of_two)} compares left and right, and neither sound is stereo")
+    alignment = _comparison(reference, estimate, aligned, searched=lag is None)
+    verdict = judge(features(aligned.reference), features(aligned.estimate), lag=other)
+    if features(aligned.reference).silent:  # every ratio to it is infinite, and none means anything
+        return Verification(alignment, (), {}, verdict, {}, (_SILENT,))
     judge_one = partial(_judged, aligned.reference, names=names)
     found: dict[str, _Judged] = {}
     total = 1 + len(beside) + len(above)
@@ -170,10 +175,10 @@ def verify_sounds(
         if on_step is not None:
             on_step(done, total)
     return Verification(
-        alignment=_comparison(reference, estimate, aligned, searched=lag is None),
+        alignment=alignment,
         metrics=_rows(found, list(beside)),
         composites=_composite_rows(found, list(beside), list(above)),
-        verdict=judge(features(aligned.reference), features(aligned.estimate), lag=other),
+        verdict=verdict,
         ceilings={name: found[name].values for name in above},
         notes=notes + ((image.warning,) if image is not None and image.warning else ()),
         image=image,

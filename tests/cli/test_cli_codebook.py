@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from noisebook.audio.io import write
@@ -42,6 +43,22 @@ def test_folders_are_searched_and_minutes_are_limited(noisebook, engine, sound):
         seconds[bool(limit)] = json.loads(ran.text)["fitted_seconds"]
     assert seconds[False] == pytest.approx(0.5, abs=0.1)
     assert seconds[True] == pytest.approx(0.36, abs=0.05)
+
+
+def test_too_little_sound_is_told_before_the_file_is_written(noisebook, engine, sound, monkeypatch):
+    from noisebook.quantizers.codebook import LatentCodebook
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(LatentCodebook, "save", lambda *_, **__: 1 / 0)
+        noisebook("codebook", "fit", sound, "-o", "x.safetensors", "--size", 4, *engine)
+    assert not Path("x.safetensors").exists()
+    ran = noisebook("codebook", "fit", sound, "-o", "x.safetensors", "--size", 4, "--stages", 1, "--json", *engine)
+    told = "noisebook: fitted to 7 vectors for 4 atoms: it knows its sound by heart and will do worse on any other"
+    assert ran.err.startswith(told)
+    assert json.loads(ran.text)["warning"].endswith("give 5.7 times as much sound, or a smaller size")
+    write(sound, Waveform(np.tile(sound_of(sound).samples, 8), 16000))
+    ran = noisebook("codebook", "fit", sound, "-o", "y.safetensors", "--size", 4, "--stages", 1, "--json", *engine)
+    assert (ran.err, json.loads(ran.text)["warning"]) == ("", None)
 
 
 def test_a_file_without_a_record_of_its_fit(noisebook, fails, engine, sound, tiny_model):

@@ -91,3 +91,15 @@ def test_what_cannot_be_compared_is_told(arguments, status, told, fails):
 def test_a_file_that_is_no_stream(fails, engine, sound):
     Path("x.ddcm").write_bytes(b"no stream at all")
     assert "x.ddcm is not a stream" in fails("verify", sound, "x.ddcm", *engine)
+
+
+@pytest.mark.usefixtures("sounds")
+def test_silence_as_the_original_leaves_nothing_to_compare(noisebook):
+    write("silence.wav", Waveform.of(np.zeros(40000), 16000))
+    ran = noisebook("verify", "silence.wav", "ref.wav", *FEW)
+    assert (ran.status, ran.err) == (0, "")
+    assert "inf" not in ran.text
+    assert "the original is silence: there is nothing to compare, and no metric" in ran.text.splitlines()
+    assert ran.text.splitlines()[-1] == "verdict: not related: the reference is silent: there is nothing to compare"
+    found = json.loads(noisebook("verify", "silence.wav", "ref.wav", "--json", *FEW).text)
+    assert (found["metrics"], found["verdict"]["related"]) == ([], False)

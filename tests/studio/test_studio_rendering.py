@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from noisebook.audio.waveform import Waveform
 from noisebook.errors import Error
 from noisebook.studio.jobs import run
 from noisebook.studio.pictures import difference, spectrograms
@@ -42,6 +43,13 @@ def test_a_result_is_complete(backend, sound, tmp_path):
     kept, rate = soundfile.read(shelf.find(token, "song-original.wav"))
     np.testing.assert_allclose(kept, sound.samples[0], atol=2**-15)
     assert rate == 16000
+
+
+def test_silence_is_told_and_not_measured(backend, tmp_path):
+    silence = Waveform.of(np.zeros(16000), 16000)
+    page = content(exhibit(run(Settings(preset="300"), silence, backend=backend, name="x"), Shelf(tmp_path), "ann"))
+    assert "The original is silence: there is nothing to compare." in page
+    assert "unrelated sounds" not in page
 
 
 def test_words_of_visitors_are_text(backend, tmp_path):
