@@ -51,6 +51,22 @@ class SymbolWriter:
                 span <<= 8
         self._low, self._span = low, span
 
+    def write_one(self, symbol: int, counts: list[int], total: int) -> None:
+        """As `write`, of one symbol, with nothing checked: for tables that change with every symbol.
+
+        Args:
+            symbol: from 0, below `len(counts)`.
+            counts: each at least 1.
+            total: their sum, at most `MAX_TOTAL`.
+        """
+        share = self._span // total
+        low = self._low + share * sum(counts[:symbol])
+        span = share * counts[symbol]
+        while span <= _LEAST:
+            low = _move_out(self._out, low)
+            span <<= 8
+        self._low, self._span = low, span
+
     def getvalue(self) -> bytes:
         """The shortest bytes whose value, read on with zeros, lies in the interval; of equally short ones the least."""
         out, low = bytearray(self._out), self._low
@@ -99,6 +115,27 @@ class SymbolReader:
         self._code, self._span = code, span
         self._again.write(symbols, counts)
         return np.array(symbols, dtype=np.int64)
+
+    def read_one(self, counts: list[int], total: int) -> int:
+        """As `read`, of one symbol, with no table checked; see `SymbolWriter.write_one`.
+
+        Raises:
+            CorruptStream: what follows is no symbol of that table.
+        """
+        share = self._span // total
+        rest, symbol = self._code // share, 0
+        if rest >= total:
+            raise CorruptStream("the entropy-coded symbols are not what an encoder writes: damaged payload")
+        while rest >= counts[symbol]:
+            rest -= counts[symbol]
+            symbol += 1
+        self._code -= share * sum(counts[:symbol])
+        self._span = share * counts[symbol]
+        while self._span <= _LEAST:
+            self._code = self._code << 8 | next(self._following, 0)
+            self._span <<= 8
+        self._again.write_one(symbol, counts, total)
+        return symbol
 
     def finish(self) -> None:
         """Checks that the bytes are the message of the symbols read, and nothing else.

@@ -63,12 +63,14 @@ class _Table:
     """Counts that follow what was coded."""
 
     def __init__(self, counts: tuple[int, ...]) -> None:
-        self.counts = list(counts)
+        self.counts, self.total = list(counts), sum(counts)
 
     def add(self, symbol: int) -> None:
         self.counts[symbol] += _STEP
-        if sum(self.counts) > _MOST:
+        self.total += _STEP
+        if self.total > _MOST:
             self.counts = [(count + 1) // 2 for count in self.counts]
+            self.total = sum(self.counts)
 
 
 class _Coding(Protocol):
@@ -82,7 +84,7 @@ class _Writing:
         self.writer = SymbolWriter()
 
     def __call__(self, table: _Table, symbol: int) -> int:
-        self.writer.write([symbol], table.counts)
+        self.writer.write_one(symbol, table.counts, table.total)
         table.add(symbol)
         return symbol
 
@@ -92,7 +94,7 @@ class _Reading:
         self.reader = SymbolReader(data)
 
     def __call__(self, table: _Table, symbol: int) -> int:
-        found = int(self.reader.read(1, table.counts)[0])
+        found = self.reader.read_one(table.counts, table.total)
         table.add(found)
         return found
 

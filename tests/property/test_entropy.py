@@ -48,6 +48,35 @@ def test_a_message_comes_back_and_costs_what_its_counts_say(parts: list[Part]) -
     assert 8 * len(data) <= ideal_bits(parts) + 8 + 1e-3
 
 
+@given(st.lists(part(), max_size=4))
+def test_one_symbol_at_a_time_is_the_same_message(parts: list[Part]) -> None:
+    writer, data = SymbolWriter(), encode(parts)
+    for symbols, counts in parts:
+        for symbol in symbols:
+            writer.write_one(symbol, counts, sum(counts))
+    assert writer.getvalue() == data
+    reader = SymbolReader(data)
+    for symbols, counts in parts:
+        assert [reader.read_one(counts, sum(counts)) for _ in symbols] == symbols
+    reader.finish()
+
+
+@given(st.binary(max_size=30), st.lists(st.integers(1, 2**20), min_size=1, max_size=9), st.integers(0, 30))
+def test_hostile_bytes_read_one_by_one_are_symbols_or_corrupt(data: bytes, counts: list[int], number: int) -> None:
+    reader = SymbolReader(data)
+
+    def one_by_one() -> list[int]:
+        return [reader.read_one(counts, sum(counts)) for _ in range(number)]
+
+    try:
+        expected = SymbolReader(data).read(number, counts).tolist()
+    except CorruptStream:
+        with pytest.raises(CorruptStream):
+            one_by_one()
+        return
+    assert one_by_one() == expected
+
+
 @given(st.lists(part(), min_size=1, max_size=3))
 def test_the_bytes_are_a_number_in_the_exact_interval(parts: list[Part]) -> None:
     """Against arithmetic coding in fractions, which needs no window: rounding only ever shrinks an interval."""
