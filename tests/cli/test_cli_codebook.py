@@ -48,16 +48,16 @@ def test_folders_are_searched_and_minutes_are_limited(noisebook, engine, sound):
 def test_too_little_sound_is_told_before_the_file_is_written(noisebook, engine, sound, monkeypatch):
     from noisebook.quantizers.codebook import LatentCodebook
 
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(LatentCodebook, "save", lambda *_, **__: 1 / 0)
-        noisebook("codebook", "fit", sound, "-o", "x.safetensors", "--size", 4, *engine)
-    assert not Path("x.safetensors").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(LatentCodebook, "save", lambda *_, **__: None)
+        ran = noisebook("codebook", "fit", sound, "-o", "x.safetensors", "--size", 4, *engine)
+    assert "knows its sound by heart" in ran.err
     ran = noisebook("codebook", "fit", sound, "-o", "x.safetensors", "--size", 4, "--stages", 1, "--json", *engine)
     told = "noisebook: fitted to 7 vectors for 4 atoms: it knows its sound by heart and will do worse on any other"
     assert ran.err.startswith(told)
     assert json.loads(ran.text)["warning"].endswith("give 5.7 times as much sound, or a smaller size")
-    write(sound, Waveform(np.tile(sound_of(sound).samples, 8), 16000))
-    ran = noisebook("codebook", "fit", sound, "-o", "y.safetensors", "--size", 4, "--stages", 1, "--json", *engine)
+    write("long.wav", Waveform(np.tile(sound_of(sound).samples, 8), 16000))
+    ran = noisebook("codebook", "fit", "long.wav", "-o", "y.safetensors", "--size", 4, "--stages", 1, "--json", *engine)
     assert (ran.err, json.loads(ran.text)["warning"]) == ("", None)
 
 
