@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
+from noisebook.audio.announced import missing_share
 from noisebook.audio.ffmpeg import decode_to_au
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform, check_finite, check_sample_rate
 from noisebook.errors import AudioError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Recording", "read"]
 
 _BLOCK = 2**18  # samples of a channel at a time
+_NOTICED = 1e-3  # of a sound that lacks: less is a header that counts its padding
+_log = logging.getLogger(__name__)
 
 StrPath = str | os.PathLike[str]
 T = TypeVar("T")
@@ -97,7 +101,9 @@ def _decoded(source: StrPath | BinaryIO, work: Callable[[IO[bytes]], T]) -> tupl
             if not file.read(1):
                 raise AudioError("the file is empty (0 bytes)")
             try:
-                return label, file, work(file)
+                made = work(file)
+                _warn_if_cut(file, label)
+                return label, file, made
             except soundfile.LibsndfileError as error:
                 refusal = error.error_string.strip().rstrip(".")
             try:
@@ -108,6 +114,16 @@ def _decoded(source: StrPath | BinaryIO, work: Callable[[IO[bytes]], T]) -> tupl
     except BaseException:
         file.close()
         raise
+
+
+def _warn_if_cut(file: IO[bytes], label: str) -> None:
+    share = missing_share(file)
+    if share >= _NOTICED:
+        _log.warning(
+            "%s is cut short: its header promises %.3g times as much sound as it holds; what is there is taken",
+            label,
+            1 + share,
+        )
 
 
 def _measured(file: IO[bytes]) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ __all__ = [
     "progress",
     "report",
     "result_options",
+    "spoken_warnings",
 ]
 
 Command = Callable[..., Any]
@@ -87,26 +88,21 @@ def backend_from(options: Mapping[str, Any]) -> Backend:
         import torch
 
         torch.set_num_threads(options["threads"])
-    with _spoken_notices():
-        return load_backend(
-            options["model"],
-            device=options["device"],
-            dtype=options["dtype"],
-            offload=options["offload"],
-            offline=options["offline"],
-        )
+    names = ("device", "dtype", "offload", "offline")
+    return load_backend(options["model"], **{name: options[name] for name in names})
 
 
 @contextmanager
-def _spoken_notices() -> Iterator[None]:
-    """What the engines have to tell the user, a licence for example, goes to standard error."""
+def spoken_warnings() -> Iterator[None]:
+    """What the package has to tell the user beside its results, a licence or a file that is cut short, goes to standard
+    error."""
     import logging
 
     class Echo(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             click.echo(f"noisebook: {record.getMessage()}", err=True)
 
-    logger, handler = logging.getLogger("noisebook.backends"), Echo(logging.WARNING)
+    logger, handler = logging.getLogger("noisebook"), Echo(logging.WARNING)
     logger.addHandler(handler)
     try:
         yield

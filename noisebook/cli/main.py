@@ -12,7 +12,7 @@ import click
 
 from noisebook._version import __version__
 from noisebook.cli._files import STREAM_SUFFIX
-from noisebook.cli._shared import Outcome, error_values
+from noisebook.cli._shared import Outcome, error_values, spoken_warnings
 from noisebook.cli.batch import batch
 from noisebook.cli.bench import bench
 from noisebook.cli.calibrate import calibrate
@@ -111,7 +111,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     outcome = Outcome()
     try:
-        status: Any = cli.main(arguments, prog_name="noisebook", standalone_mode=False, obj=outcome)
+        with spoken_warnings():
+            status: Any = cli.main(arguments, prog_name="noisebook", standalone_mode=False, obj=outcome)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "noisebook"
         message = f"{error.format_message().rstrip('.')}; see {command} --help"

@@ -216,3 +216,28 @@ def test_two_outputs(fails, engine, sound):
     told = fails("compress", sound, "a.ddcm", "-o", "b.ddcm", *engine, status=2)
     assert told.startswith("give the output once")
     assert told.endswith("; see noisebook compress --help")
+
+
+# --- files that are cut short ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["song.wav", "song.aiff"])
+def test_a_header_that_promises_more_than_there_is(noisebook, engine, name):
+    write(name, Waveform.of(np.full(4000, 0.1), 16000))
+    whole = Path(name).read_bytes()
+    assert noisebook("compress", name, "whole.ddcm", *engine).err == ""
+    Path(name).write_bytes(whole[: len(whole) // 2])
+    ran = noisebook("compress", name, "half.ddcm", *engine)
+    assert ran.status == 0
+    assert ran.err.startswith(f"noisebook: {name} is cut short: its header promises 2.0")
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_size_that_was_not_known_is_no_promise(noisebook, engine, sound, size):
+    """What programs write into a pipe."""
+    data = bytearray(sound.read_bytes())
+    place = data.index(b"data") + 4
+    data[place : place + 4] = struct.pack("<I", size)
+    ran = noisebook("compress", "-", "x.ddcm", *engine, stdin=bytes(data))
+    assert "cut short" not in ran.err
