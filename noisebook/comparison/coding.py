@@ -33,7 +33,7 @@ def vocoded(job: Job) -> Coded:
     def make() -> Waveform:
         mel = mel_of(job.sound, frame, backend)
         samples = first_working(mel, ("model",), frame.timeline(backend.info), backend).samples
-        return restored(samples, frame.header(), backend.info)
+        return restored(frame.heard(samples, backend.info), frame.header(), backend.info)
 
     return _timed(make)
 

@@ -62,7 +62,7 @@ def another_clip(job: Job) -> Waveform:
 
 def _row(name: str, label: str, command: str, make: Callable[[Job], Waveform], *, needs_other: bool = False) -> Method:
     return Method(
-        name, label, "control", "control", command, lambda job: Coded(make(job)), needs_other=needs_other
+        name, label, "control", "control", command, lambda job: Coded(make(job)), needs_other=needs_other, mono=True
     )  # fmt: skip
 
 

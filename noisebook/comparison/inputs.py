@@ -32,7 +32,7 @@ class Input:
         id: unique in the comparison; names files.
         title: the name of its file, without suffix.
         kind: "music", "speech" or "effects", by the first word of the file's name; None: not known.
-        sound: one channel at `SAMPLE_RATE`, the reference of every metric.
+        sound: one channel or two at `SAMPLE_RATE`, the reference of every metric; of more channels their mean.
         source_rate, source_channels, source_seconds: of the file.
     """
 
@@ -90,7 +90,8 @@ def _files(sources: Sequence[Path], beside: Path) -> Iterator[Path]:
 def _load(path: Path, limit_seconds: float, taken: set[str]) -> Input:
     whole = io.read(path)
     samples = whole.samples[:, : max(1, round(limit_seconds * whole.sample_rate))]
-    sound = resample(downmix(Waveform(np.ascontiguousarray(samples), whole.sample_rate)), SAMPLE_RATE)
+    cut = Waveform(np.ascontiguousarray(samples), whole.sample_rate)
+    sound = resample(cut if cut.channels <= 2 else downmix(cut), SAMPLE_RATE)
     return Input(
         id=_unique(path.stem, taken),
         title=path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),

@@ -29,6 +29,7 @@ DEFAULT_METRICS = (
     "pesq_wb",
     "si_sdr_db",
 )
+_STEREO = ("image_level_db", "image_coherence")
 _LEVEL_MATCHED = ("visqol", "zimtohrli")  # opinions on quality, for which a listener would set the level
 
 
@@ -37,7 +38,8 @@ class Placed:
     """A decoded sound on the time of its reference.
 
     Attributes:
-        sound: one channel, at the rate and with the length of the reference; silent where nothing was decoded.
+        sound: at the rate and with the length and channels of the reference; silent where nothing was decoded. Of a
+            mono sound in the place of a stereo one both channels are the same.
         start, end: what was decoded of it, in samples. Only this is judged.
         lag: samples by which it was late.
         gain_db: its level over that of the reference, in that part; None where one of them is silent.
@@ -52,44 +54,46 @@ class Placed:
 
 def placed(reference: Waveform, decoded: Waveform, *, lag: int) -> Placed:
     """Bring a decoded sound of any rate and channels, late by `lag` samples of the reference's rate, into its place."""
-    sound = resample(downmix(decoded), reference.sample_rate)
-    pair = align(reference.samples[0], sound.samples[0], sample_rate=reference.sample_rate, lag=lag)
-    start = max(0, -lag)
+    rate, mono = reference.sample_rate, downmix(reference)
+    sound = resample(decoded if decoded.channels == reference.channels else downmix(decoded), rate)
+    pair = align(mono.samples[0], downmix(sound).samples[0], sample_rate=rate, lag=lag)
+    start, first = max(0, -lag), max(0, lag)
     samples = np.zeros_like(reference.samples)
-    samples[0, start : start + pair.estimate.size] = pair.estimate
+    samples[:, start : start + pair.estimate.size] = sound.samples[:, first : first + pair.estimate.size]
     gain = pair.gain_db if isfinite(pair.gain_db) else None
-    return Placed(Waveform(samples, reference.sample_rate), start, start + pair.estimate.size, lag, gain)
+    return Placed(Waveform(samples, rate), start, start + pair.estimate.size, lag, gain)
 
 
-def metric_names(names: Sequence[str] | None) -> tuple[str, ...]:
+def metric_names(names: Sequence[str] | None, *, stereo: bool = False) -> tuple[str, ...]:
     """Metrics to run, the one that tables are sorted by first: those named, in that order; `all` is all that are
-    installed, and None the usual ones.
+    installed, and None the usual ones, with those of left and right where any input is stereo.
 
     Raises:
         ConfigError, MissingExtra: a name that is not in the table, or whose package is not installed.
     """
-    installed = available()
-    usual = [name for name in DEFAULT_METRICS if name in installed]
+    installed = available(stereo=stereo)
+    usual = [name for name in (*DEFAULT_METRICS, *_STEREO) if name in installed]
     meaning = {"all": [*usual, *installed]}
     chosen = usual if names is None else [one for name in names for one in meaning.get(name, [name])]
     silence = np.zeros(1000)
-    evaluate(silence, silence, sample_rate=1000, names=[n for n in chosen if n not in installed])  # the errors
+    unknown = [name for name in chosen if name not in installed and name not in _STEREO]
+    evaluate(silence, silence, sample_rate=1000, names=unknown)  # the errors
     return tuple(dict.fromkeys(chosen))
 
 
 def score(reference: Waveform, estimate: Placed, names: Iterable[str], *, speech: bool) -> dict[str, float | None]:
     """Each metric's value over the part that was decoded.
 
-    ViSQOL and Zimtohrli hear it at the level of the reference. None for a metric of speech on other sound, and for
-    what is not finite.
+    ViSQOL and Zimtohrli hear it at the level of the reference. None for a metric of speech on other sound, for one of
+    stereo where the reference is mono, and for what is not finite.
     """
     kinds = {metric.name: metric.kind for metric in METRICS}
     values: dict[str, float | None] = {}
     part = slice(estimate.start, estimate.end)
-    original, heard = reference.samples[0, part], estimate.sound.samples[0, part]
+    original, heard = (_channels(sound.samples[:, part]) for sound in (reference, estimate.sound))
     matched = heard * np.float32(10 ** (-(estimate.gain_db or 0.0) / 20))
     for name in names:
-        if kinds[name] == "speech" and not speech:
+        if (kinds[name] == "speech" and not speech) or (kinds[name] == "stereo" and original.ndim == 1):
             values[name] = None
             continue
         judged = matched if name in _LEVEL_MATCHED else heard
@@ -98,13 +102,16 @@ def score(reference: Waveform, estimate: Placed, names: Iterable[str], *, speech
     return values
 
 
+def _channels(samples: np.ndarray) -> np.ndarray:
+    """As metrics take them: `[N]` of one channel, `[2, N]` of two."""
+    return samples[0] if len(samples) == 1 else samples
+
+
 def verdict(reference: Waveform, estimate: Placed) -> dict[str, Any]:
     """Whether the estimate is related to the reference at all, as `noisebook verify` says it."""
     part = slice(estimate.start, estimate.end)
-    original = reference.samples[0, part]
-    said = judge(
-        features(original), features(estimate.sound.samples[0, part]), others=_others(original.tobytes())
-    )  # fmt: skip
+    original, heard = (sound.samples[:, part].mean(axis=0) for sound in (reference, estimate.sound))
+    said = judge(features(original), features(heard), others=_others(original.tobytes()))
     return {
         "related": said.related,
         "score": said.score,

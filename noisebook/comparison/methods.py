@@ -24,7 +24,7 @@ class Job:
     """What a method is given.
 
     Attributes:
-        sound: one channel at 16 kHz.
+        sound: one channel or two at 16 kHz; one for a method of mono sound.
         other: the sound of the next input, None where there is one input only.
         backend: the model; None unless the method needs one.
         timeout: seconds that an external program may take.
@@ -69,6 +69,7 @@ class Method:
         generative: waveforms are invented, so that a distance between waveforms says nothing of quality.
         needs_model, needs_other: what the job has to bring.
         delayed: the method may delay sound, see `delays`; the others are compared as they are.
+        mono: it hears one channel, and of stereo is given the mean of both.
         suffix: of the coded file.
         version: of the program or package.
         missing: why the method cannot run here; None: it can.
@@ -85,6 +86,7 @@ class Method:
     needs_model: bool = False
     needs_other: bool = False
     delayed: bool = False
+    mono: bool = False
     suffix: str = ""
     version: str = ""
     missing: str | None = None

@@ -121,6 +121,7 @@ def _row(codec: NeuralCodec, rate: float, weights: Path | None) -> Method:
         run=partial(_through, codec=codec, folder=str(folder), setting=codec.settings[rate]),
         bit_per_second=rate,
         generative=False,
+        mono=True,
         suffix=".codes",
         version=f"{codec.package} {version(codec.package)}" if installed else "",
         missing=missing,

@@ -53,8 +53,10 @@ def planned(
         ConfigError: an unknown method or metric, no method that can run, or a folder that holds something else.
         MissingExtra: a metric that is asked for and not installed.
     """
-    chosen, names = choose(catalogue, methods), metric_names(metrics)
+    chosen = choose(catalogue, methods)
+    metric_names(metrics)  # the errors, before anything is read
     inputs = load(sources, limit_seconds=limit_seconds, beside=out)
+    names = metric_names(metrics, stereo=any(one.sound.channels == 2 for one in inputs))
     if len(inputs) == 1:
         chosen = tuple(replace(m, missing="needs two inputs or more") if m.needs_other else m for m in chosen)
     skipped = [method for method in chosen if method.missing]

@@ -64,6 +64,7 @@ class Codec:
 
     Attributes:
         sample_rate: Hz that it is given; lower than the reference's where it is made for that.
+        mono: it is made for one channel.
         generative: it synthesises phases, as parametric codecs of speech do.
     """
 
@@ -74,6 +75,7 @@ class Codec:
     tools: tuple[Tool, ...]
     points: tuple[Point, ...]
     generative: bool = False
+    mono: bool = False
 
 
 _MPEG = "ffmpeg -nostdin -v error -y -i"
@@ -124,7 +126,7 @@ CODECS = (
             Point("700c", "700C", 700, "700C"),
             *(Point(mode, f"{mode} bit/s", float(mode), mode) for mode in ("1300", "2400", "3200")),
         ),
-        generative=True,
+        generative=True, mono=True,
     ),
     Codec(
         "speex", "Speex", ".spx", 8000,
@@ -142,6 +144,7 @@ CODECS = (
             ),
         ),
         (Point("2k", "2 kbit/s", 2150, "0"), Point("6k", "6 kbit/s", 5950, "2"), Point("11k", "11 kbit/s", 11000, "6")),
+        mono=True,
     ),
 )  # fmt: skip
 
@@ -186,6 +189,7 @@ def _row(codec: Codec, point: Point) -> Method:
         bit_per_second=point.bit_per_second,
         generative=codec.generative,
         delayed=True,
+        mono=codec.mono,
         suffix=codec.suffix,
         version=_version(tool.programs[0]) if tool else "",
         missing=None if tool else f"not at hand: {' or '.join(map(_needs, tools))}",

@@ -40,7 +40,7 @@ def manifest(run: Run, *, command: str, seed: int, settings: dict[str, Any]) -> 
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "model": run.model if used else None,
         "seeds": {"methods": seed, "bootstrap": 0},
-        "reference": f"one channel, {SAMPLE_RATE} Hz",
+        "reference": f"mono or stereo as the input is, {SAMPLE_RATE} Hz",
         "settings": settings,
     }
 

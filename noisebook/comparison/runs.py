@@ -152,7 +152,10 @@ class Run:
 
     def _job(self, source: Input, other: Input | None, method: Method) -> Job:
         backend = self.backend if method.needs_model else None
-        return Job(source.sound, other.sound if other and method.needs_other else None, backend, self.timeout)
+        sound, beside = source.sound, other.sound if other and method.needs_other else None
+        if method.mono:
+            sound, beside = downmix(sound), downmix(beside) if beside else None
+        return Job(sound, beside, backend, self.timeout)
 
     def _key(self, source: Input, other: Input | None, method: Method) -> str:
         return key_of(

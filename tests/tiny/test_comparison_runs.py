@@ -176,3 +176,19 @@ def test_another_vocoder_is_another_model(backend, tiny_model, other_model, tmp_
     mixed = MiniBackend(tmp_path)
     assert mixed.info.fingerprint == backend.info.fingerprint
     assert model_identity(mixed) != model_identity(backend) == model_identity(MiniBackend(tiny_model))
+
+
+def test_stereo_inputs_are_coded_and_judged_as_stereo(tmp_path, backend, chirp):
+    """A method of mono sound is given the mean of both."""
+    write(tmp_path / "music-a.wav", Waveform(np.concatenate([chirp, chirp / 4]), 16000))
+    write(tmp_path / "music-b.wav", Waveform(chirp, 16000))
+    codes = choose(catalogue(rates=(), seed=0, model=None), ["ddcm-1500", "vocoder", "silence"])
+    both, one = Counting(id="both").method, Counting(id="one", mono=True).method
+    clips = [tmp_path / "music-a.wav", tmp_path / "music-b.wav"]
+    rows = run_of(clips, tmp_path / "out", *codes, both, one, backend=backend, metrics=None).rows()
+    assert {row["error"] for row in rows} == {None}
+    found = {(row["input"], row["method"]): row["metrics"]["image_level_db"] for row in rows}
+    assert found["music-a", "both"] == pytest.approx(0, abs=0.1)
+    assert found["music-a", "one"] == found["music-a", "silence"] == pytest.approx(12.04, abs=0.1)
+    assert found["music-a", "ddcm-1500"] < 2
+    assert {value for (name, _), value in found.items() if name == "music-b"} == {None}

@@ -62,6 +62,23 @@ def test_a_gain_is_reported_and_costs_no_opinion_on_quality():
     assert b["mel_db_mae"] > a["mel_db_mae"] + 0.5
 
 
+def test_left_and_right_are_judged_where_the_reference_has_them():
+    stereo = Waveform(np.concatenate([SPEECH.samples, SPEECH.samples / 4]), 16000)
+    names = ["image_level_db", "image_coherence", "mel_db_mae"]
+    late = Waveform(np.pad(stereo.samples, ((0, 0), (100, 0))), 16000)
+    exchanged = Waveform(np.ascontiguousarray(stereo.samples[::-1]), 16000)
+    for decoded, lag, error in ((late, 100, 0), (SPEECH, 0, 12), (exchanged, 0, 24)):
+        place = placed(stereo, decoded, lag=lag)
+        assert place.sound.samples.shape == stereo.samples.shape
+        values = score(stereo, place, names, speech=True)
+        assert values["image_level_db"] == pytest.approx(error, abs=0.1)
+        assert values["image_coherence"] == pytest.approx(0, abs=0.01)
+    assert values["mel_db_mae"] == pytest.approx(0, abs=1e-3), "the mean of both is the same"
+    mono = score(SPEECH, placed(SPEECH, stereo, lag=0), names, speech=True)
+    assert (mono["image_level_db"], mono["image_coherence"]) == (None, None)
+    assert verdict(stereo, placed(stereo, exchanged, lag=0))["related"]
+
+
 def test_what_means_nothing_is_none():
     silent = placed(SPEECH, Waveform(np.zeros_like(SPEECH.samples), 16000), lag=0)
     values = score(SPEECH, silent, ["si_sdr_db", "estoi", "mel_db_mae"], speech=False)
@@ -75,6 +92,8 @@ def test_names_of_metrics():
     assert metric_names(["snr_db", "mel_db_mae", "snr_db"]) == ("snr_db", "mel_db_mae")
     assert metric_names(["all"])[0] == "mel_db_mae"
     assert sorted(metric_names(["all"])) == sorted(available())
+    assert metric_names(None, stereo=True) == (*metric_names(None), "image_level_db", "image_coherence")
+    assert metric_names(["image_level_db"]) == ("image_level_db",)
     with pytest.raises(ConfigError, match="no metric named nothing"):
         metric_names(["nothing", "snr_db"])
 
