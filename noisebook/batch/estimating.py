@@ -49,10 +49,9 @@ class _Length:
     seconds: float
     channels: int
 
-    @property
-    def cost(self) -> float:
-        """Seconds of coded channels."""
-        return self.seconds * min(2, self.channels)
+    def written(self, channels: bool) -> float:
+        """Seconds, of each channel where what is written has them: a stream's size does not depend on them."""
+        return self.seconds * (self.channels if channels else 1)
 
 
 def estimate(batch: Batch, plan: Plan) -> Estimate:
@@ -64,15 +63,18 @@ def estimate(batch: Batch, plan: Plan) -> Estimate:
     source = batch.work.places()[0]
     lengths = {task: length for task in plan.todo if (length := _length(source, task.source)) is not None}
     sizes = sum(plan.sizes[task.source] for task in plan.todo)
-    total = sum(length.cost for length in lengths.values())
+    total = sum(length.seconds for length in lengths.values())
     counts = (len(plan.todo), len(plan.todo) - len(lengths), sizes, round(sum(a.seconds for a in lengths.values()), 3))
     tried = _tried(batch, lengths)
     if tried is None:
         return Estimate(*counts, None, None, None)
     task, audio_seconds, seconds, size = tried
-    scale = total / (audio_seconds * min(2, lengths[task].channels))
+    sound = batch.work.settings.target_suffix != STREAM_SUFFIX
+    written = sum(length.written(sound) for length in lengths.values())
+    share = written * lengths[task].seconds / (audio_seconds * lengths[task].written(sound))
     trial = (task.source, round(audio_seconds, 3))
-    return Estimate(*counts, trial, round(scale * seconds / batch.workers, 3), round(scale * size))
+    took = total / audio_seconds * seconds
+    return Estimate(*counts, trial, round(took / batch.workers, 3), round(share * size))
 
 
 def _tried(batch: Batch, lengths: dict[Task, _Length]) -> tuple[Task, float, float, int] | None:
