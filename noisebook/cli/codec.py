@@ -12,6 +12,7 @@ import click
 
 from noisebook.cli import _files, _many
 from noisebook.cli._numbers import RATE, number
+from noisebook.cli._rates import rate_values
 from noisebook.cli._shared import (
     backend_from,
     engine_options,
@@ -185,7 +186,17 @@ def _compress(
             stream = compressed(sound, backend=model, on_step=on_step, **chosen)
         seconds = time.perf_counter() - started
     _files.write_bytes(path, stream, force=force)
-    return _compressed(path, sound, stream, seconds)
+    shown = api.read_info(stream, info=model.info)
+    return _compressed(path, sound, rate_values(shown, _asked(chosen, options), model.info), shown, seconds)
+
+
+def _asked(chosen: Mapping[str, Any], options: Mapping[str, Any]) -> float | None:
+    """bit/s that the options ask for; None where they ask for a quality, or for a codebook, which has its own."""
+    from noisebook.codec.presets import DEFAULT, by_name
+
+    if options["codec"] == "vq" or any(options[name] is not None for name in ("target_mel_db", "target_nmse")):
+        return chosen.get("bitrate")
+    return chosen.get("bitrate") or float(by_name(chosen.get("preset") or DEFAULT).name)
 
 
 @click.command()
@@ -301,19 +312,24 @@ def coding(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, "channels": "mono"} if options["mono"] else chosen
 
 
-def _compressed(path: str, sound: Recording, stream: bytes, seconds: float) -> tuple[dict[str, Any], str]:
-    samples = sound.channels * sound.sample_count
-    size, bitrate, ratio = len(stream), 8 * len(stream) / sound.duration, 2 * samples / len(stream)
+def _compressed(
+    path: str, sound: Recording, rate: dict[str, Any], shown: StreamInfo, seconds: float
+) -> tuple[dict[str, Any], str]:
+    ratio = 2 * sound.channels * sound.sample_count / shown.file_bytes
     values = {
         "output": path,
-        "bytes": size,
-        "bitrate": round(bitrate, 3),
+        "bytes": shown.file_bytes,
+        "bitrate": round(shown.bitrate, 3),
         "ratio_to_pcm16": round(ratio, 2),
         "duration": round(sound.duration, 3),
         "seconds": round(seconds, 3),
+        **rate,
     }
-    rates = f"{number(bitrate, 5)} bit/s, 1:{number(ratio)} of 16-bit PCM"
-    return values, f"{path}: {size} bytes, {rates}, {seconds:.1f} s"
+    rates = f"{number(shown.bitrate, 5)} bit/s, 1:{number(ratio)} of 16-bit PCM"
+    text = f"{path}: {shown.file_bytes} bytes, {rates}, {seconds:.1f} s"
+    if rate["why_more"]:
+        text += f"; more than {number(rate['asked_bitrate'])} bit/s, for {rate['why_more']}"
+    return values, text
 
 
 def _decompressed(path: str, sound: Decoding, clipped: int, seconds: float) -> tuple[dict[str, Any], str]:

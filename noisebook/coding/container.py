@@ -49,6 +49,7 @@ _PAUSES, _ACCENTS, _EQUAL = 0x10, 0x20, 0x40  # of the byte that follows where t
 _SEED_BIT, _TAG_BIT = 6, 7
 _PROGRESSIVE = 0x80  # of the preset byte
 CRC_SIZE = 2
+_SALVAGE = "decompress --damaged plays what is there"
 
 
 class ChannelMode(IntEnum):
@@ -193,13 +194,13 @@ def split(
     for index, size in enumerate(payload_sizes):
         start += size + CRC_SIZE
         if start > len(data):
-            raise TruncatedStream(f"{named(index)} ends at {start}, the stream at {len(data)}: cut short")
+            raise TruncatedStream(f"{named(index)} ends at {start}, the stream at {len(data)}: cut short; {_SALVAGE}")
         ends.append(start)
     if start != len(data) or not ends:
         raise CorruptStream(f"the stream has {len(data)} bytes, its {len(ends)} payloads end at {start}")
     for index, (first, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         if crc_hqx(data[first:end], 0xFFFF):  # the CRC of a message with its CRC appended is 0
-            raise CorruptStream(f"{named(index)} fails its CRC: the bytes {first} to {end - 1} are damaged")
+            raise CorruptStream(f"{named(index)} fails its CRC: the bytes {first} to {end - 1} are damaged; {_SALVAGE}")
     starts = [header_size, *ends[:-1]]
     return tuple(data[first : end - CRC_SIZE] for first, end in zip(starts, ends, strict=True))
 

@@ -14,6 +14,7 @@ import pytest
 from noisebook.api import Decoding
 from noisebook.audio.io import read, write
 from noisebook.audio.waveform import Waveform
+from tests.cli.conftest import tone
 
 
 def test_round_trip_beside_the_source(noisebook, engine, sound):
@@ -71,8 +72,12 @@ def test_json_reports(noisebook, engine, sound):
     size = Path("song.ddcm").stat().st_size
     assert ran.err == ""
     assert report.pop("seconds") > 0
+    assert report.pop("why_more").startswith("11 bytes are not payload (352 bit/s) and choices come 0.08 s")
     assert report == {
         "output": "song.ddcm",
+        "asked_bitrate": 3000,
+        "payload_bytes": size - 11,
+        "other_bytes": 11,
         "bytes": size,
         "bitrate": 8 * size / 0.25,
         "ratio_to_pcm16": round(8000 / size, 2),
@@ -242,3 +247,38 @@ def test_a_stream_is_not_written_to_a_terminal(sound, capsys, monkeypatch):
     assert end.value.code == 1
     assert capsys.readouterr().err == "noisebook: standard output is a terminal; redirect it, or name a file with -o\n"
     assert terminal.buffer.getvalue() == b""  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "other_bytes", "told"),
+    [
+        (["-p", "30"], 12, "12 bytes are not payload (15.2 bit/s) and choices come 5.12 s of sound at a time (19.5 "),
+        (["-p", "30", "-q", "high"], 21, "21 bytes are not payload (26.7 bit/s) and choices come 10.24 s of sound at "),
+    ],
+)
+def test_the_report_says_why_a_file_has_more_than_was_asked_for(noisebook, engine, options, other_bytes, told):
+    write("short.wav", tone(1, 100800))  # 6.3 s
+    ran = noisebook("compress", "short.wav", "a.ddcm", "--search", "none", *options, *engine)
+    assert f"; more than 30 bit/s, for {told}" in ran.text
+    values = json.loads(noisebook("compress", "short.wav", "-f", "--search", "none", *options, "--json", *engine).text)
+    assert values["bitrate"] == round(8 * values["bytes"] / 6.3, 3)
+    assert (values["asked_bitrate"], values["other_bytes"]) == (30, other_bytes)
+    assert values["payload_bytes"] + other_bytes == values["bytes"]
+    assert values["why_more"].startswith(told)
+
+
+def test_a_bitrate_that_is_met_needs_no_reason(noisebook, engine):
+    write("long.wav", tone(1, 160000))
+    ran = noisebook("compress", "long.wav", "--search", "none", "-q", "fast", "-b", "3k", *engine)
+    assert "more than" not in ran.text
+    ran = noisebook("compress", "long.wav", "-f", "--target-nmse", "-1", "--search", "none", "--json", *engine)
+    assert (json.loads(ran.text)["asked_bitrate"], json.loads(ran.text)["why_more"]) == (None, None)
+
+
+def test_a_stream_that_is_cut_short_names_what_plays_it(fails, engine, stream_bytes):
+    told = fails("decompress", "-", "x.wav", *engine, stdin=stream_bytes[:-20])
+    assert told.endswith("cut short; decompress --damaged plays what is there")
+    damaged = bytearray(stream_bytes)
+    damaged[-8] ^= 1
+    told = fails("decompress", "-", "x.wav", *engine, stdin=bytes(damaged))
+    assert told.endswith("are damaged; decompress --damaged plays what is there")
