@@ -18,7 +18,7 @@ __all__ = ["encode_image", "image_budget", "read_image"]
 
 _SHARE, _MOST = 0.1, 200.0  # of the bitrate, and bit/s
 _FARTHEST_DB = 38.0  # what one side alone counts as
-_DB, _COHERENCE = 1.5, 0.9  # errors that weigh the same
+_DB, _COHERENCE = 1.5, 1.2  # errors that weigh the same
 _STAY, _CHANGE, _DOUBLE = 0.15, 5.0, 1.5  # about the bits of no change, of one by a step, and of twice as many steps
 _ROUNDS, _FILLED = 14, 0.95  # of the search for the price, and how full the budget has to be
 _CHEAPEST, _USUAL, _DEAREST = 1e-3, 1.0, 1e3  # prices in errors a bit

@@ -48,7 +48,8 @@ Written by `python -m noisebook.recipes.stereo`, on <COUNT> held-out pieces of s
   and right are the two, turned by angles whose difference has the coherence as its cosine, with gains whose squares sum
   to 2. Where left and right are alike both are the mono sound to the bit; a silent side is digital silence.
 
-Measuring and spreading take about 0.015 s for a second of sound, choosing what to code 0.03 s, of a busy core.
+Measuring and spreading take 0.004 s for a second of sound at 16 kHz and 0.01 s at 48 kHz, choosing what to code 0.01 s,
+on one core.
 
 ## Music
 
