@@ -73,8 +73,7 @@ def compress(
         perceptual: 0 to 1, how far latent channels count by what they move in the mel.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.
-        variable_rate: units that lie 60 dB below the peak carry no bits and are decoded as silence, as those of digital
-            silence always are.
+        variable_rate: units 60 dB below the peak carry no bits and are decoded as silence; digital silence always is.
         transients: up to a fifth of the units, those with the strongest onsets, carry twice the bits: for where onsets
             matter more than the rest. At 1500 bit/s and more, as many bits for all come nearer in the mean.
         on_step: called with (steps done, steps in all).

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from noisebook.api.arguments import OnStep, checked, codebook_of
+from noisebook.audio.peak_guard import PeakGuard, guard_margin, guarded
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform
 from noisebook.errors import AudioError, ConfigError
 
@@ -36,6 +39,7 @@ def decompress(
     max_seconds: float = MAX_SECONDS,
     max_work: float = MAX_WORK,
     tail_steps: int | None = None,
+    peak_guard: bool = True,
     on_step: OnStep | None = None,
 ) -> Waveform:
     """The sound of a .ddcm stream, with the original's sample rate, channels and exact length.
@@ -53,6 +57,7 @@ def decompress(
             that with transients.
         tail_steps: denoising steps after the last coded one; None is 3 where the bits end near the sound, as from some
             300 bit/s on, else 6.
+        peak_guard: hold what is beyond full scale within it, as an integer format needs it (`audio.peak_guard`).
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -68,11 +73,14 @@ def decompress(
         _check_work(header, timeline, max_work)
         _check_length(header.sample_count, header.sample_rate, header.channel_mode.channels, max_seconds)
         find = _codebook_for(codebook)
-        return streams.decompress(data, backend=backend, codebook_for=find, tail_steps=tail_steps, on_step=on_step)
+        sound = streams.decompress(data, backend=backend, codebook_for=find, tail_steps=tail_steps, on_step=on_step)
+        return guarded(sound)[0] if peak_guard else sound
     player = _player(data, backend, codebook, damaged, max_work, tail_steps, on_step)
     first, last = _samples_between(start, end, player)
     _check_length(last - first, player.sample_rate, player.channels, max_seconds)
-    return player.play(first, last)
+    if not peak_guard:
+        return player.play(first, last)
+    return _held(player, first, last, PeakGuard(player.sample_rate))
 
 
 @dataclass(frozen=True)
@@ -84,12 +92,19 @@ class Decoding:
         channels: of the sound.
         sample_count: per channel, of all blocks.
         blocks: the sound in order, each block when it is decoded.
+        guard: that holds it within full scale; None where nothing does.
     """
 
     sample_rate: int
     channels: int
     sample_count: int
     blocks: Iterator[Waveform]
+    guard: PeakGuard | None = None
+
+    @property
+    def held(self) -> int:
+        """Samples beyond full scale of the blocks so far."""
+        return 0 if self.guard is None else self.guard.held
 
     @property
     def duration(self) -> float:
@@ -109,6 +124,7 @@ def decompress_to_blocks(
     max_seconds: float = MAX_SECONDS,
     max_work: float = MAX_WORK,
     tail_steps: int | None = None,
+    peak_guard: bool = True,
     on_step: OnStep | None = None,
 ) -> Decoding:
     """`decompress`, to the bit, a minute of sound at a time: what an hour needs when it goes to a file.
@@ -119,8 +135,15 @@ def decompress_to_blocks(
     first, last = _samples_between(start, end, player)
     _check_seconds((last - first) / player.sample_rate, max_seconds)
     whole = start is None and end is None and not damaged
-    blocks = player.stream() if whole else player.blocks(first, last, seconds=60)
-    return Decoding(player.sample_rate, player.channels, last - first, blocks)
+    guard = PeakGuard(player.sample_rate) if peak_guard else None
+    if guard is None:
+        blocks = player.stream() if whole else player.blocks(first, last, seconds=60)
+    elif whole:
+        held = guard.blocks(block.samples for block in player.stream())
+        blocks = (Waveform(samples, player.sample_rate) for samples in held)
+    else:
+        blocks = _guarded(player, first, last, 60, guard)
+    return Decoding(player.sample_rate, player.channels, last - first, blocks, guard)
 
 
 @checked
@@ -135,19 +158,38 @@ def play(
     damaged: bool = False,
     max_work: float = MAX_WORK,
     tail_steps: int | None = None,
+    peak_guard: bool = True,
     on_step: OnStep | None = None,
 ) -> Iterator[Waveform]:
     """The sound of a .ddcm stream block by block, each as soon as it is decoded, in memory that does not grow with it.
 
     Args:
         seconds: of a block, at most 60.
-        data, backend, codebook, start, end, damaged, max_work, tail_steps, on_step: as of `decompress`.
+        data, backend, codebook, start, end, damaged, max_work, tail_steps, peak_guard, on_step: as of `decompress`.
 
     Raises:
         StreamError, AudioError, ConfigError, ModelError: as `decompress`; before the first block.
     """
     player = _player(data, backend, codebook, damaged, max_work, tail_steps, on_step)
-    return player.blocks(*_samples_between(start, end, player), seconds=seconds)
+    first, last = _samples_between(start, end, player)
+    if not peak_guard:
+        return player.blocks(first, last, seconds=seconds)
+    return _guarded(player, first, last, seconds, PeakGuard(player.sample_rate))
+
+
+def _guarded(player: Player, first: int, last: int, seconds: float, guard: PeakGuard) -> Iterator[Waveform]:
+    """`Player.blocks` through a peak guard, which hears beyond each: the same as of the whole."""
+    player.blocks(first, last, seconds=seconds)  # the errors
+    size = round(seconds * player.sample_rate)
+    return (_held(player, start, min(start + size, last), guard) for start in range(first, last, size))
+
+
+def _held(player: Player, start: int, end: int, guard: PeakGuard) -> Waveform:
+    margin = guard_margin(player.sample_rate)
+    left = max(0, start - margin)
+    wider = player.play(left, min(player.sample_count, end + margin))
+    samples = np.concatenate(list(guard.blocks([wider.samples])), axis=1)
+    return Waveform(samples[:, start - left : end - left].copy(), player.sample_rate)
 
 
 def _player(

@@ -9,10 +9,11 @@ from typing import IO
 
 import numpy as np
 
+from noisebook.audio.peak_guard import PeakGuard
 from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["WRITABLE", "encode", "encode_blocks", "pipe_wav"]
+__all__ = ["BITS", "WRITABLE", "encode", "encode_blocks", "pipe_wav", "subtype_of"]
 
 _PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 # suffix -> libsndfile's name of the container and of the sample formats it may hold, the default first
@@ -29,6 +30,8 @@ WRITABLE: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+BITS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
+
 # subtype -> rates in Hz, most channels; checked here because libsndfile's Vorbis encoder crashes beyond
 _LIMITS: dict[str, tuple[range | tuple[int, ...], int]] = {
     "VORBIS": (range(MIN_SAMPLE_RATE, 200_001), 255),
@@ -40,20 +43,39 @@ _FRAMES_PER_WRITE = 2**12  # libsndfile's Vorbis encoder overruns its stack on a
 _32_BIT_SIZES = ("WAV", "AIFF")  # containers that end at 4 GiB
 
 
+def subtype_of(suffix: str, bits: str | None) -> str:
+    """The sample format of a key of `WRITABLE` for a key of `BITS`; its default for None.
+
+    Raises:
+        AudioError: other bits, or bits that the format does not have.
+    """
+    _, subtypes = WRITABLE[suffix]
+    if bits is None:
+        return subtypes[0]
+    if bits not in BITS:
+        raise AudioError(f"{bits} bits: {', '.join(BITS)} are possible")
+    if BITS[bits] not in subtypes:
+        own = [name for name, subtype in BITS.items() if subtype in subtypes]
+        holds = f"holds samples of {' or '.join(own)} bits" if own else f"is {subtypes[0].lower()}, which has no bits"
+        raise AudioError(f"{suffix} {holds}, not {bits}: write .wav, or leave the bits out")
+    return BITS[bits]
+
+
 def encode(waveform: Waveform, container: str, subtype: str) -> tuple[memoryview, int]:
     """The bytes of a file in one of the pairs of container and subtype in `WRITABLE`.
 
-    Integer subtypes round to the nearest step, without dither; all subtypes but FLOAT clip at full scale.
+    Integer subtypes round to the nearest step, without dither; all subtypes but FLOAT hold the sound within full scale
+    by a `PeakGuard`.
 
     Returns:
-        The bytes, and how many samples lay beyond [-1, 1] and were clipped.
+        The bytes, and how many samples lay beyond [-1, 1] and were held.
 
     Raises:
         AudioError: a sample rate, channel count or length that the format cannot hold.
     """
     buffer, shape = BytesIO(), (waveform.channels, waveform.sample_count)
-    clipped = encode_blocks(buffer, [waveform.samples], shape, waveform.sample_rate, container, subtype)
-    return buffer.getbuffer(), clipped
+    held = encode_blocks(buffer, [waveform.samples], shape, waveform.sample_rate, container, subtype)
+    return buffer.getbuffer(), held
 
 
 def encode_blocks(
@@ -73,7 +95,7 @@ def encode_blocks(
         sample_rate, container, subtype: as of `encode`.
 
     Returns:
-        How many samples were clipped.
+        How many samples were held.
 
     Raises:
         AudioError: as `encode`.
@@ -82,48 +104,55 @@ def encode_blocks(
     import soundfile
 
     _check_limits(shape, sample_rate, container, subtype)
-    clipped, target = 0, _Told(file)
+    target, guard = _Told(file), PeakGuard(sample_rate)
+    within = blocks if subtype == "FLOAT" else guard.blocks(blocks)
     try:
         with soundfile.SoundFile(target, "w", sample_rate, shape[0], subtype=subtype, format=container) as sound:
-            for piece in _pieces(blocks):
-                frames, beyond = _quantise(piece, subtype)
-                clipped += beyond
-                sound.write(frames)
+            for piece in _pieces(within):
+                sound.write(_quantise(piece, subtype))
                 target.check()
     except soundfile.LibsndfileError as error:
         target.check()
         what = f"{shape[0]} channels at {sample_rate} Hz"
         raise AudioError(f"{container} {subtype} does not take {what}: {error.error_string}") from error
     target.check()
-    return clipped
+    return guard.held
 
 
 def pipe_wav(
-    write: Callable[[bytes], object], blocks: Iterable[np.ndarray], shape: tuple[int, int], sample_rate: int
+    write: Callable[[bytes], object],
+    blocks: Iterable[np.ndarray],
+    shape: tuple[int, int],
+    sample_rate: int,
+    subtype: str = "PCM_16",
 ) -> int:
-    """The bytes of `encode` as WAV PCM_16, to something that cannot seek: each block as soon as it is there.
+    """The samples of `encode` as WAV, to something that cannot seek: each block as soon as it is there.
 
     Args:
         write: takes the bytes in order.
-        blocks, shape, sample_rate: as of `encode_blocks`, one or two channels.
+        blocks, shape, sample_rate, subtype: as of `encode_blocks`, one or two channels.
 
     Returns:
-        How many samples were clipped.
+        How many samples were held.
 
     Raises:
         AudioError: as `encode`.
     """
-    _check_limits(shape, sample_rate, "WAV", "PCM_16")
-    width = 2 * shape[0]  # bytes of a frame
+    _check_limits(shape, sample_rate, "WAV", subtype)
+    is_float, guard = subtype == "FLOAT", PeakGuard(sample_rate)
+    bits = 32 if is_float else int(subtype.removeprefix("PCM_"))
+    width = bits // 8 * shape[0]  # bytes of a frame
     size = width * shape[1]
-    write(struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16))
-    write(struct.pack("<HHIIHH4sI", 1, shape[0], sample_rate, width * sample_rate, width, 16, b"data", size))
-    clipped = 0
-    for block in blocks:
-        frames, beyond = _quantise(block.T, "PCM_16")
-        clipped += beyond
-        write((frames >> 16).astype("<i2").tobytes())
-    return clipped
+    write(struct.pack("<4sI4s4sI", b"RIFF", 36 + size + size % 2, b"WAVE", b"fmt ", 16))
+    code = 3 if is_float else 1
+    write(struct.pack("<HHIIHH4sI", code, shape[0], sample_rate, width * sample_rate, width, bits, b"data", size))
+    for block in blocks if is_float else guard.blocks(blocks):
+        frames = np.ascontiguousarray(_quantise(block.T, subtype))
+        stored = frames.astype("<f4" if is_float else "<i4").view(np.uint8).reshape(*frames.shape, 4)
+        write(stored[..., 4 - bits // 8 :].tobytes())  # little-endian: the upper bytes are the last
+    if size % 2:
+        write(b"\0")
+    return guard.held
 
 
 class _Told:
@@ -178,17 +207,14 @@ def _check_limits(shape: tuple[int, int], sample_rate: int, container: str, subt
         raise AudioError(f"{container} ends at 4 GiB: write .w64, .caf or .flac")
 
 
-def _quantise(frames: np.ndarray, subtype: str) -> tuple[np.ndarray, int]:
-    """Samples as libsndfile shall store them: int32 with the value in the upper bits, or float32.
+def _quantise(frames: np.ndarray, subtype: str) -> np.ndarray:
+    """Samples within full scale as libsndfile shall store them: int32 with the value in the upper bits, or float32.
 
     Rounded here and not by libsndfile, which writes with a full scale of 32767 but reads with 32768.
     """
-    if subtype == "FLOAT":
-        return frames, 0
-    clipped = int(np.count_nonzero(np.abs(frames) > 1))
     if not subtype.startswith("PCM_"):
-        return np.clip(frames, -1, 1), clipped
+        return frames
     bits = int(subtype.removeprefix("PCM_"))
     scale = 2.0 ** (bits - 1)
     steps = np.clip(np.rint(frames.astype(np.float64) * scale), -scale, scale - 1)
-    return steps.astype(np.int32) << (32 - bits), clipped
+    return steps.astype(np.int32) << (32 - bits)

@@ -24,14 +24,14 @@ T = TypeVar("T")
 def write(path: StrPath, waveform: Waveform, *, subtype: str | None = None, overwrite: bool = False) -> int:
     """Write a sound file in the format its suffix names (a key of `WRITABLE`), atomically.
 
-    Integer formats round to the nearest step, without dither. All but FLOAT clip at full scale.
+    Integer formats round to the nearest step, without dither. All but FLOAT hold the sound within full scale.
 
     Args:
         subtype: libsndfile's name of the sample format, such as PCM_24 or FLOAT; by default 16 bits, or the
             suffix's codec.
 
     Returns:
-        The number of samples beyond [-1, 1], which were clipped.
+        The number of samples beyond [-1, 1], which were held (`noisebook.audio.peak_guard`).
 
     Raises:
         AudioError: unknown suffix or subtype, a rate or channel count the format cannot hold, an existing
@@ -44,13 +44,13 @@ def write(path: StrPath, waveform: Waveform, *, subtype: str | None = None, over
     subtype = (subtype or subtypes[0]).upper()
     if subtype not in subtypes:
         raise AudioError(f"cannot write {path}: {suffix} holds {' '.join(subtypes)}, not {subtype}")
-    data, clipped = encode(waveform, container, subtype)
+    data, held = encode(waveform, container, subtype)
     write_bytes_atomic(path, data, overwrite=overwrite)
-    return clipped
+    return held
 
 
 def wav_bytes(waveform: Waveform, *, subtype: str = "PCM_16") -> bytes:
-    """A whole WAV file as bytes, for standard output; samples beyond [-1, 1] are clipped as in `write`."""
+    """A whole WAV file as bytes, for standard output; samples beyond [-1, 1] are held as in `write`."""
     return bytes(encode(waveform, "WAV", subtype)[0])
 
 

@@ -219,8 +219,8 @@ def _sound(name: str, data: bytes, seconds: float | None) -> Waveform:
 
 def _encoded(sound: Waveform, suffix: str, values: Mapping[str, Any]) -> Coded:
     container, subtypes = WRITABLE[suffix]
-    data, clipped = encode(sound, container, subtypes[0])
-    return Coded(bytes(data), sound.duration, {**values, "clipped": clipped})
+    data, held = encode(sound, container, subtypes[0])
+    return Coded(bytes(data), sound.duration, {**values, "held": held})
 
 
 def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:

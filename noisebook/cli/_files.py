@@ -35,6 +35,7 @@ __all__ = [
     "sound_target",
     "sounds_in",
     "stream_target",
+    "told_held",
     "write_bytes",
     "write_decoding",
     "write_sound",
@@ -69,16 +70,16 @@ def sound_target(source: str, argument: str | None, option: str | None, *, force
     return target
 
 
-def check_format(target: str, sample_rate: int, channels: int) -> None:
+def check_format(target: str, sample_rate: int, channels: int, bits: str | None = None) -> None:
     """Raise now, and not after minutes of decoding, if the format of `target` cannot hold such a sound."""
     import numpy as np
 
-    from noisebook.audio.formats import WRITABLE, encode
+    from noisebook.audio.formats import encode
     from noisebook.audio.waveform import Waveform
 
-    container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
+    container, subtype = _format(target, bits)
     try:
-        encode(Waveform(np.zeros((channels, 1), np.float32), sample_rate), container, subtypes[0])
+        encode(Waveform(np.zeros((channels, 1), np.float32), sample_rate), container, subtype)
     except AudioError as error:
         raise AudioError(f"cannot write {target}: {error}; .wav and .flac hold every stream") from error
 
@@ -150,30 +151,47 @@ def write_bytes(target: str, data: bytes | memoryview, *, force: bool) -> None:
         io.write_bytes_atomic(target, data, overwrite=force)
 
 
-def write_sound(target: str, sound: Waveform, *, force: bool) -> int:
-    """As a file in the format of its suffix, else as WAV; returns the number of clipped samples."""
-    from noisebook.audio.formats import WRITABLE, encode
+def write_sound(target: str, sound: Waveform, *, force: bool, bits: str | None = None) -> int:
+    """As a file in the format of its suffix, else as WAV; returns how many samples were beyond full scale and held."""
+    from noisebook.audio.formats import encode
 
-    container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
-    data, clipped = encode(sound, container, subtypes[0])
+    data, held = encode(sound, *_format(target, bits))
     write_bytes(target, data, force=force)
-    return clipped
+    return held
 
 
-def write_decoding(target: str, decoding: Decoding, *, force: bool) -> int:
+def write_decoding(target: str, decoding: Decoding, *, force: bool, bits: str | None = None) -> int:
     """`write_sound` of a sound that is being decoded: block by block, a file whole or not at all."""
     from noisebook.audio import io
-    from noisebook.audio.formats import WRITABLE, encode_blocks, pipe_wav
+    from noisebook.audio.formats import encode_blocks, pipe_wav
 
-    container, subtypes = WRITABLE.get(_suffix(target), WRITABLE[".wav"])
+    container, subtype = _format(target, bits)
     shape, blocks = (decoding.channels, decoding.sample_count), (block.samples for block in decoding.blocks)
     if target == STANDARD:
-        return pipe_wav(partial(write_bytes, STANDARD, force=force), blocks, shape, decoding.sample_rate)
+        held = pipe_wav(partial(write_bytes, STANDARD, force=force), blocks, shape, decoding.sample_rate, subtype)
+        return held + decoding.held
 
     def fill(file: IO[bytes]) -> int:
-        return encode_blocks(file, blocks, shape, decoding.sample_rate, container, subtypes[0])
+        return encode_blocks(file, blocks, shape, decoding.sample_rate, container, subtype)
 
-    return io.write_atomic(target, fill, overwrite=force)
+    return io.write_atomic(target, fill, overwrite=force) + decoding.held
+
+
+def told_held(held: int) -> str:
+    """What a report says of samples beyond full scale; nothing of none."""
+    return f"{held} samples were beyond full scale and are turned down; --bits float keeps them" if held else ""
+
+
+def _format(target: str, bits: str | None) -> tuple[str, str]:
+    """libsndfile's names of the container and the sample format of a target.
+
+    Raises:
+        AudioError: bits that the format does not have.
+    """
+    from noisebook.audio.formats import WRITABLE, subtype_of
+
+    suffix = _suffix(target) if _suffix(target) in WRITABLE else ".wav"
+    return WRITABLE[suffix][0], subtype_of(suffix, bits)
 
 
 def _target(source: str, argument: str | None, option: str | None, suffix: str, *, force: bool) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Outcome",
     "backend_from",
+    "bits_option",
     "engine_options",
     "error_values",
     "json_option",
@@ -49,6 +50,11 @@ model_option = click.option(
     "folder that holds a model.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+bits_option = click.option(
+    "--bits", type=click.Choice(["16", "24", "float"]), metavar="BITS",
+    help="Of a sample in .wav, .aiff, .caf, .w64 and .flac: 16 (default), 24, or float, which keeps what is beyond "
+    "full scale; else a limiter turns it down.",
+)  # fmt: skip
 result_options = _together(
     click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists."),
     click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told."),

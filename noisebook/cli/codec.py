@@ -15,6 +15,7 @@ from noisebook.cli._numbers import RATE, number
 from noisebook.cli._rates import rate_values
 from noisebook.cli._shared import (
     backend_from,
+    bits_option,
     engine_options,
     error_values,
     json_option,
@@ -215,6 +216,7 @@ def _asked(chosen: Mapping[str, Any], options: Mapping[str, Any]) -> float | Non
     help="Denoising steps after the coded ones; by default 3 from some 300 bit/s on, else 6.",
 )
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
+@bits_option
 @result_options
 @engine_options
 def decompress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
@@ -253,14 +255,15 @@ def _decompress(
     with _files.naming(source):
         data = _files.read_bytes(source)
         shown = api.read_info(data)  # is it a stream at all? Asked before the model is loaded.
-        _files.check_format(path, shown.sample_rate, shown.channels)
+        _files.check_format(path, shown.sample_rate, shown.channels, options["bits"])
         model, decoding = backend(), {name: options[name] for name in _DECODING}
+        decoding["peak_guard"] = options["bits"] != "float"
         started = time.perf_counter()
         with progress("decompressing", quiet=options["quiet"]) as on_step:
             sound = api.decompress_to_blocks(data, backend=model, on_step=on_step, **decoding)
-            clipped = _files.write_decoding(path, sound, force=force)
+            held = _files.write_decoding(path, sound, force=force, bits=options["bits"])
         seconds = time.perf_counter() - started
-    return _decompressed(path, sound, clipped, seconds)
+    return _decompressed(path, sound, held, seconds)
 
 
 @click.command()
@@ -332,19 +335,19 @@ def _compressed(
     return values, text
 
 
-def _decompressed(path: str, sound: Decoding, clipped: int, seconds: float) -> tuple[dict[str, Any], str]:
+def _decompressed(path: str, sound: Decoding, held: int, seconds: float) -> tuple[dict[str, Any], str]:
     values = {
         "output": path,
         "sample_rate": sound.sample_rate,
         "channels": sound.channels,
         "duration": round(sound.duration, 3),
         "seconds": round(seconds, 3),
-        "clipped": clipped,
+        "held": held,
     }
     kind = {1: "mono", 2: "stereo"}[sound.channels]
     text = f"{path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {seconds:.1f} s"
-    if clipped:
-        text += f"; {clipped} samples were beyond full scale and are clipped"
+    if held:
+        text += f"; {_files.told_held(held)}"
     return values, text
 
 

@@ -11,7 +11,7 @@ import click
 
 from noisebook.cli import _files
 from noisebook.cli._numbers import number
-from noisebook.cli._shared import backend_from, engine_options, progress, report, result_options
+from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ _STREAM_ONLY = ("candidates", "wav")
     help="With --ddcm: random atoms that a step chooses from; by default 1 or 2, as the prompt needs.",
 )  # fmt: skip
 @click.option("--wav", metavar="FILE", help="With --ddcm: write the sound too.")
+@bits_option
 @result_options
 @engine_options
 def generate(prompt: str, target: str | None, output: str | None, **options: Any) -> None:
@@ -86,7 +87,7 @@ def _generate_sound(prompt: str, options: Mapping[str, Any]) -> None:
     with progress("generating", quiet=options["quiet"]) as on_step:
         made = api.generate(prompt, backend=backend, on_step=on_step, **chosen)
     seconds = time.perf_counter() - started
-    _files.write_sound(path, made.sound, force=options["force"])
+    _files.write_sound(path, made.sound, force=options["force"], bits=options["bits"])
     values = _values(path, made, seconds)
     text = f"{path}: {made.sound.duration:.2f} s at {made.sound.sample_rate} Hz, seed {made.seed}, {seconds:.1f} s"
     report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
@@ -104,7 +105,7 @@ def _generate_stream(prompt: str, options: Mapping[str, Any]) -> None:
     seconds = time.perf_counter() - started
     _files.write_bytes(path, made.data, force=options["force"])
     if wav is not None:
-        _files.write_sound(wav, made.sound, force=options["force"])
+        _files.write_sound(wav, made.sound, force=options["force"], bits=options["bits"])
     _report_stream(path, wav, made, seconds, options)
 
 

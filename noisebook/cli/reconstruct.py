@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, engine_options, progress, report, result_options
+from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _AXES = ("front_end", "posterior", "latent_limit", "vocoder", "post")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of posterior samples.")
 @click.option("--all", "every", is_flag=True, help="Every preset, as IN-PRESET.wav in the folder OUT.")
 @click.option("--list", "listing", is_flag=True, help="Show the table of presets, and do nothing else.")
+@bits_option
 @result_options
 @engine_options
 def reconstruct(
@@ -91,7 +92,7 @@ def _one_preset(source: str, target: str | None, force: bool, options: Mapping[s
         target = str(_beside(source, name))
     path = _files.sound_target(source, target, None, force=force)
     sound = _files.read_sound(source)
-    _files.check_format(path, sound.sample_rate, sound.channels)
+    _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
     values = _reconstructed(path, sound, name, backend_from(options), force, options)
     to_stderr = path == _files.STANDARD
     report(values, _text(values), as_json=options["as_json"], quiet=options["quiet"], err=to_stderr)
@@ -109,7 +110,7 @@ def _every_preset(source: str, target: str | None, force: bool, options: Mapping
     folder = _folder(target, source)
     paths = [_files.sound_target(source, str(_beside(source, name, folder)), None, force=force) for name in names]
     sound, backend = _files.read_sound(source), backend_from(options)
-    _files.check_format(paths[0], sound.sample_rate, sound.channels)
+    _files.check_format(paths[0], sound.sample_rate, sound.channels, options["bits"])
     results = []
     with progress("reconstructing", quiet=options["quiet"]) as on_step:
         for done, (name, path) in enumerate(zip(names, paths, strict=True), 1):
@@ -151,8 +152,8 @@ def _reconstructed(
     started = time.perf_counter()
     result = api.reconstruct(sound, backend=backend, preset=name, seed=options["seed"], **_axes(options))
     seconds = time.perf_counter() - started
-    clipped = _files.write_sound(path, result.waveform, force=force)
-    return {"output": path, "preset": name, **_values(result), "seconds": round(seconds, 3), "clipped": clipped}
+    held = _files.write_sound(path, result.waveform, force=force, bits=options["bits"])
+    return {"output": path, "preset": name, **_values(result), "seconds": round(seconds, 3), "held": held}
 
 
 def _values(result: Reconstruction) -> dict[str, Any]:
@@ -177,8 +178,8 @@ def _text(values: Mapping[str, Any]) -> str:
     for name, value in values["measures"].items():
         pair = (_cell(value), _cell(values["silence"][name]))
         lines.append(f"  {name.removesuffix('_db').replace('_', ' '):23}{pair[0]:>8} dB   silence {pair[1]:>8} dB")
-    if values["clipped"]:
-        lines.append(f"  {values['clipped']} samples were beyond full scale and are clipped; --post peak-guard helps")
+    if values["held"]:
+        lines.append(f"  {_files.told_held(values['held'])}")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ import click
 
 from noisebook.cli import _files
 from noisebook.cli._numbers import RATE, number
-from noisebook.cli._shared import backend_from, engine_options, progress, report, result_options
+from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class _Gap(click.ParamType):
 @click.option("-b", "--bitrate", type=RATE, metavar="RATE", help="With --ddcm: bit/s of the file.")
 @click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), help="With --ddcm: as of compress.")
 @click.option("--tag", metavar="TAG", help="With --ddcm: what the sound is, for the decoder too.")
+@bits_option
 @result_options
 @engine_options
 def restore(source: str, target: str | None, output: str | None, ddcm: bool, **options: Any) -> None:
@@ -94,7 +95,7 @@ def _to_sound(source: str, target: str | None, output: str | None, options: Mapp
 
     path = _sound_path(source, target, output, options)
     sound = _files.read_sound(source)
-    _files.check_format(path, sound.sample_rate, sound.channels)
+    _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
     backend = backend_from(options)
     started = time.perf_counter()
     with progress("restoring", quiet=options["quiet"]) as on_step:
@@ -105,8 +106,9 @@ def _to_sound(source: str, target: str | None, output: str | None, options: Mapp
     seconds = time.perf_counter() - started
     if made.unknown:
         click.echo(f"noisebook: words without effect: {', '.join(made.unknown)}", err=True)
-    fitting, gain_db = api.within_full_scale(made.sound)
-    _files.write_sound(path, fitting, force=options["force"])
+    as_it_is = options["bits"] == "float"
+    fitting, gain_db = (made.sound, 0.0) if as_it_is else api.within_full_scale(made.sound)
+    _files.write_sound(path, fitting, force=options["force"], bits=options["bits"])
     _report_sound(path, made, gain_db, seconds, options)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, engine_options, progress, report, result_options
+from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
@@ -66,6 +66,7 @@ _COMMON = ("prompt", "negative", "method", "strength", "steps", "guidance", "res
 )  # fmt: skip
 @click.option("--pull-strength", type=click.FloatRange(0, 1), help="guided: the largest weight; by default 1.")
 @click.option("--scales", type=click.IntRange(1, 6), help="guided: more than 1 begin with the coarse structure.")
+@bits_option
 @result_options
 @engine_options
 def transform(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
@@ -89,7 +90,7 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
         target = str(Path(source).with_name(f"{Path(source).stem}-{options['method']}.wav"))
     path = _files.sound_target(source, target, output, force=force)
     sound = _files.read_sound(source)
-    _files.check_format(path, sound.sample_rate, sound.channels)
+    _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
     backend = backend_from(options)
     unknown = _told_unknown(backend, options)
     started = time.perf_counter()
@@ -98,8 +99,8 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
             sound, backend=backend, on_step=on_step, **{name: options[name] for name in _COMMON}, **special
         )
     seconds = time.perf_counter() - started
-    clipped = _files.write_sound(path, changed, force=force)
-    _report(path, changed, {"unknown_words": list(unknown), "clipped": clipped, "seconds": round(seconds, 3)}, options)
+    held = _files.write_sound(path, changed, force=force, bits=options["bits"])
+    _report(path, changed, {"unknown_words": list(unknown), "held": held, "seconds": round(seconds, 3)}, options)
 
 
 def _special(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,8 +133,8 @@ def _report(path: str, sound: Waveform, more: Mapping[str, Any], options: Mappin
     text = (
         f"{path}: {chosen['method']}, strength {chosen['strength']:g}, {sound.duration:.2f} s, {more['seconds']:.1f} s"
     )
-    if more["clipped"]:
-        text += f"; {more['clipped']} samples were beyond full scale and are clipped"
+    if more["held"]:
+        text += f"; {_files.told_held(more['held'])}"
     to_stderr = path == _files.STANDARD
     report({"output": path, **chosen, **shape, **more}, text, as_json=options["as_json"], quiet=options["quiet"],
            err=to_stderr)  # fmt: skip

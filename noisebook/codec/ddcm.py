@@ -8,10 +8,11 @@ Two channels are one latent and an image, which is the first payload.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from noisebook.audio.level import coding_gain_of
@@ -223,8 +224,12 @@ def as_loud_as(
     """
     info, timeline = backend.info, timeline_of(header, backend.info)
     stereo = read_image(opened_image(header, image)[0], timeline)
-    heard = Heard(synthesised(latent, timeline, backend), header, stereo, info, timeline.sample_count)
-    return matched(header, sound, restored_blocks(heard.blocks(), replace(header, gain_half_db=0), info))
+
+    def decoded() -> Iterator[np.ndarray]:
+        heard = Heard(synthesised(latent, timeline, backend), header, stereo, info, timeline.sample_count)
+        return restored_blocks(heard.blocks(), replace(header, gain_half_db=0), info)
+
+    return matched(header, sound, decoded)
 
 
 def decompress(

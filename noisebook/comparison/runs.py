@@ -122,7 +122,7 @@ class Run:
         lag = self._delay(method)
         coded = method.run(self._job(source, other, method))
         place = judging.placed(source.sound, coded.sound, lag=lag)
-        clipped = self.store.write_sound(place.sound, source.id, method.id)
+        held = self.store.write_sound(place.sound, source.id, method.id)
         stream = None
         if coded.data is not None:
             stream = self.store.write_file(coded.data, source.id, f"{method.id}{method.suffix}")
@@ -133,7 +133,7 @@ class Run:
             "lag_samples": place.lag,
             "gain_db": place.gain_db,
             "part": [place.start, place.end],
-            "clipped": clipped,
+            "held": held,
             "stream": stream,
             "residuals_db": [round(value, 4) for value in coded.residuals],
             "metrics": {},
@@ -180,7 +180,7 @@ def model_identity(backend: Backend) -> str:
 
 # What a record says and a row repeats.
 _MEASURED = (
-    "bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db", "part", "clipped",
+    "bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db", "part", "held",
     "stream", "residuals_db",
 )  # fmt: skip
 

@@ -74,7 +74,7 @@ class Store:
         return f"sounds/{source}/{method}.flac"
 
     def write_sound(self, sound: Waveform, source: str, method: str) -> int:
-        """Write a sound; returns how many samples were beyond full scale and are clipped."""
+        """Write a sound; returns how many samples were beyond full scale and are held."""
         path = self._made(self.folder / self.sound_name(source, method))
         return io.write(path, sound, subtype="PCM_24", overwrite=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from noisebook.api import Decoding
 from noisebook.audio.io import read, write
@@ -85,7 +86,7 @@ def test_json_reports(noisebook, engine, sound):
     }
     report = json.loads(noisebook("decompress", "song.ddcm", "x.wav", "--json", *engine).out)
     assert report.pop("seconds") > 0
-    assert report.pop("clipped") >= 0
+    assert report.pop("held") >= 0
     assert report == {"output": "x.wav", "sample_rate": 16000, "channels": 1, "duration": 0.25}
 
 
@@ -179,7 +180,7 @@ def test_clipping_is_reported(noisebook, engine, stream, monkeypatch):
     loud = Waveform.of([0.5, 2.0, -3.0], 16000)
     monkeypatch.setattr("noisebook.api.decompress_to_blocks", lambda *_, **__: Decoding(16000, 1, 3, iter([loud])))
     assert "2 samples were beyond full scale" in noisebook("decompress", stream, *engine).text
-    assert json.loads(noisebook("decompress", stream, "-", "--json", *engine).err)["clipped"] == 2
+    assert json.loads(noisebook("decompress", stream, "-", "--json", *engine).err)["held"] == 2
 
 
 def test_info_as_a_table(noisebook, engine, stream):
@@ -282,3 +283,29 @@ def test_a_stream_that_is_cut_short_names_what_plays_it(fails, engine, stream_by
     damaged[-8] ^= 1
     told = fails("decompress", "-", "x.wav", *engine, stdin=bytes(damaged))
     assert told.endswith("are damaged; decompress --damaged plays what is there")
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "subtype"),
+    [("a.wav", "16", "PCM_16"), ("a.wav", "24", "PCM_24"), ("a.wav", "float", "FLOAT"), ("a.flac", "24", "PCM_24"),
+     ("a.aiff", "float", "FLOAT"), ("-", "24", "PCM_24"), ("-", "float", "FLOAT")],
+)  # fmt: skip
+def test_bits_of_what_is_written(noisebook, engine, stream, name, bits, subtype):
+    ran = noisebook("decompress", stream, name, "--bits", bits, *engine)
+    assert ran.status == 0, ran.err
+    written = soundfile.SoundFile(BytesIO(ran.out) if name == "-" else name)
+    assert written.subtype == subtype
+    samples = written.read()
+    usual = noisebook("decompress", stream, "usual.wav", *engine)
+    assert usual.status == 0
+    np.testing.assert_allclose(samples, soundfile.read("usual.wav")[0], atol=2 / 32768)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "told"), [("a.flac", "float", "16 or 24"), ("a.ogg", "24", "vorbis"), ("a.mp3", "16", "mpeg")]
+)
+def test_bits_that_a_format_does_not_have(noisebook, engine, stream, name, bits, told):
+    ran = noisebook("decompress", stream, name, "--bits", bits, *engine)
+    assert ran.status == 1
+    assert told in ran.err
+    assert not Path(name).exists()

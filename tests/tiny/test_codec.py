@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from noisebook.audio.level import loudness_lufs
+from noisebook.audio.peak_guard import guarded
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.ddcm import Settings, compress, decompress
@@ -179,7 +180,7 @@ def test_decoders_take_the_tail_that_suits_the_stream(backend, chirp):
 def test_a_decode_is_as_loud_as_its_original(backend, search):
     """To half a step of the gain; the choices are those of the gain at which the encoder listens."""
     noise = np.random.default_rng(0).standard_normal((1, 40000)).astype(np.float32)
-    for sound in (Waveform(0.05 * noise, 16000), Waveform.of(0.9 * np.sign(noise[0, :30000]), 48000)):
+    for sound in (Waveform(0.05 * noise, 16000), Waveform.of(0.3 * np.sign(noise[0, :30000]), 48000)):
         settings = Settings(engine=FAST, search=search)
         stream = compress(sound, backend=backend, settings=settings)
         decoded = decompress(stream, backend=backend)
@@ -190,3 +191,15 @@ def test_a_decode_is_as_loud_as_its_original(backend, search):
         plain = ddcm.compress_towards(ddcm.aims_of(target, header, settings, backend), header, backend=backend)
         assert stream[:-2] != plain[:-2]
         assert stream[container.parse_header(stream)[1] : -2] == plain[container.parse_header(plain)[1] : -2]
+
+
+def test_what_the_peak_guard_takes_from_a_clipped_sound_is_given_back(backend):
+    noise = np.random.default_rng(1).standard_normal(32000).astype(np.float32)
+    sound = Waveform.of(np.clip(noise, -1, 1), 16000)
+    settings = Settings(engine=FAST, search="none")
+    raw = decompress(compress(sound, backend=backend, settings=settings), backend=backend)
+    assert np.abs(raw.samples).max() > 1
+    assert loudness_lufs(guarded(raw)[0]) == pytest.approx(loudness_lufs(sound), abs=1)
+    beyond = Waveform(2 * sound.samples, 16000)  # its decode is not for whole numbers
+    raw = decompress(compress(beyond, backend=backend, settings=settings), backend=backend)
+    assert loudness_lufs(raw) == pytest.approx(loudness_lufs(beyond), abs=0.3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,28 @@ def test_what_is_behind_a_cut_is_not_played(backend):
     first = next(layout_of(header, info).payload_sizes())
     heard = api.decompress(data[: size + first + 2], backend=backend, damaged=True)
     assert heard.sample_count == SEGMENT_FRAMES * info.frame_samples
+
+
+def test_the_peak_guard_is_the_same_whole_in_parts_and_block_by_block(backend, monkeypatch):
+    """A decode far beyond full scale is held within it, unless that is not wanted."""
+    sound = 0.3 * np.random.default_rng(5).standard_normal((1, 40000)).astype(np.float32)
+    stream = api.compress(sound, sample_rate=16000, backend=backend, preset="700", search="none")
+    header, size = container.parse_header(stream)
+    loud = container.pack(replace(header, gain_half_db=header.gain_half_db - 12), [stream[size:-2]])
+    raw = api.decompress(loud, backend=backend, peak_guard=False)
+    held = api.decompress(loud, backend=backend)
+    assert np.abs(raw.samples).max() > 1.2
+    assert np.abs(held.samples).max() <= 1
+    assert (held.samples == raw.samples).any()
+    decoding = api.decompress_to_blocks(loud, backend=backend)
+    blocks = np.concatenate([block.samples for block in decoding.blocks], axis=1)
+    np.testing.assert_allclose(blocks, held.samples, atol=1e-5)
+    assert decoding.held == np.count_nonzero(np.abs(raw.samples) > 1)
+    played = [block.samples for block in api.play(loud, backend=backend, seconds=0.3)]
+    np.testing.assert_allclose(np.concatenate(played, axis=1), held.samples, atol=1e-4)
+    for start, end in ((0.5, 0.6), (1.0, 2.4)):
+        part = slice(round(start * 16000), round(end * 16000))
+        for made in (api.decompress(loud, backend=backend, start=start, end=end).samples,
+                     np.concatenate([b.samples for b in api.decompress_to_blocks(
+                         loud, backend=backend, start=start, end=end).blocks], axis=1)):  # fmt: skip
+            np.testing.assert_allclose(made, held.samples[:, part], atol=1e-4)

@@ -13,6 +13,7 @@ import soundfile
 
 from noisebook.audio.formats import WRITABLE
 from noisebook.audio.io import read, wav_bytes, write, write_bytes_atomic
+from noisebook.audio.peak_guard import guarded
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError
 
@@ -77,11 +78,12 @@ def test_opus_inside_ogg_by_subtype(tmp_path: Path) -> None:
     assert soundfile.info(tmp_path / "a.ogg").subtype == "OPUS"
 
 
-def test_clipped_samples_are_counted_and_clipped(tmp_path: Path) -> None:
+def test_samples_beyond_full_scale_are_counted_and_held(tmp_path: Path) -> None:
     loud = Waveform.of([0.5, 1.0, -1.0, 1.5, -2.0, 1.0001], 16000)
     assert write(tmp_path / "a.wav", loud) == 3
-    top = 32767 / 32768
-    assert read(tmp_path / "a.wav").samples[0].tolist() == [0.5, top, -1.0, top, -1.0, top]
+    held = read(tmp_path / "a.wav").samples[0]
+    np.testing.assert_allclose(held, guarded(loud)[0].samples[0], atol=1 / 32768)
+    assert np.abs(held).max() <= 1
     assert write(tmp_path / "a.mp3", loud) == 3
     assert write(tmp_path / "float.wav", loud, subtype="FLOAT") == 0
     assert np.array_equal(read(tmp_path / "float.wav").samples, loud.samples)
