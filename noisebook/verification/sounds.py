@@ -32,6 +32,7 @@ __all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "v
 OnStep = Callable[[int, int], None]
 _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _SILENT = "the original is silence: there is nothing to compare, and no metric"
+_CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image is compared"
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
@@ -163,9 +164,12 @@ def verify_sounds(
     image = _image(reference, estimate, aligned)
     if image is None and (of_two := _STEREO.intersection(metrics or ())):
         raise ConfigError(f"{min(of_two)} compares left and right, and neither sound is stereo")
+    warning = (image.warning,) if image is not None and image.warning else ()
     alignment = _comparison(reference, estimate, aligned, searched=lag is None)
     verdict = judge(features(aligned.reference), features(aligned.estimate), lag=other)
     if features(aligned.reference).silent:  # every ratio to it is infinite, and none means anything
+        if image is not None and reference.samples.any():
+            return Verification(alignment, (), {}, verdict, {}, (_CANCELS, *warning), image=image)
         return Verification(alignment, (), {}, verdict, {}, (_SILENT,))
     judge_one = partial(_judged, aligned.reference, names=names)
     found: dict[str, _Judged] = {}
@@ -180,7 +184,7 @@ def verify_sounds(
         composites=_composite_rows(found, list(beside), list(above)),
         verdict=verdict,
         ceilings={name: found[name].values for name in above},
-        notes=notes + ((image.warning,) if image is not None and image.warning else ()),
+        notes=notes + warning,
         image=image,
     )
 

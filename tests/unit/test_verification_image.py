@@ -57,6 +57,14 @@ def test_a_lost_or_exchanged_image_is_warned_of(reference, estimate, told):
         assert found.notes == ()
 
 
+def test_channels_that_cancel_are_no_silence_and_silent_ones_are():
+    cancels, silence = compared(panned(1, -1), panned(1, -1)), compared(0 * WIDE, WIDE)
+    assert cancels.image.image_level_db == 0
+    assert cancels.notes[0].startswith("left and right of the original cancel")
+    assert silence.image is None
+    assert silence.notes[0].startswith("the original is silence")
+
+
 def test_a_mono_estimate_of_stereo_has_lost_its_image():
     found = compared(panned(1, 0.2), noise(0)[None])
     assert "alike" in found.notes[-1]
