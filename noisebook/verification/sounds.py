@@ -32,7 +32,7 @@ __all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "v
 OnStep = Callable[[int, int], None]
 _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _SILENT = "the original is silence: there is nothing to compare, and no metric"
-_CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image is compared"
+_CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image counts"
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
