@@ -32,6 +32,7 @@ class Bank:
         low, high: Hz, outer edges of the first and the last band.
         count: of the bands.
         bend: Hz; far below it the scale is linear, far above it logarithmic.
+        padding: how many times finer the bins are than those of the window: bands of few Hz take their share of each.
     """
 
     n_fft: int
@@ -39,6 +40,7 @@ class Bank:
     high: float
     count: int
     bend: float = 400.0
+    padding: int = 1
 
     @property
     def edges(self) -> np.ndarray:
@@ -53,7 +55,7 @@ class Bands:
 
     sample_rate: int = 48_000
     hop_length: int = 480
-    banks: tuple[Bank, ...] = (Bank(6144, 24.0, 1500.0, 120), Bank(1536, 1350.0, 20_000.0, 56))
+    banks: tuple[Bank, ...] = (Bank(6144, 24.0, 1500.0, 120, padding=2), Bank(1536, 1350.0, 20_000.0, 56))
 
     @property
     def count(self) -> int:
@@ -90,24 +92,26 @@ def _magnitudes(waveform: torch.Tensor, bank: Bank, bands: Bands) -> torch.Tenso
     import torch
     import torch.nn.functional as F
 
-    pad = (bank.n_fft - bands.hop_length) // 2
+    n_fft = bank.padding * bank.n_fft
+    pad = (n_fft - bands.hop_length) // 2
     padded = F.pad(waveform.reshape(-1, waveform.shape[-1]), (pad, pad))
     window = torch.hann_window(bank.n_fft, device=waveform.device)
-    spectrum = torch.stft(padded, bank.n_fft, bands.hop_length, window=window, center=False, return_complex=True)
+    spectrum = torch.stft(padded, n_fft, bands.hop_length, bank.n_fft, window=window, center=False, return_complex=True)
     filters = torch.from_numpy(_triangles(bank, bands.sample_rate)).to(waveform.device)
-    magnitude = spectrum[:, : filters.shape[1]].abs()
+    magnitude = spectrum[:, : len(filters)].abs().transpose(1, 2)
     if waveform.ndim == 3:
         magnitude = magnitude.unflatten(0, (len(waveform), -1)).square().mean(1).sqrt()
-    return (filters @ magnitude).transpose(1, 2)
+    return magnitude @ filters
 
 
 @lru_cache(maxsize=8)
 def _triangles(bank: Bank, sample_rate: int) -> np.ndarray:
-    """`[count, bins]` float32, rows of sum `2 / sum(window)`; only the bins below `high`."""
-    bins = np.arange(int(bank.high * bank.n_fft / sample_rate) + 1) * sample_rate / bank.n_fft
+    """`[bins, count]` float32, columns of sum `2 / sum(window)`; only the bins below `high`."""
+    n_fft = bank.padding * bank.n_fft
+    bins = np.arange(int(bank.high * n_fft / sample_rate) + 1) * sample_rate / n_fft
     edges = bank.edges
     widths = np.diff(edges)
     rising = (bins - edges[:-2, None]) / widths[:-1, None]
     falling = (edges[2:, None] - bins) / widths[1:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
-    return (triangles / triangles.sum(1, keepdims=True) * (2 / (bank.n_fft / 2))).astype(np.float32)
+    return (triangles / triangles.sum(1, keepdims=True) * (2 / (bank.n_fft / 2))).T.astype(np.float32)

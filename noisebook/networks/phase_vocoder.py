@@ -5,7 +5,11 @@ hop and sound at multiples of its rate. Here each bin of a frame has, beside its
 phase goes on from the frame before, |u| says how surely) and an *anchor* d (what is known of the phase itself, as of
 an onset):
 
-    z_t = unit(u_t exp(i w hop) z_(t-1) + d_t)        spectrum_t = magnitude_t z_t
+    z_t = unit(u_t exp(i w_t hop) z_(t-1) + d_t)        spectrum_t = magnitude_t z_t
+
+w_t is the frequency of the partial that the bin belongs to, which the bands tell without a network where they are fine:
+the mode of their magnitudes that mean shift (Comaniciu & Meer 2002) reaches from the bin. Of a steady tone it is right
+to two cents (tested); so the network only says what else a phase does. Where bands are coarse it is the bin's own.
 
 The spectrum is put together by three inverse STFTs, of a long window below and of a short one above, so that low notes
 are resolved and onsets are not smeared.
@@ -20,10 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from noisebook.audio.bands import band_centres
 from noisebook.networks.blocks import ResidualBlock, Taps
 
 __all__ = ["PhaseVocoder", "PhaseVocoderConfig", "Spectrum"]
 
+_SHIFTS = 6  # of the mean shift
 _SOFTNESS = 1e-2  # of unit(): its gradient stays finite where a phase is unknown
 
 
@@ -34,6 +40,8 @@ class PhaseVocoderConfig:
     Attributes:
         heads: of each inverse STFT the samples of its window, a multiple of the hop, the Hz around which it fades in
             and out, and over how many. Together they make up one at every frequency.
+        low_bands: of the bank that is fine enough for the frequency of a partial.
+        kernel_hz, sharpness: of the mean shift: standard deviation of its kernel, and power of the magnitudes.
     """
 
     bands: int = 176
@@ -49,6 +57,9 @@ class PhaseVocoderConfig:
     )
     mean: float = -7.5
     std: float = 2.5
+    low_bands: int = 120
+    kernel_hz: float = 12.0
+    sharpness: float = 1.5
 
     @property
     def reach(self) -> int:
@@ -58,7 +69,8 @@ class PhaseVocoderConfig:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What the network says of the bins of all heads, each `[B, T, bins]`: log-magnitude, complex turn and anchor."""
+    """What is known of the bins of all heads, each `[B, T, bins]`: log-magnitude, complex turn beyond the advance of
+    the bin's own frequency, and complex anchor."""
 
     log_magnitude: torch.Tensor
     turn: torch.Tensor
@@ -69,6 +81,12 @@ class PhaseVocoder(nn.Module):
     """`[B, 1, T, bands] -> [B, hop_length * T]`; phases begin with the first frame that is given."""
 
     advance: torch.Tensor
+    centres: torch.Tensor
+    spacing: torch.Tensor
+    kernel: torch.Tensor
+    fine: torch.Tensor
+    fine_reach: torch.Tensor
+    fine_bins: torch.Tensor
 
     def __init__(self, config: PhaseVocoderConfig = PhaseVocoderConfig()) -> None:
         super().__init__()
@@ -88,6 +106,21 @@ class PhaseVocoder(nn.Module):
             self.anchor.weight.mul_(0.3)
         advance = np.concatenate([np.exp(2j * np.pi * head.turns) for head in self.heads])
         self.register_buffer("advance", torch.from_numpy(advance.astype(np.complex64)), persistent=False)
+        self._register_partials()
+
+    def _register_partials(self) -> None:
+        """What `_partials` needs: the fine bands, and the bins that lie among them."""
+        c = self.config
+        centres = band_centres()[: c.low_bands]
+        hertz = np.concatenate([head.hertz for head in self.heads])
+        fine = np.flatnonzero((hertz >= centres[0]) & (hertz <= centres[-1]))
+        kernel = np.exp(-0.5 * ((centres[:, None] - centres) / c.kernel_hz) ** 2)
+        reach = np.concatenate([np.full(head.bins, 2 * c.sample_rate / head.n_fft) for head in self.heads])
+        arrays = {"centres": centres, "spacing": np.gradient(centres), "kernel": kernel, "fine": hertz[fine],
+                  "fine_reach": reach[fine]}  # fmt: skip
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(array).float(), persistent=False)
+        self.register_buffer("fine_bins", torch.from_numpy(fine), persistent=False)
 
     def forward(self, bands: torch.Tensor) -> torch.Tensor:
         return self.synthesise(self.spectrum(bands))
@@ -97,7 +130,28 @@ class PhaseVocoder(nn.Module):
         c = self.config
         hidden = self.norm(self.blocks(self.input((bands[:, 0] - c.mean) / c.std)))
         turn, anchor = (torch.complex(*layer(hidden).float().chunk(2, -1)) for layer in (self.turn, self.anchor))
-        return Spectrum(self.magnitude(hidden).float().clamp(max=1.0), turn, anchor)
+        return Spectrum(self.magnitude(hidden).float().clamp(max=1.0), turn * self._partials(bands), anchor)
+
+    @torch.no_grad()
+    def _partials(self, bands: torch.Tensor) -> torch.Tensor:
+        """How far the partial at each bin turns beyond the bin's own frequency in one hop: complex `[B, T, bins]`."""
+        low = (self.config.sharpness * bands[:, 0, :, : self.config.low_bands].float()).exp() * self.spacing
+        with torch.autocast(bands.device.type, enabled=False):  # bfloat16 does not tell one Hz from the next
+            mode = ((low * self.centres) @ self.kernel) / (low @ self.kernel + 1e-30)  # from each band's centre
+        start = self.fine.expand(*mode.shape[:2], -1)
+        hertz = start
+        for _ in range(_SHIFTS):
+            below = (torch.searchsorted(self.centres, hertz.contiguous()) - 1).clamp(0, len(self.centres) - 2)
+            left, right = self.centres[below], self.centres[below + 1]
+            share = ((hertz - left) / (right - left)).clamp(0, 1)
+            hertz = torch.lerp(mode.gather(-1, below), mode.gather(-1, below + 1), share)
+        beyond = hertz - start
+        beyond = torch.where(beyond.abs() < self.fine_reach, beyond, 0.0)  # the main lobe of another partial
+        angle = 2 * torch.pi * self.config.hop_length / self.config.sample_rate * beyond
+        known = torch.polar(torch.ones_like(angle), angle)
+        return torch.ones(*known.shape[:2], sum(self._sizes), dtype=known.dtype, device=known.device).index_copy_(
+            -1, self.fine_bins, known
+        )
 
     def synthesise(self, spectrum: Spectrum) -> torch.Tensor:
         """The sum of what the heads make of `[B, T, bins]`: `[B, hop_length * T]`."""
@@ -119,8 +173,15 @@ class PhaseVocoder(nn.Module):
         return _unit(turn * torch.stack(before, 1) + spectrum.anchor)
 
     def analyse(self, waveform: torch.Tensor) -> torch.Tensor:
-        """The bins of `[B, hop_length * T]` as the heads would put them together: complex `[B, T, bins]`."""
-        return torch.cat([head.analyse(waveform) for head in self.heads], -1)
+        """The bins of `[B, hop_length * T]` as the heads put them together: complex `[B, T, bins]`, where a sine of
+        amplitude 1 has a peak of 1."""
+        return torch.cat([head.analyse(waveform) * (4 / head.n_fft) for head in self.heads], -1)
+
+    @property
+    def bin_hertz(self) -> np.ndarray:
+        """Frequency and width of each bin, `[2, bins]`."""
+        widths = [np.full(head.bins, self.config.sample_rate / head.n_fft) for head in self.heads]
+        return np.stack((np.concatenate([head.hertz for head in self.heads]), np.concatenate(widths)))
 
     @property
     def _sizes(self) -> list[int]:
@@ -136,6 +197,7 @@ class _Head:
         share = _risen(hz, low, fade) - (_risen(hz, high, fade) if high < sample_rate / 2 else 0)
         used = np.flatnonzero(share > 0)
         self.first, self.bins = int(used[0]), len(used)
+        self.hertz = hz[used]
         self.turns = used * hop_length / n_fft % 1  # of each bin's frequency in one hop
         # A sine of amplitude 1 has a peak of n_fft / 4 behind a Hann window: magnitudes are told in its terms.
         self._gain = torch.from_numpy((share[used] * n_fft / 4).astype(np.float32))

@@ -8,7 +8,7 @@ import torch
 
 from noisebook.networks.phase_vocoder import PhaseVocoder, Spectrum
 
-__all__ = ["RESOLUTIONS", "anchor_cost", "spectral_loss", "turn_loss"]
+__all__ = ["RESOLUTIONS", "anchor_cost", "magnitude_loss", "spectral_loss", "turn_loss"]
 
 RESOLUTIONS = (512, 1024, 2048, 4096, 8192)  # samples: 11 ms for onsets to 171 ms for low chords
 _FLOOR = 1e-5  # of magnitudes, where a sine of amplitude 1 has 1
@@ -25,6 +25,17 @@ def spectral_loss(made: torch.Tensor, real: torch.Tensor, sizes: tuple[int, ...]
         convergence = ((a - b).abs().mean(2) @ weight) / (b.mean(2) @ weight + 1e-4)
         total = total + logarithmic + 0.5 * convergence.mean()
     return total / len(sizes)
+
+
+def magnitude_loss(spectrum: Spectrum, real: torch.Tensor, vocoder: PhaseVocoder) -> torch.Tensor:
+    """L1 of the log-magnitudes of the bins themselves, every ERB counting alike, faint bins less: with these and with
+    phases that go on as they should, a steady sound is what it was."""
+    with torch.no_grad():
+        true = vocoder.analyse(real).abs().clamp_min(_FLOOR)
+        hertz, width = (torch.from_numpy(row).float().to(real.device) for row in vocoder.bin_hertz)
+        weight = width / (1 + 0.00437 * hertz)
+        heard = (1 + true.log10() / 4).clamp(0.05, 1) * (weight / weight.mean())
+    return ((spectrum.log_magnitude - true.log()).abs() * heard).mean()
 
 
 def turn_loss(spectrum: Spectrum, real: torch.Tensor, vocoder: PhaseVocoder) -> torch.Tensor:

@@ -16,14 +16,14 @@ from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.phase_vocoder import PhaseVocoder
 from noisebook.recipes._codec_stage import coded
 from noisebook.recipes._sounds import Sounds
-from noisebook.recipes._spectral import anchor_cost, spectral_loss, turn_loss
+from noisebook.recipes._spectral import anchor_cost, magnitude_loss, spectral_loss, turn_loss
 from noisebook.recipes._train import mixed_precision
 
 __all__ = ["VocoderStage"]
 
 _HOP = 480
 _FRAMES = 128  # 1.28 s to a clip
-_TURN, _ANCHOR = 0.2, 0.03  # weights beside the spectral loss
+_MAGNITUDE, _TURN, _ANCHOR = 0.3, 0.2, 0.05  # weights beside the spectral loss
 _FOOLING, _MATCHING = 0.02, 0.05
 _ALONE = 0.1  # share of the judged time in which the judges learn before anyone listens to them
 _JUDGED = (512, 1024, 2048)  # samples of their windows
@@ -67,10 +67,11 @@ class VocoderStage:
         made = self.vocoder.synthesise(spectrum)
         terms = {
             "spectral": spectral_loss(made, real),
+            "magnitude": magnitude_loss(spectrum, real, self.vocoder),
             "turn": turn_loss(spectrum, real, self.vocoder),
             "anchor": anchor_cost(spectrum),
         }
-        loss = terms["spectral"] + _TURN * terms["turn"] + _ANCHOR * terms["anchor"]
+        loss = terms["spectral"] + _MAGNITUDE * terms["magnitude"] + _TURN * terms["turn"] + _ANCHOR * terms["anchor"]
         if self.judges is not None and share >= self._judged_from:
             judged = slice(max(1, self._clips // 2))  # judging costs several times what vocoding does
             loudness = 0.1 / real[judged].square().mean(1, keepdim=True).sqrt().clamp_min(1e-4)

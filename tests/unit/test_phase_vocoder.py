@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from noisebook.audio.bands import log_bands
 from noisebook.networks.phase_vocoder import PhaseVocoder, PhaseVocoderConfig, Spectrum
 
 SMALL = PhaseVocoderConfig(dim=8, hidden=8, blocks=1)
@@ -19,7 +20,7 @@ def vocoder() -> PhaseVocoder:
 
 def test_the_heads_share_every_frequency(vocoder: PhaseVocoder) -> None:
     sound = torch.randn(2, 480 * 40, generator=torch.Generator().manual_seed(0))
-    back = sum(head.inverse(head.analyse(sound) * 4 / head.n_fft) for head in vocoder.heads)
+    back = sum(head.inverse(head.analyse(sound) * (4 / head.n_fft)) for head in vocoder.heads)
     inside = slice(4800, -4800)
     error = (back - sound)[:, inside].square().mean() / sound.square().mean()
     assert error < 1e-3  # where they fade, windows of two lengths are not quite complementary
@@ -32,11 +33,10 @@ def test_a_turn_carries_a_tone_that_no_multiple_of_the_frame_rate_is(vocoder: Ph
     time = torch.arange(480 * frames, dtype=torch.float64) / 48_000
     true = vocoder.analyse(torch.sin(2 * torch.pi * hertz * time).float()[None])
     steady = true[:, frames // 2 : frames // 2 + 1].expand(-1, frames, -1)
-    sizes = torch.cat([torch.full((head.bins,), 4 / head.n_fft) for head in vocoder.heads])
     turn = torch.polar(torch.ones(()), torch.tensor(2 * np.pi * hertz * 480 / 48_000)).to(torch.complex64)
     anchor = torch.zeros(1, frames, steady.shape[-1], dtype=torch.complex64)
     anchor[:, 0] = 20 * steady[:, 0] / steady[:, 0].abs().clamp_min(1e-9)
-    magnitude = (steady.abs() * sizes).clamp_min(1e-9).log()
+    magnitude = steady.abs().clamp_min(1e-9).log()
     with torch.no_grad():
         heard = vocoder.synthesise(Spectrum(magnitude, turn * vocoder.advance.conj() * torch.ones_like(anchor), anchor))
     cut = heard[0, 48_000:-9600].double().numpy()
@@ -44,6 +44,17 @@ def test_a_turn_carries_a_tone_that_no_multiple_of_the_frame_rate_is(vocoder: Ph
     found = spectrum.argmax() * 48_000 / (16 * len(cut))
     assert abs(1200 * np.log2(found / hertz)) < 2
     assert np.std(cut) == pytest.approx(0.707, rel=0.1)
+
+
+@pytest.mark.parametrize("hertz", [49.0, 61.74, 82.41, 110.0, 146.83, 220.0, 339.0, 440.0, 622.25, 987.77, 1318.5])
+def test_the_bands_tell_the_frequency_of_a_partial(vocoder: PhaseVocoder, hertz: float) -> None:
+    time = torch.arange(48_000, dtype=torch.float64) / 48_000
+    bands = log_bands((0.3 * torch.sin(2 * torch.pi * hertz * time)).float()[None])
+    turn = vocoder._partials(bands)[0, 50]
+    bins = np.concatenate([head.hertz for head in vocoder.heads])
+    for number in np.flatnonzero(np.abs(bins - hertz) < 11):  # all bins that its main lobe fills
+        found = bins[number] + float(turn[number].angle()) / (2 * np.pi) * 100
+        assert abs(1200 * np.log2(found / hertz)) < 5
 
 
 def test_gradients_are_finite_and_reach_every_weight() -> None:
