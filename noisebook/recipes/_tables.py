@@ -35,7 +35,7 @@ presets were chosen, so the numbers may be slightly kind.
 Latent NMSE: error of the decoded latent against the encoder's. log-mel: mean absolute difference of the 64-bin log-mel
 before the vocoder. The other columns compare the sound after the vocoder with the original:
 [mel_db_mae](metrics.md), ViSQOL v3 (audio mode, 1 to 5), Zimtohrli (MOS scale), ESTOI, PESQ-wb. By kind of sound, and
-beside other codecs on the same clips: [codecs.md](codecs.md).
+beside other codecs on the same clips: [codecs.md](codecs.md). Left and right: [stereo.md](stereo.md).
 
 <QUALITY>
 
