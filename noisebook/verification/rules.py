@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from noisebook.errors import ConfigError
 from noisebook.verification.listening import Traits
@@ -105,7 +106,8 @@ RULES: tuple[Rule, ...] = (
          "pulled towards the input at every step, so that the rhythm stays"),
     Rule("preset", ("transform",), "anything else", _always, "input-based", "a hard codebook, then denoising"),
     Rule("channels", _CODED, "stereo whose sides are nearly the same (side 30 dB below mid)",
-         lambda t: t.side_db is not None and t.side_db < -30, "mono", "a second channel would cost as much again"),
+         lambda t: t.side_db is not None and -inf < t.side_db < -30, "mono",
+         "a tenth of the bits would go to where things are, and all is in the middle"),
     Rule("channels", _CODED, "more than two channels", lambda t: t.channels > 2, "mono",
          "mono and stereo can be coded"),
     Rule("strength", ("transform",), "speech", lambda t: t.kind == "speech", "0.2", "mild enough for words to survive"),

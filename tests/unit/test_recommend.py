@@ -151,10 +151,12 @@ def test_presets_by_rule(change, need, expected):
 
 def test_options_and_remarks_by_rule():
     traits = listen(sound(np.stack([noise(), noise()])))
-    traits = dataclasses.replace(traits, kind="speech")
+    traits = dataclasses.replace(traits, kind="speech", side_db=-40.0)
     assert advise(traits).options == ("--channels", "mono")
     assert advise(traits, "transform").options == ("--strength", "0.2")
     assert advise(dataclasses.replace(traits, channels=6, side_db=0.0)).options == ("--channels", "mono")
+    assert advise(dataclasses.replace(traits, channels=2, side_db=-40.0)).options == ("--channels", "mono")
+    assert not advise(dataclasses.replace(traits, channels=2, side_db=-np.inf)).options, "coded once as it is"
     wide = advise(dataclasses.replace(traits, bandwidth=16_000.0, silence=0.7)).rules
     assert [rule.condition for rule in wide if rule.aspect == "remark"] == [
         "highs above the model's 8 kHz", "half of it is silence"
