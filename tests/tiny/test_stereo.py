@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.audio.image import image_bands, image_frames
+from noisebook.audio.image import FRAME_SECONDS, image_bands, image_frames
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, layout
+from noisebook.codec.damaged import damage_of
 from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.measuring import framed, prepared
 from noisebook.codec.presets import PRESETS
-from noisebook.codec.stereo import read_image
+from noisebook.codec.stereo import measured_image, read_image
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
@@ -210,3 +212,45 @@ def test_a_target_and_a_recording_are_coded_with_an_image(backend):
 def test_channels_that_there_are_not(backend, channels):
     with pytest.raises(ConfigError, match="auto, dual, mono are possible"):
         api.compress(noise(1), sample_rate=16000, backend=backend, channels=channels)
+
+
+def _frame_of(samples: np.ndarray, rate: int, backend, task: str, **options):
+    sound = Waveform(samples, rate)
+    damage = damage_of(sound, task, backend.info, **options)
+    return framed(prepared(sound, damage, backend.info), damage, backend.info)
+
+
+def test_a_gap_has_the_image_of_what_is_nearest(backend):
+    """Left up to 2 s, right from 3 s on; between them nothing is known."""
+    sound = noise(5.0)
+    sound[1, : 2 * 16000] *= 0.1
+    sound[0, 3 * 16000 :] *= 0.1
+    image = _frame_of(sound, 16000, backend, "inpaint", gaps=[(2.0, 3.0)]).image
+    seconds = (np.arange(image.frames) + 0.5) * FRAME_SECONDS
+    known = image.level.mean(0)
+    assert (known[(seconds > 2.1) & (seconds < 2.4)] > 5).all()
+    assert (known[(seconds > 2.6) & (seconds < 2.9)] < -5).all()
+    own = measured_image(noise(5.0), backend.info)
+    assert np.abs(own.level[:, seconds < 1]).mean() < 2, "no image of another sound"
+
+
+def test_a_lost_band_has_the_image_of_the_one_below(backend):
+    sound = noise(3.0)
+    spectrum = np.fft.rfft(sound)
+    spectrum[0] *= 0.1
+    spectrum[:, np.fft.rfftfreq(sound.shape[1], 1 / 16000) > 3000] = 0
+    low = np.fft.irfft(spectrum, sound.shape[1]).astype(np.float32)
+    image = _frame_of(low, 16000, backend, "bandwidth", cutoff=3000).image
+    first = image_bands(6000)
+    assert (image.level[first:] == image.level[first - 1]).all()
+    assert image.level[first:].mean() < -5
+    declipped = _frame_of(low, 16000, backend, "declip", threshold=0.05).image
+    assert declipped is not None
+
+
+def test_a_restored_gap_is_heard_where_the_sound_is(backend):
+    sound = noise(3.0)
+    sound[1] = 0
+    restored = api.restore(sound, "inpaint", sample_rate=16000, backend=backend, gaps=[(1.0, 1.5)], steps=2).sound
+    assert restored.samples[0, 18000:22000].any()
+    assert not restored.samples[1].any()
