@@ -40,7 +40,7 @@ site: $(VENV)/.dev  # the documentation as a site, in build/site
 
 fuzz: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[fuzz]'
-	for target in container decode codebook symbols integers; do $(BIN)/python -m fuzz $$target $(SECONDS) || exit 1; done
+	for target in container decode codebook image symbols integers; do $(BIN)/python -m fuzz $$target $(SECONDS) || exit 1; done
 
 release: $(VENV)/.dev  # sdist and wheel, tested in an environment of their own
 	$(BIN)/python -m pytest tests/release -m 'slow or not slow'

@@ -11,7 +11,7 @@ import tempfile
 
 import atheris
 
-LONGEST = {"codebook": 4096, "container": 200, "decode": 200, "integers": 100, "symbols": 200}  # bytes
+LONGEST = {"codebook": 4096, "container": 200, "decode": 200, "image": 200, "integers": 100, "symbols": 200}  # bytes
 SLOWEST = 10  # seconds for an input, twenty times the slowest of the corpus
 
 

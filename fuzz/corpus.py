@@ -18,6 +18,7 @@ from noisebook.coding import bitio
 from noisebook.coding.combinatorics import rank, subset_bits
 from noisebook.coding.container import ChannelMode, Codebook, Engine, Rule
 from noisebook.coding.entropy import SymbolWriter
+from noisebook.coding.image import image_bytes
 from noisebook.quantizers import fit
 
 __all__ = ["FOLDER", "FOLDERS", "corpus_of", "seeds"]
@@ -27,6 +28,7 @@ FOLDERS = {
     "codebook": "codebooks",
     "container": "streams",
     "decode": "streams",
+    "image": "images",
     "integers": "integers",
     "symbols": "symbols",
 }  # of each target
@@ -47,6 +49,8 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
         yield "codebooks", name, book
     yield "symbols", "few", _symbols([70, 1, 9, 40, 20, 3], [0, 3, 3, 4, 1, 5, 5])
     yield "symbols", "one-symbol", _symbols([5], [0, 0, 0])
+    yield "images", "sides", _image(3, 4)
+    yield "images", "wide", _image(31, 40)
     yield "integers", "subset", _integers(16, [3, 5, 11], [1, 2, 3], 5)
 
 
@@ -114,6 +118,13 @@ def _symbols(counts: list[int], written: list[int]) -> bytes:
     writer = SymbolWriter()
     writer.write(written, [1 + byte**3 for byte in counts])
     return bytes([len(counts) - 1, len(written), *counts]) + writer.getvalue()
+
+
+def _image(bands: int, frames: int) -> bytes:
+    rng = np.random.default_rng(bands)
+    level = np.repeat(rng.integers(-11, 12, (bands, -(-frames // 3))), 3, axis=1)[:, :frames]
+    coherence = np.repeat(rng.integers(0, 11, (bands, -(-frames // 5))), 5, axis=1)[:, :frames]
+    return bytes([bands - 1, frames - 1]) + image_bytes(level.astype(np.int8), coherence.astype(np.int8))
 
 
 def _integers(K: int, members: list[int], values: list[int], width: int) -> bytes:

@@ -27,6 +27,7 @@ from noisebook.coding.bitio import BitReader, ByteReader, varint
 from noisebook.coding.combinatorics import rank, subset_bits, unrank
 from noisebook.coding.container import ChannelMode, Codebook, Engine, Header
 from noisebook.coding.entropy import SymbolReader
+from noisebook.coding.image import image_bytes, parse_image
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, Error, ModelError, StreamError
 from noisebook.quantizers import fit
@@ -39,6 +40,7 @@ __all__ = [
     "codebook",
     "container_stream",
     "decode",
+    "image",
     "info_for",
     "integers",
     "resealed",
@@ -62,14 +64,14 @@ def container_stream(data: bytes) -> None:
     assert container.overhead(header, 0) == size
     for stream in (data, resealed(data)):
         try:
-            opened, timeline, payloads, image = streams.open_stream(stream, info_for(stream))
+            opened, timeline, payloads, message = streams.open_stream(stream, info_for(stream))
         except StreamError:
             continue
         assert opened == header
         most = 8 * len(stream) // (PROGRESSIVE_BITS_A_SEGMENT if header.progressive else 8 * STREAM_BYTES_A_SEGMENT)
         assert len(payloads) == timeline.segment_count <= most
         ordered = ordering.of_stream(payloads, timeline) if isinstance(timeline, Layout) else payloads
-        images = [] if image is None else [container.sized(image)]
+        images = [] if message is None else [container.sized(message)]
         assert container.pack(header, [*images, *ordered]) == stream
         assert api.read_info(stream, info=info_for(stream)).intact
 
@@ -114,6 +116,20 @@ def symbols(data: bytes) -> None:
     assert not number or 0 <= read.min() <= read.max() < len(counts)
 
 
+def image(data: bytes) -> None:
+    """What is read as a stereo image is within its ranges, and written as the same bytes. The first two bytes are its
+    numbers of bands and frames."""
+    if len(data) < 2:
+        return
+    bands, frames = 1 + data[0] % 40, 1 + data[1] % 60
+    try:
+        level, coherence = parse_image(data[2:], bands, frames)
+    except StreamError:
+        return
+    assert level.shape == coherence.shape == (bands, frames)
+    assert image_bytes(level, coherence) == data[2:]
+
+
 def integers(data: bytes) -> None:
     """Varints, packed integers and ranks of subsets have one spelling each."""
     cursor = ByteReader(data)
@@ -154,6 +170,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "codebook": codebook,
     "container": container_stream,
     "decode": decode,
+    "image": image,
     "integers": integers,
     "symbols": symbols,
 }

@@ -13,7 +13,7 @@ from fuzz.corpus import FOLDER, corpus_of, seeds
 from noisebook.coding import container
 from noisebook.errors import NotAStream
 
-EXAMPLES = {"codebook": 80, "container": 150, "decode": 60, "integers": 150, "symbols": 150}
+EXAMPLES = {"codebook": 80, "container": 150, "decode": 60, "image": 60, "integers": 150, "symbols": 150}
 NASTY = (b"\0", b"\xff", b"\x80", b"\x7f", b"\xff" * 6 + b"\x7f", b"\xff" * 6 + b"\x3f", b"\x80" * 7, b"\0" * 16)
 
 Edit = Callable[[bytes], bytes]
