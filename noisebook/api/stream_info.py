@@ -145,9 +145,8 @@ def _named(engine: Engine) -> dict[str, int | str]:
 def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     """The fields of a `StreamInfo` that need a model."""
     from noisebook.codec.effort import effort_of
-    from noisebook.codec.latent_vq import coded_steps
     from noisebook.codec.layout import layout_of, timeline_of
-    from noisebook.codec.streams import open_stream
+    from noisebook.codec.opening import coded_steps, open_stream
     from noisebook.coding import container
 
     try:

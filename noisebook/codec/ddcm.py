@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from noisebook.audio.level import coding_gain_of
-from noisebook.audio.waveform import Sound, Waveform, check_sample_rate
+from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec import aiming, ordering
 from noisebook.codec.accenting import accents_of
 from noisebook.codec.aiming import Priority
-from noisebook.codec.layout import Layout, Timeline, check_engine, layout_of, plan_of, timeline_of
+from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
 from noisebook.codec.loudness import matched
-from noisebook.codec.pausing import BELOW_DB, DIGITAL_DB, can_vary, check_stretches, silence_of, worthwhile
+from noisebook.codec.opening import FINGERPRINT_BYTES, Opened, check_header, checked_layout
+from noisebook.codec.opening import open_noise as open_stream
+from noisebook.codec.pausing import BELOW_DB, DIGITAL_DB, can_vary, silence_of, worthwhile
 from noisebook.codec.presets import DEFAULT, by_name, engine_bitrate, engine_for, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_with_state, ended
 from noisebook.codec.signal import analyse, levelled, restored_blocks, restored_sound, synthesised
@@ -34,7 +35,6 @@ from noisebook.codec.stereo import (
     equal_channels,
     image_bitrate,
     opened_image,
-    payload_sizes,
     rate_of_latent,
     read_image,
 )
@@ -44,7 +44,7 @@ from noisebook.coding.container import ChannelMode, Engine, Header, Rule
 from noisebook.diffusion.backend import Backend, BackendInfo, with_mel
 from noisebook.diffusion.plan import Denoise, Plan, tail_plan
 from noisebook.diffusion.schedule import Schedule
-from noisebook.errors import AudioError, ConfigError, CorruptStream, UnsupportedStream, WrongModel
+from noisebook.errors import AudioError, ConfigError
 
 __all__ = [
     "FINGERPRINT_BYTES",
@@ -73,7 +73,6 @@ __all__ = [
     "target_latent",
 ]
 
-FINGERPRINT_BYTES = 2
 TAIL_STEPS = 6
 SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (docs/heard.md)
 _NEAR_SNR = 0.2
@@ -303,79 +302,6 @@ def tail_after(last: int | None, schedule: Schedule, steps: int | None = None) -
     sound, as they do from some 300 bit/s on, and 6 from where they end in noise, which the model has to fill."""
     start = last or 0
     return tail_plan(schedule, start, steps or (SHORT_TAIL_STEPS if schedule.snr(start) >= _NEAR_SNR else TAIL_STEPS))
-
-
-class Opened(NamedTuple):
-    """A stream, taken apart.
-
-    Attributes:
-        header: as parsed.
-        timeline: of its latents; of noise choices their `Layout`.
-        choices: of each segment.
-        image: message of a sound with the channel mode IMAGE, for `read_image`.
-    """
-
-    header: Header
-    timeline: Timeline
-    choices: tuple[bytes, ...]
-    image: bytes | None = None
-
-
-def open_stream(data: bytes, info: BackendInfo) -> Opened:
-    """A stream of the model with that info; all is checked but the image.
-
-    Raises:
-        StreamError: as `decompress`.
-    """
-    header, header_size = container.parse_header(data)
-    layout = checked_layout(header, info)
-    sizes = payload_sizes(data, header, header_size, layout.payload_sizes())
-    has_image = header.channel_mode is ChannelMode.IMAGE
-    payloads = container.split(data, header_size, sizes, what=layout.payload_kind, image=has_image)
-    image, payloads = opened_image(header, payloads)
-    return Opened(header, layout, ordering.of_segments(payloads, layout), image)
-
-
-def checked_layout(header: Header, info: BackendInfo) -> Layout:
-    """The layout of a stream with that header, for the model with that info.
-
-    Raises:
-        StreamError: another model's, or coding parameters that no codebook can serve.
-    """
-    check_header(header, info)
-    try:
-        check_engine(engine_of(header), info)
-    except ConfigError as error:
-        raise UnsupportedStream(str(error)) from error
-    check_stretches(header, info)
-    return layout_of(header, info)
-
-
-def check_header(header: Header, info: BackendInfo) -> None:
-    """Refuse a stream of another model, of a tag or channels that the model does not have, of a rate that no sound has
-    here, and one without samples.
-
-    Raises:
-        WrongModel, UnsupportedStream, CorruptStream.
-    """
-    own = info.fingerprint[:FINGERPRINT_BYTES]
-    if header.fingerprint != own:
-        raise WrongModel(
-            f"the stream was made with model {header.fingerprint.hex()}, and {info.name} is {own.hex()}; "
-            "pass the model it was made with"
-        )
-    if (header.tag or 0) > len(info.tags):
-        raise UnsupportedStream(f"tag {header.tag}: {info.name} has tags 0 (none) to {len(info.tags)}")
-    if header.channel_mode is ChannelMode.JOINT and info.audio_channels == 1:
-        raise UnsupportedStream(f"left and right are coded jointly, and {info.name} is a model of mono sound")
-    if header.channel_mode in (ChannelMode.IMAGE, ChannelMode.EQUAL) and info.audio_channels != 1:
-        raise UnsupportedStream(f"left and right are coded as one channel, and {info.name} is a model of stereo sound")
-    if header.sample_count == 0:
-        raise CorruptStream("the stream has no samples")
-    try:
-        check_sample_rate(header.sample_rate)
-    except AudioError as error:
-        raise UnsupportedStream(str(error)) from error
 
 
 def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Tensor:

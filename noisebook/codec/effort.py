@@ -6,8 +6,8 @@ above of what any preset needs. Here they are one number, so that a caller can s
 
 from __future__ import annotations
 
-from noisebook.codec.latent_vq import coded_steps
 from noisebook.codec.layout import SEGMENT_FRAMES, Timeline, part_size, plan_of
+from noisebook.codec.opening import coded_steps
 from noisebook.codec.presets import PRESETS, engine_of
 from noisebook.coding.container import Codebook, Engine, Header, Rule
 from noisebook.diffusion.backend import BackendInfo

@@ -8,9 +8,8 @@ Refining is SDEdit (Meng et al. 2022) from the quantised latent. Steered, the no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain, repeat
 from math import sqrt
 
 import torch
@@ -20,19 +19,19 @@ from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.ddcm import (
     FINGERPRINT_BYTES,
     TAIL_STEPS,
-    Opened,
     as_loud_as,
     channel_mode_of,
-    check_header,
     synthesise,
     target_latent,
 )
 from noisebook.codec.latent_codes import read_codes, write_codes
-from noisebook.codec.layout import Layout, Timeline, check_engine, plan_of, timeline_of
+from noisebook.codec.layout import plan_of, timeline_of
 from noisebook.codec.noise import start_noise
+from noisebook.codec.opening import Opened, check_steering, coded_steps, latent_of, start_of
+from noisebook.codec.opening import open_codes as open_stream
 from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
 from noisebook.codec.steering import OnStep, counted, over_timeline
-from noisebook.codec.stereo import coded_image, image_share, opened_image
+from noisebook.codec.stereo import coded_image, image_share
 from noisebook.coding import container
 from noisebook.coding.blocks import CODEBOOK_BYTES
 from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
@@ -95,7 +94,7 @@ def compress(
     codebook.stages(settings.rule)  # the errors
     _check_fits(codebook, backend.info)
     header = _header(sound, codebook, settings, backend.info)
-    _check_steering(header, backend.info)
+    check_steering(header, backend.info)
     latent = target_latent(sound, header, backend=backend)
     way = _Way(header, codebook, backend, on_step)
     payloads = [
@@ -175,38 +174,6 @@ def segment_decoder(
     return decode
 
 
-def open_stream(data: bytes, info: BackendInfo) -> Opened:
-    """A stream of the model with that info, its choices the payloads; all is checked but codes and image.
-
-    Raises:
-        StreamError: as `decompress`.
-    """
-    header, header_size = container.parse_header(data)
-    _latent(header)
-    check_header(header, info)
-    try:
-        _check_steering(header, info)
-    except ConfigError as error:
-        raise UnsupportedStream(str(error)) from error
-    timeline = timeline_of(header, info)
-    has_image = header.channel_mode is ChannelMode.IMAGE
-    choices = chain([0] * has_image, _choice_sizes(header, timeline))
-    payloads = container.split(data, header_size, container.sized_payloads(data, header_size, choices), image=has_image)
-    image, payloads = opened_image(header, payloads)
-    return Opened(header, timeline, payloads, image)
-
-
-def start_of(header: Header, info: BackendInfo) -> int:
-    """t0, the timestep to which the decoder noises the quantised latent; 0: it does not."""
-    return (2 * _latent(header).strength * (len(info.schedule) - 1) + 255) // 510  # rounded to the nearest
-
-
-def coded_steps(header: Header, info: BackendInfo) -> int:
-    """Steps whose noise is chosen; 0 where nothing is steered."""
-    steering = _latent(header).steering
-    return len(plan_of(steering, info, start_of(header, info))) if steering else 0
-
-
 class _Way:
     """Between the latent of a segment and its payload, in both directions; a decoder has `tail_steps`."""
 
@@ -218,7 +185,7 @@ class _Way:
         on_step: OnStep | None,
         tail_steps: int | None = None,
     ) -> None:
-        info, self._latent = backend.info, _latent(header)
+        info, self._latent = backend.info, latent_of(header)
         self.timeline = timeline_of(header, info)
         self._header, self._codebook, self._backend = header, codebook, backend
         self._rule = self._latent.rule.name.lower()
@@ -287,25 +254,13 @@ def _header(sound: Sound, codebook: LatentCodebook, settings: Settings, info: Ba
     )
 
 
-def _latent(header: Header) -> LatentCode:
-    if header.latent is None:
-        raise UnsupportedStream("the stream holds the noise of a diffusion and not a quantised latent")
-    return header.latent
-
-
-def _check_steering(header: Header, info: BackendInfo) -> None:
-    steering = _latent(header).steering
-    if steering is not None:
-        check_engine(steering, info, start_of(header, info))
-
-
 def _check_codebook(header: Header, codebook: LatentCodebook, info: BackendInfo) -> None:
-    own, wanted = codebook.fingerprint[:CODEBOOK_BYTES], _latent(header).codebook
+    own, wanted = codebook.fingerprint[:CODEBOOK_BYTES], latent_of(header).codebook
     if own != wanted:
         raise WrongCodebook(f"the stream was made with codebook {wanted.hex()}, and the one given is {own.hex()}")
     _check_fits(codebook, info)
     try:
-        codebook.stages(_latent(header).rule.name.lower())
+        codebook.stages(latent_of(header).rule.name.lower())
     except ConfigError as error:
         raise UnsupportedStream(str(error)) from error
 
@@ -319,13 +274,3 @@ def _check_fits(codebook: LatentCodebook, info: BackendInfo) -> None:
     shape = (codebook.config.channels, codebook.config.bins)
     if shape != (info.latent_channels, info.latent_bins):
         raise ModelError(f"the codebook is of latents of {shape[0]} channels and {shape[1]} bins, not the model's")
-
-
-def _choice_sizes(header: Header, timeline: Timeline) -> Iterator[int]:
-    """Bytes of the steering choices of each segment."""
-    info, steering = timeline.info, _latent(header).steering
-    if steering is None:
-        return repeat(0, timeline.segment_count)
-    steps = coded_steps(header, info)
-    layout = Layout(info, timeline.channels, timeline.sample_count, timeline.joint, engine=steering, steps=steps)
-    return layout.payload_sizes()

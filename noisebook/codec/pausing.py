@@ -10,19 +10,21 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from noisebook.audio.waveform import Sound
 from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.presets import engine_of
-from noisebook.codec.signal import levelled
 from noisebook.coding import container
 from noisebook.coding.container import Codebook, Header, Rule
 from noisebook.coding.stretches import CELL_FRAMES, Stretches, stretches_of
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["BELOW_DB", "DIGITAL_DB", "can_vary", "check_stretches", "hushed", "silence_of", "worthwhile"]
 
@@ -83,6 +85,8 @@ def check_stretches(header: Header, info: BackendInfo) -> None:
 
 def silence_of(backend: Backend) -> torch.Tensor:
     """`[1, C, 1, F']`: a latent frame of digital silence, out of reach of either end."""
+    import torch
+
     info = backend.info
     frames = -(-(2 * info.margin_frames + 1) // info.frame_multiple) * info.frame_multiple
     latent = backend.to_latent(torch.zeros(1, info.audio_channels, frames * info.frame_samples, device=backend.device))
@@ -148,6 +152,8 @@ def _is_bounded(header: Header, info: BackendInfo) -> bool:
 
 def _silent(sound: Sound, header: Header, info: BackendInfo, below_db: float) -> Stretches:
     """Stretches of silent cells, channel after channel, none shorter than a unit."""
+    from noisebook.codec.signal import levelled  # needs torch, which reading a header does not
+
     timeline = timeline_of(header, info)
     peaks = np.stack([_frame_peaks(channel, timeline.frames, info) for channel in levelled(sound, header, info)])
     if timeline.joint:

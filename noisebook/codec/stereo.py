@@ -30,7 +30,6 @@ from noisebook.codec.imaging import encode_image, image_budget
 from noisebook.codec.layout import Layout, Timeline
 from noisebook.codec.pausing import hushed
 from noisebook.codec.presets import HIGHEST, LOWEST, by_wire_id, engine_bitrate
-from noisebook.codec.signal import levelled
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.diffusion.backend import BackendInfo
@@ -93,6 +92,8 @@ def image_bitrate(header: Header, info: BackendInfo) -> float:
 
 def coded_image(sound: Sound, header: Header, info: BackendInfo, bitrate: float) -> tuple[bytes, ...]:
     """The payload of a sound's image within so many bit/s; none where the channel mode has none."""
+    from noisebook.codec.signal import levelled  # needs torch, which reading a header does not
+
     if header.channel_mode is not ChannelMode.IMAGE:
         return ()
     return image_payload(measured_image(levelled(sound, header, info), info), header, bitrate)

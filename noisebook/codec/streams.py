@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq
-from noisebook.codec.ddcm import Opened
+from noisebook.codec.opening import open_stream
 from noisebook.codec.steering import OnStep
-from noisebook.coding import container
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import Backend
 from noisebook.quantizers.codebook import LatentCodebook
 
 __all__ = ["CodebookFor", "decompress", "open_stream"]
@@ -45,13 +44,3 @@ def decompress(
     return latent_vq.decompress(
         data, backend=backend, codebook=codebook, tail_steps=tail_steps or ddcm.TAIL_STEPS, on_step=on_step
     )
-
-
-def open_stream(data: bytes, info: BackendInfo) -> Opened:
-    """A stream of the model with that info, everything checked that can be.
-
-    Raises:
-        StreamError: as `decompress`.
-    """
-    header, _ = container.parse_header(data)
-    return ddcm.open_stream(data, info) if header.latent is None else latent_vq.open_stream(data, info)

@@ -22,3 +22,10 @@ print("torch" in sys.modules)
 def test_no_torch(command):
     ran = subprocess.run([sys.executable, "-c", _LOADED, *command], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "False"
+
+
+def test_info_loads_no_torch_either(stream, tiny_model):
+    command = ["info", str(stream), "--model", str(tiny_model)]
+    ran = subprocess.run([sys.executable, "-c", _LOADED, *command], capture_output=True, text=True, check=True)
+    assert "intact         yes" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "False"

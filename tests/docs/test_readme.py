@@ -52,7 +52,7 @@ def test_python_example_runs(tmp_path, monkeypatch, tiny_model):
 
     backend = api.load_backend(str(tiny_model), device="cpu")
     monkeypatch.chdir(tmp_path)
-    soundfile.write("song.wav", 0.1 * np.random.default_rng(0).normal(size=(4000, 2)).clip(-3, 3), 8000)
+    soundfile.write("back.wav", 0.1 * np.random.default_rng(0).normal(size=(4000, 2)).clip(-3, 3), 8000)
     monkeypatch.setattr(noisebook, "load_backend", lambda: backend)
     code = re.search(r"```python\n(.*?)```", README, re.S)
     assert code is not None
