@@ -312,6 +312,8 @@ def coding(options: Mapping[str, Any]) -> dict[str, Any]:
         raise click.UsageError("--codec vq needs a --codebook", click.get_current_context())
     names = ("bitrate", "quality", "channels", "seed", "tag", *_ONLY[codec])
     chosen = {name: options[name] for name in names if options.get(name) is not None}
+    if "preset" in chosen and re.fullmatch(r"\d+(\.\d+)?[kK]", chosen["preset"]):  # as of --bitrate
+        chosen["preset"] = number(1000 * float(chosen["preset"][:-1]), 6)
     return {**chosen, "channels": "mono"} if options["mono"] else chosen
 
 

@@ -31,6 +31,7 @@ from noisebook.errors import Error
 
 __all__ = ["cli", "main"]
 
+_NO_COMMAND: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # before 8.2 click shows the help itself
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 # What other programs call it.
 _OTHER_NAMES = {
@@ -113,6 +114,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         with spoken_warnings():
             status: Any = cli.main(arguments, prog_name="noisebook", standalone_mode=False, obj=outcome)
+    except _NO_COMMAND as error:  # a group alone: its help, as of `noisebook` alone
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.NoSuchOption as error:
+        told = error.format_message().rstrip(".")
+        if error.ctx is not None and error.ctx.parent is None:
+            told = f"options follow the command: noisebook COMMAND ... {error.option_name}"
+        command = error.ctx.command_path if error.ctx else "noisebook"
+        _fail({"kind": "UsageError", "message": f"{told}; see {command} --help"}, 2, given, outcome)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "noisebook"
         message = f"{error.format_message().rstrip('.')}; see {command} --help"

@@ -103,3 +103,22 @@ def test_a_rate_with_k_is_met(noisebook, engine, sound):
 )
 def test_numbers_have_no_exponent(value, shown):
     assert number(value) == shown
+
+
+@pytest.mark.parametrize("group", ["batch", "codebook"])
+def test_a_group_without_a_command_shows_its_help(noisebook, group):
+    ran = noisebook(group)
+    assert (ran.status, ran.out) == (2, b"")
+    assert ran.err.startswith(f"Usage: noisebook {group} ")
+    assert ran.err.count("\n") > 10
+
+
+def test_options_before_the_command_are_sent_behind_it(noisebook, fails):
+    told = fails("--quiet", "info", "song.ddcm", status=2)
+    assert told == "options follow the command: noisebook COMMAND ... --quiet; see noisebook --help"
+
+
+def test_a_preset_with_k(noisebook, engine, sound):
+    assert noisebook("compress", sound, "a.ddcm", "-p", "1.5k", *engine).status == 0
+    assert noisebook("compress", sound, "b.ddcm", "-p", "1500", *engine).status == 0
+    assert Path("a.ddcm").read_bytes() == Path("b.ddcm").read_bytes()
