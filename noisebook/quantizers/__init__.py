@@ -16,20 +16,26 @@ costs `sum(stage.bits(written).sum())` bits. Decoding needs the codes, the numbe
 `quantise` is for analysis and transformation: hard, soft with float weights, and hybrid.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from noisebook.quantizers.config import METHODS, UNITS, CodebookConfig
+from noisebook.quantizers.files import load
+from noisebook.quantizers.shipped import find_shipped, shipped_names, shipped_path
+
 if TYPE_CHECKING:
-    from noisebook.quantizers.codebook import RULES, TEMPERATURE, LatentCodebook
-    from noisebook.quantizers.config import METHODS, UNITS, CodebookConfig
-    from noisebook.quantizers.ema import EmaSettings
-    from noisebook.quantizers.files import load
-    from noisebook.quantizers.fitting import fit
-    from noisebook.quantizers.rules import MIX, QUANTISE_RULES, quantise
-    from noisebook.quantizers.shipped import find_shipped, shipped_names, shipped_path
-    from noisebook.quantizers.soft import soft_assign
-    from noisebook.quantizers.stages import Stage
-    from noisebook.quantizers.usage import measure
+    from noisebook.quantizers._with_torch import (
+        MIX,
+        QUANTISE_RULES,
+        RULES,
+        TEMPERATURE,
+        EmaSettings,
+        LatentCodebook,
+        Stage,
+        fit,
+        measure,
+        quantise,
+        soft_assign,
+    )
 
 __all__ = [
     "METHODS",
@@ -52,40 +58,11 @@ __all__ = [
     "soft_assign",
 ]
 
-# Where each name comes from: most of them need torch, and what only lists codebooks does not load it.
-_MODULES = {
-    "codebook": (
-        "RULES",
-        "TEMPERATURE",
-        "LatentCodebook",
-    ),
-    "config": (
-        "METHODS",
-        "UNITS",
-        "CodebookConfig",
-    ),
-    "ema": ("EmaSettings",),
-    "files": ("load",),
-    "fitting": ("fit",),
-    "rules": (
-        "MIX",
-        "QUANTISE_RULES",
-        "quantise",
-    ),
-    "shipped": (
-        "find_shipped",
-        "shipped_names",
-        "shipped_path",
-    ),
-    "soft": ("soft_assign",),
-    "stages": ("Stage",),
-    "usage": ("measure",),
-}
-
 
 def __getattr__(name: str) -> Any:
-    """The name from its module, at first use (PEP 562)."""
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """The other names at first use (PEP 562): what only lists codebooks loads no torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from noisebook.quantizers import _with_torch
+
+    return getattr(_with_torch, name)
