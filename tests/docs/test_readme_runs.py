@@ -1,0 +1,76 @@
+"""The README's commands, pasted in order in one folder, all work: no name is taken, nothing is missing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noisebook import api
+from noisebook.audio.io import read, write
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
+from tests.cli.conftest import run_main
+from tests.docs.test_readme import COMMANDS
+
+ASSETS = Path(api.__file__).parents[1] / "assets"
+SKIPPED = ("studio",)  # it serves until it is stopped
+FASTER = {  # added to the commands of a verb
+    "verify": ["--metrics", "mel_db_mae"],
+    "compare": ["--methods", "ddcm,control", "--rates", "300", "--metrics", "mel_db_mae", "--limit-seconds", "2"],
+    "bench": ["--quick", "--seconds", "1"],
+}
+REACHED = {"--target-mel-db": "25"}  # by a model with random weights
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What somebody has who begins: a song in stereo, a talk, an old recording, folders of sounds."""
+    monkeypatch.chdir(tmp_path)
+    song, talk = (read(ASSETS / name) for name in ("demo.flac", "demo-speech.flac"))
+    left = np.tile(song.samples[0], 3)[: 9 * song.sample_rate]
+    write("song.mp3", Waveform(np.stack((left, 0.5 * left)), song.sample_rate))
+    write("talk.wav", Waveform(talk.samples[:, : 3 * talk.sample_rate], talk.sample_rate))
+    write("old.wav", resample(resample(read("talk.wav"), 8000), talk.sample_rate))
+    long = np.resize(talk.samples, (1, 45 * talk.sample_rate))  # a codebook of 1024 atoms has to have 41 s
+    for name, seconds in (("recordings/a.wav", 1), ("recordings/deep/b.flac", 1), ("my-sounds/a.wav", 45)):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write(name, Waveform(long[:, : seconds * talk.sample_rate].copy(), talk.sample_rate))
+    return tmp_path
+
+
+@pytest.fixture
+def _small(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A small model in the place of the embedded one, and its codebook in that of the shipped."""
+    from noisebook.quantizers import shipped
+
+    backend = api.load_backend(str(tiny_model), device="cpu")
+    codebooks = tmp_path_factory.mktemp("codebooks")
+    rng = np.random.default_rng(0)
+    noise = Waveform.of(0.1 * rng.normal(size=16000), 16000)
+    api.fit_codebook([noise], backend=backend, size=4, stages=2).save(codebooks / "frame-residual.safetensors")
+    monkeypatch.setattr("noisebook.backends.mini_files.WEIGHTS", tiny_model)
+    monkeypatch.setattr(shipped, "FOLDER", codebooks)
+    shipped._fingerprints.cache_clear()
+    yield
+    shipped._fingerprints.cache_clear()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("_small")
+def test_all_commands_in_order(folder):
+    for command in COMMANDS:
+        _, verb, *arguments = shlex.split(command, comments=True)
+        if verb in SKIPPED:
+            continue
+        for option in REACHED.keys() & set(arguments):
+            arguments[arguments.index(option) + 1] = REACHED[option]
+        ran = run_main(verb, *arguments, *FASTER.get(verb, ()))
+        assert ran.status == 0, f"{command}: {ran.err}"
+    for made in ("song.ddcm", "back.wav", "talk-input-based.wav", "report/index.html", "streams/deep/b.ddcm"):
+        assert Path(made).is_file(), made
