@@ -10,6 +10,8 @@ an onset):
 w_t is the frequency of the partial that the bin belongs to, which the bands tell without a network where they are fine:
 the mode of their magnitudes that mean shift (Comaniciu & Meer 2002) reaches from the bin. Of a steady tone it is right
 to two cents (tested); so the network only says what else a phase does. Where bands are coarse it is the bin's own.
+Magnitudes begin in the same way as those of the bands around a bin, which a network of this size does not reach by
+itself (docs/training.md), and the network adds to their logarithms.
 
 The spectrum is put together by three inverse STFTs, of a long window below and of a short one above, so that low notes
 are resolved and onsets are not smeared.
@@ -24,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from noisebook.audio.bands import band_centres
+from noisebook.audio.bands import BANDS, Bands, band_centres
 from noisebook.networks.blocks import ResidualBlock, Taps
 
 __all__ = ["PhaseVocoder", "PhaseVocoderConfig", "Spectrum"]
@@ -81,6 +83,7 @@ class PhaseVocoder(nn.Module):
     """`[B, 1, T, bands] -> [B, hop_length * T]`; phases begin with the first frame that is given."""
 
     advance: torch.Tensor
+    envelope: torch.Tensor
     centres: torch.Tensor
     spacing: torch.Tensor
     kernel: torch.Tensor
@@ -96,17 +99,19 @@ class PhaseVocoder(nn.Module):
         self.input = Taps(c.bands, c.dim)
         self.blocks = nn.Sequential(*(ResidualBlock(c.dim, c.hidden) for _ in range(c.blocks)))
         self.norm = nn.LayerNorm(c.dim)
-        self.magnitude = nn.Linear(c.dim, bins)
+        self.magnitude = nn.Linear(c.dim, bins)  # added to what the bands say
         self.turn = nn.Linear(c.dim, 2 * bins)
         self.anchor = nn.Linear(c.dim, 2 * bins)
-        with torch.no_grad():  # at first every phase goes on at the frequency of its bin
-            self.magnitude.bias.fill_(-6.0)
+        with torch.no_grad():  # at first the bands say everything
+            self.magnitude.weight.zero_()
+            self.magnitude.bias.zero_()
             self.turn.weight.mul_(0.1)
             self.turn.bias.copy_(torch.cat((torch.ones(bins), torch.zeros(bins))))
             self.anchor.weight.mul_(0.3)
         advance = np.concatenate([np.exp(2j * np.pi * head.turns) for head in self.heads])
         self.register_buffer("advance", torch.from_numpy(advance.astype(np.complex64)), persistent=False)
         self._register_partials()
+        self.register_buffer("envelope", torch.from_numpy(_interpolation(self.bin_hertz[0])).float(), persistent=False)
 
     def _register_partials(self) -> None:
         """What `_partials` needs: the fine bands, and the bins that lie among them."""
@@ -130,7 +135,10 @@ class PhaseVocoder(nn.Module):
         c = self.config
         hidden = self.norm(self.blocks(self.input((bands[:, 0] - c.mean) / c.std)))
         turn, anchor = (torch.complex(*layer(hidden).float().chunk(2, -1)) for layer in (self.turn, self.anchor))
-        return Spectrum(self.magnitude(hidden).float().clamp(max=1.0), turn * self._partials(bands), anchor)
+        with torch.autocast(bands.device.type, enabled=False):
+            envelope = bands[:, 0].float() @ self.envelope
+        magnitude = (envelope + self.magnitude(hidden).float()).clamp(max=1.0)
+        return Spectrum(magnitude, turn * self._partials(bands), anchor)
 
     @torch.no_grad()
     def _partials(self, bands: torch.Tensor) -> torch.Tensor:
@@ -224,6 +232,22 @@ class _Head:
         length = (count - 1) * self.hop_length + self.n_fft
         folded = F.fold(frames.transpose(1, 2), (1, length), (1, self.n_fft), stride=(1, self.hop_length))
         return folded[:, 0, 0, pad : pad + count * self.hop_length]
+
+
+def _interpolation(hertz: np.ndarray, bands: Bands = BANDS) -> np.ndarray:
+    """`[bands, bins]`: weights of the bands around each frequency, linear between their centres; banks that overlap
+    fade into each other."""
+    centres, starts = band_centres(bands), np.cumsum([0, *(bank.count for bank in bands.banks)])
+    weights = np.zeros((bands.count, len(hertz)))
+    share = np.ones(len(hertz))
+    for bank, start, end in zip(bands.banks, starts, starts[1:], strict=False):
+        own = centres[start:end]
+        following = centres[end] if end < len(centres) else np.inf
+        fade = np.clip((hertz - following) / (own[-1] - following), 0, 1) if np.isfinite(following) else 0.0
+        unit = np.eye(bank.count)
+        weights[start:end] = [share * (1 - fade) * np.interp(hertz, own, row) for row in unit]
+        share = share * fade
+    return weights
 
 
 def _unit(z: torch.Tensor) -> torch.Tensor:

@@ -72,3 +72,18 @@ def test_phases_are_of_unit_size_and_silence_is_quiet(vocoder: PhaseVocoder) -> 
         spectrum = vocoder.spectrum(torch.full((1, 1, 30, 176), -11.5))
         assert float(vocoder.phases(spectrum).abs().max()) <= 1
         assert vocoder(torch.zeros(1, 1, 30, 176) - 11.5).shape == (1, 30 * 480)
+
+
+def test_untrained_magnitudes_are_those_of_the_bands() -> None:
+    """Before any training a chord has its partials at their places and levels."""
+    torch.manual_seed(0)
+    untrained = PhaseVocoder(SMALL).eval()
+    time = torch.arange(48_000, dtype=torch.float64) / 48_000
+    chord = sum(0.1 * torch.sin(2 * torch.pi * hertz * time) for hertz in (131.0, 262.0, 392.0))
+    sound = chord.float()[None]  # type: ignore[union-attr]
+    with torch.no_grad():
+        said = untrained.spectrum(log_bands(sound)).log_magnitude[0, 50]
+        true = untrained.analyse(sound).abs()[0, 50].log()
+    strong = true > true.max() - 2.3  # within 20 dB
+    assert float((said - true)[strong].abs().max()) < 1.2
+    assert float((said - true)[strong].abs().mean()) < 0.6
