@@ -41,6 +41,7 @@ class Traits:
         sample_rate: Hz.
         bandwidth: Hz, highest frequency within 60 dB of the loudest one, over the long term.
         peak_dbfs: largest sample; -inf for silence.
+        offset_dbfs: the mean, of the channel whose mean is furthest from 0; -inf for none.
         kind: the likeliest of `KINDS`.
         likeness: probability of each kind; even for silence.
         onsets: sudden rises a second.
@@ -54,6 +55,7 @@ class Traits:
     sample_rate: int
     bandwidth: float
     peak_dbfs: float
+    offset_dbfs: float
     kind: str
     likeness: dict[str, float]
     onsets: float
@@ -75,7 +77,8 @@ def listen(waveform: Waveform) -> Traits:
         channels=waveform.channels,
         sample_rate=waveform.sample_rate,
         bandwidth=_bandwidth(mono),
-        peak_dbfs=20 * float(np.log10(peak)) if peak > 0 else float("-inf"),
+        peak_dbfs=_decibel(peak),
+        offset_dbfs=_decibel(float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())),
         kind=max(likeness, key=likeness.__getitem__),
         likeness=likeness,
         onsets=_onsets(found),
@@ -83,6 +86,10 @@ def listen(waveform: Waveform) -> Traits:
         silence=_silence(heard),
         side_db=_side_db(part),
     )
+
+
+def _decibel(magnitude: float) -> float:
+    return 20 * float(np.log10(magnitude)) if magnitude > 0 else float("-inf")
 
 
 def kind_statistics(heard: np.ndarray) -> np.ndarray:

@@ -84,6 +84,16 @@ def test_silence_and_shares_of_it():
     assert none.likeness == dict.fromkeys(KINDS, 1 / 3)
 
 
+def test_an_offset_and_full_scale_are_told():
+    shifted = listen(sound(0.3 * tone(440) + 0.05))
+    assert shifted.offset_dbfs == pytest.approx(20 * np.log10(0.05), abs=0.1)
+    assert listen(sound(np.zeros(RATE))).offset_dbfs == -np.inf
+    remarks = [rule.condition for rule in advise(shifted).rules if rule.aspect == "remark"]
+    assert remarks == ["an offset above -50 dBFS"]
+    loud = listen(sound(tone(440) / np.abs(tone(440)).max()))
+    assert [rule.condition for rule in advise(loud).rules if rule.aspect == "remark"] == ["peaks at full scale"]
+
+
 def test_stereo_is_measured_by_its_side():
     left, right = noise(), tone(500)
     assert listen(sound(left)).side_db is None
