@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from noisebook import api
 from noisebook._version import __version__
 from noisebook.audio import io
-from noisebook.audio.formats import WRITABLE, encode
+from noisebook.audio.formats import WRITABLE, encode, subtype_of
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.naming import STREAM_SUFFIX, suffix_of
 from noisebook.errors import ConfigError
@@ -113,8 +113,10 @@ class Settings:
         """Refuse options that no file could be coded with, before any work.
 
         Raises:
+            AudioError: bits that the format does not have.
             ConfigError, ModelError: as the verb.
         """
+        subtype_of(self.suffix, self.options.get("bits"))
         if self.verb == "reconstruct":
             axes = ("preset", "front_end", "posterior", "latent_limit", "vocoder", "post")
             chosen = {name: self.options[name] for name in axes if self.options.get(name) is not None}
@@ -167,15 +169,17 @@ def _compress(
 def _decompress(
     settings: Settings, names: tuple[str, ...], contents: tuple[bytes, ...], backend: Backend, seconds: float | None
 ) -> Coded:
-    sound = api.decompress(contents[0], backend=backend, end=seconds, **settings.options)
-    return _encoded(sound, settings.suffix, {})
+    options = {name: value for name, value in settings.options.items() if name != "bits"}
+    sound = api.decompress(contents[0], backend=backend, end=seconds, peak_guard=False, **options)
+    return _encoded(sound, settings, {})
 
 
 def _reconstruct(
     settings: Settings, names: tuple[str, ...], contents: tuple[bytes, ...], backend: Backend, seconds: float | None
 ) -> Coded:
-    result = api.reconstruct(_sound(names[0], contents[0], seconds), backend=backend, **settings.options)
-    return _encoded(result.waveform, settings.suffix, {"measures": _finite(result.measures)})
+    options = {name: value for name, value in settings.options.items() if name != "bits"}
+    result = api.reconstruct(_sound(names[0], contents[0], seconds), backend=backend, **options)
+    return _encoded(result.waveform, settings, {"measures": _finite(result.measures)})
 
 
 def _verify(
@@ -217,9 +221,9 @@ def _sound(name: str, data: bytes, seconds: float | None) -> Waveform:
     return Waveform(sound.samples[:, : max(1, round(seconds * sound.sample_rate))], sound.sample_rate)
 
 
-def _encoded(sound: Waveform, suffix: str, values: Mapping[str, Any]) -> Coded:
-    container, subtypes = WRITABLE[suffix]
-    data, held = encode(sound, container, subtypes[0])
+def _encoded(sound: Waveform, settings: Settings, values: Mapping[str, Any]) -> Coded:
+    container, _ = WRITABLE[settings.suffix]
+    data, held = encode(sound, container, subtype_of(settings.suffix, settings.options.get("bits")))
     return Coded(bytes(data), sound.duration, {**values, "held": held})
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli._numbers import RATE
-from noisebook.cli._shared import engine_options, json_option, limit_options, progress, report
+from noisebook.cli._shared import bits_option, engine_options, json_option, limit_options, progress, report
 
 if TYPE_CHECKING:
     from noisebook.batch.estimating import Estimate
@@ -104,6 +104,7 @@ def compress(**options: Any) -> int:
 @click.option("--codebook", metavar="NAME|FILE", help="Of vq streams; one of the package is found without.")
 @limit_options
 @_format
+@bits_option
 @_options
 def decompress(**options: Any) -> int:
     """Turn every .ddcm stream below SRC back into a sound below DST.
@@ -111,7 +112,7 @@ def decompress(**options: Any) -> int:
     \b
     noisebook batch decompress streams sounds --format flac
     """
-    return _do("decompress", _given(options, "tail_steps", "codebook", "max_seconds", "max_work"), options)
+    return _do("decompress", _given(options, "tail_steps", "codebook", "max_seconds", "max_work", "bits"), options)
 
 
 @batch.command()
@@ -123,6 +124,7 @@ def decompress(**options: Any) -> int:
 @click.option("--post", metavar="STEPS")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of posterior samples.")
 @_format
+@bits_option
 @_options
 def reconstruct(**options: Any) -> int:
     """Pass every sound below SRC through the autoencoder and a vocoder, without bits.
@@ -130,7 +132,7 @@ def reconstruct(**options: Any) -> int:
     \b
     noisebook batch reconstruct recordings ceilings --preset matched
     """
-    axes = ("preset", "front_end", "posterior", "latent_limit", "vocoder", "post", "seed")
+    axes = ("preset", "front_end", "posterior", "latent_limit", "vocoder", "post", "seed", "bits")
     return _do("reconstruct", _given(options, *axes), options)
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from noisebook.audio.io import write
 from tests.batch.conftest import contents, lines, tone
@@ -32,7 +33,11 @@ def test_a_corpus_there_and_back(corpus, noisebook):
     ran = noisebook("compress", "src", "out", "--preset", "300", "--resume", "--json")
     report = json.loads(ran.text)
     assert (report["done"], report["skipped"], report["failed"]) == (0, 5, [])
-    assert noisebook("decompress", "out", "back", "--format", "flac", "--batch", 3, "--quiet").out == b""
+    told = noisebook("decompress", "out", "back", "--format", "flac", "--bits", "float").told()
+    assert "16 or 24 bits, not float" in told
+    depth = ("--format", "flac", "--bits", "24")
+    assert noisebook("decompress", "out", "back", *depth, "--batch", 3, "--quiet").out == b""
+    assert {soundfile.info(Path("back", name)).subtype for name in contents(Path("back"))} == {"PCM_24"}
     assert [Path(name).suffix for name in contents(Path("back"))] == [".flac"] * 5
     ran = noisebook("verify", "src", "back", "--metrics", "snr_db, mel_db_mae", "--no-controls")
     assert ran.status == 0, ran
