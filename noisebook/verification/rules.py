@@ -115,7 +115,7 @@ RULES: tuple[Rule, ...] = (
          "what is above 8 kHz is lost; only a codec of full bandwidth keeps it"),
     Rule("remark", _CODED, "half of it is silence", lambda t: t.silence > 0.5, "",
          "digital silence takes no bits, nor with --variable-rate what is 60 dB below the peak"),
-    Rule("remark", (), "an offset above -50 dBFS", lambda t: t.offset_dbfs > -50 and t.seconds > 0.5, "",
+    Rule("remark", (), "an offset above -40 dBFS", lambda t: t.offset_dbfs > -40 and t.seconds > 0.5, "",
          "no sound: whatever codes a latent takes it away, with all below 20 Hz"),
     Rule("remark", (), "peaks at full scale", lambda t: t.peak_dbfs > -0.1, "",
          "a decode may peak higher: a limiter turns it down, and --bits float keeps it"),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from noisebook.audio.channels import downmix
+from noisebook.audio.level import loudness_lufs
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
@@ -33,6 +34,8 @@ OnStep = Callable[[int, int], None]
 _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _SILENT = "the original is silence: there is nothing to compare, and no metric"
 _CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image counts"
+_OFFSET_DB, _SHORTEST_OFFSET = -40.0, 0.5  # of full scale; seconds, within which a mean may be a tone's
+_LOUDNESS_LU = 1.0  # difference that is told
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
@@ -108,7 +111,7 @@ class Verification:
         composites: by name, "summary" and "verify".
         verdict: whether the two are related.
         ceilings: name -> metric -> value: what the best possible coder over a model's latent, or its vocoder, gets.
-        notes: what could not be computed, and why; and what is wrong with left and right.
+        notes: what could not be computed, and why; and what is wrong with the level, and with left and right.
         image: left and right beside each other, where one of the sounds is stereo.
     """
 
@@ -184,9 +187,23 @@ def verify_sounds(
         composites=_composite_rows(found, list(beside), list(above)),
         verdict=verdict,
         ceilings={name: found[name].values for name in above},
-        notes=notes + warning,
+        notes=(*notes, *_level_notes(reference, estimate), *warning),
         image=image,
     )
+
+
+def _level_notes(reference: Waveform, estimate: Waveform) -> tuple[str, ...]:
+    """What is wrong with the level of the whole sounds: their loudness, and offsets."""
+    told = []
+    for name, sound in (("REF", reference), ("EST", estimate)):
+        offset = float(np.abs(sound.samples.mean(axis=1, dtype=np.float64)).max())
+        if sound.duration > _SHORTEST_OFFSET and offset > 10 ** (_OFFSET_DB / 20):
+            told.append(f"{name} has an offset of {offset:.3f} of full scale, which no codec of this package keeps")
+    loudness = [loudness_lufs(sound) - 10 * math.log10(sound.channels) for sound in (reference, estimate)]
+    difference = loudness[1] - loudness[0]  # of a mean channel, so that mono has the level of two equal ones
+    if np.isfinite(difference) and abs(difference) > _LOUDNESS_LU:
+        told.append(f"EST is {abs(difference):.1f} LU {'louder' if difference > 0 else 'quieter'} than REF")
+    return tuple(told)
 
 
 @dataclass(frozen=True)

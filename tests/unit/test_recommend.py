@@ -89,7 +89,7 @@ def test_an_offset_and_full_scale_are_told():
     assert shifted.offset_dbfs == pytest.approx(20 * np.log10(0.05), abs=0.1)
     assert listen(sound(np.zeros(RATE))).offset_dbfs == -np.inf
     remarks = [rule.condition for rule in advise(shifted).rules if rule.aspect == "remark"]
-    assert remarks == ["an offset above -50 dBFS"]
+    assert remarks == ["an offset above -40 dBFS"]
     loud = listen(sound(tone(440) / np.abs(tone(440)).max()))
     assert [rule.condition for rule in advise(loud).rules if rule.aspect == "remark"] == ["peaks at full scale"]
 

@@ -270,3 +270,14 @@ def test_wrong_requests_are_refused():
         verify_sounds(sound, sound, metrics=["loudnes"])
     with pytest.raises(ConfigError, match="lag"):
         verify_sounds(sound, sound, lag=10**7, metrics=[])
+
+
+def test_level_and_offset_are_told():
+    def notes(reference: np.ndarray, estimate: np.ndarray) -> tuple[str, ...]:
+        sounds = (Waveform.of(samples.astype(np.float32), SAMPLE_RATE) for samples in (reference, estimate))
+        return verify_sounds(*sounds, metrics=["snr_db"], controls=False).notes
+
+    assert notes(SPEECH, 0.95 * SPEECH) == ()
+    assert notes(SPEECH, 0.5 * SPEECH) == ("EST is 6.0 LU quieter than REF",)
+    assert notes(0.5 * SPEECH, SPEECH) == ("EST is 6.0 LU louder than REF",)
+    assert notes(SPEECH + 0.1, SPEECH)[0].startswith("REF has an offset of 0.1")
