@@ -18,7 +18,7 @@ import torch
 
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
-from noisebook.codec import ddcm, latent_vq, ordering, streams
+from noisebook.codec import ddcm, opening, ordering, streams
 from noisebook.codec.layout import SEGMENT_FRAMES, Layout, part_size, timeline_of
 from noisebook.codec.presets import engine_of
 from noisebook.codec.stereo import payload_sizes
@@ -196,7 +196,7 @@ def resealed(data: bytes) -> bytes:
 def _payload_sizes(data: bytes, header: Header, size: int, info: BackendInfo) -> Iterator[int]:
     if header.latent is None:
         return payload_sizes(data, header, size, ddcm.checked_layout(header, info).payload_sizes())
-    choices = latent_vq._choice_sizes(header, timeline_of(header, info))
+    choices = opening.choice_sizes(header, timeline_of(header, info))
     image = [0] * (header.channel_mode is ChannelMode.IMAGE)
     return container.sized_payloads(data, size, chain(image, choices))
 

@@ -23,6 +23,7 @@ __all__ = [
     "check_header",
     "check_steering",
     "checked_layout",
+    "choice_sizes",
     "coded_steps",
     "latent_of",
     "open_codes",
@@ -90,7 +91,7 @@ def open_codes(data: bytes, info: BackendInfo) -> Opened:
         raise UnsupportedStream(str(error)) from error
     timeline = timeline_of(header, info)
     has_image = header.channel_mode is ChannelMode.IMAGE
-    choices = chain([0] * has_image, _choice_sizes(header, timeline))
+    choices = chain([0] * has_image, choice_sizes(header, timeline))
     payloads = container.split(data, header_size, container.sized_payloads(data, header_size, choices), image=has_image)
     image, payloads = opened_image(header, payloads)
     return Opened(header, timeline, payloads, image)
@@ -163,7 +164,7 @@ def check_steering(header: Header, info: BackendInfo) -> None:
         check_engine(steering, info, start_of(header, info))
 
 
-def _choice_sizes(header: Header, timeline: Timeline) -> Iterator[int]:
+def choice_sizes(header: Header, timeline: Timeline) -> Iterator[int]:
     """Bytes of the steering choices of each segment."""
     info, steering = timeline.info, latent_of(header).steering
     if steering is None:

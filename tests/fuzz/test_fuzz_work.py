@@ -90,9 +90,9 @@ def test_steering_counts_as_choices_do() -> None:
 
 
 def _choice_bytes(header: Header) -> Iterator[int]:
-    from noisebook.codec.latent_vq import _choice_sizes
+    from noisebook.codec.opening import choice_sizes
 
-    return _choice_sizes(header, timeline_of(header, INFO))
+    return choice_sizes(header, timeline_of(header, INFO))
 
 
 @pytest.mark.parametrize("seconds", [0.1, 10, 64, 3600])
