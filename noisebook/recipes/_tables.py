@@ -9,7 +9,7 @@ import numpy as np
 
 from noisebook.metrics.distribution import bootstrap_interval
 
-__all__ = ["render", "table"]
+__all__ = ["first_table", "render", "table"]
 
 _COLUMNS = (
     ("nmse_db", "latent NMSE dB", "{:.1f}"),
@@ -38,6 +38,12 @@ before the vocoder. The other columns compare the sound after the vocoder with t
 beside other codecs on the same clips: [codecs.md](codecs.md). Left and right: [stereo.md](stereo.md).
 
 <QUALITY>
+
+## Left and right
+
+Stereo music, a preset's bitrate being that of the file; what the columns say, and more, is in [stereo.md](stereo.md).
+
+<STEREO>
 
 ## Against controls
 
@@ -68,10 +74,11 @@ take: everything that is not mel, autoencoder, denoiser or vocoder.
 """
 
 
-def render(results: dict[str, Any]) -> str:
-    """docs/results.md."""
+def render(results: dict[str, Any], stereo: str) -> str:
+    """docs/results.md, with the first table of a page of `recipes.stereo`."""
     rows = results["rows"]
     tables = {
+        "STEREO": first_table(stereo),
         "QUALITY": _quality(rows),
         "CONTROLS": _controls(rows),
         "SIZES": _sizes(rows),
@@ -93,6 +100,13 @@ def render(results: dict[str, Any]) -> str:
     for name, value in (tables | facts).items():
         page = page.replace(f"<{name}>", str(value))
     return page
+
+
+def first_table(page: str) -> str:
+    """The lines of the first table of a Markdown page; empty where there is none."""
+    rows = [line.startswith("|") for line in [*page.splitlines(), ""]]
+    start = rows.index(True) if True in rows else len(rows)
+    return "\n".join(page.splitlines()[start : rows.index(False, start)] if start < len(rows) else [])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,8 @@
 
 CLIPS is a folder of sounds of about 10 s, named by kind: `music-...`, `speech-...`, `sfx-...` (`recipes.data build
 --held-out` makes one). Every measurement lies in `results.json` beside the tables. What ViSQOL and its like say of the
-same clips, and their streams, come from REPORT, which `noisebook compare CLIPS --out REPORT` writes.
+same clips, and their streams, come from REPORT, which `noisebook compare CLIPS --out REPORT` writes. The table of stereo
+music is that of `stereo.md` beside the page (`recipes.stereo`).
 
     bitrates   each preset: file bytes against the prediction, latent and mel error, metrics of the sound
     controls   at the same rates, of some clips: the stream of another clip, and a stream of random indices
@@ -83,7 +84,9 @@ def main() -> None:
         "time": measure_time(clips[0], backend),
     }
     args.out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    args.out.write_text(render(results), encoding="utf-8")
+    stereo = args.out.with_name("stereo.md")
+    page = stereo.read_text(encoding="utf-8") if stereo.is_file() else ""
+    args.out.write_text(render(results, page), encoding="utf-8")
     print(f"wrote {args.out} and {args.out.with_suffix('.json')}")
 
 

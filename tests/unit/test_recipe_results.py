@@ -63,7 +63,7 @@ def test_time_and_drift_are_measured(measured):
 
 def test_the_page_shows_every_preset_in_every_table(measured):
     data, page = measured
-    assert page == render(data)
+    assert page == render(data, "")
     assert "<" not in page.replace("<=", "")
     for preset in PRESETS:
         assert page.count(f"\n| {preset.name} ") == 5
@@ -77,7 +77,9 @@ def test_controls_are_made_of_some_clips_only(measured):
     data = dict(measured[0])
     kept = data["clips"][0]
     data["rows"] = [row for row in data["rows"] if row["clip"] == kept or not row["system"].startswith("control")]
-    page = render(data)
+    page = render(data, "# Stereo\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| other |\n")
+    assert "stereo.md](stereo.md).\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n## Against" in page
+    assert "| other |" not in page
     assert "stream of each of 1 clips" in page
     assert " of 1 |" in page
 
