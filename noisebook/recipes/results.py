@@ -4,8 +4,8 @@
 
 CLIPS is a folder of sounds of about 10 s, named by kind: `music-...`, `speech-...`, `sfx-...` (`recipes.data build
 --held-out` makes one). Every measurement lies in `results.json` beside the tables. What ViSQOL and its like say of the
-same clips, and their streams, come from REPORT, which `noisebook compare CLIPS --out REPORT` writes. The table of stereo
-music is that of `stereo.md` beside the page (`recipes.stereo`).
+same clips, and their streams, come from REPORT, which `noisebook compare CLIPS --out REPORT` writes. The table of
+stereo music is that of `stereo.md` beside the page (`recipes.stereo`).
 
     bitrates   each preset: file bytes against the prediction, latent and mel error, metrics of the sound
     controls   at the same rates, of some clips: the stream of another clip, and a stream of random indices
