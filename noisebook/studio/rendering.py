@@ -101,7 +101,7 @@ def _track_facts(track: Track | None) -> Json:
         return {"label": "Original", "about": "", "stream": False, "told": (), "related": None}
     stream, about = track.made.stream, "no bits"
     if stream is not None:
-        about = f"{len(stream)} bytes · {rate(track.bitrate)} bit/s · 1:{track.ratio:.3g} of 16-bit PCM"
+        about = f"{len(stream)} bytes · {rate(track.bitrate)} bit/s · 1:{number(track.ratio)} of 16-bit PCM"
     return {
         "label": track.label,
         "about": about,

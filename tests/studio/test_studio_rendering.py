@@ -50,6 +50,7 @@ def test_silence_is_told_and_not_measured(backend, tmp_path):
     page = content(exhibit(run(Settings(preset="300"), silence, backend=backend, name="x"), Shelf(tmp_path), "ann"))
     assert "The original is silence: there is nothing to compare." in page
     assert "unrelated sounds" not in page
+    assert re.search(r" · 1:\d+(\.\d+)? of 16-bit PCM", page)  # no exponent, however large
 
 
 def test_words_of_visitors_are_text(backend, tmp_path):
