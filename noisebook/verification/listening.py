@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from noisebook.audio.channels import downmix
+from noisebook.audio.high_pass import HighPassed
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
@@ -65,9 +66,13 @@ class Traits:
 
 
 def listen(waveform: Waveform) -> Traits:
-    """Listen to a sound, of a long one to the minute in its middle; channels are mixed but for `side_db`."""
+    """Listen to a sound, of a long one to the minute in its middle; channels are mixed but for `side_db`.
+
+    An offset, and what lies below 20 Hz, counts for `offset_dbfs` and `peak_dbfs` alone: no codec here keeps it.
+    """
     part = _middle(waveform)
-    mono = downmix(part)
+    audible = resample(HighPassed(part), part.sample_rate)  # an offset would count as a loud, steady tone
+    mono = downmix(audible)
     heard = resample(mono, SAMPLE_RATE).samples[0].astype(np.float64)
     found = features(heard)
     peak = float(np.abs(waveform.samples).max())
@@ -84,7 +89,7 @@ def listen(waveform: Waveform) -> Traits:
         onsets=_onsets(found),
         tonality=_tonality(heard),
         silence=_silence(heard),
-        side_db=_side_db(part),
+        side_db=_side_db(audible),
     )
 
 

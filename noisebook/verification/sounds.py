@@ -171,7 +171,7 @@ def verify_sounds(
     alignment = _comparison(reference, estimate, aligned, searched=lag is None)
     verdict = judge(features(aligned.reference), features(aligned.estimate), lag=other)
     if features(aligned.reference).silent:  # every ratio to it is infinite, and none means anything
-        if image is not None and reference.samples.any():
+        if image is not None and _sounds_apart(reference):
             return Verification(alignment, (), {}, verdict, {}, (_CANCELS, *warning), image=image)
         return Verification(alignment, (), {}, verdict, {}, (_SILENT,))
     judge_one = partial(_judged, aligned.reference, names=names)
@@ -196,14 +196,20 @@ def _level_notes(reference: Waveform, estimate: Waveform) -> tuple[str, ...]:
     """What is wrong with the level of the whole sounds: their loudness, and offsets."""
     told = []
     for name, sound in (("REF", reference), ("EST", estimate)):
-        offset = float(np.abs(sound.samples.mean(axis=1, dtype=np.float64)).max())
-        if sound.duration > _SHORTEST_OFFSET and offset > 10 ** (_OFFSET_DB / 20):
+        if (offset := float(np.abs(_offsets(sound)).max())) > 0:
             told.append(f"{name} has an offset of {offset:.3f} of full scale, which no codec of this package keeps")
     loudness = [loudness_lufs(sound) - 10 * math.log10(sound.channels) for sound in (reference, estimate)]
     difference = loudness[1] - loudness[0]  # of a mean channel, so that mono has the level of two equal ones
     if np.isfinite(difference) and abs(difference) > _LOUDNESS_LU:
         told.append(f"EST is {abs(difference):.1f} LU {'louder' if difference > 0 else 'quieter'} than REF")
     return tuple(told)
+
+
+def _offsets(sound: Waveform) -> np.ndarray:
+    """`[C, 1]` float32: the means of a sound of which one is an offset, else 0."""
+    means = sound.samples.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
+    told = sound.duration > _SHORTEST_OFFSET and np.abs(means).max() > 10 ** (_OFFSET_DB / 20)
+    return means if told else np.zeros_like(means)
 
 
 @dataclass(frozen=True)
@@ -248,8 +254,19 @@ def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence
 
 
 def _heard(waveform: Waveform) -> np.ndarray:
-    """`[N]` at 16 kHz, mono."""
-    return resample(downmix(waveform), SAMPLE_RATE).samples[0]
+    """`[N]` at 16 kHz, mono, without an offset, which would count as level and as a steady tone."""
+    return resample(downmix(_centred(waveform)), SAMPLE_RATE).samples[0]
+
+
+def _centred(waveform: Waveform) -> Waveform:
+    offsets = _offsets(waveform)
+    return Waveform(waveform.samples - offsets, waveform.sample_rate) if offsets.any() else waveform
+
+
+def _sounds_apart(sound: Waveform) -> bool:
+    """Whether any channel by itself is more than silence."""
+    channels = (Waveform(samples[None], sound.sample_rate) for samples in sound.samples)
+    return not all(features(_heard(channel)).silent for channel in channels)
 
 
 def _image(reference: Waveform, estimate: Waveform, aligned: Alignment) -> ImageComparison | None:
@@ -259,7 +276,7 @@ def _image(reference: Waveform, estimate: Waveform, aligned: Alignment) -> Image
     start, count = max(0, -aligned.lag), len(aligned.reference)
     sides = []
     for sound, first in ((reference, start), (estimate, start + aligned.lag)):
-        samples = resample(sound, SAMPLE_RATE).samples
+        samples = resample(_centred(sound), SAMPLE_RATE).samples
         sides.append(np.broadcast_to(samples, (2, samples.shape[1]))[:, first : first + count].astype(np.float64))
     return compare_images(sides[0], sides[1], sample_rate=SAMPLE_RATE)
 

@@ -90,6 +90,8 @@ def test_an_offset_and_full_scale_are_told():
     assert listen(sound(np.zeros(RATE))).offset_dbfs == -np.inf
     remarks = [rule.condition for rule in advise(shifted).rules if rule.aspect == "remark"]
     assert remarks == ["an offset above -40 dBFS"]
+    plain = listen(sound(0.3 * tone(440)))
+    assert (shifted.tonality, shifted.bandwidth) == pytest.approx((plain.tonality, plain.bandwidth), rel=0.01)
     loud = listen(sound(tone(440) / np.abs(tone(440)).max()))
     assert [rule.condition for rule in advise(loud).rules if rule.aspect == "remark"] == ["peaks at full scale"]
 
@@ -184,3 +186,11 @@ def test_auto_preset_is_that_of_the_recommendation():
 def test_an_unknown_need_is_refused_with_those_that_there_are():
     with pytest.raises(ConfigError, match="smallest"):
         recommend(noise(), sample_rate=RATE, need="tiny")
+
+
+def test_an_offset_changes_nothing_that_is_heard():
+    talk = read(ASSETS / "demo-speech.flac").samples[0]
+    plain, shifted = listen(sound(talk)), listen(sound(talk + np.float32(0.3)))
+    assert shifted.kind == plain.kind
+    heard = [(traits.tonality, traits.silence, traits.onsets, traits.bandwidth) for traits in (plain, shifted)]
+    assert heard[1] == pytest.approx(heard[0], rel=0.02, abs=0.01)

@@ -281,3 +281,20 @@ def test_level_and_offset_are_told():
     assert notes(SPEECH, 0.5 * SPEECH) == ("EST is 6.0 LU quieter than REF",)
     assert notes(0.5 * SPEECH, SPEECH) == ("EST is 6.0 LU louder than REF",)
     assert notes(SPEECH + 0.1, SPEECH)[0].startswith("REF has an offset of 0.1")
+
+
+def test_an_offset_counts_neither_as_level_nor_as_sound():
+    speech = (SPEECH - SPEECH.mean()).astype(np.float32)
+    shifted, plain = Waveform.of(speech + np.float32(0.3), SAMPLE_RATE), Waveform.of(speech, SAMPLE_RATE)
+    found = verify_sounds(shifted, plain, metrics=["snr_db"], controls=False)
+    assert found.alignment.gain_db == pytest.approx(0, abs=0.01)
+    assert found.metrics[0].value > 0.999, "similarity"
+    assert found.metrics[1].value > 60
+
+
+@pytest.mark.parametrize("samples", [np.full((2, SAMPLE_RATE), 0.25), np.full((2, SAMPLE_RATE), 1e-7)])
+def test_a_stereo_original_without_sound_is_silence_and_does_not_cancel(samples):
+    samples[1] *= -1
+    sound = Waveform.of(samples.astype(np.float32), SAMPLE_RATE)
+    found = verify_sounds(sound, sound, metrics=["snr_db"], controls=False)
+    assert found.notes == ("the original is silence: there is nothing to compare, and no metric",)
