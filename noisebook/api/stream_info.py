@@ -119,7 +119,7 @@ def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
         model=header.fingerprint.hex(),
         preset=by_wire_id(header.preset).name if header.preset else None,
         sample_rate=header.sample_rate,
-        channel_mode=header.channel_mode.name.lower().replace("_", "-"),
+        channel_mode=header.channel_mode.name.lower(),
         sample_count=header.sample_count,
         duration=duration,
         gain_db=header.gain_half_db / 2,

@@ -179,7 +179,10 @@ def write_decoding(target: str, decoding: Decoding, *, force: bool, bits: str | 
 
 def told_held(held: int) -> str:
     """What a report says of samples beyond full scale; nothing of none."""
-    return f"{held} samples were beyond full scale and are turned down; --bits float keeps them" if held else ""
+    if not held:
+        return ""
+    told = "1 sample was beyond full scale and is" if held == 1 else f"{held} samples were beyond full scale and are"
+    return f"{told} turned down; --bits float keeps them"
 
 
 def _format(target: str, bits: str | None) -> tuple[str, str]:

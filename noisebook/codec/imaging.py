@@ -12,11 +12,12 @@ from math import exp, log
 import numpy as np
 
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage
+from noisebook.codec.presets import MOST_IMAGE
 from noisebook.coding.image import image_bytes, parse_image
 
 __all__ = ["encode_image", "image_budget", "read_image"]
 
-_SHARE, _MOST = 0.1, 200.0  # of the bitrate, and bit/s
+_SHARE = 0.1  # of the bitrate
 _FARTHEST_DB = 38.0  # what one side alone counts as
 _DB, _COHERENCE = 1.5, 1.2  # errors that weigh the same
 _STAY, _CHANGE, _DOUBLE = 0.15, 5.0, 1.5  # about the bits of no change, of one by a step, and of twice as many steps
@@ -27,7 +28,7 @@ _STRETCH = 400  # frames that are chosen together: 64 s
 
 def image_budget(bitrate: float) -> float:
     """Bit/s of the image in a stream of so many bit/s."""
-    return min(_MOST, _SHARE * bitrate)
+    return min(MOST_IMAGE, _SHARE * bitrate)
 
 
 def read_image(data: bytes, bands: int, frames: int) -> StereoImage:

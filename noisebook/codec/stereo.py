@@ -19,8 +19,7 @@ import numpy as np
 from noisebook.audio.image import (
     SPREAD_MARGIN_SECONDS,
     StereoImage,
-    image_bands,
-    image_frames,
+    image_shape,
     measure_image,
     spread,
 )
@@ -126,9 +125,9 @@ def read_image(message: bytes | None, timeline: Timeline) -> StereoImage | None:
     Raises:
         CorruptStream: the message is not what an encoder writes.
     """
-    rate = timeline.info.sample_rate
-    shape = image_bands(rate), image_frames(timeline.sample_count, rate)
-    return None if message is None else imaging.read_image(message, *shape)
+    if message is None:
+        return None
+    return imaging.read_image(message, *image_shape(timeline.sample_count, timeline.info.sample_rate))
 
 
 def salvaged_image(data: bytes, header: Header, header_size: int, layout: Layout) -> tuple[bytes | None, int, bool]:

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from noisebook import api
+from noisebook.audio.io import read, wav_bytes
 from noisebook.audio.level import loudness_lufs
-from noisebook.audio.peak_guard import guarded
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.signal import levelled
@@ -128,11 +129,16 @@ def chord(root: float) -> Waveform:
 
 
 def differences(sound: Waveform, settings: ddcm.Settings, backend: MelBackend) -> tuple[float, float]:
-    """Of the loudness of a decode, in LU: as written in whole numbers, and without the encoder's correction."""
+    """Of the loudness of a decode, in LU: as written in 16 bits, and without the encoder's correction."""
     header, latent = ddcm.decode_latent(ddcm.compress(sound, backend=backend, settings=settings), backend=backend)
-    written, _ = guarded(ddcm.synthesise(latent, header, backend=backend))
+    written = as_written(ddcm.synthesise(latent, header, backend=backend))
     coded = ddcm.synthesise(latent, ddcm.analysed(header, sound), backend=backend)
     return loudness_lufs(written) - loudness_lufs(sound), loudness_lufs(coded) - loudness_lufs(sound)
+
+
+def as_written(sound: Waveform) -> Waveform:
+    """What a file of 16 bits holds of a sound: behind the peak guard, in whole steps."""
+    return read(BytesIO(wav_bytes(sound)))
 
 
 def lost_by(sound: Waveform, backend: MelBackend) -> dict[str, float]:

@@ -181,6 +181,10 @@ def test_clipping_is_reported(noisebook, engine, stream, monkeypatch):
     monkeypatch.setattr("noisebook.api.decompress_to_blocks", lambda *_, **__: Decoding(16000, 1, 3, iter([loud])))
     assert "2 samples were beyond full scale" in noisebook("decompress", stream, *engine).text
     assert json.loads(noisebook("decompress", stream, "-", "--json", *engine).err)["held"] == 2
+    once = Waveform.of([0.5, 2.0, -1.0], 16000)
+    monkeypatch.setattr("noisebook.api.decompress_to_blocks", lambda *_, **__: Decoding(16000, 1, 3, iter([once])))
+    told = noisebook("decompress", stream, "once.wav", *engine).text
+    assert "1 sample was beyond full scale and is turned down" in told
 
 
 def test_info_as_a_table(noisebook, engine, stream):
