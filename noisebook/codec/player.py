@@ -24,7 +24,7 @@ from noisebook.codec.ddcm import Opened
 from noisebook.codec.layout import layout_of
 from noisebook.codec.signal import restored, restored_blocks
 from noisebook.codec.steering import OnStep
-from noisebook.codec.stereo import Heard, read_image, salvaged_image, spread_margin
+from noisebook.codec.stereo import Heard, heard_margin, read_image, salvaged_image
 from noisebook.codec.streams import CodebookFor, open_stream
 from noisebook.coding import container
 from noisebook.coding.container import Header
@@ -138,7 +138,7 @@ class Player:
     def _heard(self, start: int, end: int) -> np.ndarray:
         """Samples `start` to `end` at the model's rate, `[channels, N]`."""
         info = self._backend.info
-        margin = spread_margin(self.header, info)
+        margin = heard_margin(self.header, info)
         first, last = max(0, start - margin), min(end + margin, self.timeline.sample_count)
         coded = self._samples(first, last)
         heard = Heard([coded], self.header, self._image, info, coded.shape[1], first)

@@ -1,7 +1,7 @@
 """The two channels of a sound that one latent carries: an image beside it says what of it is where.
 
 sound --measure_image--> image --encode_image--> first payload of the stream
-latent --synthesise--> mono --spread by the image--> left and right
+latent --synthesise--> mono --high-pass, spread by the image--> left and right
 
 Spreading goes block by block with a margin, so that an hour needs no more memory than a block, and a part of a sound
 comes out as of the whole.
@@ -16,6 +16,7 @@ from math import ceil
 
 import numpy as np
 
+from noisebook.audio.high_pass import SETTLED_SECONDS, high_passed
 from noisebook.audio.image import (
     SPREAD_MARGIN_SECONDS,
     StereoImage,
@@ -38,6 +39,7 @@ __all__ = [
     "Heard",
     "coded_image",
     "equal_channels",
+    "heard_margin",
     "image_bitrate",
     "image_payload",
     "image_share",
@@ -47,7 +49,6 @@ __all__ = [
     "rate_of_latent",
     "read_image",
     "salvaged_image",
-    "spread_margin",
 ]
 
 _WORTH_AN_IMAGE = 20.0  # bit/s of a file
@@ -153,9 +154,15 @@ def salvaged_image(data: bytes, header: Header, header_size: int, layout: Layout
     return b"", first, False
 
 
-def spread_margin(header: Header, info: BackendInfo) -> int:
+def heard_margin(header: Header, info: BackendInfo) -> int:
+    """Samples at the model's rate beyond which what is `Heard` no longer notices a cut."""
+    settled = ceil(SETTLED_SECONDS * info.sample_rate)
+    return settled + _spread_margin(info) if header.channel_mode is ChannelMode.IMAGE else settled
+
+
+def _spread_margin(info: BackendInfo) -> int:
     """Samples at the model's rate beyond which left and right no longer notice a cut."""
-    return ceil(SPREAD_MARGIN_SECONDS * info.sample_rate) if header.channel_mode is ChannelMode.IMAGE else 0
+    return ceil(SPREAD_MARGIN_SECONDS * info.sample_rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,21 +196,23 @@ class Heard:
         return self.header.channel_mode.channels
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """`[C, n]`, held no longer than the margin asks for; pauses of the header are silence."""
+        """`[C, n]` without what lies below hearing, held no longer than the margin asks for; pauses of the header are
+        silence."""
         return hushed(self._sounding(), self.header, self.info, self.start) if self.header.pauses else self._sounding()
 
     def _sounding(self) -> Iterator[np.ndarray]:
+        pieces = high_passed(self.pieces, self.sample_rate)
         if self.image is not None:
-            return self._spread(self.image)
+            return self._spread(pieces, self.image)
         if self.header.channel_mode is ChannelMode.EQUAL:
-            return (np.repeat(piece, 2, axis=0) for piece in self.pieces)
-        return iter(self.pieces)
+            return (np.repeat(piece, 2, axis=0) for piece in pieces)
+        return pieces
 
-    def _spread(self, image: StereoImage) -> Iterator[np.ndarray]:
+    def _spread(self, pieces: Iterable[np.ndarray], image: StereoImage) -> Iterator[np.ndarray]:
         """Of what is held only that which is a margin away from where it breaks off."""
-        rate, margin = self.info.sample_rate, spread_margin(self.header, self.info)
+        rate, margin = self.info.sample_rate, _spread_margin(self.info)
         held, start, done = np.empty(0, np.float32), self.start, self.start
-        for piece in self.pieces:
+        for piece in pieces:
             held = np.concatenate([held, piece[0]])
             ready = start + len(held) - margin
             if ready <= done:

@@ -39,7 +39,8 @@ Written by `python -m noisebook.recipes.level`, on <COUNT> held-out clips of <SE
 `--search <SEARCH>`.
 
 - **Below hearing.** An offset, and what lies below 20 Hz, is taken away before anything is measured (Butterworth,
-  second order): else it sets the level, and the model makes bursts of it in pauses.
+  second order): else it sets the level, and the model makes bursts of it in pauses. And it is taken from what a vocoder
+  makes: beside loud bass it adds an offset of its own.
 - **Loudness.** The encoder decodes what it wrote and puts what is missing of the loudness (ITU-R BS.1770-4) into the
   gain by which a decoder divides, in its steps of 0.5 dB. That takes a seventh of the encoding.
 - **Peaks.** What is beyond full scale is turned down by a limiter before samples become whole numbers, by 4 dB at most

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.audio.image import FRAME_SECONDS, image_bands, image_frames
+from noisebook.audio.image import FRAME_SECONDS, LEVELS, StereoImage, image_bands, image_frames
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, layout
 from noisebook.codec.damaged import damage_of
@@ -17,9 +17,9 @@ from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.measuring import framed, prepared
 from noisebook.codec.presets import PRESETS
-from noisebook.codec.stereo import measured_image, read_image
+from noisebook.codec.stereo import Heard, measured_image, read_image
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode
+from noisebook.coding.container import ChannelMode, Header
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
 
 
@@ -254,3 +254,17 @@ def test_a_restored_gap_is_heard_where_the_sound_is(backend):
     restored = api.restore(sound, "inpaint", sample_rate=16000, backend=backend, gaps=[(1.0, 1.5)], steps=2).sound
     assert restored.samples[0, 18000:22000].any()
     assert not restored.samples[1].any()
+
+
+@pytest.mark.parametrize("mode", [ChannelMode.MONO, ChannelMode.EQUAL, ChannelMode.DUAL, ChannelMode.IMAGE])
+def test_an_offset_of_the_vocoder_is_not_heard(backend, mode):
+    """Whatever way the channels are coded; and a silent side stays silent to the bit."""
+    header = Header(bytes(2), 4, 16000, mode, 32000, 0)
+    vocoded = noise(2, channels=mode.latents) + np.float32(0.2)
+    left = StereoImage(np.full((31, 13), LEVELS, np.int8), np.zeros((31, 13), np.int8))
+    image = left if mode is ChannelMode.IMAGE else None
+    heard = np.concatenate(list(Heard([vocoded], header, image, backend.info, 32000).blocks()), axis=1)
+    assert heard.shape == (mode.channels, 32000)
+    assert np.abs(heard.mean(axis=1)).max() < 1e-4
+    assert np.std(heard[0]) > 0.15
+    assert mode is not ChannelMode.IMAGE or not heard[1].any()

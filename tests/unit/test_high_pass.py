@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from noisebook.audio.high_pass import HighPassed
+from noisebook.audio.high_pass import SETTLED_SECONDS, HighPassed
+from noisebook.audio.high_pass import high_passed as high_passed_blocks
 from noisebook.audio.level import coding_gain, coding_gain_of
 from noisebook.audio.waveform import Waveform
 
@@ -64,3 +65,12 @@ def test_blocks_join_to_the_whole(size):
     sound = Waveform(np.random.default_rng(0).standard_normal((2, 3000)).astype(np.float32) + 1, 16000)
     pieces = np.concatenate(list(HighPassed(Pieces(sound, size)).blocks()), axis=1)
     np.testing.assert_array_equal(pieces, high_passed(sound))
+
+
+def test_what_came_before_is_settled():
+    """A decode of a part begins so much earlier, and is that of the whole."""
+    sound = np.random.default_rng(0).uniform(-1, 1, (1, 16000)).astype(np.float32)
+    sound[:, :4000] += 1
+    whole, part = (np.concatenate(list(high_passed_blocks([x], 16000)), axis=1) for x in (sound, sound[:, 4000:]))
+    settled = round(SETTLED_SECONDS * 16000)
+    np.testing.assert_allclose(part[:, settled:], whole[:, 4000 + settled :], atol=1e-7)
