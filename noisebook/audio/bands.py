@@ -97,7 +97,7 @@ def _magnitudes(waveform: torch.Tensor, bank: Bank, bands: Bands) -> torch.Tenso
     padded = F.pad(waveform.reshape(-1, waveform.shape[-1]), (pad, pad))
     window = torch.hann_window(bank.n_fft, device=waveform.device)
     spectrum = torch.stft(padded, n_fft, bands.hop_length, bank.n_fft, window=window, center=False, return_complex=True)
-    filters = torch.from_numpy(_triangles(bank, bands.sample_rate)).to(waveform.device)
+    filters = _filters(bank, bands.sample_rate, waveform.device)
     magnitude = spectrum[:, : len(filters)].abs().transpose(1, 2)
     if waveform.ndim == 3:
         magnitude = magnitude.unflatten(0, (len(waveform), -1)).square().mean(1).sqrt()
@@ -105,6 +105,13 @@ def _magnitudes(waveform: torch.Tensor, bank: Bank, bands: Bands) -> torch.Tenso
 
 
 @lru_cache(maxsize=8)
+def _filters(bank: Bank, sample_rate: int, device: torch.device) -> torch.Tensor:
+    """`_triangles` on a device: kept there, since a copy would make the device wait."""
+    import torch
+
+    return torch.from_numpy(_triangles(bank, sample_rate)).to(device)
+
+
 def _triangles(bank: Bank, sample_rate: int) -> np.ndarray:
     """`[bins, count]` float32, columns of sum `2 / sum(window)`; only the bins below `high`."""
     n_fft = bank.padding * bank.n_fft

@@ -208,21 +208,28 @@ class _Head:
         self.hertz = hz[used]
         self.turns = used * hop_length / n_fft % 1  # of each bin's frequency in one hop
         # A sine of amplitude 1 has a peak of n_fft / 4 behind a Hann window: magnitudes are told in its terms.
-        self._gain = torch.from_numpy((share[used] * n_fft / 4).astype(np.float32))
-        self._window = torch.hann_window(n_fft)
+        gain = torch.from_numpy((share[used] * n_fft / 4).astype(np.float32))
+        self._constants = {torch.device("cpu"): (gain, torch.hann_window(n_fft))}  # on each device that asked for them
+
+    def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gain of each bin, and window."""
+        if device not in self._constants:
+            gain, window = self._constants[torch.device("cpu")]
+            self._constants[device] = gain.to(device), window.to(device)
+        return self._constants[device]
 
     def inverse(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Complex `[B, T, bins]` -> `[B, hop_length * T]`: windowed overlap-add over the windows' power."""
         above = self.n_fft // 2 + 1 - self.first - self.bins
-        padded = F.pad(spectrum * self._gain.to(spectrum.device), (self.first, above))
-        window = self._window.to(spectrum.device)
+        gain, window = self._on(spectrum.device)
+        padded = F.pad(spectrum * gain, (self.first, above))
         frames = torch.fft.irfft(padded, n=self.n_fft) * window
         power = window.square().expand(1, spectrum.shape[1], -1)
         return self._overlap_add(frames) / self._overlap_add(power).clamp_min(1e-2)
 
     def analyse(self, waveform: torch.Tensor) -> torch.Tensor:
         """`[B, hop_length * T]` -> complex `[B, T, bins]`, framed as the synthesis is."""
-        pad, window = (self.n_fft - self.hop_length) // 2, self._window.to(waveform.device)
+        pad, (_, window) = (self.n_fft - self.hop_length) // 2, self._on(waveform.device)
         padded = F.pad(waveform, (pad, self.n_fft - self.hop_length - pad))
         spectrum = torch.stft(padded, self.n_fft, self.hop_length, window=window, center=False, return_complex=True)
         return spectrum[:, self.first : self.first + self.bins].transpose(1, 2)

@@ -15,6 +15,7 @@ the denoiser must stay a posterior mean.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from noisebook.networks.band_vae import BandVae
 from noisebook.networks.denoiser import Denoiser, x0_from_v
 from noisebook.recipes._coded import end_of_bits
 from noisebook.recipes._sounds import Sounds
-from noisebook.recipes._train import mixed_precision
+from noisebook.recipes._train import mixed_precision, on_device
 from noisebook.recipes.denoiser import noised
 
 __all__ = ["CodecStage", "Rates", "coded", "hearing_weights"]
@@ -89,7 +90,7 @@ class CodecStage:
                 plain = self.vae.encode(bands[half:]).float()
         x0 = torch.cat((mean.float(), plain))
 
-        t = torch.from_numpy(self.rates.timesteps(half, half, self._rng)).to(device)
+        t = on_device(self.rates.timesteps(half, half, self._rng), device)
         alpha = self.rates.alphas[t]
         x, target = noised(x0, alpha)
         tag = (kinds + 1) * (torch.rand(2 * half, device=device) > _UNTAGGED)
@@ -100,7 +101,7 @@ class CodecStage:
 
         estimate = x0_from_v(x, v, alpha[:, None, None, None])[:half]
         posterior = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        uncoded = torch.from_numpy(self._rng.random(half) < (1.0 if all_uncoded else _UNCODED)).to(device)
+        uncoded = on_device(self._rng.random(half) < (1.0 if all_uncoded else _UNCODED), device)
         with mixed_precision(device):
             decoded = self.vae.decode(torch.where(uncoded[:, None, None, None], posterior.float(), estimate))
         error, weight = decoded - bands[:half], hearing_weights(bands[:half])
@@ -168,8 +169,14 @@ def hearing_weights(bands: torch.Tensor) -> torch.Tensor:
     above 8 kHz."""
     around = F.max_pool2d(bands, _AROUND, 1, tuple(n // 2 for n in _AROUND))
     heard = (1 - _DB * (around - bands) / _MASKED_DB * (1 - _LEAST)).clamp_min(_LEAST)
-    high = torch.from_numpy(np.where(band_centres() > _HIGH_HZ, _HIGH_WEIGHT, 1.0)).to(heard)
-    return heard * high / high.mean()
+    return heard * _high_weights(bands.device)
+
+
+@lru_cache(maxsize=4)
+def _high_weights(device: torch.device) -> torch.Tensor:
+    """`[F]` of mean 1."""
+    weights = np.where(band_centres() > _HIGH_HZ, _HIGH_WEIGHT, 1.0)
+    return torch.from_numpy(weights / weights.mean()).float().to(device)
 
 
 @torch.no_grad()

@@ -71,10 +71,10 @@ on each clip, and gains at most <TAG_GAIN> dB.
 
 ## Pauses
 
-<PAUSED> clips of speech in two halves, each followed by as much digital silence, with the search that is the default.
-With `--variable-rate` units of silence take no bits; log-mel (tail) where there is sound, and where there is none.
-Where a clip has quiet stretches of its own, 60 dB below its peak, they become digital silence too: that is all that
-"sound" loses.
+<PAUSED> clips of speech in two halves, each followed by as much noise 70 dB below its peak, with the default search. With
+`--variable-rate` units 60 dB below the peak take no bits and become digital silence (which takes none at any rate);
+log-mel (tail) where there is sound, and in the noise. Quiet stretches of a clip's own become silence too: that is all
+that "sound" loses.
 
 <PAUSES>
 

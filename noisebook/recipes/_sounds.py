@@ -15,6 +15,7 @@ import torch
 from noisebook.errors import ConfigError
 from noisebook.recipes._clips import AUDIO_SUFFIXES, KINDS, PackedAudio, kind_of, read_mono
 from noisebook.recipes._notes import notes
+from noisebook.recipes._train import on_device
 
 __all__ = ["SAMPLE_RATE", "Sounds"]
 
@@ -60,24 +61,24 @@ class Sounds:
         crops, kinds = self._crops(clips, samples)
         rng = self._rng
         crops = crops * (_PEAK / crops.abs().amax(1, keepdim=True).clamp_min(1e-3))
-        mixed = self._to_device(rng.random(clips) < _MIXED)[:, None]
-        share = self._to_device(rng.uniform(0.1, 0.9, (clips, 1)).astype(np.float32))
+        mixed = self._there(rng.random(clips) < _MIXED)[:, None]
+        share = self._there(rng.uniform(0.1, 0.9, (clips, 1)).astype(np.float32))
         crops = torch.where(mixed, (crops + share * crops.roll(1, 0)) / (1 + share), crops)
         if self._synthetic:
-            synthetic = self._to_device(rng.random(clips) < self._synthetic)[:, None]
+            synthetic = self._there(rng.random(clips) < self._synthetic)[:, None]
             crops = torch.where(synthetic, self._note_crops(clips, samples), crops)
         quieter = 10 ** (-np.abs(rng.normal(0, _QUIETER_DB, (clips, 1))) / 20)
-        return crops * self._to_device(quieter.astype(np.float32)), kinds
+        return crops * self._there(quieter.astype(np.float32)), kinds
 
     def _crops(self, clips: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
         rng = self._rng
         rows = np.array([self._draw(rng) for _ in range(clips)])
         spare = np.maximum(self._lengths[rows] - samples, 0)
         first = self._starts[rows] + (rng.random(clips) * (spare + 1)).astype(np.int64)
-        end = self._to_device(self._starts[rows] + self._lengths[rows])[:, None]
-        places = self._to_device(first)[:, None] + torch.arange(samples, device=self._device)
+        end = self._there(self._starts[rows] + self._lengths[rows])[:, None]
+        places = self._there(first)[:, None] + torch.arange(samples, device=self._device)
         sound = self._audio[torch.minimum(places, end - 1)].float() / 32768.0
-        return torch.where(places < end, sound, 0.0), self._to_device(self._kinds[rows])
+        return torch.where(places < end, sound, 0.0), self._there(self._kinds[rows])
 
     def _draw(self, rng: np.random.Generator) -> int:
         """A clip of a kind at random, in proportion to its length."""
@@ -91,6 +92,9 @@ class Sounds:
             pool_of_notes = list(pool.map(lambda rng: notes(_NOTE_SECONDS * SAMPLE_RATE, rng), seeds))
         return torch.from_numpy(np.stack(pool_of_notes)).to(self._device)
 
+    def _there(self, array: np.ndarray) -> torch.Tensor:
+        return on_device(array, self._device)
+
     def _note_crops(self, clips: int, samples: int) -> torch.Tensor:
         """Crops of the synthetic sounds, repeated where they are too short."""
         rng = self._rng
@@ -98,12 +102,9 @@ class Sounds:
             fresh = torch.from_numpy(notes(self._notes.shape[1], rng))[None]
             self._notes = torch.cat((self._notes[-_NOTES + 1 :], fresh))
         count, size = self._notes.shape
-        rows = self._to_device(rng.integers(count, size=(clips, 1)))
-        places = self._to_device(rng.integers(size, size=(clips, 1))) + torch.arange(samples, device=self._device)
+        rows = self._there(rng.integers(count, size=(clips, 1)))
+        places = self._there(rng.integers(size, size=(clips, 1))) + torch.arange(samples, device=self._device)
         return self._notes[rows, places % size]
-
-    def _to_device(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self._device, non_blocking=True)
 
 
 def _load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:

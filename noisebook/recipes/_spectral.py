@@ -19,7 +19,7 @@ def spectral_loss(made: torch.Tensor, real: torch.Tensor, sizes: tuple[int, ...]
     """Log-magnitude distance and spectral convergence (Yamamoto et al. 2020) of `[B, N]`, every ERB counting alike."""
     total = made.new_zeros(())
     for size in sizes:
-        weight = _erb_weights(size).to(made.device)
+        weight = _erb_weights(size, made.device)
         a, b = _magnitudes(made, size), _magnitudes(real, size)
         logarithmic = (a.clamp_min(_FLOOR).log() - b.clamp_min(_FLOOR).log()).abs().mean((0, 2)) @ weight
         convergence = ((a - b).abs().mean(2) @ weight) / (b.mean(2) @ weight + 1e-4)
@@ -32,9 +32,7 @@ def magnitude_loss(spectrum: Spectrum, real: torch.Tensor, vocoder: PhaseVocoder
     phases that go on as they should, a steady sound is what it was."""
     with torch.no_grad():
         true = vocoder.analyse(real).abs().clamp_min(_FLOOR)
-        hertz, width = (torch.from_numpy(row).float().to(real.device) for row in vocoder.bin_hertz)
-        weight = width / (1 + 0.00437 * hertz)
-        heard = (1 + true.log10() / 4).clamp(0.05, 1) * (weight / weight.mean())
+        heard = (1 + true.log10() / 4).clamp(0.05, 1) * _bin_weights(vocoder, real.device)
     return ((spectrum.log_magnitude - true.log()).abs() * heard).mean()
 
 
@@ -69,9 +67,17 @@ def _magnitudes(waveform: torch.Tensor, size: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=16)
-def _erb_weights(size: int, sample_rate: int = 48_000) -> torch.Tensor:
-    """`[bins]` of sum 1, by the density of the ERB-rate scale (Glasberg & Moore 1990)."""
+def _erb_weights(size: int, device: torch.device, sample_rate: int = 48_000) -> torch.Tensor:
+    """`[bins]` of sum 1, by the density of the ERB-rate scale (Glasberg & Moore 1990); kept on the device."""
     hz = torch.arange(size // 2 + 1) * sample_rate / size
     density = 1 / (1 + 0.00437 * hz)
     density[hz < 25] = 0
-    return density / density.sum()
+    return (density / density.sum()).to(device)
+
+
+@lru_cache(maxsize=4)
+def _bin_weights(vocoder: PhaseVocoder, device: torch.device) -> torch.Tensor:
+    """`[bins]` of mean 1: how many ERBs each bin is wide."""
+    hertz, width = vocoder.bin_hertz
+    weight = width / (1 + 0.00437 * hertz)
+    return torch.from_numpy(weight / weight.mean()).float().to(device)

@@ -24,6 +24,7 @@ __all__ = [
     "arguments",
     "load_checkpoint",
     "mixed_precision",
+    "on_device",
     "save_checkpoint",
     "waveforms",
 ]
@@ -135,6 +136,12 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any] | None:
 def mixed_precision(device: str) -> torch.autocast:
     """bfloat16 matrix products where the recipe allows them."""
     return torch.autocast(torch.device(device).type, torch.bfloat16)
+
+
+def on_device(array: np.ndarray, device: str) -> torch.Tensor:
+    """A small array on a device, which does not wait for it."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.startswith("cuda") else tensor
 
 
 def waveforms(

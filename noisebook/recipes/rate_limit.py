@@ -305,7 +305,7 @@ def _source_row(source: GaussianSource, system: System, info: BackendInfo, share
 
 
 def pauses(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
-    """Streams of sounds with silence put in between, at a constant and at a variable rate."""
+    """Streams of sounds with all but silence put in between, at a constant and at a variable rate."""
     for rate in RATES:
         for variable in (False, True):
             yield {"rate": rate, "variable": variable}, partial(_paused_row, sounds, backend, rate, variable)
@@ -319,7 +319,8 @@ def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable
         broken, is_spoken = interrupted(sound)
         stream = ddcm.compress(broken, backend=backend, settings=settings)
         header, latent = ddcm.decode_latent(stream, backend=backend)
-        mel = backend.mel(torch.from_numpy(levelled(broken, header, backend.info)))
+        heard = ddcm.analysed(header, broken)  # the gain of a stream makes up for what its decode lacks
+        mel = backend.mel(torch.from_numpy(levelled(broken, heard, backend.info)))
         errors = _DB_PER_NEPER * (backend.decode(latent)[:, :, : mel.shape[2]] - mel).abs().mean((0, 1, 3)).numpy()
         sizes.append(len(stream))
         spoken.append(errors[is_spoken].mean())
@@ -379,10 +380,14 @@ _WAYS: dict[str, Callable[[Header, Header, BackendInfo], Header]] = {
 }
 
 
+_FAINT_DB = 70  # below the peak; digital silence takes no bits at any rate
+
+
 def interrupted(sound: Waveform) -> tuple[Waveform, np.ndarray]:
-    """The sound in two halves, each followed by as much silence; and which mel frames are sound."""
+    """The sound in two halves, each followed by as much noise 70 dB below its peak; and which mel frames are sound."""
     first, second = np.split(sound.samples, 2, axis=1)
-    silence = np.zeros_like(first)
+    faint = 10 ** (-_FAINT_DB / 20) * np.abs(sound.samples).max()
+    silence = np.random.default_rng(0).uniform(-faint, faint, first.shape).astype(np.float32)
     hops = first.shape[1] // (sound.sample_rate // 100)
     return (Waveform(np.concatenate([first, silence, second, silence], axis=1), sound.sample_rate),
             np.repeat([True, False, True, False], hops))  # fmt: skip

@@ -285,7 +285,7 @@ def test_a_damaged_stream_is_listed_by_name(batch_of, corpus):
     assert summary.done == 4
     ((source, error),) = summary.failed
     assert source == "d.ddcm"
-    assert error == "segment 0 ends at 35, the stream at 34: cut short"
+    assert error == "segment 0 ends at 35, the stream at 34: cut short; decompress --damaged plays what is there"
 
 
 def test_make_corpus_is_what_the_tests_say(tmp_path):

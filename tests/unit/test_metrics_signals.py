@@ -39,10 +39,11 @@ def test_a_rate_that_is_none_is_refused(sample_rate: int) -> None:
 
 @pytest.mark.parametrize("metric", NUMPY_ONLY, ids=lambda metric: metric.name)
 def test_every_metric_validates(metric) -> None:
+    pair = np.stack((PAIR, PAIR)) if metric.kind == "stereo" else PAIR
     with pytest.raises(AudioError, match="8 samples and estimate 7"):
-        metric.function(PAIR, PAIR[:7], sample_rate=16000)
+        metric.function(pair, pair[..., :7], sample_rate=16000)
     with pytest.raises(ConfigError, match="sample_rate 0"):
-        metric.function(PAIR, PAIR, sample_rate=0)
+        metric.function(pair, pair, sample_rate=0)
 
 
 def test_validate_keeps_the_callers_samples_and_widens_integers() -> None:
