@@ -71,8 +71,8 @@ on each clip, and gains at most <TAG_GAIN> dB.
 
 ## Pauses
 
-<PAUSED> clips of speech in two halves, each followed by as much noise 70 dB below its peak, with the default search. With
-`--variable-rate` units 60 dB below the peak take no bits and become digital silence (which takes none at any rate);
+<PAUSED> clips of speech in two halves, each followed by as much noise 70 dB below its peak, with the default search.
+With `--variable-rate` units 60 dB below the peak take no bits and become digital silence (which takes none at all);
 log-mel (tail) where there is sound, and in the noise. Quiet stretches of a clip's own become silence too: that is all
 that "sound" loses.
 
