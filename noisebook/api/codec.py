@@ -229,11 +229,15 @@ def _sound(waveform: Sound | ArrayLike, sample_rate: int | None, channels: str) 
 
 def _engine(bitrate: float, mode: ChannelMode, quality: str, info: BackendInfo) -> Engine:
     """Coding parameters of each latent of a file of so many bit/s."""
-    from noisebook.codec.presets import engine_for
+    from noisebook.codec.presets import HIGHEST, LOWEST, MOST_IMAGE, engine_for
     from noisebook.codec.stereo import rate_of_latent
+    from noisebook.coding.container import ChannelMode
 
     values, rate = info.frame_values, info.frames_per_second
     share = rate_of_latent(bitrate, mode)
+    if mode is ChannelMode.IMAGE and share > HIGHEST:
+        most = HIGHEST + MOST_IMAGE
+        raise ConfigError(f"a bitrate of {bitrate:g} bit/s in stereo: {LOWEST} to {most:g} are possible")
     return engine_for(share, quality=quality, frame_values=values, frames_per_second=rate)
 
 

@@ -89,6 +89,8 @@ def _filled_up(best: tuple[bytes, StereoImage], finer: StereoImage, bits: float)
 def _cheapest(image: StereoImage, price: float) -> StereoImage:
     """The image of least `errors + price * bits`."""
     weight = np.ones(image.level.shape) if image.weight is None else image.weight / max(image.weight.mean(), 1e-30)
+    alone = (np.abs(image.level) == LEVELS).all(0)  # there the other side is silence, if it is so in every band
+    weight = np.where(alone, np.maximum(weight, 1), weight)
     chosen = []
     for indices, errors in (
         (image.level.astype(int) + LEVELS, _level_errors()),

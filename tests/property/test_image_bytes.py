@@ -132,6 +132,17 @@ def test_without_bits_all_is_equal_but_a_silent_channel_stays_silent() -> None:
         assert np.all(got.level == level)
 
 
+def test_a_channel_that_is_silent_for_a_while_is_so_in_every_band() -> None:
+    """Also in those that hardly count: one band that goes on is not silence."""
+    true = image(40)
+    true.level[:, 15:30] = -LEVELS
+    true.coherence[:, 15:30] = 0
+    true.weight[[0, 23]] = 1e-4
+    assert 8 * len(image_bytes(true.level, true.coherence)) > 1500
+    _, got = encode_image(true, 1500)
+    assert np.all(got.level[:, 16:29] == -LEVELS)
+
+
 @pytest.mark.parametrize(("bitrate", "budget"), [(8, 0.8), (100, 10), (1500, 150), (3000, 200), (6000, 200)])
 def test_an_image_gets_a_tenth_and_at_most_200_bits_a_second(bitrate: float, budget: float) -> None:
     assert image_budget(bitrate) == pytest.approx(budget)

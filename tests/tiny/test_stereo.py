@@ -268,3 +268,10 @@ def test_an_offset_of_the_vocoder_is_not_heard(backend, mode):
     assert np.abs(heard.mean(axis=1)).max() < 1e-4
     assert np.std(heard[0]) > 0.15
     assert mode is not ChannelMode.IMAGE or not heard[1].any()
+
+
+def test_a_bitrate_out_of_reach_is_named_as_it_was_given(backend):
+    sound = wandering(0.5)
+    assert api.compress(sound, sample_rate=16000, backend=backend, bitrate=8200, search="none")
+    with pytest.raises(ConfigError, match=r"a bitrate of 12000 bit/s in stereo: 5 to 8200 are possible"):
+        api.compress(sound, sample_rate=16000, backend=backend, bitrate=12000)
