@@ -24,7 +24,7 @@ from noisebook.codec.loudness import matched
 from noisebook.codec.opening import FINGERPRINT_BYTES, Opened, check_header, checked_layout
 from noisebook.codec.opening import open_noise as open_stream
 from noisebook.codec.pausing import BELOW_DB, DIGITAL_DB, can_vary, silence_of, worthwhile
-from noisebook.codec.presets import DEFAULT, by_name, engine_bitrate, engine_for, engine_of
+from noisebook.codec.presets import DEFAULT, by_name, engine_for, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_with_state, ended
 from noisebook.codec.signal import analyse, levelled, restored_blocks, restored_sound, synthesised
 from noisebook.codec.signal import synthesise as synthesise_samples
@@ -372,18 +372,17 @@ def _engine_of(settings: Settings, mode: ChannelMode, info: BackendInfo) -> Engi
     is that of the file, so that each of two channels has half of it."""
     preset, explicit = by_name(settings.preset), settings.engine
     if explicit is None and mode is ChannelMode.DUAL:
-        explicit = _of_a_channel(preset.engine, info)
+        explicit = _of_a_channel(float(preset.name), info)
     engine = explicit or (preset.stereo_engine if mode is ChannelMode.IMAGE else preset.engine)
     if engine.rule != Rule.PARTITIONED or not any(priority.timed for priority in settings.priorities):
         return explicit
     return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
 
 
-def _of_a_channel(engine: Engine, info: BackendInfo) -> Engine:
-    values, rate = info.frame_values, info.frames_per_second
-    bitrate = engine_bitrate(engine, frame_values=values, frames_per_second=rate)
+def _of_a_channel(bitrate: float, info: BackendInfo) -> Engine:
+    """Coding parameters of either channel of a file of so many bit/s."""
     share = rate_of_latent(bitrate, ChannelMode.DUAL)
-    return engine_for(share, frame_values=values, frames_per_second=rate)
+    return engine_for(share, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
 
 
 def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
