@@ -78,14 +78,19 @@ def _text(found: Recommendation) -> str:
 
 def _heard(features: dict[str, Any]) -> str:
     likeness = ", ".join(f"{kind} {share:.2f}" for kind, share in features["likeness"].items())
-    side = (
-        "mono" if features["side_db"] is None else f"{features['channels']} channels, side {features['side_db']:.0f} dB"
-    )
     return (
-        f"{features['seconds']:.2f} s, {side}, up to {features['bandwidth']:.0f} Hz, "
-        f"{likeness}, {features['onsets']:.1f} onsets/s, tonality {features['tonality']:.2f}, "
+        f"{features['seconds']:.2f} s, {_channels(features['channels'], features['side_db'])}, "
+        f"up to {features['bandwidth']:.0f} Hz, {likeness}, {features['onsets']:.1f} onsets/s, tonality {features['tonality']:.2f}, "
         f"silence {features['silence']:.0%}"
     )
+
+
+def _channels(count: int, side_db: float | None) -> str:
+    if side_db is None:
+        return "mono"
+    if not isfinite(side_db):
+        return f"{count} channels, the first two {'equal' if side_db < 0 else 'opposite'}"
+    return f"{count} channels, side {side_db:.0f} dB"
 
 
 def _plain(value: Any) -> Any:

@@ -52,3 +52,10 @@ def test_the_rules_need_no_sound(noisebook):
 ])  # fmt: skip
 def test_what_cannot_be_recommended(arguments, status, told, fails, sound):
     assert told in fails("recommend", *arguments, status=status)
+
+
+@pytest.mark.parametrize(("right", "told"), [(1, "equal"), (-1, "opposite")])
+def test_channels_that_share_all_or_nothing_are_named(noisebook, right, told):
+    left = np.random.default_rng(0).uniform(-0.5, 0.5, 4000).astype(np.float32)
+    write("stereo.wav", Waveform(np.stack([left, right * left]), 16000))
+    assert f"2 channels, the first two {told}, up to" in noisebook("recommend", "stereo.wav").text
