@@ -80,8 +80,8 @@ def _heard(features: dict[str, Any]) -> str:
     likeness = ", ".join(f"{kind} {share:.2f}" for kind, share in features["likeness"].items())
     return (
         f"{features['seconds']:.2f} s, {_channels(features['channels'], features['side_db'])}, "
-        f"up to {features['bandwidth']:.0f} Hz, {likeness}, {features['onsets']:.1f} onsets/s, tonality {features['tonality']:.2f}, "
-        f"silence {features['silence']:.0%}"
+        f"up to {features['bandwidth']:.0f} Hz, {likeness}, {features['onsets']:.1f} onsets/s, "
+        f"tonality {features['tonality']:.2f}, silence {features['silence']:.0%}"
     )
 
 
