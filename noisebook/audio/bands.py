@@ -1,8 +1,9 @@
 """A front end that hears pitch: log magnitudes of bands that are fine enough for chords below, quick enough above.
 
-Two banks of triangles look at the same hop. The low one stands behind a long window and has bands of 5 Hz at its bottom
-and 23 Hz at its top: what is left of a chord in it is what the spectrum itself holds (docs/training.md has the
-comparison). The high one stands behind a short window and is spaced as an ear is.
+Two banks of triangles look at the same hop. One stands behind a long window, ends at 1.5 kHz and has bands of 5 Hz at
+its bottom and 23 Hz at its top: what is left of a chord in it is what the spectrum itself holds. The other stands
+behind a short window, over the whole band: it says when something happens, at low frequencies too, where speech is
+lost without it (docs/training.md has both comparisons).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Bands:
 
     sample_rate: int = 48_000
     hop_length: int = 480
-    banks: tuple[Bank, ...] = (Bank(6144, 24.0, 1500.0, 120, padding=2), Bank(1536, 1350.0, 20_000.0, 56))
+    banks: tuple[Bank, ...] = (Bank(6144, 24.0, 1500.0, 120, padding=2), Bank(1536, 60.0, 20_000.0, 72, padding=2))
 
     @property
     def count(self) -> int:

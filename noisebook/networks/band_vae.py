@@ -24,7 +24,7 @@ _PATCH = 4  # frames to a token
 class BandVaeConfig:
     """Sizes of the autoencoder. `scaling_factor` brings the latent's mode to unit variance."""
 
-    bands: int = 176
+    bands: int = 192
     latent_channels: int = 8
     latent_bins: int = 16
     dim: int = 320

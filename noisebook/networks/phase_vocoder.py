@@ -32,6 +32,7 @@ from noisebook.networks.blocks import ResidualBlock, Taps
 __all__ = ["PhaseVocoder", "PhaseVocoderConfig", "Spectrum"]
 
 _SHIFTS = 6  # of the mean shift
+_FADED = 0.93  # of the top of a bank: from there the next one takes over
 _SOFTNESS = 1e-2  # of unit(): its gradient stays finite where a phase is unknown
 
 
@@ -46,7 +47,7 @@ class PhaseVocoderConfig:
         kernel_hz, sharpness: of the mean shift: standard deviation of its kernel, and power of the magnitudes.
     """
 
-    bands: int = 176
+    bands: int = 192
     dim: int = 320
     hidden: int = 896
     blocks: int = 9
@@ -242,17 +243,14 @@ class _Head:
 
 
 def _interpolation(hertz: np.ndarray, bands: Bands = BANDS) -> np.ndarray:
-    """`[bands, bins]`: weights of the bands around each frequency, linear between their centres; banks that overlap
-    fade into each other."""
+    """`[bands, bins]`: weights of the bands around each frequency, linear between their centres; of the first bank that
+    reaches there, which fades into the next at its top."""
     centres, starts = band_centres(bands), np.cumsum([0, *(bank.count for bank in bands.banks)])
-    weights = np.zeros((bands.count, len(hertz)))
-    share = np.ones(len(hertz))
+    weights, share = np.zeros((bands.count, len(hertz))), np.ones(len(hertz))
     for bank, start, end in zip(bands.banks, starts, starts[1:], strict=False):
         own = centres[start:end]
-        following = centres[end] if end < len(centres) else np.inf
-        fade = np.clip((hertz - following) / (own[-1] - following), 0, 1) if np.isfinite(following) else 0.0
-        unit = np.eye(bank.count)
-        weights[start:end] = [share * (1 - fade) * np.interp(hertz, own, row) for row in unit]
+        fade = np.clip((hertz / own[-1] - _FADED) / (1 - _FADED), 0, 1) if end < len(centres) else 0.0
+        weights[start:end] = [share * (1 - fade) * np.interp(hertz, own, row) for row in np.eye(bank.count)]
         share = share * fade
     return weights
 

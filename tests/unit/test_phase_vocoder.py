@@ -60,7 +60,7 @@ def test_the_bands_tell_the_frequency_of_a_partial(vocoder: PhaseVocoder, hertz:
 def test_gradients_are_finite_and_reach_every_weight() -> None:
     torch.manual_seed(1)
     vocoder = PhaseVocoder(SMALL)
-    vocoder(torch.randn(2, 1, 60, 176) - 6).square().mean().backward()
+    vocoder(torch.randn(2, 1, 60, 192) - 6).square().mean().backward()
     for name, weight in vocoder.named_parameters():
         assert weight.grad is not None, name
         assert torch.isfinite(weight.grad).all(), name
@@ -69,9 +69,9 @@ def test_gradients_are_finite_and_reach_every_weight() -> None:
 
 def test_phases_are_of_unit_size_and_silence_is_quiet(vocoder: PhaseVocoder) -> None:
     with torch.no_grad():
-        spectrum = vocoder.spectrum(torch.full((1, 1, 30, 176), -11.5))
+        spectrum = vocoder.spectrum(torch.full((1, 1, 30, 192), -11.5))
         assert float(vocoder.phases(spectrum).abs().max()) <= 1
-        assert vocoder(torch.zeros(1, 1, 30, 176) - 11.5).shape == (1, 30 * 480)
+        assert vocoder(torch.zeros(1, 1, 30, 192) - 11.5).shape == (1, 30 * 480)
 
 
 def test_untrained_magnitudes_are_those_of_the_bands() -> None:
