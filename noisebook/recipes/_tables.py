@@ -29,7 +29,7 @@ _PAGE = """\
 `make results`; the measurements of each clip are in `results.json`. Means over clips; in brackets half the width of the
 95 % bootstrap interval. No source was trained on, but some of these clips were looked at when the VAE's prior and the
 presets were chosen, so the numbers may be slightly kind.
-
+<NOTE>
 ## Quality against bitrate
 
 Latent NMSE: error of the decoded latent against the encoder's. log-mel: mean absolute difference of the 64-bin log-mel
@@ -90,6 +90,7 @@ def render(results: dict[str, Any], stereo: str) -> str:
     counts = ", ".join(f"{kinds.count(kind)} {name}" for kind, name in named)
     controlled = {row["clip"] for row in rows if row["system"].startswith("control")}
     facts = {
+        "NOTE": f"\n{results['note']}\n" if "note" in results else "",  # what of the page is older than the rest
         "COUNT": len(kinds),
         "CONTROLLED": len(controlled),
         "KINDS": counts,
