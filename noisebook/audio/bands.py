@@ -2,8 +2,7 @@
 
 Two banks of triangles look at the same hop. One stands behind a long window, ends at 1.5 kHz and has bands of 5 Hz at
 its bottom and 23 Hz at its top: what is left of a chord in it is what the spectrum itself holds. The other stands
-behind a short window, over the whole band: it says when something happens, at low frequencies too, where speech is
-lost without it (docs/training.md has both comparisons).
+behind a short window, over the whole band: it says when something happens (docs/training.md has the comparison).
 """
 
 from __future__ import annotations
