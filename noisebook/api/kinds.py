@@ -91,22 +91,15 @@ def _backend(name: str, value: Any) -> Any:
     return value
 
 
-def _info(name: str, value: Any) -> Any:
-    if not hasattr(value, "fingerprint"):
-        raise _wrong(name, "the info of a backend (backend.info), or from api.model_info", value)
-    return value
+def _with(attribute: str, wanted: str) -> Kind:
+    """Of objects that are known by an attribute, so that their modules need not be imported."""
 
+    def kind(name: str, value: Any) -> Any:
+        if not hasattr(value, attribute):
+            raise _wrong(name, wanted, value)
+        return value
 
-def _header(name: str, value: Any) -> Any:
-    if not hasattr(value, "channel_mode"):
-        raise _wrong(name, "a header, as container.parse_header reads one", value)
-    return value
-
-
-def _curve(name: str, value: Any) -> Any:
-    if not hasattr(value, "timesteps"):
-        raise _wrong(name, "a curve from api.calibrate", value)
-    return value
+    return kind
 
 
 def _bytes(name: str, value: Any) -> bytes:
@@ -193,9 +186,9 @@ KINDS: dict[frozenset[str], Kind] = {
     frozenset({"LatentCodebook", "CodebookRecord"}): _codebook,
     frozenset({"OnStep"}): _callback,
     frozenset({"Backend"}): _backend,
-    frozenset({"BackendInfo"}): _info,
-    frozenset({"Header"}): _header,
-    frozenset({"Curve"}): _curve,
+    frozenset({"BackendInfo"}): _with("fingerprint", "the info of a backend (backend.info), or from api.model_info"),
+    frozenset({"Header"}): _with("channel_mode", "a header, as container.parse_header reads one"),
+    frozenset({"Curve"}): _with("timesteps", "a curve from api.calibrate"),
     frozenset({"bytes"}): _bytes,
     frozenset({"Sound", "ArrayLike"}): _sound,
     frozenset({"Waveform", "ArrayLike"}): _sound,

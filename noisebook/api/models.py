@@ -87,10 +87,6 @@ def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     from noisebook.backends import mini_files
 
     folder = mini_folder(model)
-    if folder is not None and mini_files.holds_bands(folder):
-        from noisebook.backends import bands
-
-        return bands.model_info(folder)
     if folder is not None:
         return mini_files.model_info(folder)
     checkpoint, driver = diffusers_checkpoint(model, offline=offline)

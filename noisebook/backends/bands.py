@@ -5,36 +5,23 @@ It shares the denoiser, the files and the rules of the fingerprint with `mini`, 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 
 import torch
 
-from noisebook.audio.bands import BANDS, log_bands
-from noisebook.backends.checkpoint import content_digest, load_network, read_config, read_metadata
-from noisebook.backends.mini_files import FILES
+from noisebook.audio.bands import log_bands
+from noisebook.backends.checkpoint import load_network
+from noisebook.backends.mini_files import FILES, model_info
 from noisebook.backends.placement import usable_device
-from noisebook.backends.vocabulary import tag_weights
-from noisebook.config import from_dict
-from noisebook.diffusion.backend import BackendInfo, Condition
-from noisebook.diffusion.plan import Curve
-from noisebook.diffusion.schedule import scaled_linear
-from noisebook.errors import ConfigError, ModelError
+from noisebook.backends.tagged import TaggedModel
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
-from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.phase_vocoder import PhaseVocoder, PhaseVocoderConfig
 
-__all__ = ["BandBackend", "model_info"]
-
-_PATCH = 4  # frames of bands to a latent frame
-_WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
-_WARM_UP = 12  # latent frames in which the phases of a piece find themselves
+__all__ = ["BandBackend"]
 
 
-class BandBackend:
+class BandBackend(TaggedModel):
     """Satisfies `noisebook.diffusion.backend.Backend`.
 
     Args:
@@ -59,68 +46,6 @@ class BandBackend:
 
     def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
         with self._inference():
-            bands = self._vae.decode(latent)
-            spectrum = self._vocoder.spectrum(bands)
-        with torch.no_grad():
+            spectrum = self._vocoder.spectrum(self._vae.decode(latent))
+        with torch.no_grad():  # phases add up over all frames: in float32
             return self._vocoder.synthesise(spectrum)[:, None]
-
-    def condition(self, text: str) -> Condition:
-        weights, unknown = tag_weights(text, self.info.tags)
-        return Condition(text, unknown, weights)
-
-    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
-        if not 0 <= tag <= len(self.info.tags):
-            raise ConfigError(f"tag {tag}: {self.info.name} has tags 0 (none) to {len(self.info.tags)}")
-        times = torch.full((len(x),), t, device=x.device)
-        tags = torch.full_like(times, tag)
-        if condition is not None:
-            tags = torch.tensor(condition.value, device=x.device).expand(len(x), -1)
-        with self._inference():
-            return x0_from_v(x, self._denoiser(x, times, tags), self.info.schedule.alpha(t))
-
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        with torch.no_grad(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            yield
-
-
-def model_info(folder: Path) -> BackendInfo:
-    """What is fixed about a model of bands, read from its files without building its networks.
-
-    Raises:
-        ModelError: a file is missing, damaged, or of another model than the others.
-    """
-    vae = read_config(folder / FILES[0], "BandVae", BandVaeConfig)
-    denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
-    vocoder = read_config(folder / FILES[2], "PhaseVocoder", PhaseVocoderConfig)
-    same_latent = (vae.latent_channels, vae.latent_bins) == (denoiser.latent_channels, denoiser.latent_bins)
-    if not (same_latent and vae.bands == vocoder.bands == BANDS.count and vocoder.hop_length == BANDS.hop_length):
-        raise ModelError(f"{folder}: VAE, denoiser and vocoder have different shapes; they are of different models")
-    curve = _curve(folder / FILES[1])
-    autoencoder = content_digest(folder / FILES[0])
-    digest = sha256(autoencoder + content_digest(folder / FILES[1]))
-    digest.update(json.dumps([curve.timesteps, curve.errors]).encode())
-    window = max(bank.n_fft for bank in BANDS.banks) // 2 // (_PATCH * BANDS.hop_length)
-    return BackendInfo(
-        name="bands",
-        fingerprint=digest.digest(),
-        autoencoder=autoencoder,
-        sample_rate=BANDS.sample_rate,
-        hop_length=0,  # what asks for mels of AudioLDM's shape does not find them here
-        frame_samples=_PATCH * BANDS.hop_length,
-        latent_channels=vae.latent_channels,
-        latent_bins=vae.latent_bins,
-        frame_multiple=1,
-        window_frames=_WINDOW_FRAMES,
-        margin_frames=max(1 + window + vae.encoder_reach, vae.decoder_reach - (-vocoder.reach // _PATCH) + _WARM_UP),
-        schedule=scaled_linear(),
-        curve=curve,
-        tags=denoiser.tags,
-    )
-
-
-def _curve(path: Path) -> Curve:
-    try:
-        return from_dict(Curve, json.loads(read_metadata(path).get("record", "{}"))["curve"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} has no error curve in its record ({error}): train it with recipes.train") from error

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,19 +13,18 @@ from noisebook.backends.compiling import compile_network
 from noisebook.backends.mel_model import MelModel, pulled
 from noisebook.backends.mini_files import FILES, WEIGHTS, describe, fingerprint, margin_frames, model_info
 from noisebook.backends.placement import usable_device
-from noisebook.backends.vocabulary import tag_weights
+from noisebook.backends.tagged import TaggedModel
 from noisebook.config import to_dict
-from noisebook.diffusion.backend import Condition
 from noisebook.diffusion.plan import Curve
-from noisebook.errors import ConfigError, ModelError
-from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
+from noisebook.errors import ModelError
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
 
 __all__ = ["FILES", "WEIGHTS", "MiniBackend", "describe", "fingerprint", "margin_frames", "model_info", "store_curve"]
 
 
-class MiniBackend(MelModel):
+class MiniBackend(TaggedModel, MelModel):
     """Satisfies `noisebook.diffusion.backend.MelBackend`.
 
     Args:
@@ -82,29 +79,6 @@ class MiniBackend(MelModel):
     def vocode(self, mel: torch.Tensor) -> torch.Tensor:
         with self._inference():
             return self._vocoder(mel)
-
-    def condition(self, text: str) -> Condition:
-        weights, unknown = tag_weights(text, self.info.tags)
-        return Condition(text, unknown, weights)
-
-    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
-        if not 0 <= tag <= len(self.info.tags):
-            raise ConfigError(f"tag {tag}: {self.info.name} has tags 0 (none) to {len(self.info.tags)}")
-        times = torch.full((len(x),), t, device=x.device)
-        tags = torch.full_like(times, tag)
-        if condition is not None:
-            tags = torch.tensor(condition.value, device=x.device).expand(len(x), -1)
-        with self._inference():
-            v = self._denoiser(x, times, tags)
-            return x0_from_v(x, v, self.info.schedule.alpha(t))
-
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        with torch.no_grad(), self._precision():
-            yield
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
 def store_curve(folder: Path, curve: Curve) -> Path:

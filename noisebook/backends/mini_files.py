@@ -1,4 +1,4 @@
-"""The files of a mini model, and what they say without a network being built. No torch."""
+"""The files of a model of our own, of mels or of bands, and what they say without a network being built. No torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
+from noisebook.audio.bands import BANDS
 from noisebook.audio.mel import MelConfig
 from noisebook.backends.checkpoint import content_digest, read_config, read_metadata
 from noisebook.config import from_dict
@@ -13,13 +14,21 @@ from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ModelError
-from noisebook.networks.configs import DenoiserConfig, MelVaeConfig, VocoderConfig
+from noisebook.networks.configs import (
+    PATCH,
+    BandVaeConfig,
+    DenoiserConfig,
+    MelVaeConfig,
+    PhaseVocoderConfig,
+    VocoderConfig,
+)
 
 __all__ = ["FILES", "WEIGHTS", "describe", "fingerprint", "holds_bands", "margin_frames", "model_info"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILES = ("vae.safetensors", "denoiser.safetensors", "vocoder.safetensors")
 _WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
+_WARM_UP = 12  # latent frames in which the phases of a piece find themselves
 
 
 def holds_bands(folder: Path) -> bool:
@@ -55,20 +64,22 @@ def describe(folder: Path) -> dict[str, dict[str, object]]:
 
 
 def model_info(folder: Path = WEIGHTS) -> BackendInfo:
-    """What is fixed about a mini model, read from its files without building its networks.
+    """What is fixed about a model, read from its files without building its networks.
 
     Raises:
         ModelError: a file is missing, damaged, or of another model than the others.
     """
     _require_files(folder)
+    return _band_info(folder) if holds_bands(folder) else _mel_info(folder)
+
+
+def _mel_info(folder: Path) -> BackendInfo:
     vae = read_config(folder / FILES[0], "MelVae", MelVaeConfig)
     denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
     vocoder = read_config(folder / FILES[2], "Vocoder", VocoderConfig)
     mel = MelConfig()
-    same_latent = (vae.latent_channels, vae.latent_bins) == (denoiser.latent_channels, denoiser.latent_bins)
     same_mel = vae.n_mels == vocoder.n_mels == mel.n_mels and vocoder.hop_length == mel.hop_length
-    if not (same_latent and same_mel):
-        raise ModelError(f"{folder}: VAE, denoiser and vocoder have different shapes; they are of different models")
+    _check_shapes(folder, vae, denoiser, same_mel)
     return BackendInfo(
         name="mini",
         fingerprint=fingerprint(folder),
@@ -85,6 +96,38 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
         curve=_curve(folder / FILES[1]),
         tags=denoiser.tags,
     )
+
+
+def _band_info(folder: Path) -> BackendInfo:
+    vae = read_config(folder / FILES[0], "BandVae", BandVaeConfig)
+    denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
+    vocoder = read_config(folder / FILES[2], "PhaseVocoder", PhaseVocoderConfig)
+    same_bands = vae.bands == vocoder.bands == BANDS.count and vocoder.hop_length == BANDS.hop_length
+    _check_shapes(folder, vae, denoiser, same_bands)
+    window = max(bank.n_fft for bank in BANDS.banks) // 2 // (PATCH * BANDS.hop_length)
+    return BackendInfo(
+        name="bands",
+        fingerprint=fingerprint(folder),
+        autoencoder=content_digest(folder / FILES[0]),
+        sample_rate=BANDS.sample_rate,
+        hop_length=0,  # what asks for mels of AudioLDM's shape does not find them here
+        frame_samples=PATCH * BANDS.hop_length,
+        latent_channels=vae.latent_channels,
+        latent_bins=vae.latent_bins,
+        frame_multiple=1,
+        window_frames=_WINDOW_FRAMES,
+        margin_frames=max(1 + window + vae.encoder_reach, vae.decoder_reach - (-vocoder.reach // PATCH) + _WARM_UP),
+        schedule=scaled_linear(),
+        curve=_curve(folder / FILES[1]),
+        tags=denoiser.tags,
+    )
+
+
+def _check_shapes(folder: Path, vae: MelVaeConfig | BandVaeConfig, denoiser: DenoiserConfig, features: bool) -> None:
+    """ModelError unless autoencoder and denoiser have one latent, and all that hear features the same ones."""
+    latents = (vae.latent_channels, vae.latent_bins), (denoiser.latent_channels, denoiser.latent_bins)
+    if latents[0] != latents[1] or not features:
+        raise ModelError(f"{folder}: VAE, denoiser and vocoder have different shapes; they are of different models")
 
 
 def _require_files(folder: Path) -> None:

@@ -8,58 +8,19 @@ convolutional autoencoder of mels, values of this one have no place in frequency
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
 from noisebook.networks.blocks import ResidualBlock, Taps
+from noisebook.networks.configs import PATCH, BandVaeConfig
 
 __all__ = ["BandVae", "BandVaeConfig"]
-
-_PATCH = 4  # frames to a token
-
-
-@dataclass(frozen=True)
-class BandVaeConfig:
-    """Sizes of the autoencoder. `scaling_factor` brings the latent's mode to unit variance."""
-
-    bands: int = 192
-    latent_channels: int = 8
-    latent_bins: int = 16
-    dim: int = 320
-    hidden: int = 640
-    encoder_blocks: int = 3
-    decoder_blocks: int = 4
-    mean: float = -7.5
-    std: float = 2.5
-    scaling_factor: float = 1.0
-
-    @property
-    def encoder_reach(self) -> int:
-        """Latent frames to either side that the encoder sees, its own token's included."""
-        return self.encoder_blocks + 2
-
-    @property
-    def decoder_reach(self) -> int:
-        """Latent frames to either side that the decoder sees, its own token's included."""
-        return self.decoder_blocks + 2
-
-    @property
-    def token_size(self) -> int:
-        """Band values in one token."""
-        return _PATCH * self.bands
-
-    @property
-    def latent_size(self) -> int:
-        """Latent values in one token."""
-        return self.latent_channels * self.latent_bins
 
 
 class BandVae(nn.Module):
     """The autoencoder. Latents are in the diffusion model's scale: multiplied by `scaling_factor`."""
 
-    def __init__(self, config: BandVaeConfig = BandVaeConfig()) -> None:
+    def __init__(self, config: BandVaeConfig) -> None:
         super().__init__()
         self.config = c = config
         self.encoder_skip = nn.Linear(c.token_size, c.latent_size)
@@ -74,7 +35,7 @@ class BandVae(nn.Module):
     def posterior(self, bands: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of `q(z | bands)`, unscaled, each `[B, C, T/4, F']`; T a multiple of 4."""
         c = self.config
-        tokens = ((bands[:, 0] - c.mean) / c.std).unflatten(1, (-1, _PATCH)).flatten(2)
+        tokens = ((bands[:, 0] - c.mean) / c.std).unflatten(1, (-1, PATCH)).flatten(2)
         hidden = self.encoder(self.encoder_in(tokens))
         mean, log_variance = self.encoder_out(hidden).float().chunk(2, dim=-1)
         mean = mean + self.encoder_skip(tokens).float()
@@ -90,7 +51,7 @@ class BandVae(nn.Module):
         tokens = (latent / c.scaling_factor).transpose(1, 2).flatten(2)
         hidden = self.decoder(self.decoder_in(tokens))
         values = self.decoder_out(hidden).float() + self.decoder_skip(tokens).float()
-        return (values.unflatten(-1, (_PATCH, -1)).flatten(1, 2) * c.std + c.mean)[:, None]
+        return (values.unflatten(-1, (PATCH, -1)).flatten(1, 2) * c.std + c.mean)[:, None]
 
     def _cells(self, tokens: torch.Tensor) -> torch.Tensor:
         """`[B, T', C * F'] -> [B, C, T', F']`."""

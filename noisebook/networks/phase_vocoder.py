@@ -13,8 +13,9 @@ to two cents (tested); so the network only says what else a phase does. Where ba
 Magnitudes begin in the same way as those of the bands around a bin, which a network of this size does not reach by
 itself (docs/training.md), and the network adds to their logarithms.
 
-The spectrum is put together by three inverse STFTs, of a long window below and of a short one above, so that low notes
-are resolved and onsets are not smeared.
+So every bin is an oscillator whose phase is summed up, as in a phase vocoder (Flanagan & Golden 1966), and the turn
+corrects its instantaneous frequency. The spectrum is put together by three inverse STFTs, of a long window below and of
+a short one above, so that low notes are resolved and onsets are not smeared.
 """
 
 from __future__ import annotations
@@ -28,46 +29,13 @@ from torch import nn
 
 from noisebook.audio.bands import BANDS, Bands, band_centres
 from noisebook.networks.blocks import ResidualBlock, Taps
+from noisebook.networks.configs import PhaseVocoderConfig
 
 __all__ = ["PhaseVocoder", "PhaseVocoderConfig", "Spectrum"]
 
 _SHIFTS = 6  # of the mean shift
 _FADED = 0.93  # of the top of a bank: from there the next one takes over
 _SOFTNESS = 1e-2  # of unit(): its gradient stays finite where a phase is unknown
-
-
-@dataclass(frozen=True)
-class PhaseVocoderConfig:
-    """Sizes of the network.
-
-    Attributes:
-        heads: of each inverse STFT the samples of its window, a multiple of the hop, the Hz around which it fades in
-            and out, and over how many. Together they make up one at every frequency.
-        low_bands: of the bank that is fine enough for the frequency of a partial.
-        kernel_hz, sharpness: of the mean shift: standard deviation of its kernel, and power of the magnitudes.
-    """
-
-    bands: int = 192
-    dim: int = 320
-    hidden: int = 896
-    blocks: int = 9
-    hop_length: int = 480
-    sample_rate: int = 48_000
-    heads: tuple[tuple[int, float, float, float], ...] = (
-        (4800, 0.0, 800.0, 100.0),
-        (1920, 800.0, 4000.0, 400.0),
-        (960, 4000.0, 24_000.0, 400.0),
-    )
-    mean: float = -7.5
-    std: float = 2.5
-    low_bands: int = 120
-    kernel_hz: float = 12.0
-    sharpness: float = 1.5
-
-    @property
-    def reach(self) -> int:
-        """Frames to either side of a sample that network and windows see; its phase remembers all that came before."""
-        return self.blocks + 1 + max(n_fft for n_fft, *_ in self.heads) // self.hop_length
 
 
 @dataclass(frozen=True)
@@ -92,7 +60,7 @@ class PhaseVocoder(nn.Module):
     fine_reach: torch.Tensor
     fine_bins: torch.Tensor
 
-    def __init__(self, config: PhaseVocoderConfig = PhaseVocoderConfig()) -> None:
+    def __init__(self, config: PhaseVocoderConfig) -> None:
         super().__init__()
         self.config = c = config
         self.heads = [_Head(*head, hop_length=c.hop_length, sample_rate=c.sample_rate) for head in c.heads]

@@ -35,6 +35,7 @@ __all__ = [
     "pack_folder",
     "read_mono",
     "read_sound",
+    "read_words",
     "write_opus",
 ]
 
@@ -81,6 +82,12 @@ def read_mono(path: Path, sample_rate: int = SAMPLE_RATE) -> Samples:
     return samples
 
 
+def read_words(path: Path, sample_rate: int) -> npt.NDArray[np.int16]:
+    """`read_mono` as 16-bit samples `[N]`, little-endian."""
+    # Decoders of lossy formats overshoot full scale: clip instead of wrapping around.
+    return np.clip(np.rint(read_mono(path, sample_rate) * 32768.0), -32768, 32767).astype("<i2")
+
+
 def read_sound(path: Path) -> Samples:
     """The whole sound at `path`, `[1, N]` or `[2, N]` float32 at 48 kHz, two equal channels as one; more than two are
     mixed to one. AudioError when unreadable."""
@@ -92,8 +99,7 @@ def read_sound(path: Path) -> Samples:
 
 
 def _append_clip(path: Path, sample_rate: int, out: BinaryIO, digest: Any) -> int:
-    # Decoders of lossy formats overshoot full scale: clip instead of wrapping around.
-    words = np.clip(np.rint(read_mono(path, sample_rate) * 32768.0), -32768, 32767).astype("<i2")
+    words = read_words(path, sample_rate)
     data = words.tobytes()
     out.write(data)
     digest.update(data)

@@ -23,12 +23,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from noisebook.audio.bands import band_centres, log_bands
-from noisebook.codec.ddcm import tail_after
-from noisebook.diffusion.plan import LN2, no_noise, reverse
+from noisebook.diffusion.plan import LN2
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.denoiser import Denoiser, x0_from_v
-from noisebook.recipes._coded import end_of_bits
+from noisebook.recipes._coded import as_decoded, end_of_bits, estimator
 from noisebook.recipes._sounds import Sounds
 from noisebook.recipes._train import mixed_precision, on_device
 from noisebook.recipes.denoiser import noised
@@ -185,19 +184,8 @@ def coded(
 ) -> torch.Tensor:
     """Bands as the decoder of a stream has them: their latent, noised to where the bits of some stream end, after the
     codec's tail (`_coded`), decoded."""
-    schedule, last = scaled_linear(), end_of_bits(rng)
     with mixed_precision(device):
         latent = vae.encode(bands).float()
-
-    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
-        times = torch.full((len(x),), t, device=x.device)
-        with mixed_precision(device):
-            v = denoiser(x, times, torch.zeros_like(times))
-        return x0_from_v(x, v, schedule.alpha(t))
-
-    if last:
-        alpha = schedule.alpha(last)
-        x = alpha**0.5 * latent + (1 - alpha) ** 0.5 * torch.randn_like(latent)
-        latent = reverse(denoise, tail_after(last, schedule), x, no_noise)
+    latent = as_decoded(latent, end_of_bits(rng), estimator(denoiser, device))
     with mixed_precision(device):
         return vae.decode(latent)

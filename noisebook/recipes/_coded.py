@@ -13,14 +13,14 @@ import torch
 
 from noisebook.audio.mel import log_mel
 from noisebook.codec.ddcm import tail_after
-from noisebook.diffusion.plan import no_noise, reverse
+from noisebook.diffusion.plan import Denoise, no_noise, reverse
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.denoiser import Denoiser, x0_from_v
 from noisebook.networks.mel_vae import MelVae
 from noisebook.recipes._clips import PackedAudio
 from noisebook.recipes._train import mixed_precision, waveforms
 
-__all__ = ["LATENT_HOP", "CodedSounds", "end_of_bits"]
+__all__ = ["LATENT_HOP", "CodedSounds", "as_decoded", "end_of_bits", "estimator"]
 
 LATENT_HOP = 640  # samples to a latent frame
 _FRAMES = 256  # of one sound, the window of the denoiser
@@ -50,7 +50,6 @@ class CodedSounds:
         size: int = 128,
     ) -> None:
         self._data, self._vae, self._denoiser, self._rng, self._device = data, vae, denoiser, rng, device
-        self._schedule = scaled_linear()
         self._sounds: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._size = size
         while len(self._sounds) < size:
@@ -77,17 +76,30 @@ class CodedSounds:
     def _coded(self, waveform: torch.Tensor, last: int) -> torch.Tensor:
         with mixed_precision(self._device):
             latent = self._vae.encode(log_mel(waveform)).float()
-        if last == 0:
-            return latent
-        alpha = self._schedule.alpha(last)
-        x = alpha**0.5 * latent + (1 - alpha) ** 0.5 * torch.randn_like(latent)
-        return reverse(self._denoise, tail_after(last, self._schedule), x, no_noise)
+        return as_decoded(latent, last, estimator(self._denoiser, self._device))
 
-    def _denoise(self, x: torch.Tensor, t: int) -> torch.Tensor:
+
+def estimator(denoiser: Denoiser, device: str) -> Denoise:
+    """`(x [B, C, T', F'], t) -> x0_hat`, shaped alike, of a denoiser of v without a tag, in mixed precision."""
+    schedule = scaled_linear()
+
+    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
         times = torch.full((len(x),), t, device=x.device)
-        with mixed_precision(self._device):
-            v = self._denoiser(x, times, torch.zeros_like(times))
-        return x0_from_v(x, v, self._schedule.alpha(t))
+        with mixed_precision(device):
+            v = denoiser(x, times, torch.zeros_like(times))
+        return x0_from_v(x, v, schedule.alpha(t))
+
+    return denoise
+
+
+def as_decoded(latent: torch.Tensor, last: int, denoise: Denoise) -> torch.Tensor:
+    """A latent `[B, C, T', F']` noised to timestep `last`, 0 for not at all, after the codec's tail."""
+    if last == 0:
+        return latent
+    schedule = scaled_linear()
+    alpha = schedule.alpha(last)
+    x = alpha**0.5 * latent + (1 - alpha) ** 0.5 * torch.randn_like(latent)
+    return reverse(denoise, tail_after(last, schedule), x, no_noise)
 
 
 def end_of_bits(rng: np.random.Generator) -> int:

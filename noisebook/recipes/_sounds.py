@@ -13,13 +13,12 @@ import numpy as np
 import torch
 
 from noisebook.errors import ConfigError
-from noisebook.recipes._clips import AUDIO_SUFFIXES, KINDS, PackedAudio, kind_of, read_mono
+from noisebook.recipes._clips import AUDIO_SUFFIXES, FULL_RATE, KINDS, PackedAudio, kind_of, read_words
 from noisebook.recipes._notes import notes
 from noisebook.recipes._train import on_device
 
-__all__ = ["SAMPLE_RATE", "Sounds"]
+__all__ = ["Sounds"]
 
-SAMPLE_RATE = 48_000
 _NOTE_SECONDS = 3  # of a synthetic sound
 _NOTES_AT_FIRST, _NOTES = {"cpu": 4, "cuda": 512}, 96  # that are kept; a CPU makes more as it goes
 _NEW = 0.2  # share of the synthetic sounds that a CPU makes anew
@@ -50,10 +49,11 @@ class Sounds:
         self._device, self._synthetic = device, synthetic
         self._audio = torch.from_numpy(audio).to(device)
         self._members = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+        self._ends = [np.cumsum(self._lengths[rows]) for rows in self._members]
         self._kinds = kinds
         self._rng = np.random.default_rng(seed)
         self._notes = self._first_notes() if synthetic else torch.empty(0)
-        self.hours = len(audio) / SAMPLE_RATE / 3600
+        self.hours = len(audio) / FULL_RATE / 3600
 
     def batch(self, clips: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Waveforms `[clips, samples]` at levels the codec codes at, and the index of their kind in `KINDS`, `[clips]`;
@@ -82,14 +82,14 @@ class Sounds:
 
     def _draw(self, rng: np.random.Generator) -> int:
         """A clip of a kind at random, in proportion to its length."""
-        rows = self._members[rng.integers(len(self._members))]
-        ends = np.cumsum(self._lengths[rows])
-        return int(rows[np.searchsorted(ends, rng.integers(ends[-1]), side="right")])
+        kind = rng.integers(len(self._members))
+        ends = self._ends[kind]
+        return int(self._members[kind][np.searchsorted(ends, rng.integers(ends[-1]), side="right")])
 
     def _first_notes(self) -> torch.Tensor:
         seeds = self._rng.spawn(_NOTES_AT_FIRST[torch.device(self._device).type])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pool_of_notes = list(pool.map(lambda rng: notes(_NOTE_SECONDS * SAMPLE_RATE, rng), seeds))
+            pool_of_notes = list(pool.map(lambda rng: notes(_NOTE_SECONDS * FULL_RATE, rng), seeds))
         return torch.from_numpy(np.stack(pool_of_notes)).to(self._device)
 
     def _there(self, array: np.ndarray) -> torch.Tensor:
@@ -110,7 +110,7 @@ class Sounds:
 def _load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
     """Samples int16 `[N]`; start, length and kind of each clip; and the fingerprint."""
     if (folder / "index.json").is_file():
-        packed = PackedAudio(folder, SAMPLE_RATE)
+        packed = PackedAudio(folder, FULL_RATE)
         audio: np.ndarray = np.memmap(folder / "audio.i16", "<i2", "c")  # copy on write: torch asks for a writable one
         fingerprint = packed.fingerprint
         lengths = np.array([clip.length for clip in packed.clips])
@@ -120,13 +120,8 @@ def _load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
         if not paths:
             raise ConfigError(f"{folder}: neither a packed folder nor one of sounds")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            sounds = list(pool.map(_read, paths))
+            sounds = list(pool.map(lambda path: read_words(path, FULL_RATE), paths))
         audio, fingerprint = np.concatenate(sounds), ""
         lengths = np.array([len(sound) for sound in sounds])
         kinds = np.array([KINDS.index(kind_of(path.relative_to(folder))) for path in paths])
     return audio, np.cumsum(lengths) - lengths, lengths, kinds, fingerprint
-
-
-def _read(path: Path) -> np.ndarray:
-    samples = read_mono(path, SAMPLE_RATE)
-    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)

@@ -20,10 +20,10 @@ from noisebook.backends.checkpoint import load_network, save_network
 from noisebook.config import to_dict
 from noisebook.diffusion.calibration import measure_curve
 from noisebook.diffusion.schedule import scaled_linear
-from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.recipes._clips import PackedAudio
-from noisebook.recipes._coded import LATENT_HOP
+from noisebook.recipes._coded import LATENT_HOP, estimator
 from noisebook.recipes._train import (
     Budget,
     Ema,
@@ -121,7 +121,6 @@ def noised(x0: torch.Tensor, alpha: torch.Tensor) -> tuple[torch.Tensor, torch.T
 
 def export(args, denoiser: Denoiser, ema: Ema, vae: MelVae, data: PackedAudio, budget: Budget) -> None:  # type: ignore[no-untyped-def]
     """Write the averaged weights with their error curve, from which the codec's plans follow."""
-    schedule = scaled_linear()
 
     def latents() -> Iterator[torch.Tensor]:
         rng = np.random.default_rng([args.seed, 5])
@@ -129,14 +128,8 @@ def export(args, denoiser: Denoiser, ema: Ema, vae: MelVae, data: PackedAudio, b
             waveform, _ = waveforms(data, 6, _LENGTHS[-1] * LATENT_HOP, rng, args.device)
             yield vae.encode(log_mel(waveform))
 
-    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
-        times = torch.full((len(x),), t, device=x.device)
-        with mixed_precision(args.device):
-            v = denoiser(x, times, torch.zeros_like(times))
-        return x0_from_v(x, v, schedule.alpha(t))
-
     with ema.applied(denoiser), torch.no_grad():
-        curve = measure_curve(denoise, schedule, latents())
+        curve = measure_curve(estimator(denoiser, args.device), scaled_linear(), latents())
         record = {"data_fingerprint": data.fingerprint, "data_hours": data.hours, "minutes": budget.elapsed,
                   "steps": budget.step, "curve": to_dict(curve)}  # fmt: skip
         save_network(args.run / "denoiser.safetensors", denoiser, record)

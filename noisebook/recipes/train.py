@@ -29,19 +29,21 @@ from torch import nn
 
 from noisebook.audio.bands import log_bands
 from noisebook.backends.checkpoint import load_network, save_network
+from noisebook.backends.mini_files import FILES
 from noisebook.config import to_dict
 from noisebook.diffusion.calibration import measure_curve
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
-from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.networks.phase_vocoder import PhaseVocoder, PhaseVocoderConfig
 from noisebook.recipes._codec_stage import LATENT_HOP, CodecStage
+from noisebook.recipes._coded import estimator
 from noisebook.recipes._sounds import Sounds
 from noisebook.recipes._train import Budget, Ema, Log, load_checkpoint, mixed_precision, save_checkpoint
 from noisebook.recipes._vocoder_stage import VocoderStage
 
-_FILES = {"vae": "vae.safetensors", "denoiser": "denoiser.safetensors", "vocoder": "vocoder.safetensors"}
+_FILES = dict(zip(("vae", "denoiser", "vocoder"), FILES, strict=True))
 _PRINTED = 50  # steps to a line of the log
 _SYNTHETIC = {"vocoder": 0.2, "codec": 0.06, "coded": 0.15}
 
@@ -221,7 +223,7 @@ class Trainer:
         """The denoiser's error at each noise level, from which coding plans follow."""
         assert isinstance(self.work, CodecStage)
         clips = min(self.args.clips or self.stage.clips, self.stage.clips)
-        vae, denoiser, device, schedule = self.work.vae, self.work.denoiser, self.args.device, scaled_linear()
+        vae, denoiser, device = self.work.vae, self.work.denoiser, self.args.device
 
         def latents() -> Iterator[torch.Tensor]:
             sounds = Sounds(self.args.data, device, [self.args.seed, 9], synthetic=0.0)
@@ -230,13 +232,7 @@ class Trainer:
                 with mixed_precision(device):
                     yield vae.encode(log_bands(waveform)).float()
 
-        def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
-            times = torch.full((len(x),), t, device=x.device)
-            with mixed_precision(device):
-                v = denoiser(x, times, torch.zeros_like(times))
-            return x0_from_v(x, v, schedule.alpha(t))
-
-        return measure_curve(denoise, schedule, latents())
+        return measure_curve(estimator(denoiser, device), scaled_linear(), latents())
 
 
 def _write_parts(run_folder: Path, mebibytes: int) -> None:
