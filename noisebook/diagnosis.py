@@ -115,7 +115,7 @@ def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
     """What a model does for a second of noise, part after part, and whether what comes out is finite."""
     import torch
 
-    from noisebook.diffusion.backend import with_mel
+    from noisebook.diffusion.backend import with_features
 
     info, generator = backend.info, torch.Generator().manual_seed(0)
     frames = -(-round(info.frames_per_second) // info.frame_multiple) * info.frame_multiple
@@ -135,10 +135,10 @@ def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
             "denoiser with a prompt" if prompts else "denoiser",
             finite(backend.denoise(noise(*latent.shape), len(info.schedule) // 2, condition=condition)),
         )
-        if info.hop_length:
-            mel = with_mel(backend).decode(latent)
+        if info.features:
+            mel = with_features(backend).decode(latent)
             yield "decoder", finite(mel)
-            yield "vocoder", finite(with_mel(backend).vocode(mel))
+            yield "vocoder", finite(with_features(backend).vocode(mel))
         else:
             yield "decoder", finite(backend.to_waveform(latent))
 

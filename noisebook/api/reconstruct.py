@@ -55,12 +55,12 @@ def reconstruct(
         ModelError: no vocoder gave sound.
     """
     from noisebook.codec import reconstruct as codec
-    from noisebook.diffusion.backend import with_mel
+    from noisebook.diffusion.backend import with_features
 
     row = reconstruction_preset(
         preset, front_end=front_end, posterior=posterior, latent_limit=latent_limit, vocoder=vocoder, post=post
     )
-    return codec.reconstruct(as_waveform(waveform, sample_rate), backend=with_mel(backend), preset=row, seed=seed)
+    return codec.reconstruct(as_waveform(waveform, sample_rate), backend=with_features(backend), preset=row, seed=seed)
 
 
 def reconstruction_presets() -> tuple[Preset, ...]:

@@ -90,13 +90,13 @@ def restore(
     """
     from noisebook.codec import restore as codec
     from noisebook.codec.damaged import damage_of
-    from noisebook.diffusion.backend import with_mel
+    from noisebook.diffusion.backend import with_features
 
     damaged = as_waveform(waveform, sample_rate)
     damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
     unknown = backend.condition(prompt).unknown if prompt else ()
     settings = codec.Settings(strength, prompt, guidance, steps, seed, keep)
-    sound = codec.restore(damaged, damage, backend=with_mel(backend), settings=settings, on_step=on_step)
+    sound = codec.restore(damaged, damage, backend=with_features(backend), settings=settings, on_step=on_step)
     return RestoredSound(sound, damage, unknown)
 
 
@@ -129,13 +129,18 @@ def restore_stream(
     """
     from noisebook.codec import restore as codec
     from noisebook.codec.damaged import damage_of
-    from noisebook.diffusion.backend import with_mel
+    from noisebook.diffusion.backend import with_features
 
     damaged = as_waveform(waveform, sample_rate)
     damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
     coding = coding_settings(damaged, backend.info, preset, bitrate, quality, "auto", seed, tag)
     data = codec.restore_stream(
-        damaged, damage, backend=with_mel(backend), settings=codec.Settings(strength), coding=coding, on_step=on_step
+        damaged,
+        damage,
+        backend=with_features(backend),
+        settings=codec.Settings(strength),
+        coding=coding,
+        on_step=on_step,
     )
     return RestoredStream(data, damage)
 

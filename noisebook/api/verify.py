@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from noisebook.audio.waveform import Waveform
     from noisebook.coding.container import Engine, Header
-    from noisebook.diffusion.backend import Backend, BackendInfo, MelBackend
+    from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend
     from noisebook.quantizers.codebook import LatentCodebook
     from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Verification
@@ -136,16 +136,16 @@ def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
     """The sound through the autoencoder without bits; and, where a vocoder follows it, through that alone."""
     from noisebook.audio.channels import downmix
     from noisebook.codec.sound import from_latent, to_latent
-    from noisebook.diffusion.backend import with_mel
+    from noisebook.diffusion.backend import with_features
 
     mono = downmix(sound)
     ceilings = {"autoencoder": from_latent(*to_latent(mono, backend=backend), backend=backend)}
-    if backend.info.hop_length:
-        ceilings["vocoder"] = _vocoded(mono, with_mel(backend))
+    if backend.info.features:
+        ceilings["vocoder"] = _vocoded(mono, with_features(backend))
     return ceilings
 
 
-def _vocoded(mono: Waveform, backend: MelBackend) -> Waveform:
+def _vocoded(mono: Waveform, backend: FeatureBackend) -> Waveform:
     """What the vocoder makes of the sound's own mel."""
     from noisebook.codec.measuring import mel_of
     from noisebook.codec.signal import restored

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisebook.audio.mel import LOG_FLOOR, MelConfig, magnitudes, mel_centres, mel_filter_bank
+from noisebook.audio.mel import LOG_FLOOR, MelConfig, hz_to_mel, magnitudes, mel_edges, mel_filter_bank
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -140,6 +140,6 @@ def _weights(config: MelConfig) -> np.ndarray:
 
 def _interpolation(own: MelConfig, matched: MelConfig) -> np.ndarray:
     """`[own bins, matched bins]` float32: linear interpolation between centres, constant beyond them."""
-    at = mel_centres(matched)
-    columns = [np.interp(at, mel_centres(own), unit) for unit in np.eye(own.n_mels)]
+    at, given = (hz_to_mel(mel_edges(config)[:, 1]) for config in (matched, own))
+    columns = [np.interp(at, given, unit) for unit in np.eye(own.n_mels)]
     return np.stack(columns).astype(np.float32)

@@ -19,7 +19,7 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LOG_FLOOR", "MelConfig", "log_mel", "magnitudes", "mel_centres", "mel_filter_bank"]
+__all__ = ["LOG_FLOOR", "MelConfig", "hz_to_mel", "log_mel", "magnitudes", "mel_edges", "mel_filter_bank"]
 
 _CLAMP = 1e-5
 LOG_FLOOR = log(_CLAMP)  # the value of silence, -11.513
@@ -84,26 +84,26 @@ def magnitudes(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch
 def mel_filter_bank(config: MelConfig) -> np.ndarray:
     """Slaney-scale, area-normalised triangular filters, `[n_mels, n_fft // 2 + 1]` float32 (Slaney 1998)."""
     bins = np.linspace(0, config.sample_rate / 2, config.n_fft // 2 + 1)
-    edges = _mel_to_hz(np.linspace(_hz_to_mel(config.fmin), _hz_to_mel(config.fmax), config.n_mels + 2))
-    widths = np.diff(edges)
-    rising = (bins - edges[:-2, None]) / widths[:-1, None]
-    falling = (edges[2:, None] - bins) / widths[1:, None]
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    low, centre, high = mel_edges(config).T[:, :, None]
+    triangles = np.maximum(0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
+    return (triangles * (2 / (high - low))).astype(np.float32)
 
 
-def mel_centres(config: MelConfig) -> np.ndarray:
-    """Centres of the filters in mel, `[n_mels]`, evenly spaced."""
-    return np.linspace(_hz_to_mel(config.fmin), _hz_to_mel(config.fmax), config.n_mels + 2)[1:-1]
+def mel_edges(config: MelConfig) -> np.ndarray:
+    """Hz, `[n_mels, 3]`: where each filter begins, peaks and ends; evenly spaced in mel."""
+    low, high = hz_to_mel(np.array([config.fmin, config.fmax]))
+    edges = _mel_to_hz(np.linspace(low, high, config.n_mels + 2))
+    return np.stack([edges[:-2], edges[1:-1], edges[2:]], axis=1)
 
 
 # Slaney's scale: linear below 1 kHz (15 mel), logarithmic above with 27 mel to a factor of 6.4.
 _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27
 
 
-def _hz_to_mel(hz: float) -> float:
+def hz_to_mel(hz: np.ndarray) -> np.ndarray:
+    """Elementwise."""
     linear = hz * _BREAK_MEL / _BREAK_HZ
-    return linear if hz < _BREAK_HZ else float(_BREAK_MEL + np.log(hz / _BREAK_HZ) / _LOG_STEP)
+    return np.where(hz < _BREAK_HZ, linear, _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP)
 
 
 def _mel_to_hz(mel: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from noisebook.audio.bands import log_bands
 from noisebook.backends.checkpoint import load_network
+from noisebook.backends.feature_model import FeatureModel
 from noisebook.backends.mini_files import FILES, model_info
 from noisebook.backends.placement import usable_device
 from noisebook.backends.tagged import TaggedModel
@@ -21,8 +21,8 @@ from noisebook.networks.phase_vocoder import PhaseVocoder, PhaseVocoderConfig
 __all__ = ["BandBackend"]
 
 
-class BandBackend(TaggedModel):
-    """Satisfies `noisebook.diffusion.backend.Backend`.
+class BandBackend(TaggedModel, FeatureModel):
+    """Satisfies `noisebook.diffusion.backend.FeatureBackend`.
 
     Args:
         folder: holds the files named in `FILES`.
@@ -40,12 +40,8 @@ class BandBackend(TaggedModel):
         self._denoiser = load_network(folder / FILES[1], Denoiser, DenoiserConfig).to(self.device)
         self._vocoder = load_network(folder / FILES[2], PhaseVocoder, PhaseVocoderConfig).to(self.device)
 
-    def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
+    def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         with self._inference():
-            return self._vae.encode(log_bands(waveform)).float()
-
-    def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
-        with self._inference():
-            spectrum = self._vocoder.spectrum(self._vae.decode(latent))
+            spectrum = self._vocoder.spectrum(features)
         with torch.no_grad():  # phases add up over all frames: in float32
-            return self._vocoder.synthesise(spectrum)[:, None]
+            return self._vocoder.synthesise(spectrum)

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from noisebook.audio.mel import MelConfig, log_mel
+from noisebook.audio.features import MEL_FEATURES
 from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.curves import curve_folder, load_curve, typical_curve
-from noisebook.backends.mel_model import MelModel, pulled
+from noisebook.backends.feature_model import FeatureModel, pulled
 from noisebook.backends.placement import Networks, computing, usable_device
 from noisebook.backends.text import Prompts, encoder_of
 from noisebook.diffusion.backend import BackendInfo, Condition
@@ -60,7 +60,7 @@ CLASSES = {  # of the networks
 }
 # Most checkpoints name GPT2Model; weights that were saved with a head load as the model without it just as well.
 _LOADED_AS = {"language_model": "GPT2Model"}
-_MEL = MelConfig()
+_MEL = MEL_FEATURES
 _OVERLAP = 64  # latent frames that neighbouring windows of the autoencoder share
 _BATCH = 8  # windows that go through a network together
 _NOTICE = (
@@ -71,8 +71,8 @@ _NOTICE = (
 _log = logging.getLogger(__name__)
 
 
-class Backend(MelModel):
-    """Satisfies `noisebook.diffusion.backend.MelBackend`.
+class Backend(FeatureModel):
+    """Satisfies `noisebook.diffusion.backend.FeatureBackend`.
 
     Args:
         checkpoint: opened.
@@ -101,37 +101,34 @@ class Backend(MelModel):
         self._prediction = checkpoint.config("scheduler").get("prediction_type", "epsilon")
         _tell_licence_once(checkpoint, weights_digest(checkpoint))
 
-    def mel(self, waveform: torch.Tensor) -> torch.Tensor:
-        return log_mel(waveform)
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        return self._encoded(features, lambda distribution: distribution.mode())
 
-    def encode(self, mel: torch.Tensor) -> torch.Tensor:
-        return self._encoded(mel, lambda distribution: distribution.mode())
-
-    def posterior(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        both = self._encoded(mel, lambda distribution: torch.cat((distribution.mean, distribution.std), dim=1))
+    def posterior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        both = self._encoded(features, lambda distribution: torch.cat((distribution.mean, distribution.std), dim=1))
         mean, std = both.chunk(2, dim=1)
         return mean, std
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        return self._windowed(self._decoded, writes=self._hops)(latent)
+        return self._windowed(self._decoded, writes=self.info.feature_frames)(latent)
 
-    def pull(self, latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
-        channels = latent.shape[1]
+    def pull(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        channels, frames = latent.shape[1], self.info.feature_frames
 
         def stage(both: torch.Tensor) -> torch.Tensor:  # a latent and its mel, which has as many values to a frame
-            return pulled(self._decoded, both[:, :channels], F.pixel_shuffle(both[:, channels:], self._hops))
+            return pulled(self._decoded, both[:, :channels], F.pixel_shuffle(both[:, channels:], frames))
 
-        return self._windowed(stage)(torch.cat((latent, F.pixel_unshuffle(mel, self._hops)), dim=1))
+        return self._windowed(stage)(torch.cat((latent, F.pixel_unshuffle(features, frames)), dim=1))
 
     def _decoded(self, latent: torch.Tensor) -> torch.Tensor:
         with computing("vae"):
             return self.networks("vae").decode(latent / self._scale).sample
 
-    def vocode(self, mel: torch.Tensor) -> torch.Tensor:
+    def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         with torch.no_grad(), computing("vocoder"):
-            waveform = self.networks("vocoder")(mel.squeeze(1))
+            waveform = self.networks("vocoder")(features.squeeze(1))
         # Its first transposed convolution makes one step too many: 32 samples more than the mel has.
-        return waveform[:, : mel.shape[2] * self.info.hop_length]
+        return waveform[:, : features.shape[2] * _MEL.hop_length]
 
     def condition(self, text: str) -> Condition:
         return Condition(text, self._prompts(text).dropped, text)
@@ -159,7 +156,7 @@ class Backend(MelModel):
             with computing("vae"):
                 return take(self.networks("vae").encode(piece).latent_dist) * self._scale
 
-        return self._windowed(stage, reads=self._hops)(mel)
+        return self._windowed(stage, reads=self.info.feature_frames)(mel)
 
     def _windowed(
         self, stage: Callable[[torch.Tensor], torch.Tensor], **steps: int
@@ -167,10 +164,6 @@ class Backend(MelModel):
         """The autoencoder attends to all it is given and normalises by it, so it is given what it was trained on."""
         window = self.info.window_frames
         return over_windows(torch.no_grad()(stage), window=window, overlap=_OVERLAP, batch=_BATCH, **steps)
-
-    @property
-    def _hops(self) -> int:
-        return self.info.frame_samples // self.info.hop_length
 
     def _load(self, part: str) -> torch.nn.Module:
         return load_part(self.checkpoint, part, self._dtype if part == "unet" else torch.float32)
@@ -208,11 +201,11 @@ def info_of(checkpoint: Checkpoint) -> BackendInfo:
     factor = 2 ** (len(vae.get("block_out_channels", ())) - 1)
     hop = prod(vocoder.get("upsample_rates", ()))
     found = (vae.get("in_channels"), unet.get("in_channels"), vocoder.get("model_in_dim"), vocoder.get("sampling_rate"))
-    if found != (1, vae.get("latent_channels"), _MEL.n_mels, _MEL.sample_rate) or hop != _MEL.hop_length:
+    if found != (1, vae.get("latent_channels"), _MEL.bins, _MEL.sample_rate) or hop != _MEL.hop_length:
         raise ModelError(
             f"{checkpoint.name}: mel channels {found[0]}, latent channels {found[1]}, {found[2]} mel bins at "
             f"{found[3]} Hz with hop {hop}; this family has 1, those of its VAE ({vae.get('latent_channels')}), "
-            f"{_MEL.n_mels} at {_MEL.sample_rate} Hz with hop {_MEL.hop_length}"
+            f"{_MEL.bins} at {_MEL.sample_rate} Hz with hop {_MEL.hop_length}"
         )
     digest = weights_digest(checkpoint)
     curve = load_curve(curve_folder(checkpoint, digest)) or typical_curve(schedule)
@@ -222,10 +215,10 @@ def info_of(checkpoint: Checkpoint) -> BackendInfo:
         fingerprint=sha256(digest + json.dumps([curve.timesteps, curve.errors]).encode()).digest(),
         autoencoder=checkpoint.digest(["vae"]),
         sample_rate=_MEL.sample_rate,
-        hop_length=_MEL.hop_length,
+        features=_MEL,
         frame_samples=factor * _MEL.hop_length,
         latent_channels=vae["latent_channels"],
-        latent_bins=_MEL.n_mels // factor,
+        latent_bins=_MEL.bins // factor,
         frame_multiple=2 ** (len(unet["block_out_channels"]) - 1),
         window_frames=size[0] if isinstance(size, list) else size,
         margin_frames=_OVERLAP,

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import torch
 
-from noisebook.audio.mel import log_mel
 from noisebook.backends.checkpoint import load_network, read_metadata, save_network
 from noisebook.backends.compiling import compile_network
-from noisebook.backends.mel_model import MelModel, pulled
+from noisebook.backends.feature_model import FeatureModel, pulled
 from noisebook.backends.mini_files import FILES, WEIGHTS, describe, fingerprint, margin_frames, model_info
 from noisebook.backends.placement import usable_device
 from noisebook.backends.tagged import TaggedModel
@@ -24,8 +23,8 @@ from noisebook.networks.vocoder import Vocoder, VocoderConfig
 __all__ = ["FILES", "WEIGHTS", "MiniBackend", "describe", "fingerprint", "margin_frames", "model_info", "store_curve"]
 
 
-class MiniBackend(TaggedModel, MelModel):
-    """Satisfies `noisebook.diffusion.backend.MelBackend`.
+class MiniBackend(TaggedModel, FeatureModel):
+    """Satisfies `noisebook.diffusion.backend.FeatureBackend`.
 
     Args:
         folder: holds the files named in `FILES`.
@@ -55,30 +54,13 @@ class MiniBackend(TaggedModel, MelModel):
         if compiled:
             compile_network(self._denoiser, self.device)
 
-    def mel(self, waveform: torch.Tensor) -> torch.Tensor:
-        return log_mel(waveform)
-
-    def encode(self, mel: torch.Tensor) -> torch.Tensor:
-        with self._inference():
-            return self._vae.encode(mel).float()
-
-    def posterior(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with self._inference():
-            mean, log_variance = self._vae.posterior(mel)
-            scale = self._vae.config.scaling_factor
-            return mean.float() * scale, (0.5 * log_variance.float()).exp() * scale
-
-    def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        with self._inference():
-            return self._vae.decode(latent)
-
-    def pull(self, latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+    def pull(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         with self._precision():
-            return pulled(self._vae.decode, latent, mel)
+            return pulled(self._vae.decode, latent, features)
 
-    def vocode(self, mel: torch.Tensor) -> torch.Tensor:
+    def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         with self._inference():
-            return self._vocoder(mel)
+            return self._vocoder(features)
 
 
 def store_curve(folder: Path, curve: Curve) -> Path:

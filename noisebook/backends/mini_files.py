@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from noisebook.audio.bands import BANDS
-from noisebook.audio.mel import MelConfig
+from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
 from noisebook.backends.checkpoint import content_digest, read_config, read_metadata
 from noisebook.config import from_dict
 from noisebook.diffusion.backend import BackendInfo
@@ -77,15 +77,15 @@ def _mel_info(folder: Path) -> BackendInfo:
     vae = read_config(folder / FILES[0], "MelVae", MelVaeConfig)
     denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
     vocoder = read_config(folder / FILES[2], "Vocoder", VocoderConfig)
-    mel = MelConfig()
-    same_mel = vae.n_mels == vocoder.n_mels == mel.n_mels and vocoder.hop_length == mel.hop_length
+    mel = MEL_FEATURES
+    same_mel = vae.n_mels == vocoder.n_mels == mel.bins and vocoder.hop_length == mel.hop_length
     _check_shapes(folder, vae, denoiser, same_mel)
     return BackendInfo(
         name="mini",
         fingerprint=fingerprint(folder),
         autoencoder=content_digest(folder / FILES[0]),
         sample_rate=mel.sample_rate,
-        hop_length=mel.hop_length,
+        features=mel,
         frame_samples=4 * mel.hop_length,
         latent_channels=vae.latent_channels,
         latent_bins=vae.latent_bins,
@@ -110,7 +110,7 @@ def _band_info(folder: Path) -> BackendInfo:
         fingerprint=fingerprint(folder),
         autoencoder=content_digest(folder / FILES[0]),
         sample_rate=BANDS.sample_rate,
-        hop_length=0,  # what asks for mels of AudioLDM's shape does not find them here
+        features=BAND_FEATURES,
         frame_samples=PATCH * BANDS.hop_length,
         latent_channels=vae.latent_channels,
         latent_bins=vae.latent_bins,

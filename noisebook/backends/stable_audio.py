@@ -49,7 +49,7 @@ _BATCH = 4
 
 
 class Backend:
-    """Satisfies `noisebook.diffusion.backend.Backend`; it is no `MelBackend`.
+    """Satisfies `noisebook.diffusion.backend.Backend`; it is no `FeatureBackend`.
 
     Args:
         checkpoint: opened.
@@ -82,7 +82,7 @@ class Backend:
         with torch.no_grad(), computing("vae"):
             return self.networks("vae").encode(both).latent_dist.mode()[..., None]
 
-    def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
+    def to_waveform(self, latent: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         with torch.no_grad(), computing("vae"):
             return self.networks("vae").decode(latent[..., 0]).sample
 
@@ -170,7 +170,7 @@ def info_of(checkpoint: Checkpoint) -> BackendInfo:
         name=checkpoint.name,
         fingerprint=sha256(digest + json.dumps([curve.timesteps, curve.errors]).encode()).digest(),
         autoencoder=checkpoint.digest(["vae"]),
-        hop_length=0,
+        features=None,
         latent_bins=1,
         frame_multiple=1,
         margin_frames=_MARGIN,

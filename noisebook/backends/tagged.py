@@ -1,4 +1,5 @@
-"""What the models of our own share: a denoiser that knows sounds by tags, and the precision that they compute in."""
+"""What the models of our own share: an autoencoder, a denoiser that knows sounds by tags, and the precision that they
+compute in."""
 
 from __future__ import annotations
 
@@ -10,13 +11,15 @@ import torch
 from noisebook.backends.vocabulary import tag_weights
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.errors import ConfigError
+from noisebook.networks.band_vae import BandVae
 from noisebook.networks.denoiser import Denoiser, x0_from_v
+from noisebook.networks.mel_vae import MelVae
 
 __all__ = ["TaggedModel"]
 
 
 class TaggedModel:
-    """The diffusion half of a `Backend`; who inherits loads the denoiser.
+    """A `FeatureBackend` but for its front end and vocoder; who inherits loads the networks.
 
     Attributes:
         info: of the model.
@@ -27,7 +30,22 @@ class TaggedModel:
     info: BackendInfo
     device: torch.device
     dtype: torch.dtype
+    _vae: MelVae | BandVae
     _denoiser: Denoiser
+
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return self._vae.encode(features).float()
+
+    def posterior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with self._inference():
+            mean, log_variance = self._vae.posterior(features)
+            scale = self._vae.config.scaling_factor
+            return mean.float() * scale, (0.5 * log_variance.float()).exp() * scale
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return self._vae.decode(latent)
 
     def condition(self, text: str) -> Condition:
         weights, unknown = tag_weights(text, self.info.tags)

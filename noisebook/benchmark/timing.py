@@ -22,7 +22,8 @@ from noisebook.diffusion.backend import Backend
 
 __all__ = ["RoundTrip", "Stages", "call_seconds", "clock", "timed_stages", "trip"]
 
-_OF_MELS = {"mel": "mel", "encode": "autoencoder", "decode": "autoencoder", "vocode": "vocoder", "denoise": "denoiser"}
+_AUTOENCODER = {"encode": "autoencoder", "decode": "autoencoder"}
+_OF_FEATURES = {"features": "features", **_AUTOENCODER, "vocode": "vocoder", "denoise": "denoiser"}
 _OF_WAVEFORMS = {"to_latent": "autoencoder", "to_waveform": "autoencoder", "denoise": "denoiser"}
 
 Stages = dict[str, float]
@@ -64,7 +65,7 @@ class RoundTrip:
     @property
     def allowance(self) -> float:
         """What encoding would take if it were nothing but its calls, the mel and the autoencoder; seconds."""
-        model = sum(self.encode.get(stage, 0.0) for stage in ("mel", "autoencoder"))
+        model = sum(self.encode.get(stage, 0.0) for stage in ("features", "autoencoder"))
         return self.calls * self.call_seconds + model
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def call_seconds(header: Header, backend: Backend, *, runs: int) -> float:
 @contextmanager
 def timed_stages(backend: Backend) -> Iterator[Stages]:
     """Adds up the seconds of the backend's stages while the block runs."""
-    methods = _OF_MELS if backend.info.hop_length else _OF_WAVEFORMS
+    methods = _OF_FEATURES if backend.info.features else _OF_WAVEFORMS
     seconds = dict.fromkeys(methods.values(), 0.0)
     for method, stage in methods.items():
         setattr(backend, method, _adding(getattr(backend, method), seconds, stage, backend.device))

@@ -21,7 +21,7 @@ from noisebook.codec.signal import segmentwise
 from noisebook.codec.steering import over_timeline
 from noisebook.coding.container import Header
 from noisebook.coding.stretches import Stretches, stretches_of
-from noisebook.diffusion.backend import Backend, with_mel
+from noisebook.diffusion.backend import Backend, with_features
 from noisebook.errors import ConfigError
 
 __all__ = ["accents_of"]
@@ -47,7 +47,7 @@ def accents_of(latent: torch.Tensor, header: Header, backend: Backend) -> Stretc
     if not can_vary(header):
         raise ConfigError("transients need the partitioned rule and the structured codebook")
     layout = layout_of(header, backend.info)
-    rise = _rise(latent, layout, backend) if backend.info.hop_length else _surprise(latent, header, layout, backend)
+    rise = _rise(latent, layout, backend) if backend.info.features else _surprise(latent, header, layout, backend)
     units = layout.unit_of_frames()
     chosen = _standing_out(_unit_means(rise.cpu().numpy(), units), layout.paused())
     return stretches_of(chosen[:, units])
@@ -55,8 +55,8 @@ def accents_of(latent: torch.Tensor, header: Header, backend: Backend) -> Stretc
 
 def _rise(latent: torch.Tensor, layout: Layout, backend: Backend) -> torch.Tensor:
     """`[channels, L]`: how far the log-mel of the sound rises within each frame, mean of its bands."""
-    hops = layout.info.frame_samples // layout.info.hop_length
-    mel = segmentwise(with_mel(backend).decode, latent, layout, reads=1, writes=hops)[:, 0]
+    hops = layout.info.feature_frames
+    mel = segmentwise(with_features(backend).decode, latent, layout, reads=1, writes=hops)[:, 0]
     risen = mel.diff(dim=1, prepend=mel[:, :1]).clamp_min(0).mean(2)
     return risen.unflatten(1, (-1, hops)).mean(2)
 

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, sqrt
 
-import numpy as np
 import torch
 
-from noisebook.audio.mel import MelConfig, mel_filter_bank
+from noisebook.audio.features import MEL_FEATURES
 from noisebook.codec.layout import Timeline
 from noisebook.codec.noise import gaussian_noise
-from noisebook.diffusion.backend import Backend, BackendInfo, MelBackend, with_mel
+from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend, with_features
 from noisebook.diffusion.plan import Denoise, Step
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError
@@ -112,7 +111,7 @@ def _seen_from(schedule: Schedule, last: int) -> int:
     return next((t for t in range(last, 0, -1) if schedule.snr(t) >= wanted), 0)
 
 
-def heard(aim: Aim, latent: torch.Tensor, backend: MelBackend, *, share: float = _HEARD_SHARE) -> Aim:
+def heard(aim: Aim, latent: torch.Tensor, backend: FeatureBackend, *, share: float = _HEARD_SHARE) -> Aim:
     """The same aim, but `share` of the residual is the way on which the mel comes nearest to that of the latent.
 
     That way is `J^T (decode(latent) - decode(x0_hat))`, J the Jacobian of the autoencoder's decoder at x0_hat: minus
@@ -156,7 +155,7 @@ def perceptual_weights(latent: torch.Tensor, backend: Backend, strength: float) 
     """
     if not 0 <= strength <= 1:
         raise ConfigError(f"perceptual strength {strength:g}: 0 (none) to 1 are possible")
-    decode = with_mel(backend).decode
+    decode = with_features(backend).decode
     first = max(0, latent.shape[2] - _HEARD_FRAMES) // 2
     heard = latent[:1, :, first : first + _HEARD_FRAMES]
     mel, moved = decode(heard), []
@@ -197,10 +196,8 @@ def _share_of_bins(priority: Priority, info: BackendInfo) -> torch.Tensor:
     """`[F']`: the share of the mel bands of each latent bin that lie in the priority's band."""
     if not priority.banded:
         return torch.ones(info.latent_bins)
-    if not info.hop_length:
-        raise ConfigError(f"{info.name} hears waveforms: its latents have no bands to give priority to; give times")
-    bank = mel_filter_bank(MelConfig())
-    frequencies = np.linspace(0, MelConfig().sample_rate / 2, bank.shape[1])
-    centres = bank @ frequencies / bank.sum(1)
+    if info.features is not MEL_FEATURES:
+        raise ConfigError(f"the latents of {info.name} have no bands to give priority to; give times")
+    centres = MEL_FEATURES.centres
     inside = torch.from_numpy((centres >= priority.low) & (centres < priority.high)).float()
     return inside.view(info.latent_bins, -1).mean(1)

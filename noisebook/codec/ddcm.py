@@ -41,7 +41,7 @@ from noisebook.codec.stereo import (
 from noisebook.codec.tagging import best_tag
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, Rule
-from noisebook.diffusion.backend import Backend, BackendInfo, with_mel
+from noisebook.diffusion.backend import Backend, BackendInfo, with_features
 from noisebook.diffusion.plan import Denoise, Plan, tail_plan
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import AudioError, ConfigError
@@ -158,7 +158,7 @@ def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: B
         if settings.search != "none":
             aim = aiming.shaped(part, denoise, info.schedule, end_of_bits)
         if settings.search == "heard":
-            aim = aiming.heard(aim, part, with_mel(backend))
+            aim = aiming.heard(aim, part, with_features(backend))
         return aim if weights is None else aiming.weighted(aim, weights[:, start:end])
 
     return target_of

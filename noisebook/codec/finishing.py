@@ -25,7 +25,7 @@ from noisebook.codec.reconstruction_presets import Post
 from noisebook.codec.signal import heard_by
 from noisebook.codec.vocoding import Vocoder
 from noisebook.coding.container import Header
-from noisebook.diffusion.backend import MelBackend
+from noisebook.diffusion.backend import FeatureBackend
 from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
 
 __all__ = ["Original", "finished", "measured"]
@@ -128,7 +128,7 @@ def _errors(samples: np.ndarray, post: Post, original: Original) -> tuple[float,
     return high_band_loss_db(original.sound, sound, original.sample_rate), _distance_db(original, sound)
 
 
-def measured(original: Original, samples: np.ndarray, backend: MelBackend) -> dict[str, float]:
+def measured(original: Original, samples: np.ndarray, backend: FeatureBackend) -> dict[str, float]:
     """How near `samples`, `[channels, N']` as coded, are to the original: see `Reconstruction.measures`."""
     sound, wanted = original.heard(samples), energy(original.sound)
     mels = [_mel(coded, original.timeline, backend) for coded in (original.samples, samples)]
@@ -153,14 +153,13 @@ def _distance_db(original: Original, sound: np.ndarray) -> float:
     return total / (len(sound) * count)
 
 
-def _mel(samples: np.ndarray, timeline: Timeline, backend: MelBackend) -> np.ndarray:
+def _mel(samples: np.ndarray, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
     info = timeline.info
 
     def mel(piece: torch.Tensor) -> torch.Tensor:
-        return backend.mel(piece.to(backend.device)).cpu()
+        return backend.features(piece.to(backend.device)).cpu()
 
-    writes = info.frame_samples // info.hop_length
-    return heard_by(mel, samples, timeline, per_frame=info.frame_samples, writes=writes).numpy()
+    return heard_by(mel, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames).numpy()
 
 
 def _ratio_db(wanted: float, unwanted: float) -> float:

@@ -21,7 +21,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec.damaged import Damage
 from noisebook.codec.signal import by_latent, heard_by, levelled
 from noisebook.codec.sound import Frame
-from noisebook.diffusion.backend import BackendInfo, MelBackend
+from noisebook.diffusion.backend import BackendInfo, FeatureBackend
 from noisebook.diffusion.measurement import Measurement
 
 __all__ = ["framed", "measured", "mel_of", "prepared"]
@@ -75,7 +75,7 @@ def _held(values: np.ndarray, times: np.ndarray, bands: int) -> np.ndarray:
 
 
 def measured(
-    damaged: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: MelBackend
+    damaged: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: FeatureBackend
 ) -> tuple[Measurement, torch.Tensor]:
     """What is known of the mel `[channels, 1, T, n_mels]`, and a guess at all of it, shaped alike.
 
@@ -103,16 +103,15 @@ def measured(
     return Measurement(mel, weight.masked_fill(distortion <= LOG_FLOOR, 1.0)), mel
 
 
-def mel_of(waveform: Waveform, frame: Frame, backend: MelBackend) -> torch.Tensor:
+def mel_of(waveform: Waveform, frame: Frame, backend: FeatureBackend) -> torch.Tensor:
     """The mel `[1, 1, T, n_mels]` of a whole sound at a frame's level, of both channels of stereo together."""
     info, timeline = backend.info, frame.timeline(backend.info)
 
     def mel(piece: torch.Tensor) -> torch.Tensor:
-        return backend.mel(by_latent(piece, timeline).to(backend.device))
+        return backend.features(by_latent(piece, timeline).to(backend.device))
 
     samples = levelled(waveform, frame.header(), info)
-    hops = info.frame_samples // info.hop_length
-    return heard_by(mel, samples, timeline, per_frame=info.frame_samples, writes=hops)
+    return heard_by(mel, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames)
 
 
 def _frames_in_gaps(frames: int, gaps: tuple[Span, ...], sample_rate: int) -> torch.Tensor:

@@ -22,7 +22,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq, ordering
 from noisebook.codec.ddcm import Opened
 from noisebook.codec.layout import layout_of
-from noisebook.codec.signal import restored, restored_blocks
+from noisebook.codec.signal import restored, restored_blocks, to_samples
 from noisebook.codec.steering import OnStep
 from noisebook.codec.stereo import Heard, heard_margin, read_image, salvaged_image
 from noisebook.codec.streams import CodebookFor, open_stream
@@ -149,8 +149,7 @@ class Player:
         info, frames = self._backend.info, self._segments[-1][1]
         first = max(0, start // info.frame_samples - info.margin_frames)
         last = min(frames, -(-end // info.frame_samples) + info.margin_frames)
-        sound = self._backend.to_waveform(self.latent(first, last)).cpu()
-        coded = sound.flatten(0, 1) if self.timeline.joint else sound.mean(1)
+        coded = to_samples(self.latent(first, last), first, self.timeline, self._backend)
         offset = first * info.frame_samples
         return coded.numpy()[:, start - offset : end - offset]
 

@@ -27,7 +27,7 @@ from noisebook.codec.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS,
 from noisebook.codec.signal import by_latent, heard_by, levelled, levelled_at, restored, segmentwise
 from noisebook.codec.sound import Frame
 from noisebook.codec.vocoding import Vocoder, first_working
-from noisebook.diffusion.backend import MelBackend
+from noisebook.diffusion.backend import FeatureBackend
 
 __all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
 
@@ -63,7 +63,7 @@ class Reconstruction:
     silence: dict[str, float]
 
 
-def reconstruct(waveform: Waveform, *, backend: MelBackend, preset: Preset, seed: int = 0) -> Reconstruction:
+def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, seed: int = 0) -> Reconstruction:
     """The sound that the autoencoder and a vocoder make of a sound, as a preset says.
 
     Args:
@@ -80,7 +80,7 @@ def reconstruct(waveform: Waveform, *, backend: MelBackend, preset: Preset, seed
     features, to_mel = _features(waveform, original, preset.front_end, backend)
     latent = _drawn(features, POSTERIORS[preset.posterior], timeline, backend, seed)
     latent, limit = limited(latent, LIMITS[preset.latent_limit])
-    mel = to_mel(segmentwise(backend.decode, latent, timeline, reads=1, writes=_mel_frames(timeline)))
+    mel = to_mel(segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames))
     mel = smoothed(mel, preset.post.smooth)
     vocoder = _spread(first_working(mel, VOCODERS[preset.vocoder], timeline, backend), frame, backend)
     samples, post = finished(mel, vocoder, preset.post, original)
@@ -101,7 +101,7 @@ def reconstruct(waveform: Waveform, *, backend: MelBackend, preset: Preset, seed
     )
 
 
-def _spread(vocoder: Vocoder, frame: Frame, backend: MelBackend) -> Vocoder:
+def _spread(vocoder: Vocoder, frame: Frame, backend: FeatureBackend) -> Vocoder:
     """The vocoder, whose sound the image of the frame spreads over its channels."""
 
     def run(mel: torch.Tensor) -> np.ndarray:
@@ -128,11 +128,11 @@ def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str
 
 
 def _features(
-    waveform: Waveform, original: Original, name: str, backend: MelBackend
+    waveform: Waveform, original: Original, name: str, backend: FeatureBackend
 ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
     """What the autoencoder is given, and the way from what it gives back to the matched mel."""
     if name == front_ends.MATCHED:
-        return _heard(backend.mel, original.samples, original.timeline, backend), lambda decoded: decoded
+        return _heard(backend.features, original.samples, original.timeline, backend), lambda decoded: decoded
     front_end = front_ends.by_name(name)
     samples = levelled_at(front_end.mel.sample_rate, waveform, original.header)
     levels = _heard(partial(front_ends.levels, front_end=front_end), samples, original.timeline, backend, front_end.mel)
@@ -144,34 +144,31 @@ def _heard(
     stage: Callable[[torch.Tensor], torch.Tensor],
     samples: np.ndarray,
     timeline: Timeline,
-    backend: MelBackend,
+    backend: FeatureBackend,
     mel: MelConfig | None = None,
 ) -> torch.Tensor:
     """A mel of the whole sound, `[channels, 1, T, F]`; its hop is that of `mel`, or of the model."""
-    hop = timeline.info.hop_length if mel is None else mel.hop_length
-    writes = _mel_frames(timeline)
+    writes = timeline.info.feature_frames
+    per_frame = timeline.info.frame_samples if mel is None else mel.hop_length * writes
     return heard_by(
         lambda piece: stage(by_latent(piece, timeline).to(backend.device)),
         samples,
         timeline,
-        per_frame=hop * writes,
+        per_frame=per_frame,
         writes=writes,
     )
 
 
-def _drawn(features: torch.Tensor, share: float, timeline: Timeline, backend: MelBackend, seed: int) -> torch.Tensor:
+def _drawn(
+    features: torch.Tensor, share: float, timeline: Timeline, backend: FeatureBackend, seed: int
+) -> torch.Tensor:
     """Mode of the posterior, plus `share` of a sample's distance from it."""
 
     def posterior(mel: torch.Tensor) -> torch.Tensor:
         return torch.cat(backend.posterior(mel), dim=1)
 
-    mean, std = segmentwise(posterior, features, timeline, reads=_mel_frames(timeline), writes=1).chunk(2, dim=1)
+    mean, std = segmentwise(posterior, features, timeline, reads=timeline.info.feature_frames, writes=1).chunk(2, dim=1)
     if share == 0:
         return mean
     shape = (mean.shape[0], mean.shape[1], mean.shape[2], mean.shape[3])
     return mean + share * std * gaussian_noise(shape, seed=seed, step=0, device=mean.device)
-
-
-def _mel_frames(timeline: Timeline) -> int:
-    """To a latent frame."""
-    return timeline.info.frame_samples // timeline.info.hop_length

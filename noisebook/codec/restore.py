@@ -30,7 +30,7 @@ from noisebook.codec.signal import levelled, restored, segmentwise
 from noisebook.codec.sound import Frame, from_latent
 from noisebook.codec.steering import OnStep, prompted
 from noisebook.codec.stereo import image_bitrate, image_payload
-from noisebook.diffusion.backend import BackendInfo, MelBackend
+from noisebook.diffusion.backend import BackendInfo, FeatureBackend
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.diffusion.pulling import Course
@@ -75,7 +75,7 @@ class Settings:
 
 
 def restore(
-    waveform: Waveform, damage: Damage, *, backend: MelBackend, settings: Settings, on_step: OnStep | None = None
+    waveform: Waveform, damage: Damage, *, backend: FeatureBackend, settings: Settings, on_step: OnStep | None = None
 ) -> Waveform:
     """The restored sound, with the channels, level and exact length of the damaged one, and its rate; where a lost band
     does not fit into that rate, the model's. What was clipped may exceed full scale.
@@ -90,7 +90,7 @@ def restore(
     timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
     latent = restored_latent(measurement, guess, course, timeline, backend=backend, settings=settings, on_step=on_step)
     if settings.keep and damage.task == "declip":
-        decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=_hops(timeline))
+        decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames)
         return _filtered_towards(measurement.completed(decoded), waveform, sound, damage, frame, backend)
     synthetic = from_latent(latent, frame, backend=backend)
     if not settings.keep:
@@ -104,7 +104,7 @@ def restore_stream(
     waveform: Waveform,
     damage: Damage,
     *,
-    backend: MelBackend,
+    backend: FeatureBackend,
     settings: Settings,
     coding: ddcm.Settings,
     on_step: OnStep | None = None,
@@ -130,7 +130,7 @@ def restore_stream(
         header = replace(header, pauses=())  # a gap is silent, and shall not stay so
     measurement, guess = measured(waveform, sound, damage, frame, backend)
     timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
-    guessed, hops = _encoded(guess, timeline, backend), _hops(timeline)
+    guessed, hops = _encoded(guess, timeline, backend), timeline.info.feature_frames
 
     def target_of(start: int, end: int) -> Target:
         known, first = measurement.part(start * hops, end * hops), guessed[:, :, start:end]
@@ -146,7 +146,7 @@ def restored_latent(
     course: Course,
     timeline: Timeline,
     *,
-    backend: MelBackend,
+    backend: FeatureBackend,
     settings: Settings,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
@@ -157,7 +157,7 @@ def restored_latent(
     Raises:
         ConfigError: as `restore`.
     """
-    latent, hops = _encoded(guess, timeline, backend), _hops(timeline)
+    latent, hops = _encoded(guess, timeline, backend), timeline.info.feature_frames
     segments = [(a, b) for a, b in timeline.segments() if measurement.part(a * hops, b * hops).weight.min() < _RELIABLE]
     if course.start < 0 or not segments:
         return latent
@@ -181,12 +181,12 @@ def restored_latent(
     return latent
 
 
-def _fitting(denoise: Denoise, measurement: Measurement, backend: MelBackend) -> Denoise:
+def _fitting(denoise: Denoise, measurement: Measurement, backend: FeatureBackend) -> Denoise:
     return lambda x, t: measurement.fitted(denoise(x, t), backend)
 
 
 def _filtered_towards(
-    target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: MelBackend
+    target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: FeatureBackend
 ) -> Waveform:
     """The declipped sound with its mel brought towards the target, as far as the clipped one lets it."""
     info, lost = backend.info, damage.lost(clipped)
@@ -202,13 +202,8 @@ def _filtered_towards(
     return sound
 
 
-def _encoded(mel: torch.Tensor, timeline: Timeline, backend: MelBackend) -> torch.Tensor:
-    return segmentwise(backend.encode, mel, timeline, reads=_hops(timeline), writes=1)
-
-
-def _hops(timeline: Timeline) -> int:
-    """Mel frames to a latent frame."""
-    return timeline.info.frame_samples // timeline.info.hop_length
+def _encoded(mel: torch.Tensor, timeline: Timeline, backend: FeatureBackend) -> torch.Tensor:
+    return segmentwise(backend.encode, mel, timeline, reads=timeline.info.feature_frames, writes=1)
 
 
 def _course(settings: Settings, damage: Damage, info: BackendInfo) -> Course:

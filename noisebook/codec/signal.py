@@ -35,6 +35,7 @@ __all__ = [
     "segmentwise",
     "synthesise",
     "synthesised",
+    "to_samples",
 ]
 
 
@@ -101,10 +102,10 @@ def by_latent(samples: torch.Tensor, layout: Timeline) -> torch.Tensor:
 def synthesise(latent: torch.Tensor, layout: Timeline, backend: Backend) -> np.ndarray:
     """Latent -> `[channels of the model, N']`, a segment at a time with its margins: no joints."""
 
-    def decode(piece: torch.Tensor) -> torch.Tensor:
-        return _to_waveform(piece, layout, backend)
+    def decode(piece: torch.Tensor, first_frame: int) -> torch.Tensor:
+        return to_samples(piece, first_frame, layout, backend)
 
-    waveform = segmentwise(decode, latent, layout, reads=1, writes=layout.info.frame_samples)
+    waveform = segmentwise(decode, latent, layout, reads=1, writes=layout.info.frame_samples, placed=True)
     return waveform.numpy()[:, : layout.sample_count]
 
 
@@ -113,14 +114,15 @@ def synthesised(latent: torch.Tensor, layout: Timeline, backend: Backend) -> Ite
     per_frame = layout.info.frame_samples
     for start, end in layout.segments():
         left, right = margins(start, end, layout.frames, layout.info)
-        heard = _to_waveform(latent[:, :, left:right], layout, backend).numpy()
+        heard = to_samples(latent[:, :, left:right], left, layout, backend).numpy()
         last = min(end * per_frame, layout.sample_count) - left * per_frame
         yield heard[:, (start - left) * per_frame : last]
 
 
-def _to_waveform(latent: torch.Tensor, layout: Timeline, backend: Backend) -> torch.Tensor:
-    """Of all frames given, as a model of stereo sound or of mono sound gives it: `[channels, N']`."""
-    sound = backend.to_waveform(latent).cpu()
+def to_samples(latent: torch.Tensor, first_frame: int, layout: Timeline, backend: Backend) -> torch.Tensor:
+    """Of all frames given, from frame `first_frame` of the timeline on, as a model of stereo sound or of mono sound
+    gives it: `[channels, N']`."""
+    sound = backend.to_waveform(latent, first_frame).cpu()
     return sound.flatten(0, 1) if layout.joint else sound.mean(1)
 
 
@@ -133,7 +135,13 @@ def heard_by(
 
 
 def segmentwise(
-    stage: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, layout: Timeline, *, reads: int, writes: int
+    stage: Callable[..., torch.Tensor],
+    x: torch.Tensor,
+    layout: Timeline,
+    *,
+    reads: int,
+    writes: int,
+    placed: bool = False,
 ) -> torch.Tensor:
     """A stage over the whole timeline, a segment at a time with its margins: no joints, and memory for one segment.
 
@@ -142,11 +150,13 @@ def segmentwise(
         x: time is axis 1 of `[B, N]`, which may end early and is followed by silence, axis 2 of `[B, C, T, F]`;
             likewise in what `stage` returns.
         reads, writes: steps of time to a latent frame, of `x` and of the result.
+        placed: the stage is also given where a stretch begins, in steps of `x`.
     """
     whole = torch.empty(0)
     for start, end in layout.segments():
         left, right = margins(start, end, layout.frames, layout.info)
-        result = stage(_stretch(x, left * reads, right * reads))
+        stretch = _stretch(x, left * reads, right * reads)
+        result = stage(stretch, left * reads) if placed else stage(stretch)
         if not start:  # now it is known what the stage gives; pieces in a list would take their memory twice
             shape = list(result.shape)
             shape[_time_axis(result)] = layout.frames * writes

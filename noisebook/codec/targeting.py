@@ -19,7 +19,7 @@ from noisebook.codec.presets import HIGHEST, LOWEST, engine_for
 from noisebook.codec.signal import by_latent, heard_by, levelled, segmentwise
 from noisebook.codec.steering import OnStep
 from noisebook.coding.container import Header
-from noisebook.diffusion.backend import Backend, with_mel
+from noisebook.diffusion.backend import Backend, with_features
 from noisebook.errors import ConfigError
 from noisebook.metrics import log_mel_l1_db
 
@@ -111,12 +111,12 @@ def _latent_error(waveform: Sound, header: Header, latent: torch.Tensor, backend
 
 def _mel_error(waveform: Sound, header: Header, latent: torch.Tensor, backend: Backend) -> Measure:
     """Mean absolute error of the log-mel, dB."""
-    heard, timeline = with_mel(backend), timeline_of(header, backend.info)
-    hops = timeline.info.frame_samples // timeline.info.hop_length
+    heard, timeline = with_features(backend), timeline_of(header, backend.info)
+    hops = timeline.info.feature_frames
     samples = levelled(waveform, header, backend.info)
 
     def stage(piece: torch.Tensor) -> torch.Tensor:
-        return heard.mel(by_latent(piece, timeline).to(heard.device))
+        return heard.features(by_latent(piece, timeline).to(heard.device))
 
     mel = heard_by(stage, samples, timeline, per_frame=timeline.info.frame_samples, writes=hops)
 

@@ -19,7 +19,7 @@ from noisebook.audio.griffin_lim import griffin_lim
 from noisebook.audio.mel import LOG_FLOOR
 from noisebook.codec.layout import Timeline
 from noisebook.codec.signal import segmentwise
-from noisebook.diffusion.backend import MelBackend
+from noisebook.diffusion.backend import FeatureBackend
 from noisebook.errors import ModelError
 
 __all__ = ["Vocoder", "first_working"]
@@ -47,7 +47,7 @@ class Vocoder:
     told: str
 
 
-def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: MelBackend) -> Vocoder:
+def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: FeatureBackend) -> Vocoder:
     """The first vocoder of a chain that runs, and whose output is finite and, where the mel is not silent, audible.
 
     Raises:
@@ -83,22 +83,21 @@ def _failure(samples: np.ndarray, mel: torch.Tensor) -> str | None:
     return None
 
 
-def _model(mel: torch.Tensor, *, timeline: Timeline, backend: MelBackend) -> np.ndarray:
+def _model(mel: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
     info = timeline.info
 
-    def vocode(piece: torch.Tensor) -> torch.Tensor:
-        return backend.vocode(piece).cpu()
+    def vocode(piece: torch.Tensor, first_frame: int) -> torch.Tensor:
+        return backend.vocode(piece, first_frame).cpu()
 
-    reads = info.frame_samples // info.hop_length
-    waveform = segmentwise(vocode, mel, timeline, reads=reads, writes=info.frame_samples)
+    waveform = segmentwise(vocode, mel, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True)
     return waveform.numpy()[:, : timeline.sample_count]
 
 
-def _clamped(mel: torch.Tensor, *, timeline: Timeline, backend: MelBackend) -> np.ndarray:
+def _clamped(mel: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
     return _model(mel.clamp(*_NATURAL), timeline=timeline, backend=backend)
 
 
-def _griffin_lim(mel: torch.Tensor, *, timeline: Timeline, backend: MelBackend) -> np.ndarray:
+def _griffin_lim(mel: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
     return griffin_lim(mel.to(backend.device)).cpu().numpy()[:, : timeline.sample_count]
 
 

@@ -18,7 +18,7 @@ from noisebook.codec.signal import restored
 from noisebook.codec.sound import Frame, from_latent, to_latent
 from noisebook.codec.vocoding import first_working
 from noisebook.comparison.methods import Coded, Job
-from noisebook.diffusion.backend import Backend, with_mel
+from noisebook.diffusion.backend import Backend, with_features
 from noisebook.diffusion.plan import Step
 from noisebook.errors import ConfigError
 
@@ -27,7 +27,7 @@ __all__ = ["Residuals", "autoencoded", "diffused", "quantised", "reconstructed",
 
 def vocoded(job: Job) -> Coded:
     """The vocoder on the mel of the sound itself: all but the vocoder is perfect."""
-    backend = with_mel(_backend(job))
+    backend = with_features(_backend(job))
     frame = Frame.of(job.sound, backend.info)
 
     def make() -> Waveform:

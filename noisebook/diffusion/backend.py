@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from noisebook.audio.features import Features
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError
@@ -12,7 +13,7 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo", "Condition", "MelBackend", "with_mel"]
+__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "with_features"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class BackendInfo:
         autoencoder: SHA-256 over the weights of the autoencoder alone: a codebook of its latents serves every denoiser
             of these.
         sample_rate: Hz, of the model's sound.
-        hop_length: samples to a mel frame; 0 for a model that hears waveforms and has no mel.
+        features: what its autoencoder hears; None for a model that hears waveforms.
         frame_samples: samples to a latent frame.
         latent_channels, latent_bins: C and F' of a latent `[B, C, T', F']`.
         frame_multiple: the denoiser accepts lengths T' that are multiples of this.
@@ -43,7 +44,7 @@ class BackendInfo:
     fingerprint: bytes
     autoencoder: bytes
     sample_rate: int
-    hop_length: int
+    features: Features | None
     frame_samples: int
     latent_channels: int
     latent_bins: int
@@ -64,6 +65,11 @@ class BackendInfo:
     def frames_per_second(self) -> float:
         """Latent frames a second."""
         return self.sample_rate / self.frame_samples
+
+    @property
+    def feature_frames(self) -> int:
+        """Frames of features to a latent frame; 0 where there are none."""
+        return self.frame_samples // self.features.hop_length if self.features else 0
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,13 @@ class Backend(Protocol):
         A model of mono sound makes one latent of left and right: that of their power mean, in which nothing cancels.
         """
 
-    def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
-        """`[B, C, T', F'] -> [B, audio_channels, T' * frame_samples]`."""
+    def to_waveform(self, latent: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+        """`[B, C, T', F'] -> [B, audio_channels, T' * frame_samples]`.
+
+        Args:
+            latent: of a piece of a timeline.
+            first_frame: the index of its first frame there: phases that go on from piece to piece follow from it.
+        """
 
     def condition(self, text: str) -> Condition:
         """What a text means to the denoiser; the empty text means any sound.
@@ -113,36 +124,40 @@ class Backend(Protocol):
         """
 
 
-class MelBackend(Backend, Protocol):
-    """A model whose autoencoder hears mels, with a vocoder behind it: what reconstruction and restoration need."""
+class FeatureBackend(Backend, Protocol):
+    """A model whose autoencoder hears features, with a vocoder behind it: what reconstruction and restoration need.
 
-    def mel(self, waveform: torch.Tensor) -> torch.Tensor:
-        """`[B, N]` or `[B, 2, N] -> [B, 1, N / hop_length, n_mels]`, N a multiple of `frame_samples`; of left and right
-        the mel of their power mean."""
+    Features are `[B, 1, T, bins]`, as `info.features` says.
+    """
 
-    def encode(self, mel: torch.Tensor) -> torch.Tensor:
-        """`[B, 1, T, n_mels] -> [B, C, T', F']`: the mode of the posterior."""
+    def features(self, waveform: torch.Tensor) -> torch.Tensor:
+        """`[B, N]` or `[B, 2, N]` to features, N a multiple of `frame_samples`."""
 
-    def posterior(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        """To the mode of the posterior, `[B, C, T', F']`."""
+
+    def posterior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean (what `encode` gives) and standard deviation of the latent, each `[B, C, T', F']`."""
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        """`[B, C, T', F'] -> [B, 1, T, n_mels]`."""
+        """`[B, C, T', F']` to features."""
 
-    def pull(self, latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
-        """`J^T (mel - decode(latent))`, shaped as the latent, J the Jacobian of `decode`: the way on which the squared
-        error of the mel falls most steeply."""
+    def pull(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """`J^T (features - decode(latent))`, shaped as the latent, J the Jacobian of `decode`: the way on which the
+        squared error of the features falls most steeply."""
 
-    def vocode(self, mel: torch.Tensor) -> torch.Tensor:
-        """`[B, 1, T, n_mels] -> [B, T * hop_length]`."""
+    def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+        """To `[B, T * hop_length]`; `first_frame` as of `to_waveform`, of features."""
 
 
-def with_mel(backend: Backend) -> MelBackend:
-    """The backend, where its autoencoder hears mels.
+def with_features(backend: Backend) -> FeatureBackend:
+    """The backend, where its autoencoder hears features.
 
     Raises:
         ConfigError: it hears waveforms.
     """
-    if not backend.info.hop_length:
-        raise ConfigError(f"{backend.info.name} hears waveforms; this needs a model of mels, such as mini or audioldm2")
-    return cast(MelBackend, backend)
+    if backend.info.features is None:
+        raise ConfigError(
+            f"{backend.info.name} hears waveforms; this needs a model of features, such as mini or audioldm2"
+        )
+    return cast(FeatureBackend, backend)

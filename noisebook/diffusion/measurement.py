@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noisebook.diffusion.backend import MelBackend
+from noisebook.diffusion.backend import FeatureBackend
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class Measurement:
         """What is reliable of the measurement, and the rest from `mel`."""
         return mel + self.weight * (self.mel - mel)
 
-    def fitted(self, x0_hat: torch.Tensor, backend: MelBackend) -> torch.Tensor:
+    def fitted(self, x0_hat: torch.Tensor, backend: FeatureBackend) -> torch.Tensor:
         """The estimate `[B, C, T', F']` nearest to x0_hat that agrees with the measurement."""
         heard = backend.decode(x0_hat)
         return x0_hat + (backend.encode(self.completed(heard)) - backend.encode(heard))

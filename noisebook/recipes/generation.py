@@ -33,7 +33,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.generate import Settings, clipping_gain, generate_latents
 from noisebook.codec.generate_stream import StreamSettings, generate_stream
-from noisebook.diffusion.backend import MelBackend, with_mel
+from noisebook.diffusion.backend import FeatureBackend, with_features
 from noisebook.metrics import frechet_distance, mel_bands, mel_patches
 from noisebook.recipes._clips import KINDS, PREFIX_OF_KIND, PackedAudio
 from noisebook.recipes._kinds import KindJudge, train_judge
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=Path, help="write the first sounds of each kind, and their picture, here")
     args = parser.parse_args()
 
-    backend = with_mel(api.load_backend(args.model, device="cpu"))
+    backend = with_features(api.load_backend(args.model, device="cpu"))
     held_out = held_out_sounds(args.clips)
     count, settings = -(-args.limit // len(KINDS)), Settings(guidance=args.guidance)
     latents = {kind: generated(kind, count, backend, settings) for kind in KINDS}
@@ -95,14 +95,16 @@ def held_out_sounds(folder: Path) -> dict[str, list[np.ndarray]]:
     return sounds
 
 
-def generated(prompt: str, count: int, backend: MelBackend, settings: Settings, frames: int = _FRAMES) -> torch.Tensor:
+def generated(
+    prompt: str, count: int, backend: FeatureBackend, settings: Settings, frames: int = _FRAMES
+) -> torch.Tensor:
     """`count` latents `[count, C, frames, F']` of a prompt, seeds from 0."""
     chosen = replace(settings, prompt=prompt)
     batches = [range(i, min(i + _BATCH, count)) for i in range(0, count, _BATCH)]
     return torch.cat([generate_latents(chosen, seeds=seeds, frames=frames, backend=backend) for seeds in batches])
 
 
-def heard(latents: torch.Tensor, backend: MelBackend) -> list[np.ndarray]:
+def heard(latents: torch.Tensor, backend: FeatureBackend) -> list[np.ndarray]:
     """The sounds `[N]` of latents."""
     return [backend.vocode(backend.decode(latent[None]))[0].cpu().numpy() for latent in latents]
 
@@ -200,7 +202,7 @@ def seeds(latents: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
     return rows
 
 
-def guidance(backend: MelBackend) -> list[dict[str, Any]]:
+def guidance(backend: FeatureBackend) -> list[dict[str, Any]]:
     """Standard deviation of latents by scale; real ones have 0.9 to 1.0."""
     rows: list[dict[str, Any]] = []
     for scale in _SCALES:
@@ -215,7 +217,7 @@ def guidance(backend: MelBackend) -> list[dict[str, Any]]:
     return rows
 
 
-def streams(held_out: Sounds, backend: MelBackend) -> list[dict[str, Any]]:
+def streams(held_out: Sounds, backend: FeatureBackend) -> list[dict[str, Any]]:
     """Size, latent deviation, likeness to all held-out sounds, and whether the decoder hears the same."""
     reference = _together(_features(held_out))
     rows = []

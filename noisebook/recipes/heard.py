@@ -18,7 +18,7 @@ from typing import Any
 
 from noisebook import api
 from noisebook.codec import ddcm
-from noisebook.diffusion.backend import MelBackend, with_mel
+from noisebook.diffusion.backend import FeatureBackend, with_features
 from noisebook.metrics import available
 from noisebook.recipes._heard_page import PLAIN, render
 from noisebook.recipes.rate_limit import started, write_json
@@ -54,7 +54,7 @@ def cases(presets: list[str], encoders: list[str], tails_of: str) -> Iterator[Ca
             yield Case(preset, encoder, TAILS if encoder == tails_of else (ddcm.TAIL_STEPS,))
 
 
-def measure(case: Case, clip: Clip, tails: list[int], backend: MelBackend) -> Iterator[dict[str, Any]]:
+def measure(case: Case, clip: Clip, tails: list[int], backend: FeatureBackend) -> Iterator[dict[str, Any]]:
     """A row for each of the tails."""
     begun = time.process_time()
     data = api.compress(clip.sound, backend=backend, preset=case.preset, **ENCODERS[case.encoder])
@@ -66,7 +66,7 @@ def measure(case: Case, clip: Clip, tails: list[int], backend: MelBackend) -> It
         yield row | {"encoder": case.encoder, "tail": tail, "encode_ratio": spent}
 
 
-def measure_all(path: Path, wanted: list[Case], clips: list[Clip], backend: MelBackend) -> dict[str, Any]:
+def measure_all(path: Path, wanted: list[Case], clips: list[Clip], backend: FeatureBackend) -> dict[str, Any]:
     """All rows, those of the file at `path` as they are there; the file grows with every row."""
     results = started(path, {"model": backend.info.fingerprint.hex()[:4]})
     rows = results.setdefault("rows", [])
@@ -94,7 +94,7 @@ def main() -> None:
                         help="the encoder whose streams are decoded with all tails")  # fmt: skip
     args = parser.parse_args()
 
-    backend = with_mel(api.load_backend(args.model, device="cpu"))
+    backend = with_features(api.load_backend(args.model, device="cpu"))
     wanted = list(cases(args.presets, args.encoders, args.tails_of))
     results = measure_all(args.out.with_suffix(".json"), wanted, load_clips(args.clips, args.limit), backend)
     args.out.write_text(render(results), encoding="utf-8")

@@ -23,7 +23,7 @@ from noisebook.audio.level import loudness_lufs
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.signal import levelled
-from noisebook.diffusion.backend import MelBackend, with_mel
+from noisebook.diffusion.backend import FeatureBackend, with_features
 from noisebook.recipes._tables import table
 from noisebook.recipes.results import load_clips
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--search", choices=ddcm.SEARCHES, default="shaped")
     args = parser.parse_args()
 
-    backend = with_mel(api.load_backend(device="cpu"))
+    backend = with_features(api.load_backend(device="cpu"))
     sounds = sounds_of(args.clips, args.limit)
     decodes, stages = defaultdict(list), defaultdict(list)
     for kind, sound in sounds:
@@ -129,7 +129,7 @@ def chord(root: float) -> Waveform:
     return Waveform.of((0.5 * notes / np.abs(notes).max() * fade).astype(np.float32), _RATE)
 
 
-def differences(sound: Waveform, settings: ddcm.Settings, backend: MelBackend) -> tuple[float, float]:
+def differences(sound: Waveform, settings: ddcm.Settings, backend: FeatureBackend) -> tuple[float, float]:
     """Of the loudness of a decode, in LU: as written in 16 bits, and without the encoder's correction."""
     header, latent = ddcm.decode_latent(ddcm.compress(sound, backend=backend, settings=settings), backend=backend)
     written = as_written(ddcm.synthesise(latent, header, backend=backend))
@@ -142,12 +142,12 @@ def as_written(sound: Waveform) -> Waveform:
     return read(BytesIO(wav_bytes(sound)))
 
 
-def lost_by(sound: Waveform, backend: MelBackend) -> dict[str, float]:
+def lost_by(sound: Waveform, backend: FeatureBackend) -> dict[str, float]:
     """LU by which the vocoder, and autoencoder and vocoder, are louder than the sound at the codec's level."""
     header, info = ddcm.header_of(sound, ddcm.Settings(), backend.info), backend.info
     samples = levelled(sound, header, info)
     padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % info.frame_samples)))
-    mel = backend.mel(torch.from_numpy(padded).to(backend.device))
+    mel = backend.features(torch.from_numpy(padded).to(backend.device))
     made = {"vocoder": backend.vocode(mel), "autoencoder": backend.vocode(backend.decode(backend.encode(mel)))}
     level = loudness_lufs(Waveform(samples, info.sample_rate))
     heard = {name: wave.cpu().numpy().reshape(1, -1)[:, : samples.shape[1]] for name, wave in made.items()}

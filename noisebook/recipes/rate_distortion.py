@@ -32,7 +32,7 @@ from noisebook.codec.latent_codes import write_codes
 from noisebook.codec.presets import HIGHEST, LOWEST
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
-from noisebook.diffusion.backend import MelBackend, with_mel
+from noisebook.diffusion.backend import FeatureBackend, with_features
 from noisebook.metrics import evaluate, log_mel_l1_db
 from noisebook.quantizers import LatentCodebook
 from noisebook.recipes._tables import table
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the numbers of each clip")
     args = parser.parse_args()
 
-    backend = with_mel(api.load_backend(args.model, device="cpu"))
+    backend = with_features(api.load_backend(args.model, device="cpu"))
     books = {name: codebook(args.books, name) for name, *_ in _SYSTEMS}
     names = ("zimtohrli",) if args.perceptual else ()
     references = [Reference.of(clip, backend, names) for clip in load_clips(args.clips, args.limit)]
@@ -99,16 +99,16 @@ class Reference:
     """
 
     clip: Clip
-    backend: MelBackend
+    backend: FeatureBackend
     header: container.Header
     target: torch.Tensor
     mel: torch.Tensor
     metrics: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, clip: Clip, backend: MelBackend, metrics: tuple[str, ...] = ()) -> Reference:
+    def of(cls, clip: Clip, backend: FeatureBackend, metrics: tuple[str, ...] = ()) -> Reference:
         header = ddcm.header_of(clip.sound, ddcm.Settings(preset="8"), backend.info)
-        mel = backend.mel(torch.from_numpy(levelled(clip.sound, header, backend.info)))
+        mel = backend.features(torch.from_numpy(levelled(clip.sound, header, backend.info)))
         return cls(clip, backend, header, ddcm.target_latent(clip.sound, header, backend=backend), mel, metrics)
 
     def row(self, system: str, variant: str, size: int, latent: torch.Tensor) -> Row:

@@ -40,7 +40,7 @@ from noisebook.codec.steering import over_timeline
 from noisebook.codec.tagging import best_tag
 from noisebook.coding import container
 from noisebook.coding.container import Codebook, Engine, Header, Rule
-from noisebook.diffusion.backend import BackendInfo, MelBackend, with_mel
+from noisebook.diffusion.backend import BackendInfo, FeatureBackend, with_features
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, no_noise, reverse, tail_plan, uniform_timesteps
 from noisebook.recipes import _searches
 from noisebook.recipes._rate_limit_page import render
@@ -163,13 +163,13 @@ class Coded:
 class Bench:
     """The clips, and the judge of what is decoded of them."""
 
-    def __init__(self, sounds: list[Waveform], backend: MelBackend) -> None:
+    def __init__(self, sounds: list[Waveform], backend: FeatureBackend) -> None:
         self.backend, self.info = backend, backend.info
         headers = [ddcm.header_of(sound, Settings(), self.info) for sound in sounds]
         pairs = list(zip(sounds, headers, strict=True))
         self.latents = torch.cat([ddcm.target_latent(sound, header, backend=backend) for sound, header in pairs])
         levels = [torch.from_numpy(levelled(sound, header, self.info)) for sound, header in pairs]
-        self.mels = torch.cat([backend.mel(level) for level in levels])
+        self.mels = torch.cat([backend.features(level) for level in levels])
 
     def measure(self, system: System, *, target: Make | None = None, latents: torch.Tensor | None = None,
                 tag: int = 0, seed: int = 0) -> Row:  # fmt: skip
@@ -304,14 +304,14 @@ def _source_row(source: GaussianSource, system: System, info: BackendInfo, share
             "nmse_db": 10 * float(np.log10(error)), "efficiency": source.fewest_bits(error) / spent}  # fmt: skip
 
 
-def pauses(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
+def pauses(sounds: list[Waveform], backend: FeatureBackend) -> Iterator[Job]:
     """Streams of sounds with all but silence put in between, at a constant and at a variable rate."""
     for rate in RATES:
         for variable in (False, True):
             yield {"rate": rate, "variable": variable}, partial(_paused_row, sounds, backend, rate, variable)
 
 
-def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable: bool) -> Row:
+def _paused_row(sounds: list[Waveform], backend: FeatureBackend, rate: str, variable: bool) -> Row:
     """Bytes, and the error of the log-mel where there is sound and where there is silence; means."""
     settings = Settings(preset=rate, variable_rate=variable)
     sizes, spoken, silent = [], [], []
@@ -320,7 +320,7 @@ def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable
         stream = ddcm.compress(broken, backend=backend, settings=settings)
         header, latent = ddcm.decode_latent(stream, backend=backend)
         heard = ddcm.analysed(header, broken)  # the gain of a stream makes up for what its decode lacks
-        mel = backend.mel(torch.from_numpy(levelled(broken, heard, backend.info)))
+        mel = backend.features(torch.from_numpy(levelled(broken, heard, backend.info)))
         errors = _DB_PER_NEPER * (backend.decode(latent)[:, :, : mel.shape[2]] - mel).abs().mean((0, 1, 3)).numpy()
         sizes.append(len(stream))
         spoken.append(errors[is_spoken].mean())
@@ -329,14 +329,14 @@ def _paused_row(sounds: list[Waveform], backend: MelBackend, rate: str, variable
             "clips": len(sounds), "seconds": 2 * sounds[0].duration}  # fmt: skip
 
 
-def transients(sounds: list[Waveform], backend: MelBackend) -> Iterator[Job]:
+def transients(sounds: list[Waveform], backend: FeatureBackend) -> Iterator[Job]:
     """Sounds with onsets at a constant rate, with transients, and at a constant rate of about as many bytes."""
     for rate in RATES:
         for way in _WAYS:
             yield {"rate": rate, "system": way}, partial(_transients_row, sounds, backend, rate, way)
 
 
-def _transients_row(sounds: list[Waveform], backend: MelBackend, rate: str, way: str) -> Row:
+def _transients_row(sounds: list[Waveform], backend: FeatureBackend, rate: str, way: str) -> Row:
     """Bytes, and the error of the log-mel: of all, in accented units, elsewhere; means of the sounds that have some."""
     settings, measured = Settings(preset=rate), []
     for sound in sounds:
@@ -350,7 +350,7 @@ def _transients_row(sounds: list[Waveform], backend: MelBackend, rate: str, way:
         header = _WAYS[way](plain, accented, backend.info)
         aims = ddcm.aims_of(latent, header, settings, backend)
         stream = ddcm.compress_towards(aims, header, backend=backend)
-        mel = backend.mel(torch.from_numpy(levelled(sound, plain, backend.info)))
+        mel = backend.features(torch.from_numpy(levelled(sound, plain, backend.info)))
         decoded = backend.decode(ddcm.decode_latent(stream, backend=backend)[1])
         errors = _DB_PER_NEPER * (decoded - mel).abs().mean((0, 1, 3)).numpy()
         within = np.repeat(units[0, layout.unit_of_frames()], len(errors) // layout.frames)
@@ -436,7 +436,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="classic DDCM with 979 steps, too (minutes)")
     args = parser.parse_args()
 
-    backend = with_mel(api.load_backend(args.model, device="cpu"))
+    backend = with_features(api.load_backend(args.model, device="cpu"))
     names, sounds = excerpts(args.clips, args.limit)
     bench = Bench(sounds, backend)
     path = args.out.with_suffix(".json")

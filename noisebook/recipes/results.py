@@ -38,7 +38,7 @@ from noisebook.codec.layout import layout_of
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
-from noisebook.diffusion.backend import Backend, MelBackend, with_mel
+from noisebook.diffusion.backend import Backend, FeatureBackend, with_features
 from noisebook.errors import ConfigError
 from noisebook.metrics import evaluate, log_mel_l1_db
 from noisebook.recipes._tables import render
@@ -64,7 +64,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    backend = with_mel(api.load_backend(args.model, device="cpu"))
+    backend = with_features(api.load_backend(args.model, device="cpu"))
     clips = load_clips(args.clips, args.limit)
     comparison = Comparison(args.comparison) if args.comparison else None
     streams = encode_all(clips, backend, comparison)
@@ -148,7 +148,7 @@ class Comparison:
         return row
 
 
-def encode_all(clips: list[Clip], backend: MelBackend, comparison: Comparison | None) -> dict[str, list[bytes]]:
+def encode_all(clips: list[Clip], backend: FeatureBackend, comparison: Comparison | None) -> dict[str, list[bytes]]:
     """The stream of every clip at every preset, where it can be the compared one."""
     streams: dict[str, list[bytes]] = {}
     for preset in (one.name for one in PRESETS):
@@ -161,7 +161,7 @@ def encode_all(clips: list[Clip], backend: MelBackend, comparison: Comparison | 
 
 
 def measure_clip(
-    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: MelBackend, *, controls: bool
+    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: FeatureBackend, *, controls: bool
 ) -> list[dict[str, Any]]:
     """Rows of one clip: ceilings, then each preset, with its controls where they are wanted."""
     clip = clips[index]
@@ -185,11 +185,11 @@ def measure_clip(
 class Judge:
     """Compares latents and sounds with one clip; `stream` is any of the clip's own."""
 
-    def __init__(self, clip: Clip, stream: bytes, backend: MelBackend) -> None:
+    def __init__(self, clip: Clip, stream: bytes, backend: FeatureBackend) -> None:
         self.clip, self.backend = clip, backend
         self.header = ddcm.analysed(container.parse_header(stream)[0], clip.sound)
         self.target = ddcm.target_latent(clip.sound, self.header, backend=backend)
-        self.mel = backend.mel(torch.from_numpy(levelled(clip.sound, self.header, backend.info)))
+        self.mel = backend.features(torch.from_numpy(levelled(clip.sound, self.header, backend.info)))
 
     def sound_of(self, latent: torch.Tensor) -> Waveform:
         return ddcm.synthesise(latent, self.header, backend=self.backend)
@@ -230,8 +230,8 @@ def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
     return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
 
 
-def _vocoded(clip: Clip, backend: MelBackend) -> Waveform:
-    samples = backend.vocode(backend.mel(torch.from_numpy(clip.sound.samples)))
+def _vocoded(clip: Clip, backend: FeatureBackend) -> Waveform:
+    samples = backend.vocode(backend.features(torch.from_numpy(clip.sound.samples)))
     return Waveform(samples.numpy(), 16000)
 
 
@@ -271,7 +271,7 @@ def _largest_difference(latents: list[torch.Tensor], references: list[torch.Tens
 class _Timed:
     """A backend that adds up the time spent in its networks."""
 
-    def __init__(self, backend: MelBackend) -> None:
+    def __init__(self, backend: FeatureBackend) -> None:
         self._backend, self.seconds = backend, 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -288,7 +288,7 @@ class _Timed:
         return timed
 
 
-def measure_time(clip: Clip, backend: MelBackend, *, runs: int = 5) -> list[dict[str, Any]]:
+def measure_time(clip: Clip, backend: FeatureBackend, *, runs: int = 5) -> list[dict[str, Any]]:
     """Median seconds to encode and decode the clip at each preset, and the share outside the networks."""
     rows = []
     for preset in PRESETS:
@@ -306,7 +306,7 @@ def measure_time(clip: Clip, backend: MelBackend, *, runs: int = 5) -> list[dict
     return rows
 
 
-def _timed_share(run: Any, backend: MelBackend) -> tuple[float, float]:
+def _timed_share(run: Any, backend: FeatureBackend) -> tuple[float, float]:
     """Seconds of one run, and the share of them outside the networks."""
     timed = _Timed(backend)
     started = time.perf_counter()

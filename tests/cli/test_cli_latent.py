@@ -17,7 +17,7 @@ def book_file(tiny_model, tmp_path_factory) -> Path:
 
     backend = MiniBackend(tiny_model)
     sweep = 0.4 * torch.sin(300 * torch.linspace(1, 8, 64 * 640).square())
-    latents = [backend.encode(backend.mel(sweep[None]))]
+    latents = [backend.encode(backend.features(sweep[None]))]
     model = backend.info.autoencoder.hex()
     path = tmp_path_factory.mktemp("books") / "mine.safetensors"
     fit(latents, unit="frame", method="adaptive", size=8, stages=2, bits_per_frame=6.0, model=model).save(path)

@@ -33,7 +33,7 @@ def clips() -> list[Waveform]:
 
 
 def mel_error(stream: bytes, reference: Waveform, header: container.Header, backend) -> float:
-    mel = backend.mel(torch.from_numpy(levelled(reference, ddcm.analysed(header, reference), backend.info)))
+    mel = backend.features(torch.from_numpy(levelled(reference, ddcm.analysed(header, reference), backend.info)))
     return log_mel_l1_db(mel.numpy(), backend.decode(ddcm.decode_latent(stream, backend=backend)[1]).numpy())
 
 
@@ -58,12 +58,12 @@ def test_more_bits_come_nearer_and_all_beat_the_controls(embedded, clips):
 
 def test_the_autoencoder_is_a_ceiling_worth_having(embedded, clips):
     for clip in clips:
-        mel = embedded.mel(torch.from_numpy(clip.samples))
+        mel = embedded.features(torch.from_numpy(clip.samples))
         assert log_mel_l1_db(mel.numpy(), embedded.decode(embedded.encode(mel)).numpy()) < 1.0
 
 
 def test_latents_have_the_scale_that_the_schedule_expects(embedded, clips):
-    latent = torch.cat([embedded.encode(embedded.mel(torch.from_numpy(clip.samples))) for clip in clips], dim=2)
+    latent = torch.cat([embedded.encode(embedded.features(torch.from_numpy(clip.samples))) for clip in clips], dim=2)
     assert 0.5 < float(latent.std()) < 1.6
 
 

@@ -21,7 +21,7 @@ def test_stages_add_up_and_the_backend_is_left_as_it_was(backend):
     before = dict(vars(backend))
     row = timing.trip(SOUND, Settings(preset="300"), backend, runs=2)
     assert vars(backend) == before
-    assert set(row.encode) == {"mel", "autoencoder", "denoiser", "choices", "vocoder", "signal"}  # it hears itself
+    assert set(row.encode) == {"features", "autoencoder", "denoiser", "choices", "vocoder", "signal"}  # it hears itself
     assert set(row.decode) == {"autoencoder", "denoiser", "choices", "vocoder", "signal"}
     assert min(*row.encode.values(), *row.decode.values()) > 0
     assert row.calls == 12
@@ -43,7 +43,7 @@ def test_stages_nest_in_what_calls_them(backend):
 
     with timing.timed_stages(backend) as seconds:
         backend.to_latent(torch.zeros(1, 1, 6400))
-    assert seconds["mel"] > 0
+    assert seconds["features"] > 0
     assert seconds["autoencoder"] > 0
     assert seconds["denoiser"] == seconds["vocoder"] == 0
 
@@ -75,12 +75,12 @@ def test_the_whole_benchmark(backend, monkeypatch):
 
 def test_the_time_of_all_steps_is_told_from_some(backend):
     """20 of 979 calls and 3 of the tail: the choices of 979, and 979 + 3 calls at the decoder."""
-    stages = {"mel": 1.0, "denoiser": 23.0, "choices": 20.0}
+    stages = {"features": 1.0, "denoiser": 23.0, "choices": 20.0}
     row = timing.RoundTrip(10.0, 100.0, 20, 1.0, {**stages, "denoiser": 20.0}, stages, -3.0, None, None)
     engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 4, 1, 25, 979, 0)
     found = runs._rival_row("classic", engine, row, row, backend.info)
-    assert found["encode"] == {"mel": 1.0, "denoiser": 979.0, "choices": 979.0}
-    assert found["decode"] == {"mel": 1.0, "denoiser": pytest.approx(982.0), "choices": 979.0}
+    assert found["encode"] == {"features": 1.0, "denoiser": 979.0, "choices": 979.0}
+    assert found["decode"] == {"features": 1.0, "denoiser": pytest.approx(982.0), "choices": 979.0}
     assert found["faster"] == pytest.approx((1 + 979 + 979) / 41)
     assert found["nmse_db"] is None
 

@@ -132,7 +132,7 @@ def test_the_default_is_the_shaped_search_and_others_can_be_had(backend, wavefor
 
 
 def test_a_model_without_a_mel_cannot_hear(backend, waveform, monkeypatch):
-    info = replace(backend.info, hop_length=0)
+    info = replace(backend.info, features=None)
     monkeypatch.setattr(backend, "info", info)
     with pytest.raises(ConfigError, match="hears waveforms"):
         compress(waveform, backend=backend, settings=Settings(engine=ENGINE, search="heard"))

@@ -158,7 +158,7 @@ def test_a_strength_out_of_range_is_refused(backend):
 
 
 def test_bands_need_a_mel(backend):
-    info = replace(backend.info, hop_length=0)
+    info = replace(backend.info, features=None)
     assert aiming.priority_weights((Priority(2.0, start=1),), timeline(info, 50)).shape == (50, 16)
     with pytest.raises(ConfigError, match="no bands"):
         aiming.priority_weights((Priority(2.0, low=100),), timeline(info, 50))

@@ -48,7 +48,7 @@ def test_a_fitted_estimate_is_the_measurement_where_that_is_reliable():
 
 
 def test_fitting_in_a_real_autoencoder_leaves_the_reliable_alone(backend):
-    mel = backend.mel(torch.from_numpy(noise().samples))
+    mel = backend.features(torch.from_numpy(noise().samples))
     x0_hat = backend.encode(mel)
     everything, nothing = torch.ones_like(mel), torch.zeros_like(mel)
     own = Measurement(backend.decode(x0_hat), everything)

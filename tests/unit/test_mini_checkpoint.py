@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from noisebook.audio.features import MEL_FEATURES
 from noisebook.backends.checkpoint import count_parameters, load_network, read_metadata, save_network
 from noisebook.backends.mini import FILES, MiniBackend, describe, fingerprint
 from noisebook.config import to_dict
@@ -169,7 +170,7 @@ def test_tensors_of_another_shape_or_name(saved):
 
 def test_info_of_the_model(backend):
     info = backend.info
-    assert (info.sample_rate, info.hop_length, info.frame_samples) == (16000, 160, 640)
+    assert (info.sample_rate, info.features, info.frame_samples) == (16000, MEL_FEATURES, 640)
     assert (info.latent_channels, info.latent_bins, info.frame_values) == (8, 16, 128)
     assert info.frames_per_second == 25
     assert info.tags == ("music", "speech", "effects")
@@ -180,7 +181,7 @@ def test_info_of_the_model(backend):
 
 def test_backend_runs_end_to_end_in_its_documented_shapes(backend):
     waveform = 0.1 * torch.randn(2, 640 * 5, generator=torch.Generator().manual_seed(0))
-    mel = backend.mel(waveform)
+    mel = backend.features(waveform)
     latent = backend.encode(mel)
     assert mel.shape == (2, 1, 20, 64)
     assert latent.shape == (2, 8, 5, 16)

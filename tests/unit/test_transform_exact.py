@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from noisebook.audio.features import MEL_FEATURES
 from noisebook.codec import transform
 from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.pull import Pull, chosen_noise
@@ -23,7 +24,7 @@ SCHEDULE = scaled_linear()
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 TIMES = (*range(0, 1000, 25), 999)
 INFO = BackendInfo(
-    "exact", bytes(range(32)), bytes(32), 16000, 160, 640, 8, 16, 1, 256, 8, SCHEDULE,
+    "exact", bytes(range(32)), bytes(32), 16000, MEL_FEATURES, 640, 8, 16, 1, 256, 8, SCHEDULE,
     Curve(TIMES, tuple(1 - SCHEDULE.alpha(t) for t in TIMES)), ("tag",),
 )  # fmt: skip
 PULLS = {name: Settings(pull=Pull(name)) for name in ("constant", "linear", "cosine", "adaptive")}

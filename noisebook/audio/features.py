@@ -1,0 +1,111 @@
+"""What an autoencoder hears: log magnitudes of triangular filters, and a way back to sound that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisebook.audio.bands import BAND_FLOOR, BANDS, log_bands
+from noisebook.audio.griffin_lim import griffin_lim
+from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_edges, mel_filter_bank
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["BAND_FEATURES", "MEL_FEATURES", "Features"]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """A front end: `N` samples to `[B, 1, N / hop_length, bins]`, natural-log magnitudes.
+
+    Frame t is centred on sample `(t + 1/2) * hop_length`, behind a Hann window.
+
+    Attributes:
+        sample_rate: Hz.
+        hop_length: samples to a frame.
+        floor: the value of silence.
+        edges: Hz, `[bins, 3]`: where the filter of each bin begins, peaks and ends. Several banks may cover the same
+            frequencies; they stand one behind the other.
+        windows: samples of the window behind each bin, `[bins]`.
+        flat: the value, `[bins]`, of noise with a power of 1 in each Hz.
+        analyse: `[B, N]`, or `[B, 2, N]` of left and right, whose power mean is heard, to features.
+        synthesise: features `[B, 1, T, bins]` of a piece of a timeline, and the index of its first frame there, to
+            `[B, T * hop_length]`, without a network.
+        vocodes: `synthesise` is the vocoder of the models that hear these features.
+    """
+
+    sample_rate: int
+    hop_length: int
+    floor: float
+    edges: np.ndarray
+    windows: np.ndarray
+    flat: np.ndarray
+    analyse: Callable[[torch.Tensor], torch.Tensor]
+    synthesise: Callable[[torch.Tensor, int], torch.Tensor]
+    vocodes: bool
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Hz, `[bins]`."""
+        return self.edges[:, 1]
+
+    @property
+    def bins(self) -> int:
+        """Of all banks."""
+        return len(self.edges)
+
+
+def _mel_features() -> Features:
+    mel = MelConfig()
+    windows = np.full(mel.n_mels, mel.n_fft)
+    weights = mel_filter_bank(mel).sum(axis=1, dtype=np.float64)
+    return Features(
+        sample_rate=mel.sample_rate,
+        hop_length=mel.hop_length,
+        floor=LOG_FLOOR,
+        edges=mel_edges(mel),
+        windows=windows,
+        flat=_noise(mel.sample_rate, windows) + np.log(weights),
+        analyse=log_mel,
+        synthesise=_griffin_lim,
+        vocodes=False,
+    )
+
+
+def _band_features() -> Features:
+    edges = [np.stack([bank.edges[:-2], bank.edges[1:-1], bank.edges[2:]], axis=1) for bank in BANDS.banks]
+    windows = np.concatenate([np.full(bank.count, bank.n_fft) for bank in BANDS.banks])
+    return Features(
+        sample_rate=BANDS.sample_rate,
+        hop_length=BANDS.hop_length,
+        floor=BAND_FLOOR,
+        edges=np.concatenate(edges),
+        windows=windows,
+        flat=_noise(BANDS.sample_rate, windows) + np.log(4 / windows),  # a sine of amplitude 1 has a peak of 1
+        analyse=log_bands,
+        synthesise=_band_synthesis,
+        vocodes=True,
+    )
+
+
+def _noise(sample_rate: int, windows: np.ndarray) -> np.ndarray:
+    """Natural-log magnitude of a spectrum behind Hann windows, for a power of 1 in each Hz."""
+    return np.log(sample_rate / 2 * 3 / 8 * windows) / 2
+
+
+def _griffin_lim(mel: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+    return griffin_lim(mel)
+
+
+def _band_synthesis(bands: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+    from noisebook.audio.band_synthesis import synthesise_bands
+
+    return synthesise_bands(bands, first_frame=first_frame)
+
+
+MEL_FEATURES = _mel_features()
+BAND_FEATURES = _band_features()

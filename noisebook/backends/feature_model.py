@@ -1,0 +1,48 @@
+"""What all models of features share: sound goes through the front end, by way of autoencoder and vocoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+
+from noisebook.audio.features import Features
+from noisebook.diffusion.backend import BackendInfo
+
+__all__ = ["FeatureModel", "pulled"]
+
+
+class FeatureModel(ABC):
+    """The road of a sound, for the backends whose autoencoder hears features."""
+
+    info: BackendInfo
+
+    def features(self, waveform: torch.Tensor) -> torch.Tensor:
+        front_end = self.info.features
+        assert isinstance(front_end, Features)
+        return front_end.analyse(waveform)
+
+    def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
+        return self.encode(self.features(waveform.squeeze(1)))  # [B, 2, N] stays: their power mean is heard
+
+    def to_waveform(self, latent: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+        return self.vocode(self.decode(latent), first_frame * self.info.feature_frames)[:, None]
+
+    @abstractmethod
+    def encode(self, features: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def decode(self, latent: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor: ...
+
+
+def pulled(decode: Callable[[torch.Tensor], torch.Tensor], latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+    """`J^T (mel - decode(latent))`, J the Jacobian of `decode` at the latent; shaped as the latent."""
+    with torch.enable_grad():
+        here = latent.detach().requires_grad_()
+        decoded = decode(here)
+        (gradient,) = torch.autograd.grad(decoded, here, (mel - decoded).detach())
+    return gradient
