@@ -75,15 +75,7 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     yield "pauses", ddcm.compress(broken, backend=backend, settings=paused)
     longer = Waveform(np.repeat(broken.samples, 6, axis=1), 1000)
     yield "pauses-progressive", ddcm.compress(longer, backend=backend, settings=replace(ordered, variable_rate=True))
-    levels = np.array([1, 1, 9, 1, 0, 0, 1, 9, 9, 1, 1, 1, 1, 1, 1, 1], np.float32) / 10
-    bursts = Waveform(np.repeat(levels, 5120)[None], 16000)  # a unit each
-    yield (
-        "accents",
-        ddcm.compress(bursts, backend=backend, settings=replace(paused, variable_rate=False, transients=True)),
-    )
-    longer = Waveform(np.repeat(levels, 10240)[None], 1000)
-    both = replace(ordered, variable_rate=True, transients=True)
-    yield "accents-pauses-progressive", ddcm.compress(longer, backend=backend, settings=both)
+    longer = Waveform(np.repeat(mono.samples, 40, axis=1), 1000)
     yield "dual", ddcm.compress(stereo, backend=backend, settings=replace(usual, channel_mode=ChannelMode.DUAL))
     equal = replace(stereo, samples=np.repeat(mono.samples, 2, axis=0))
     yield "equal", ddcm.compress(equal, backend=backend, settings=usual)

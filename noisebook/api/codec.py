@@ -46,11 +46,9 @@ def compress(
     target_mel_db: float | None = None,
     target_nmse: float | None = None,
     search: str = "shaped",
-    perceptual: float = 0.0,
     priorities: Sequence[Priority] = (),
     progressive: bool = False,
     variable_rate: bool = False,
-    transients: bool = False,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into the bytes of a .ddcm stream.
@@ -64,18 +62,14 @@ def compress(
         channels: "auto" (stereo as one channel and an image, which says what of it is where; jointly by a model of
             stereo sound), "dual" (two microphones: left and right apart, each with half of the bits), or "mono".
         seed: 0..255, of the codebooks.
-        tag: a conditioning tag of the model ("music", ...), one byte more in the stream; or "auto", the one with which
-            the model knows the sound best (two calls of the denoiser a tag).
+        tag: a conditioning tag of the model ("music", ...), one byte more in the stream.
         target_mel_db, target_nmse: in place of preset and bitrate, the fewest bits with at most this error of the
             log-mel, or of the latent over its energy; dB, before the vocoder. Takes some six encodings.
         search: how the encoder looks for what to write, at the same bits: "none" is fast, "shaped" nearer in twice the
-            time; "heard", in 2.5 times, sees to the mel too, for a latent that does not.
-        perceptual: 0 to 1, how far latent channels count by what they move in the mel.
+            time.
         priorities: of `noisebook.codec.aiming`: stretches of time and band in which errors count more.
         progressive: order by step and not by segment of 64 s: what begins the stream is the whole sound, less exactly.
         variable_rate: units 60 dB below the peak carry no bits and are decoded as silence; digital silence always is.
-        transients: up to a fifth of the units, those with the strongest onsets, carry twice the bits: for where onsets
-            matter more than the rest. At 1500 bit/s and more, as many bits for all come nearer in the mean.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -84,11 +78,11 @@ def compress(
     """
     sound = _sound(waveform, sample_rate, channels)
     target = _target(target_mel_db, target_nmse, preset, bitrate)
-    spread, named = "balanced" if target else quality, None if tag == "auto" else tag  # the encoder finds "auto"
-    settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, named)
+    spread = "balanced" if target else quality
+    settings = coding_settings(sound, backend.info, preset, bitrate, spread, channels, seed, tag)
     settings = replace(
-        settings, tag=None if tag == "auto" else settings.tag, search=search, perceptual=perceptual,
-        priorities=tuple(priorities), progressive=progressive, variable_rate=variable_rate, transients=transients,
+        settings, search=search, priorities=tuple(priorities), progressive=progressive,
+        variable_rate=variable_rate,
     )  # fmt: skip
     return _compressed(sound, settings, target, quality, backend, on_step)
 

@@ -53,8 +53,7 @@ def decompress(
         max_seconds: refuse to make a longer sound, before anything is decoded. Three bytes can hold 64 s: give what
             you have time and memory for where streams come from strangers.
         max_work: refuse a stream whose coding parameters ask for more than so many times the time or memory of the
-            dearest preset (`StreamInfo.work`), before anything is decoded. No preset and no bitrate is above 2.2, twice
-            that with transients.
+            dearest preset (`StreamInfo.work`), before anything is decoded. No preset and no bitrate is above 2.2.
         tail_steps: denoising steps after the last coded one; None is 3 where the bits end near the sound, as from some
             300 bit/s on, else 6.
         peak_guard: hold what is beyond full scale within it, as an integer format needs it (`audio.peak_guard`).

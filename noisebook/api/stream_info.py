@@ -38,7 +38,6 @@ class StreamInfo:
         order: "segments", one after the other, or "steps" of all segments: what begins such a stream, a progressive
             one, is the whole sound, less exactly.
         pauses: stretches of silence that carry no choices.
-        accents: stretches that carry twice the choices.
         image_bytes: of the file, for the image of channel mode "image"; 0 where there is none.
         file_bytes: size of the whole stream.
         bitrate: of the whole file, bit/s.
@@ -65,7 +64,6 @@ class StreamInfo:
     refine: float | None
     order: str
     pauses: int
-    accents: int
     image_bytes: int
     file_bytes: int
     bitrate: float
@@ -131,7 +129,6 @@ def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
         refine=latent.strength / 255 if latent else None,
         order="steps" if header.progressive else "segments",
         pauses=len(header.pauses),
-        accents=len(header.accents),
         image_bytes=image_bytes,
         file_bytes=file_bytes,
         bitrate=8 * file_bytes / duration if duration else 0.0,
@@ -162,7 +159,7 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
         return measured | {"payload_bytes": there, "coded_steps": coded_steps(header, info)}
     layout = layout_of(header, info)
     verified = _verified(data, header, layout)
-    walked = layout.varies and not header.progressive  # the sizes of these: only a whole stream is worth it
+    walked = header.pauses and not header.progressive  # the sizes of these: only a whole stream is worth it
     size = there if walked else image + layout.payload_size
     return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": verified}
 

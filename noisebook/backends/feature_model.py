@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 
 from noisebook.audio.features import Features
 from noisebook.diffusion.backend import BackendInfo
 
-__all__ = ["FeatureModel", "pulled"]
+__all__ = ["FeatureModel"]
 
 
 class FeatureModel(ABC):
@@ -37,12 +36,3 @@ class FeatureModel(ABC):
 
     @abstractmethod
     def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor: ...
-
-
-def pulled(decode: Callable[[torch.Tensor], torch.Tensor], latent: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
-    """`J^T (mel - decode(latent))`, J the Jacobian of `decode` at the latent; shaped as the latent."""
-    with torch.enable_grad():
-        here = latent.detach().requires_grad_()
-        decoded = decode(here)
-        (gradient,) = torch.autograd.grad(decoded, here, (mel - decoded).detach())
-    return gradient

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.curves import curve_folder, load_curve, typical_curve
-from noisebook.backends.feature_model import FeatureModel, pulled
+from noisebook.backends.feature_model import FeatureModel
 from noisebook.backends.placement import Networks, computing, usable_device
 from noisebook.backends.text import Prompts, encoder_of
 from noisebook.diffusion.backend import BackendInfo, Condition
@@ -111,14 +110,6 @@ class Backend(FeatureModel):
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         return self._windowed(self._decoded, writes=self.info.feature_frames)(latent)
-
-    def pull(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        channels, frames = latent.shape[1], self.info.feature_frames
-
-        def stage(both: torch.Tensor) -> torch.Tensor:  # a latent and its mel, which has as many values to a frame
-            return pulled(self._decoded, both[:, :channels], F.pixel_shuffle(both[:, channels:], frames))
-
-        return self._windowed(stage)(torch.cat((latent, F.pixel_unshuffle(features, frames)), dim=1))
 
     def _decoded(self, latent: torch.Tensor) -> torch.Tensor:
         with computing("vae"):

@@ -9,7 +9,7 @@ import torch
 
 from noisebook.backends.checkpoint import load_network, read_metadata, save_network
 from noisebook.backends.compiling import compile_network
-from noisebook.backends.feature_model import FeatureModel, pulled
+from noisebook.backends.feature_model import FeatureModel
 from noisebook.backends.mini_files import FILES, WEIGHTS, describe, fingerprint, margin_frames, model_info
 from noisebook.backends.placement import usable_device
 from noisebook.backends.tagged import TaggedModel
@@ -53,10 +53,6 @@ class MiniBackend(TaggedModel, FeatureModel):
         self._vocoder = load_network(folder / FILES[2], Vocoder, VocoderConfig).to(self.device)
         if compiled:
             compile_network(self._denoiser, self.device)
-
-    def pull(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        with self._precision():
-            return pulled(self._vae.decode, latent, features)
 
     def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         with self._inference():

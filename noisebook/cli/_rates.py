@@ -37,8 +37,6 @@ def rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> di
 
 def _of_payload(shown: StreamInfo, info: BackendInfo) -> str:
     """Why the choices are more than the bitrate: they come in parts, and the last ones reach beyond the sound's end."""
-    if shown.accents:
-        return "accented units take twice the choices"
     if shown.engine is None:
         return "the codebook has a bitrate of its own"
     values = 2 ** int(shown.engine["log2_part"])

@@ -41,8 +41,8 @@ _PRIORITY = re.compile(
 _DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
 _DAMAGED = "damaged or cut short: its size or a checksum is wrong; decompress --damaged plays what is there"
 _ONLY = {
-    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "perceptual", "priorities", "progressive",
-             "variable_rate", "transients"),
+    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "priorities", "progressive",
+             "variable_rate"),
     "vq": ("codebook", "rule", "refine", "refine_bitrate"),
 }  # fmt: skip
 
@@ -103,16 +103,12 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
     "with half of the bits, for two microphones.",
 )  # fmt: skip
 @click.option("--mono", is_flag=True, help="Mix down to one channel: short for --channels mono.")
-@click.option("--tag", metavar="TAG", help="What the sound is, for the model: music, speech, effects, or auto.")
+@click.option("--tag", metavar="TAG", help="What the sound is, for the model: music, speech or effects.")
 @click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random numbers.")
 @click.option(
-    "--search", type=click.Choice(["none", "shaped", "heard"]),
+    "--search", type=click.Choice(["none", "shaped"]),
     help="How the encoder looks for what to write, at the same bits: none is the fastest, shaped (default) comes "
-    "nearer in twice the time, heard sees to the mel too, in 2.5 times, for models whose latent does not.",
-)  # fmt: skip
-@click.option(
-    "--perceptual", type=click.FloatRange(0, 1), metavar="SHARE",
-    help="How far latent channels count by what they move in the mel; 0.5 is a good one.",
+    "nearer in twice the time.",
 )  # fmt: skip
 @click.option(
     "--priority", "priorities", type=Priorities(), multiple=True, callback=_listed,
@@ -126,11 +122,6 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 @click.option(
     "--variable-rate", is_flag=True, default=None,
     help="What lies 60 dB below the peak takes no bits and is decoded as silence, as digital silence always is.",
-)  # fmt: skip
-@click.option(
-    "--transients", is_flag=True, default=None,
-    help="Up to a fifth of the sound, where its onsets are strongest, takes twice the bits. Pays where onsets matter "
-    "more than the rest: from 1500 bit/s on, as many bits for all of it come nearer in the mean.",
 )  # fmt: skip
 @click.option(
     "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,

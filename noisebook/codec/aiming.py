@@ -2,8 +2,8 @@
 
     residual [channels, C, L, F'] = aim(step, x0_hat) - x0_hat; the rule takes the atoms with the largest products
 
-The plain aim is the latent. `shaped` looks at the residual through the denoiser, `heard` through the decoder of the
-autoencoder; `weighted` says which values of it matter more.
+The plain aim is the latent. `shaped` looks at the residual through the denoiser; `weighted` says which values of it
+matter more.
 """
 
 from __future__ import annotations
@@ -17,20 +17,17 @@ import torch
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.codec.layout import Timeline
 from noisebook.codec.noise import gaussian_noise
-from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend, with_features
+from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, Step
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError
 
-__all__ = ["Aim", "Priority", "at", "heard", "perceptual_weights", "priority_weights", "shaped", "weighted"]
+__all__ = ["Aim", "Priority", "at", "priority_weights", "shaped", "weighted"]
 
 Aim = Callable[[Step, torch.Tensor], torch.Tensor]  # (step, x0_hat) -> target, all shaped as the latent
 
 _SHARE = 0.9  # measured: flat from 0.7 to 1
 _SIGHT = 3.0  # times the signal-to-noise ratio at which the bits end; measured, flat from 1 to 3
-_HEARD_SHARE = 0.15  # measured: more gains in mel at low bitrates and loses in the latent
-_HEARD_FRAMES = 64  # of the sound, from which the weights of channels are measured
-_NUDGE = 0.3  # of a latent value, whose standard deviation is 1
 
 
 @dataclass(frozen=True)
@@ -111,67 +108,9 @@ def _seen_from(schedule: Schedule, last: int) -> int:
     return next((t for t in range(last, 0, -1) if schedule.snr(t) >= wanted), 0)
 
 
-def heard(aim: Aim, latent: torch.Tensor, backend: FeatureBackend, *, share: float = _HEARD_SHARE) -> Aim:
-    """The same aim, but `share` of the residual is the way on which the mel comes nearest to that of the latent.
-
-    That way is `J^T (decode(latent) - decode(x0_hat))`, J the Jacobian of the autoencoder's decoder at x0_hat: minus
-    half the gradient of the squared error of the log-mel. Atoms chosen against it lower what is heard, where those
-    chosen against the residual alone lower the error of the latent. Both count by their energy, channel by channel. One
-    pass forth and back through the autoencoder a step.
-
-    Args:
-        aim: whose residual is the rest.
-        latent: `[channels, C, L, F']`.
-        backend: of its mel.
-        share: 0 to 1.
-    """
-    mel = backend.decode(latent)
-
-    def mixed(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-        residual, way = aim(step, x0_hat) - x0_hat, backend.pull(x0_hat, mel)
-        scale = _rms(residual) / _rms(way).clamp_min(1e-12)
-        return x0_hat + (1 - share) * residual + share * scale * way
-
-    return mixed
-
-
-def _rms(x: torch.Tensor) -> torch.Tensor:
-    """Root mean square of each channel of the sound, to be multiplied with `x`."""
-    return x.square().mean((1, 2, 3), keepdim=True).sqrt()
-
-
 def weighted(aim: Aim, weights: torch.Tensor) -> Aim:
     """The same aim with a residual whose values count by `weights`, which broadcast to a latent."""
     return lambda step, x0_hat: x0_hat + weights * (aim(step, x0_hat) - x0_hat)
-
-
-def perceptual_weights(latent: torch.Tensor, backend: Backend, strength: float) -> torch.Tensor:
-    """`[C, 1, 1]`, mean square 1: how far the mel moves with each latent channel, to the power of `strength`.
-
-    Measured on the middle of the sound: one call of the autoencoder a latent channel.
-
-    Raises:
-        ConfigError: a model without a mel, or a strength outside 0..1.
-    """
-    if not 0 <= strength <= 1:
-        raise ConfigError(f"perceptual strength {strength:g}: 0 (none) to 1 are possible")
-    decode = with_features(backend).decode
-    first = max(0, latent.shape[2] - _HEARD_FRAMES) // 2
-    heard = latent[:1, :, first : first + _HEARD_FRAMES]
-    mel, moved = decode(heard), []
-    for channel in range(latent.shape[1]):
-        nudged = heard.clone()
-        nudged[:, channel] += _NUDGE * _alternating(nudged[:, channel])
-        moved.append((decode(nudged) - mel).square().mean())
-    weights = torch.stack(moved).clamp_min(1e-12) ** (strength / 2)
-    return (weights * torch.rsqrt(weights.square().mean()))[:, None, None]
-
-
-def _alternating(values: torch.Tensor) -> torch.Tensor:
-    """+-1, in a draughtboard over frames and bins: neighbours move apart, as in a residual."""
-    frames, bins = values.shape[-2:]
-    rising = torch.arange(frames, device=values.device)[:, None] + torch.arange(bins, device=values.device)
-    return (1 - 2 * (rising % 2)).to(values.dtype)
 
 
 def priority_weights(priorities: tuple[Priority, ...], timeline: Timeline) -> torch.Tensor:

@@ -17,7 +17,6 @@ import torch
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec import aiming, ordering
-from noisebook.codec.accenting import accents_of
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
 from noisebook.codec.loudness import matched
@@ -38,10 +37,9 @@ from noisebook.codec.stereo import (
     rate_of_latent,
     read_image,
 )
-from noisebook.codec.tagging import best_tag
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, Rule
-from noisebook.diffusion.backend import Backend, BackendInfo, with_features
+from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import Denoise, Plan, tail_plan
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import AudioError, ConfigError
@@ -59,7 +57,6 @@ __all__ = [
     "channel_mode_of",
     "check_header",
     "checked_layout",
-    "completed",
     "compress",
     "compress_towards",
     "decode_latent",
@@ -74,9 +71,9 @@ __all__ = [
 ]
 
 TAIL_STEPS = 6
-SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (docs/heard.md)
+SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (ViSQOL, Zimtohrli)
 _NEAR_SNR = 0.2
-SEARCHES = ("none", "shaped", "heard")
+SEARCHES = ("none", "shaped")
 
 
 @dataclass(frozen=True)
@@ -87,15 +84,11 @@ class Settings:
         preset: name of a row of the preset table; ignored where `engine` is given.
         engine: explicit coding parameters, as from `presets.engine_for`.
         seed: 0..255, of all random choices of the stream.
-        tag: conditioning tag of the denoiser, 0 for none; None takes the one that suits the sound best.
+        tag: conditioning tag of the denoiser, 0 for none.
         channel_mode: None codes stereo as one latent and an image, or as a model of stereo sound does, and two equal
             channels as one.
-        search: "none"; "shaped", a second call of the denoiser a step, for a sound nearer to the original; or "heard",
-            by way of the autoencoder as well, for one whose mel is nearer where the latent does not see to that itself.
-        perceptual: 0 to 1, how far latent channels count by what they move in the mel.
+        search: "none"; or "shaped", a second call of the denoiser a step, for a sound nearer to the original.
         variable_rate: units far below the level of the sound carry no choices, as those of digital silence never do.
-        transients: up to a fifth of the units, into which the sound rises most, carry twice the choices: those come
-            nearer to the sound than with as many bits for all, and all others less near.
         priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
             only within a unit: with a priority in time units are as long as the window of the model.
         progressive: order the stream so that what begins it is the whole sound, less exactly.
@@ -104,14 +97,12 @@ class Settings:
     preset: str = DEFAULT
     engine: Engine | None = None
     seed: int = 0
-    tag: int | None = 0
+    tag: int = 0
     channel_mode: ChannelMode | None = None
     search: str = "shaped"
-    perceptual: float = 0.0
     priorities: tuple[Priority, ...] = ()
     progressive: bool = False
     variable_rate: bool = False
-    transients: bool = False
 
 
 def compress(
@@ -125,17 +116,9 @@ def compress(
     """
     header = header_of(sound, settings, backend.info)
     latent = target_latent(sound, header, backend=backend)
-    header = completed(header, latent, settings, backend)
     aims = aims_of(latent, header, settings, backend)
     image = image_payload(sound, header, backend.info)
     return compress_towards(aims, header, image=image, backend=backend, sound=sound, on_step=on_step)
-
-
-def completed(header: Header, latent: torch.Tensor, settings: Settings, backend: Backend) -> Header:
-    """The header with what only the latent can tell: the tag, where the encoder is to find it, and the accents."""
-    if settings.tag is None:
-        header = replace(header, tag=best_tag(latent, engine_of(header), backend) or None)
-    return replace(header, accents=accents_of(latent, header, backend)) if settings.transients else header
 
 
 def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: Backend) -> Callable[[int, int], Target]:
@@ -146,7 +129,10 @@ def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: B
     """
     if settings.search not in SEARCHES:
         raise ConfigError(f"search {settings.search!r}: {', '.join(SEARCHES)} are possible")
-    weights = _weights(latent, header, settings, backend)
+    weights = None
+    if settings.priorities:
+        timeline = timeline_of(header, backend.info)
+        weights = aiming.priority_weights(settings.priorities, timeline).to(latent.device)
     info, denoise = backend.info, over_timeline(backend, tag=header.tag or 0)
     end_of_bits = plan_of(engine_of(header), info)[-1].s or 0
 
@@ -154,25 +140,11 @@ def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: B
         part = latent[:, :, start:end]
         if settings.search == "none" and weights is None:
             return part
-        aim = aiming.at(part)
-        if settings.search != "none":
-            aim = aiming.shaped(part, denoise, info.schedule, end_of_bits)
-        if settings.search == "heard":
-            aim = aiming.heard(aim, part, with_features(backend))
-        return aim if weights is None else aiming.weighted(aim, weights[:, start:end])
+        searching = settings.search != "none"
+        aim = aiming.shaped(part, denoise, info.schedule, end_of_bits) if searching else aiming.at(part)
+        return aim if weights is None else aiming.weighted(aim, weights[start:end])
 
     return target_of
-
-
-def _weights(latent: torch.Tensor, header: Header, settings: Settings, backend: Backend) -> torch.Tensor | None:
-    """`[C, L, F']`: how much each value of the latent counts; None where all count alike."""
-    if not settings.priorities and not settings.perceptual:
-        return None
-    timeline = timeline_of(header, backend.info)
-    weights = aiming.priority_weights(settings.priorities, timeline).to(latent.device).expand(latent.shape[1:])
-    if settings.perceptual:
-        weights = weights * aiming.perceptual_weights(latent, backend, settings.perceptual)
-    return weights
 
 
 def compress_towards(
@@ -415,8 +387,8 @@ def _mode_that_suits(sound: Sound, info: BackendInfo) -> ChannelMode:
 
 def _coder(header: Header, layout: Layout, frames: int, segment: int, backend: Backend | None = None) -> SegmentCoder:
     """Of a segment of that many frames; the backend is needed where there are pauses."""
-    paused, accented = layout.paused(segment), layout.accented(segment)
-    coder = SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment, accented=accented)
+    paused = layout.paused(segment)
+    coder = SegmentCoder(layout.engine, layout.info, layout.channels, frames, header.seed, segment)
     if paused is None or backend is None:
         return coder
     return replace(coder, paused=paused, silence=silence_of(backend))

@@ -34,7 +34,7 @@ def effort_of(header: Header, timeline: Timeline) -> float:
     s = steps / max(preset.engine.steps for preset in PRESETS)
     # A sound that is shorter than the denoiser's window costs what the window costs.
     dearest = max(step_values(preset.engine, info, channels, max(frames, info.window_frames)) for preset in PRESETS)
-    v = (1 + bool(header.accents)) * step_values(engine, info, channels, frames) / dearest  # were all units accented
+    v = step_values(engine, info, channels, frames) / dearest
     return max(v, s * max(1.0, v))
 
 

@@ -109,7 +109,6 @@ def layout_of(header: Header, info: BackendInfo) -> Layout:
         steps=steps,
         progressive=header.progressive,
         pauses=header.pauses,
-        accents=header.accents,
     )
 
 
@@ -158,14 +157,12 @@ class Layout(Timeline):
         steps: coded steps (those of the plan; at most `engine.steps`).
         progressive: payloads of the stream are steps of all segments; else segments.
         pauses: of the header: units that lie in them carry no choices.
-        accents: of the header: other units that they touch carry twice the choices.
     """
 
     engine: Engine
     steps: int
     progressive: bool = False
     pauses: Stretches = ()
-    accents: Stretches = ()
 
     @property
     def payload_kind(self) -> str:
@@ -178,33 +175,28 @@ class Layout(Timeline):
         return self.steps if self.progressive else self.segment_count
 
     def payload_bits(self, frames: int) -> int:
-        """Bits of a segment of `frames` latent frames without pauses and accents."""
+        """Bits of a segment of `frames` latent frames without pauses."""
         return self.steps * self.step_bits(frames)
 
     def step_bits(self, frames: int) -> int:
-        """Bits of one step of a segment of `frames` latent frames without pauses and accents."""
+        """Bits of one step of a segment of `frames` latent frames without pauses."""
         return self.channels * self._parts_of(frames) * self.engine.choice_bits
 
     def segment_bits(self, index: int) -> int:
         """Bits of one step of a segment; 0 where all of it is a pause."""
         start, end = self.segment(index)
         bits = self.step_bits(end - start)
-        return bits + self._more_bits(*self._units_of(index)) if self.varies else bits
+        return bits - self._paused_bits(*self._units_of(index)) if self.pauses else bits
 
     def paused(self, index: int | None = None) -> np.ndarray | None:
         """`[channels, units]` of a segment, or of the sound: true where all frames of a unit lie in a pause; None where
         none does."""
-        return self._marked(self._paused, index)
-
-    def accented(self, index: int | None = None) -> np.ndarray | None:
-        """Shaped alike, true where any frame of a unit that is not paused lies in an accent; None where none does."""
-        return self._marked(self._accented, index)
-
-    def unit_of_frames(self) -> np.ndarray:
-        """`[L]`: of each frame of a channel the number of its unit, counted from the start of the sound."""
-        frames = np.arange(self.frames)
-        index = np.minimum(frames // SEGMENT_FRAMES, self.segment_count - 1)
-        return index * self._segment_units + (frames - index * SEGMENT_FRAMES) // self.engine.unit_frames
+        first, end = self._units_of(index)
+        units = np.zeros((self.channels, end - first), bool)
+        for channel in range(self.channels):
+            for low, high in _within(self._paused[channel], first, end):
+                units[channel, low - first : high - first] = True
+        return units if units.any() else None
 
     def whole_steps(self, index: int, size: int) -> int:
         """Coded steps of a segment that lie whole in the first `size` bytes of its choices."""
@@ -220,16 +212,11 @@ class Layout(Timeline):
             yield _ceil(self.steps * self.segment_bits(index), 8)
 
     @property
-    def varies(self) -> bool:
-        """Units differ in what they take, so that payloads of equal frames differ in size."""
-        return bool(self.pauses or self.accents)
-
-    @property
     def payload_size(self) -> int:
-        """Bytes of all payloads; without walking over them, but where they vary in the usual order."""
+        """Bytes of all payloads; without walking over them, but where pauses make them differ in the usual order."""
         if self.progressive:
             return self.steps * self.step_size
-        if self.varies:
+        if self.pauses:
             return sum(self.payload_sizes())
         whole = _ceil(self.payload_bits(SEGMENT_FRAMES), 8)
         return (self.segment_count - 1) * whole + _ceil(self.payload_bits(self._last_frames), 8)
@@ -238,7 +225,7 @@ class Layout(Timeline):
     def step_size(self) -> int:
         """Bytes of one step of all segments: a payload of a progressive stream."""
         bits = (self.segment_count - 1) * self.step_bits(SEGMENT_FRAMES) + self.step_bits(self._last_frames)
-        return _ceil(bits + self._more_bits(*self._units_of(None)), 8)
+        return _ceil(bits - self._paused_bits(*self._units_of(None)), 8)
 
     @property
     def _last_frames(self) -> int:
@@ -260,24 +247,16 @@ class Layout(Timeline):
     @cached_property
     def _paused(self) -> tuple[Runs, ...]:
         """Of each channel its units that lie whole in pauses."""
-        return tuple(self._units_in(self.pauses, channel, whole=True) for channel in range(self.channels))
+        return tuple(self._units_in_pauses(channel) for channel in range(self.channels))
 
-    @cached_property
-    def _accented(self) -> tuple[Runs, ...]:
-        """Of each channel its units that accents touch and that are not paused."""
-        touched = (self._units_in(self.accents, channel, whole=False) for channel in range(self.channels))
-        return tuple(_without(*both) for both in zip(touched, self._paused, strict=True))
-
-    def _units_in(self, stretches: Stretches, channel: int, *, whole: bool) -> Runs:
-        """Units of a channel whose frames lie in stretches, all of them (`whole`) or any; the work is in the number of
-        stretches, not in their length."""
-        offset, runs, last = channel * _ceil(self.frames, CELL_FRAMES), [], 0
-        for stretch in stretches:
-            low, high = (min(max(0, CELL_FRAMES * (cell - offset)), self.frames) for cell in stretch)
-            first, end = self._units_until(low, begun=whole), self._units_until(high, begun=not whole)
-            if low < high and max(first, last) < end:
-                runs.append((max(first, last), end))
-                last = end
+    def _units_in_pauses(self, channel: int) -> Runs:
+        """Units of a channel all of whose frames are paused; the work is in the number of pauses, not their length."""
+        offset, runs = channel * _ceil(self.frames, CELL_FRAMES), []
+        for pause in self.pauses:
+            low, high = (min(max(0, CELL_FRAMES * (cell - offset)), self.frames) for cell in pause)
+            first, end = self._units_until(low, begun=True), self._units_until(high)
+            if low < high and first < end:
+                runs.append((first, end))
         return runs
 
     def _units_until(self, frame: int, *, begun: bool = False) -> int:
@@ -286,41 +265,24 @@ class Layout(Timeline):
         rest, unit = frame - index * SEGMENT_FRAMES, self.engine.unit_frames
         return index * self._segment_units + (_ceil(rest, unit) if begun or frame == self.frames else rest // unit)
 
-    def _marked(self, runs: tuple[Runs, ...], index: int | None) -> np.ndarray | None:
-        first, end = self._units_of(index)
-        units = np.zeros((self.channels, end - first), bool)
-        for channel in range(self.channels):
-            for low, high in _within(runs[channel], first, end):
-                units[channel, low - first : high - first] = True
-        return units if units.any() else None
+    def _paused_bits(self, first: int, end: int) -> int:
+        """Bits that pauses take from a step of some units of all channels."""
+        runs = (run for channel in self._paused for run in _within(channel, first, end))
+        return sum(self._parts_before(high) - self._parts_before(low) for low, high in runs) * self.engine.choice_bits
 
-    def _more_bits(self, first: int, end: int) -> int:
-        """Bits that accents add to a step of some units of all channels, and pauses take from it."""
-        more = 0
-        for channel in range(self.channels):
-            for run in _within(self._paused[channel], first, end):
-                more -= self._parts_between(*run)
-            for run in _within(self._accented[channel], first, end):
-                more += self._parts_between(*run, accented=True) - self._parts_between(*run)
-        return more * self.engine.choice_bits
-
-    def _parts_between(self, first: int, end: int, *, accented: bool = False) -> int:
-        """Parts of some units of a channel, where all of them are accented or none is."""
-        return self._parts_before(end, accented) - self._parts_before(first, accented)
-
-    def _parts_before(self, unit: int, accented: bool) -> int:
+    def _parts_before(self, unit: int) -> int:
         index = min(unit // self._segment_units, self.segment_count - 1)
         start, end = self.segment(index)
         frames = min((unit - index * self._segment_units) * self.engine.unit_frames, end - start)
-        return index * self._parts_of(SEGMENT_FRAMES, accented) + self._parts_of(frames, accented)
+        return index * self._parts_of(SEGMENT_FRAMES) + self._parts_of(frames)
 
-    def _parts_of(self, frames: int, accented: bool = False) -> int:
+    def _parts_of(self, frames: int) -> int:
         """Parts of one channel of a segment, or of what begins it, of so many frames."""
         whole, rest = divmod(frames, self.engine.unit_frames)
-        return whole * self._unit_parts(self.engine.unit_frames, accented) + self._unit_parts(rest, accented)
+        return whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest)
 
-    def _unit_parts(self, frames: int, accented: bool) -> int:
-        return _ceil((1 + accented) * frames * self.info.frame_values, self._part)
+    def _unit_parts(self, frames: int) -> int:
+        return _ceil(frames * self.info.frame_values, self._part)
 
     @cached_property
     def _part(self) -> int:
@@ -335,19 +297,6 @@ def _within(runs: Runs, first: int, end: int) -> Iterator[tuple[int, int]]:
         if low < high:
             yield low, high
         index += 1
-
-
-def _without(runs: Runs, others: Runs) -> Runs:
-    """What of runs lies outside of other runs."""
-    left = []
-    for low, high in runs:
-        for first, end in _within(others, low, high):
-            if low < first:
-                left.append((low, first))
-            low = end
-        if low < high:
-            left.append((low, high))
-    return left
 
 
 def _ceil(a: int, b: int) -> int:

@@ -56,30 +56,27 @@ def worthwhile(sound: Sound, header: Header, info: BackendInfo, *, below_db: flo
 
 
 def can_vary(header: Header) -> bool:
-    """Whether the coding parameters have pauses and accents."""
+    """Whether the coding parameters have pauses."""
     engine = engine_of(header)
     return engine.rule == Rule.PARTITIONED and engine.codebook == Codebook.STRUCTURED
 
 
 def check_stretches(header: Header, info: BackendInfo) -> None:
-    """Refuse pauses and accents behind the end of the sound, those that the coding parameters cannot have, and too many
-    segments of pauses (format.md 3.1).
+    """Refuse pauses behind the end of the sound, those that the coding parameters cannot have, and too many segments of
+    pauses (format.md 3.1).
 
     Raises:
         UnsupportedStream, CorruptStream.
     """
-    if not (header.pauses or header.accents):
+    if not header.pauses:
         return
     if not can_vary(header):
-        raise UnsupportedStream(
-            "pauses and accents belong to the partitioned rule with the structured codebook: update this build"
-        )
+        raise UnsupportedStream("pauses belong to the partitioned rule with the structured codebook: update this build")
     timeline = timeline_of(header, info)
     cells = timeline.channels * -(-timeline.frames // CELL_FRAMES)
-    for what, stretches in (("a pause", header.pauses), ("an accent", header.accents)):
-        if stretches and stretches[-1][1] > cells:
-            raise CorruptStream(f"{what} ends at cell {stretches[-1][1]}, the sound at {cells}")
-    if header.pauses and not _is_bounded(header, info):
+    if header.pauses[-1][1] > cells:
+        raise CorruptStream(f"a pause ends at cell {header.pauses[-1][1]}, the sound at {cells}")
+    if not _is_bounded(header, info):
         raise CorruptStream("header and first step of a progressive stream have fewer bits than there are segments")
 
 

@@ -38,7 +38,6 @@ class SegmentCoder:
         segment: index of the segment.
         first: timestep at which the way begins; the noisiest if None.
         paused: `[channels, units]` bool of numpy, the units that carry no choices and rest at `silence`; None if none.
-        accented: shaped alike, the units that carry twice the choices; None if none.
         silence: `[1, C, 1, F']`, the latent of silence, where units are paused.
     """
 
@@ -50,7 +49,6 @@ class SegmentCoder:
     segment: int
     first: int | None = None
     paused: np.ndarray | None = None
-    accented: np.ndarray | None = None
     silence: torch.Tensor | None = None
 
     @cached_property
@@ -60,8 +58,7 @@ class SegmentCoder:
     @cached_property
     def partition(self) -> Partition:
         shape = (self.channels, self.info.latent_channels, self.frames, self.info.latent_bins)
-        accented = None if self.accented is None else torch.from_numpy(self.accented)
-        return Partition(shape, self.engine.unit_frames, self._part, self.seed, accented)
+        return Partition(shape, self.engine.unit_frames, self._part, self.seed)
 
     @cached_property
     def codebook(self) -> Codebook:

@@ -82,7 +82,7 @@ def compress_to(
         if rung not in tried:
             engine = engine_for(ladder[rung], quality=quality, frame_values=values, frames_per_second=rate)
             own = replace(settings, engine=engine)
-            coded = ddcm.completed(ddcm.header_of(waveform, own, backend.info), latent, own, backend)
+            coded = ddcm.header_of(waveform, own, backend.info)
             image = ddcm.image_payload(waveform, coded, backend.info)
             aims = ddcm.aims_of(latent, coded, own, backend)
             data = ddcm.compress_towards(aims, coded, image=image, backend=backend, sound=waveform)

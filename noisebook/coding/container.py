@@ -1,7 +1,7 @@
 """The .ddcm container: a header, then payloads, each with its CRC-16 (`docs/format.md`, sections 2 and 3).
 
     header := DD C1 | model(2) | preset | layout | sample count | gain
-            | [flags] [rate] [seed] [tag] [pauses] [accents] [block]
+            | [flags] [rate] [seed] [tag] [pauses] [block]
     stream := header payload_0 CRC(header payload_0)  payload_1 CRC(payload_1)  ...
 
 A payload is all of a segment, or of a progressive stream one step of all segments; the first one of a stereo sound is
@@ -42,10 +42,10 @@ __all__ = ["CRC_SIZE", "SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "En
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
 # fmt: on
-VERSION = 2
+VERSION = 3
 _MAGIC = 0xDDC0
 _MORE, _EXPLICIT_RATE = 14, 15  # codes that are no rate
-_PAUSES, _ACCENTS, _EQUAL = 0x10, 0x20, 0x40  # of the byte that follows where the code is _MORE: flags, the rate's code
+_PAUSES, _EQUAL = 0x10, 0x20  # of the byte that follows where the code is _MORE: flags, the rate's code
 _SEED_BIT, _TAG_BIT = 6, 7
 _PROGRESSIVE = 0x80  # of the preset byte
 CRC_SIZE = 2
@@ -88,7 +88,6 @@ class Header:
     latent: LatentCode | None = None
     progressive: bool = False  # payloads are steps of all segments; else segments
     pauses: Stretches = ()  # where units carry no choices, (first, end) in cells
-    accents: Stretches = ()  # where units carry twice the choices
 
     def __post_init__(self) -> None:
         if len(self.fingerprint) != 2:
@@ -107,9 +106,8 @@ class Header:
         if self.progressive and self.engine is not None and not self.engine.choice_bits:
             raise ConfigError("choices of no bits cannot be progressive: nothing would bound the number of segments")
         check_stretches("pauses", self.pauses)
-        check_stretches("accents", self.accents)
-        if (self.pauses or self.accents) and self.latent is not None:
-            raise ConfigError("a quantised latent has no pauses and no accents: they belong to choices of noise")
+        if self.pauses and self.latent is not None:
+            raise ConfigError("a quantised latent has no pauses: they belong to choices of noise")
 
 
 def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
@@ -156,13 +154,13 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     if seed == 0:
         raise CorruptStream("seed byte 0: seed 0 is written as no byte")
     try:
-        pauses, accents = (parse_stretches(cursor) if flags & flag else () for flag in (_PAUSES, _ACCENTS))
+        pauses = parse_stretches(cursor) if flags & _PAUSES else ()
         block = None if preset else parse_block(cursor)
         signed = (gain ^ 128) - 128
         engine, latent = (block, None) if isinstance(block, Engine) else (None, block)
         header = Header(
             fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, engine, latent,
-            progressive=progressive, pauses=pauses, accents=accents,
+            progressive=progressive, pauses=pauses,
         )  # fmt: skip
     except ConfigError as error:
         raise CorruptStream(f"header: {error}") from error
@@ -284,8 +282,8 @@ def _parse_code(cursor: bitio.ByteReader, code: int) -> tuple[int, int]:
         return code, 0
     more = cursor.u8()
     flags = more & 0xF0
-    if flags & ~(_PAUSES | _ACCENTS | _EQUAL):
-        raise UnsupportedStream(f"header flags {flags >> 4}: this build knows 1 to 7, update it")
+    if flags & ~(_PAUSES | _EQUAL):
+        raise UnsupportedStream(f"header flags {flags >> 4}: this build knows 1 to 3, update it")
     if not flags:
         raise CorruptStream("a header byte for flags without any")
     if more & 15 == _MORE:
@@ -314,7 +312,7 @@ def _header_bytes(header: Header) -> bytes:
     rate, tag, block = header.sample_rate, header.tag, header.engine or header.latent
     code = SAMPLE_RATES.index(rate) if rate in SAMPLE_RATES else _EXPLICIT_RATE
     equal = header.channel_mode is ChannelMode.EQUAL
-    flags = _PAUSES * bool(header.pauses) | _ACCENTS * bool(header.accents) | _EQUAL * equal
+    flags = _PAUSES * bool(header.pauses) | _EQUAL * equal
     shown, mode = _MORE if flags else code, ChannelMode.MONO if equal else header.channel_mode
     layout = shown | mode << 4 | (header.seed > 0) << _SEED_BIT | (tag is not None) << _TAG_BIT
     out = bytearray((_MAGIC | VERSION).to_bytes(2, "big") + header.fingerprint)
@@ -324,7 +322,7 @@ def _header_bytes(header: Header) -> bytes:
     out += bitio.varint(rate) if code == _EXPLICIT_RATE else b""
     out += bytes([header.seed]) if header.seed else b""
     out += bytes([tag]) if tag is not None else b""
-    out += stretches_bytes(header.pauses) + stretches_bytes(header.accents)
+    out += stretches_bytes(header.pauses)
     out += block_bytes(block) if block is not None else b""
     return bytes(out)
 

@@ -1,4 +1,4 @@
-"""Stretches of a timeline, with fewer choices or with more: pauses and accents (`docs/format.md`, section 2.6).
+"""Stretches of a timeline that carry no choices: pauses (`docs/format.md`, section 2.6).
 
     stretches := count, then for each: cells since the end of the one before, cells of the stretch     all varints
 
@@ -46,7 +46,7 @@ def parse_stretches(cursor: bitio.ByteReader) -> Stretches:
     """
     count, end, found = cursor.varint(), 0, []
     if not count:
-        raise CorruptStream("a list of pauses or accents without any: none is written as no list")
+        raise CorruptStream("a list of pauses without any: none is written as no list")
     for _ in range(count):
         first = end + cursor.varint()
         end = first + cursor.varint()

@@ -142,10 +142,6 @@ class FeatureBackend(Backend, Protocol):
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """`[B, C, T', F']` to features."""
 
-    def pull(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """`J^T (features - decode(latent))`, shaped as the latent, J the Jacobian of `decode`: the way on which the
-        squared error of the features falls most steeply."""
-
     def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         """To `[B, T * hop_length]`; `first_frame` as of `to_waveform`, of features."""
 

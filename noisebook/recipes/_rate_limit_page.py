@@ -7,7 +7,6 @@ from math import exp, log
 from operator import itemgetter
 from typing import Any
 
-from noisebook.recipes._searches import REFINING_STEPS
 from noisebook.recipes._tables import table
 
 __all__ = ["bits_for", "render"]
@@ -15,7 +14,7 @@ __all__ = ["bits_for", "render"]
 Row = dict[str, Any]
 
 _RIVAL = "Turbo-DDCM as published"
-_SEARCHES = ("none", "shaped", "heard")
+_SEARCHES = ("none", "shaped")
 
 _PAGE = """\
 # The rate limit
@@ -33,9 +32,8 @@ All systems run on the same model and in the same container. Turbo-DDCM as publi
 Gaussian codebook, the top M with ranked subset; "with its tail" codes no noise in the last steps, as its heuristic
 does at these rates. Its unit and M are fitted to the rate (units of 0.64 to 1.6 s; a whole window of 10.24 s would
 need more M, and a larger M takes more bits for the same alignment). Classic DDCM: 99 coded steps, one of 1024 dense
-atoms, or two of 2048 by matching pursuit with 3 bits of level; its unit is fitted to the rate. "More steps": parts of
-512 to 4096 values with 2^14 to 2^15 atoms in units of 3.2 s, 20 to 32 steps. "Shaped": the encoder's search, which is
-the default (below); all other lines are without it.
+atoms; its unit is fitted to the rate. "More steps": parts of 512 to 4096 values with 2^14 to 2^15 atoms in units of
+3.2 s, 20 to 32 steps. "Shaped": the encoder's search, which is the default (below); all other lines are without it.
 
 <RIVALS>
 
@@ -46,28 +44,19 @@ neighbouring presets.
 
 <EQUAL>
 
-## What the encoder can add
+## What the encoder adds
 
-None of these changes the decoder or the bits. *Shaped* looks at a part of the residual through the denoiser, at the
-noise at which the bits end, and so spends nothing on what lies below it; it calls the denoiser twice a step, and is the
-default. *Heard* also mixes in the way on which the squared error of the mel falls most steeply, a gradient through the
-decoder of the autoencoder: 15 % of the residual. With an autoencoder that was trained apart from the denoiser it gained
-13 % of the log-mel at 300 bit/s; the embedded one was trained with it, for the mel, and leaves it little.
-*Perceptual* weighs latent channels by how far each moves the mel,
-to the given power. Seconds are of encoding a second of sound behind the autoencoder, one thread; "dB for a second" is
-what the log-mel (tail) gains for each of them more than "none" takes. What is heard of it: [heard.md](heard.md).
+The search changes neither the decoder nor the bits. *Shaped* looks at a part of the residual through the denoiser, at
+the noise at which the bits end, and so spends nothing on what lies below it; it calls the denoiser twice a step, and is
+the default. Seconds are of encoding a second of sound behind the autoencoder, one thread; "dB for a second" is what the
+log-mel (tail) gains for each of them more than "none" takes.
 
 <ENCODER>
 
-Tried and left out, because it gains little for what it costs, or nothing: the best of four seeds; a look one step
-ahead, at two choices; a target latent refined by <REFINING> steps of gradient so that its mel is that of the sound; a
-gradient without shaping, or of half of the residual. Longer units than the 0.64 s of the presets gain little (first
-table), and few pauses are that long.
-
-The tag that the encoder finds (`tag="auto"`), one byte of the header; smooth latent NMSE in dB. "Best" tries all tags
-on each clip, and gains at most <TAG_GAIN> dB.
-
-<TAGS>
+Tried with an earlier model, and put down because it gained little for what it cost, or nothing: the gradient of the
+mel's error through the autoencoder; weights of latent channels; a tag found by the encoder; the best of four seeds; a
+look one step ahead; twice the bits for onsets; two atoms by matching pursuit. Longer units than the 0.64 s of the
+presets gain little (first table), and few pauses are that long.
 
 ## Pauses
 
@@ -77,18 +66,6 @@ log-mel (tail) where there is sound, and in the noise. Quiet stretches of a clip
 that "sound" loses.
 
 <PAUSES>
-
-## Transients
-
-With `--transients` up to a fifth of the units, those into which the log-mel rises most, take twice the bits. <ACCENTED>
-clips of <SECONDS> s that have such onsets, with the search that is the default; log-mel (tail) of the whole, in these
-units, and elsewhere. "More steps" spreads about as many bytes over all units alike (its file holds explicit coding
-parameters, 8 bytes).
-
-<TRANSIENTS>
-
-So it moves error: accented units gain more than from more steps, all others less. It pays where onsets matter more than
-the rest.
 
 ## Against theory
 
@@ -108,17 +85,11 @@ def render(results: Row) -> str:
         "COUNT": str(len(results["clips"])),
         "MODEL": results["model"],
         "CEILING": f"{results['ceiling_mel_db']:.2f}",
-        "RIVALS": _rivals(results["rivals"] + [{"rate": "long", **row} for row in results["long"]]),
+        "RIVALS": _rivals(results["rivals"]),
         "EQUAL": _equal(results),
         "ENCODER": _encoder(results["encoder"]),
-        "REFINING": str(REFINING_STEPS),
-        "TAGS": _tags(results["tags"]),
-        "TAG_GAIN": f"{max(row['none'] - row['best'] for row in results['tags']):.2f}",
         "PAUSED": str(results["pauses"][0]["clips"]),
         "PAUSES": _pauses(results["pauses"]),
-        "ACCENTED": str(results["transients"][0]["clips"]),
-        "SECONDS": f"{results['transients'][0]['seconds']:g}",
-        "TRANSIENTS": _transients(results["transients"]),
         "SOURCES": _sources(results["sources"]),
     }
     page = _PAGE
@@ -176,11 +147,6 @@ def _encoder(rows: list[Row]) -> str:
     return table(["", *_ERRORS, "s a second", "dB for a second"], lines)
 
 
-def _tags(rows: list[Row]) -> str:
-    lines = [[f"{row['rate']} bit/s", *(f"{row[key]:.2f}" for key in ("none", "found", "best"))] for row in rows]
-    return table(["", "no tag", "found", "best"], lines)
-
-
 def _pauses(rows: list[Row]) -> str:
     lines = [
         [f"{row['rate']} bit/s, {'variable' if row['variable'] else 'constant'}", f"{row['bytes']:.0f}",
@@ -188,15 +154,6 @@ def _pauses(rows: list[Row]) -> str:
         for row in rows
     ]  # fmt: skip
     return table(["", "bytes", "bit/s of the file", "log-mel, sound", "log-mel, silence"], lines)
-
-
-def _transients(rows: list[Row]) -> str:
-    keys = ("mel_db", "accented_mel_db", "other_mel_db")
-    lines = [
-        [f"{row['rate']} bit/s, {row['system']}", f"{row['bytes']:.0f}", f"{8 * row['bytes'] / row['seconds']:.0f}",
-         *(f"{row[key]:.2f}" for key in keys)] for row in rows
-    ]  # fmt: skip
-    return table(["", "bytes", "bit/s of the file", "log-mel", "accented", "elsewhere"], lines)
 
 
 def _sources(rows: list[Row]) -> str:

@@ -1,15 +1,14 @@
 """How near the codec comes to the fewest bits: against its rivals on the same model, and against theory.
 
-    python -m noisebook.recipes.rate_limit CLIPS [--out docs/rate_limit.md] [--limit 3] [--long]
+    python -m noisebook.recipes.rate_limit CLIPS [--out docs/rate_limit.md] [--limit 3]
 
 CLIPS is a folder of sounds named by kind, as of `recipes.results`. Of each sound 3.2 s are coded; every number is of a
 payload that was written. Beside the page lies its `.json` with every measurement, written row by row: what is there of
 the same model and clips is not measured again. Some 20 minutes of a core.
 
     rivals     partitioned with matched timesteps, Turbo-DDCM and classic DDCM as published, at equal bits
-    encoder    what searches, weights and tags of the encoder gain, and what they cost
+    encoder    what the search of the encoder gains, and what it costs
     pauses     speech with as much digital silence as sound, with and without a variable rate
-    transients units with onsets at twice the bits, against those bits spread over all units
     bound      a synthetic Gaussian source with its exact denoiser, against the rate-distortion bound
 """
 
@@ -32,32 +31,25 @@ from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import aiming, ddcm
 from noisebook.codec.ddcm import Settings
-from noisebook.codec.layout import layout_of
-from noisebook.codec.presets import FRAME_VALUES, by_name, engine_of
+from noisebook.codec.presets import FRAME_VALUES, by_name
 from noisebook.codec.segment import SegmentCoder, Target, encode_with_state
 from noisebook.codec.signal import levelled
 from noisebook.codec.steering import over_timeline
-from noisebook.codec.tagging import best_tag
-from noisebook.coding import container
-from noisebook.coding.container import Codebook, Engine, Header, Rule
+from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, with_features
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, no_noise, reverse, tail_plan, uniform_timesteps
-from noisebook.recipes import _searches
 from noisebook.recipes._rate_limit_page import render
 from noisebook.recipes._sources import GaussianSource, coloured, white
 from noisebook.recipes.results import load_clips
 
 FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s
 RATES = ("300", "1500", "3000")
-_LONGER = 200  # frames, 8 s, of which a fifth are some units
 _LADDER = ("100", "300", "700", "1500", "3000", "6000")
 _DB_PER_NEPER = 8.685889638065037
-_ENDS = ("smooth", "lively")
 _SOURCE_FRAMES = 256
 _UNITS = (8, FRAMES)  # beside the 16 frames of the presets
 
 
-Make = Callable[[SegmentCoder, Denoise], Target]  # what to aim at with a coder and its denoiser
 Row = dict[str, Any]
 Job = tuple[Row, Callable[[], Row]]  # what names a row, and what measures the rest of it
 
@@ -73,10 +65,6 @@ def _top_m(log2_K: int, M: int, unit: int, steps: int) -> Engine:
 
 def _classic(log2_K: int, unit: int) -> Engine:
     return Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, log2_K, 1, unit, 99, 0)
-
-
-def _pursuit(log2_K: int, M: int, unit: int, steps: int) -> Engine:
-    return Engine(Rule.PURSUIT, Codebook.DENSE, 0, log2_K, M, unit, steps, 0, level_bits=3)
 
 
 @dataclass(frozen=True)
@@ -97,7 +85,6 @@ _TURBO = {
 }
 _HIGH = {"300": partitioned(12, 15, 80, 20), "1500": partitioned(10, 14, 80, 32), "3000": partitioned(9, 14, 80, 32)}
 _CLASSIC = {"300": _classic(10, 80), "1500": _classic(10, 16), "3000": _classic(10, 8)}
-_PURSUIT = {"3000": _pursuit(11, 2, 20, 99)}
 _SOURCE_HIGH = {
     "300": partitioned(12, 15, 32, 24, 100),
     "1500": partitioned(10, 14, 8, 32),
@@ -117,8 +104,6 @@ def systems(rate: str) -> list[System]:
         System("Turbo-DDCM, matched", replace(turbo, kappa_percent=own.kappa_percent)),
         System("classic DDCM, T = 100", _CLASSIC[rate]),
     ]
-    if rate in _PURSUIT:
-        found.append(System("classic DDCM, T = 100, pursuit of 2", _PURSUIT[rate]))
     lengths = [unit for unit in _UNITS if 2**own.log2_part <= unit * FRAME_VALUES]
     return found + [System(f"preset in units of {unit / 25:g} s", replace(own, unit_frames=unit)) for unit in lengths]
 
@@ -171,23 +156,15 @@ class Bench:
         levels = [torch.from_numpy(levelled(sound, header, self.info)) for sound, header in pairs]
         self.mels = torch.cat([backend.features(level) for level in levels])
 
-    def measure(self, system: System, *, target: Make | None = None, latents: torch.Tensor | None = None,
-                tag: int = 0, seed: int = 0) -> Row:  # fmt: skip
-        """A row of the system; `target` makes another aim than the latents."""
-        coder, coded = self.coded(system, target=target, latents=latents, tag=tag, seed=seed)
-        return self.row(system, coder, coded)
+    def measure(self, system: System, *, shaped: bool = False) -> Row:
+        """A row of the system, with the search of the encoder or without."""
+        latents, denoise = self.latents, over_timeline(self.backend)
+        coder = Coder(system.engine, self.info, len(latents), latents.shape[2], 0, 0, last=system.last)
 
-    def coded(self, system: System, *, target: Make | None = None, latents: torch.Tensor | None = None,
-              tag: int = 0, seed: int = 0) -> tuple[SegmentCoder, Coded]:  # fmt: skip
-        """What the system makes of the clips, with its coder."""
-        latents = self.latents if latents is None else latents
-        coder = Coder(system.engine, self.info, len(latents), latents.shape[2], seed, 0, last=system.last)
-        denoise = _searches.Watched(over_timeline(self.backend, tag=tag))
-        aim = (lambda: latents) if target is None else (lambda: target(coder, denoise))
-        return coder, Coded.of(latents, coder, denoise, aim)
+        def target() -> Target:
+            return aiming.shaped(latents, denoise, self.info.schedule, coder.plan[-1].s or 0) if shaped else latents
 
-    def row(self, system: System, coder: SegmentCoder, coded: Coded) -> Row:
-        """What is told of a system."""
+        coded = Coded.of(latents, coder, denoise, target)
         return {"bit_per_second": coded.bit_per_second, "encode_ratio": coded.encode_ratio,
                 "engine": asdict(system.engine), "steps": len(coder.plan)} | self.errors(coded)  # fmt: skip
 
@@ -218,61 +195,29 @@ def nmse_db(estimate: torch.Tensor, latent: torch.Tensor) -> float:
 
 def rivals(bench: Bench) -> Iterator[Job]:
     """All systems at all rates, the preset and more steps with the search of the codec's default."""
-    shaped = _searches.shaped(bench)
     for rate in RATES:
         for system in systems(rate):
             yield _job(bench, system, rate=rate)
-        yield _job(bench, System("partitioned, matched (preset), shaped", by_name(rate).engine), shaped, rate=rate)
-        yield _job(bench, System("partitioned, matched, more steps, shaped", _HIGH[rate]), shaped, rate=rate)
+        yield _job(bench, System("partitioned, matched (preset), shaped", by_name(rate).engine), True, rate=rate)
+        yield _job(bench, System("partitioned, matched, more steps, shaped", _HIGH[rate]), True, rate=rate)
 
 
 def ladder(bench: Bench) -> Iterator[Job]:
-    """The presets, plain and with the searches of the encoder, for the bits that equal errors take."""
-    searches = {"none": None, "shaped": _searches.shaped(bench), "heard": _searches.heard(bench)}
+    """The presets, plain and with the search of the encoder, for the bits that equal errors take."""
     for preset in _LADDER:
-        for name, target in searches.items():
-            yield _job(bench, System(name, by_name(preset).engine), target, preset=preset)
+        for name in ddcm.SEARCHES:
+            yield _job(bench, System(name, by_name(preset).engine), name == "shaped", preset=preset)
 
 
 def encoders(bench: Bench) -> Iterator[Job]:
-    """What each option of the encoder changes, at each rate, and what was tried and is none."""
+    """What the search of the encoder changes, at each rate."""
     for rate in RATES:
-        for name, target in _searches.options(bench).items():
-            yield _job(bench, System(name, by_name(rate).engine), target, rate=rate)
-        yield {"rate": rate, "system": _searches.SEEDS}, partial(_best_seed_row, bench, by_name(rate).engine)
+        for name in ddcm.SEARCHES:
+            yield _job(bench, System(name, by_name(rate).engine), name == "shaped", rate=rate)
 
 
-def _job(bench: Bench, system: System, target: Make | None = None, **key: str) -> Job:
-    return key | {"system": system.name}, partial(bench.measure, system, target=target)
-
-
-def _best_seed_row(bench: Bench, engine: Engine) -> Row:
-    """Of four seeds the one whose sound comes nearest, clip by clip."""
-    system, found = System(_searches.SEEDS, engine), []
-    for seed in range(4):
-        coder, coded = bench.coded(system, target=_searches.shaped(bench), seed=seed)
-        found.append(coded)
-    errors = torch.stack([bench.clip_mel_errors(coded.lively) for coded in found])
-    best = errors.argmin(0)
-    ends = [torch.stack([getattr(found[seed], end)[clip] for clip, seed in enumerate(best)]) for end in _ENDS]
-    spent = sum(coded.encode_ratio for coded in found)
-    return bench.row(system, coder, Coded(found[0].bit_per_second, spent, ends[0], ends[1]))
-
-
-def tags(bench: Bench) -> Iterator[Job]:
-    """Without a tag, with the one that the encoder finds, and with the best of all, clip by clip."""
-    for preset in ("8", "100", "300", "1500"):
-        yield {"rate": preset}, partial(_tag_row, bench, preset)
-
-
-def _tag_row(bench: Bench, preset: str) -> Row:
-    engine = by_name(preset).engine
-    number = range(len(bench.info.tags) + 1)
-    errors = np.array([bench.measure(System("", engine), tag=tag)["clips_nmse_db"] for tag in number])
-    found = [best_tag(latent[None], engine, bench.backend) for latent in bench.latents]
-    picked = errors[found, range(len(found))]
-    return {"none": float(errors[0].mean()), "found": float(picked.mean()), "best": float(errors.min(0).mean()),
-            "tags": found}  # fmt: skip
+def _job(bench: Bench, system: System, shaped: bool = False, **key: str) -> Job:
+    return key | {"system": system.name}, partial(bench.measure, system, shaped=shaped)
 
 
 def sources(source: GaussianSource, info: BackendInfo) -> Iterator[Job]:
@@ -329,57 +274,6 @@ def _paused_row(sounds: list[Waveform], backend: FeatureBackend, rate: str, vari
             "clips": len(sounds), "seconds": 2 * sounds[0].duration}  # fmt: skip
 
 
-def transients(sounds: list[Waveform], backend: FeatureBackend) -> Iterator[Job]:
-    """Sounds with onsets at a constant rate, with transients, and at a constant rate of about as many bytes."""
-    for rate in RATES:
-        for way in _WAYS:
-            yield {"rate": rate, "system": way}, partial(_transients_row, sounds, backend, rate, way)
-
-
-def _transients_row(sounds: list[Waveform], backend: FeatureBackend, rate: str, way: str) -> Row:
-    """Bytes, and the error of the log-mel: of all, in accented units, elsewhere; means of the sounds that have some."""
-    settings, measured = Settings(preset=rate), []
-    for sound in sounds:
-        plain = ddcm.header_of(sound, settings, backend.info)
-        latent = ddcm.target_latent(sound, plain, backend=backend)
-        accented = ddcm.completed(plain, latent, replace(settings, transients=True), backend)
-        layout = layout_of(accented, backend.info)
-        units = layout.accented()
-        if units is None:
-            continue
-        header = _WAYS[way](plain, accented, backend.info)
-        aims = ddcm.aims_of(latent, header, settings, backend)
-        stream = ddcm.compress_towards(aims, header, backend=backend)
-        mel = backend.features(torch.from_numpy(levelled(sound, plain, backend.info)))
-        decoded = backend.decode(ddcm.decode_latent(stream, backend=backend)[1])
-        errors = _DB_PER_NEPER * (decoded - mel).abs().mean((0, 1, 3)).numpy()
-        within = np.repeat(units[0, layout.unit_of_frames()], len(errors) // layout.frames)
-        measured.append((len(stream), errors.mean(), errors[within].mean(), errors[~within].mean()))
-    means = dict(
-        zip(("bytes", "mel_db", "accented_mel_db", "other_mel_db"), np.mean(measured, 0).tolist(), strict=True)
-    )
-    return means | {"clips": len(measured), "seconds": sounds[0].duration}
-
-
-def _with_more_steps(plain: Header, accented: Header, info: BackendInfo) -> Header:
-    """The plain header with as many steps as bring its stream nearest to the bytes of the other."""
-
-    def size(header: Header) -> int:
-        layout = layout_of(header, info)
-        return container.overhead(header, layout.payload_count) + layout.payload_size
-
-    own = engine_of(plain)
-    longer = [replace(plain, preset=0, engine=replace(own, steps=steps)) for steps in range(own.steps, 2 * own.steps)]
-    return min(longer, key=lambda header: abs(size(header) - size(accented)))
-
-
-_WAYS: dict[str, Callable[[Header, Header, BackendInfo], Header]] = {
-    "constant": lambda plain, accented, info: plain,
-    "transients": lambda plain, accented, info: accented,
-    "constant, more steps": _with_more_steps,
-}
-
-
 _FAINT_DB = 70  # below the peak; digital silence takes no bits at any rate
 
 
@@ -391,14 +285,6 @@ def interrupted(sound: Waveform) -> tuple[Waveform, np.ndarray]:
     hops = first.shape[1] // (sound.sample_rate // 100)
     return (Waveform(np.concatenate([first, silence, second, silence], axis=1), sound.sample_rate),
             np.repeat([True, False, True, False], hops))  # fmt: skip
-
-
-def long(bench: Bench) -> Iterator[Job]:
-    """Classic DDCM with all its steps, of one clip, against the highest preset."""
-    pair = (System("one clip: classic DDCM, T = 999, K = 256, pursuit of 2", _pursuit(8, 2, FRAMES, 979)),
-            System("one clip: partitioned, matched (preset 6000)", by_name("6000").engine))  # fmt: skip
-    for system in pair:
-        yield {"system": system.name}, partial(bench.measure, system, latents=bench.latents[:1])
 
 
 def measured(jobs: Iterable[Job], rows: list[Row], keep: Callable[[], object] = lambda: None) -> list[Row]:
@@ -418,9 +304,9 @@ def _tell(row: Row) -> None:
     )
 
 
-def excerpts(folder: Path, limit: int, frames: int = FRAMES) -> tuple[list[str], list[Waveform]]:
-    """3.2 s, or so many frames, of each of `limit` sounds of each kind, from their second 2 on."""
-    first, count = 32000, frames * FRAME_SAMPLES
+def excerpts(folder: Path, limit: int) -> tuple[list[str], list[Waveform]]:
+    """3.2 s of each of `limit` sounds of each kind, from their second 2 on."""
+    first, count = 32000, FRAMES * FRAME_SAMPLES
     clips = load_clips(folder, limit)
     return [clip.name for clip in clips], [
         Waveform(clip.sound.samples[:, first : first + count], clip.sound.sample_rate) for clip in clips
@@ -433,7 +319,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/rate_limit.md"))
     parser.add_argument("--model", default=api.EMBEDDED)
     parser.add_argument("--limit", type=int, default=3, help="sounds of each kind")
-    parser.add_argument("--long", action="store_true", help="classic DDCM with 979 steps, too (minutes)")
     args = parser.parse_args()
 
     backend = with_features(api.load_backend(args.model, device="cpu"))
@@ -443,11 +328,7 @@ def main() -> None:
     results = started(path, {"model": backend.info.fingerprint.hex()[:4], "clips": names})
     results["ceiling_mel_db"] = bench.mel_error(bench.latents)
     speech = [sound for name, sound in zip(names, sounds, strict=True) if name.startswith("speech")]
-    longer = excerpts(args.clips, args.limit, _LONGER)[1]
-    jobs_of = sections(bench, full=args.long) | {
-        "pauses": pauses(speech, backend),
-        "transients": transients(longer, backend),
-    }
+    jobs_of = sections(bench) | {"pauses": pauses(speech, backend)}
     for section, jobs in jobs_of.items():
         keep = partial(write_json, path, results)
         measured(jobs, results.setdefault(section, []), keep)
@@ -456,7 +337,7 @@ def main() -> None:
     print(f"wrote {args.out} and {path}")
 
 
-def sections(bench: Bench, *, full: bool) -> dict[str, Iterator[Job]]:
+def sections(bench: Bench) -> dict[str, Iterator[Job]]:
     """The parts of the page."""
     schedule = bench.info.schedule
     both = (white(schedule, _SOURCE_FRAMES), coloured(schedule, _SOURCE_FRAMES))
@@ -465,8 +346,6 @@ def sections(bench: Bench, *, full: bool) -> dict[str, Iterator[Job]]:
         "rivals": rivals(bench),
         "ladder": ladder(bench),
         "encoder": encoders(bench),
-        "tags": tags(bench),
-        "long": long(bench) if full else iter(()),
     }
 
 

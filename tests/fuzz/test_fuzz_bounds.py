@@ -47,10 +47,6 @@ LIES = {
     "pauses": replace(HEADER, pauses=((0, 2**43),)),
     "pauses, progressive": replace(HEADER, pauses=((2**12, 2**43),), progressive=True),
     "pauses, progressive, half": replace(HEADER, pauses=((0, 2**42),), progressive=True),
-    "accents": replace(HEADER, accents=((0, 2**43),)),
-    "accents, progressive": replace(HEADER, accents=((2**12, 2**43),), progressive=True),
-    "accents and pauses": replace(HEADER, pauses=((0, 2**42),), accents=((1, 2**43),)),
-    "accents and pauses, progressive": replace(HEADER, pauses=((0, 2**42),), accents=((1, 2**43),), progressive=True),
     "no bits": replace(HEADER, preset=0, engine=NO_BITS),
     "longest plan": replace(HEADER, preset=0, engine=replace(NO_BITS, steps=1000, kappa_percent=1)),
     "largest codebook": replace(

@@ -72,13 +72,6 @@ def test_a_caller_may_allow_more_or_less() -> None:
         api.decompress(cheap, backend=TOY, max_work=0.9)
 
 
-def test_accents_may_be_everywhere() -> None:
-    """Twice the atoms, and so at most twice the work."""
-    header = header_of(preset=8)
-    accented = replace(header, accents=((0, 1),))
-    assert work_of(header) < work_of(accented) <= 2 * work_of(header)
-
-
 def test_steering_counts_as_choices_do() -> None:
     latent = LatentCode(LatentRule.HARD, bytes(4), 255, DEAR["steps"])
     steered = Header(INFO.fingerprint[:2], 0, 16000, ChannelMode.MONO, 16000, latent=latent)

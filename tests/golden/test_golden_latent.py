@@ -78,7 +78,7 @@ def test_a_whole_stream():
     header = Header(b"\x5a\x17", 0, 44100, ChannelMode.DUAL, 12_000, -6, latent=latent)
     assert (
         container.pack(header, [payload]).hex()
-        == "ddc25a170017e05dfad1caae3af7330201070801080350061fcc4b11534712345172"
+        == "ddc35a170017e05dfad1caae3af7330201070801080350061fcc4b1153471234df5b"
     )
 
 

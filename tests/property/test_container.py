@@ -87,20 +87,17 @@ def headers(draw: st.DrawFn) -> Header:
         latent=block if isinstance(block, LatentCode) else None,
         progressive=draw(st.booleans()) if orderly else False,
         pauses=() if isinstance(block, LatentCode) else draw(stretches()),
-        accents=() if isinstance(block, LatentCode) else draw(stretches()),
     )
 
 
-@given(headers().filter(lambda header: not header.latent), stretches(), stretches())
-def test_order_pauses_and_accents_are_told_apart(
-    header: Header, silent: tuple[tuple[int, int], ...], loud: tuple[tuple[int, int], ...]
-) -> None:
-    for progressive, pauses, accents in product({False, header.progressive}, ((), silent), ((), loud)):
-        changed = replace(header, progressive=progressive, pauses=pauses, accents=accents)
+@given(headers().filter(lambda header: not header.latent), stretches())
+def test_order_and_pauses_are_told_apart(header: Header, silent: tuple[tuple[int, int], ...]) -> None:
+    for progressive, pauses in product({False, header.progressive}, ((), silent)):
+        changed = replace(header, progressive=progressive, pauses=pauses)
         data = pack(changed, [b""])
         assert parse_header(data) == (changed, len(data) - 2)
         assert data[4] >> 7 == progressive
-        assert (data[5] & 15 == 14) == bool(pauses or accents or header.channel_mode is ChannelMode.EQUAL)
+        assert (data[5] & 15 == 14) == bool(pauses or header.channel_mode is ChannelMode.EQUAL)
 
 
 @given(headers(), st.lists(st.binary(max_size=20), min_size=1, max_size=5))
@@ -136,33 +133,32 @@ def test_overhead_of_a_short_preset_stream_is_twelve_bytes() -> None:
     assert overhead(PLAIN, 1) == 12
     assert overhead(replace(PLAIN, sample_count=2**21), 1) == 13
     assert overhead(replace(PLAIN, seed=1, tag=0), 3) == 18
-    assert overhead(replace(PLAIN, pauses=((0, 5),)), 1) == overhead(replace(PLAIN, accents=((0, 5),)), 1) == 16
-    assert overhead(replace(PLAIN, pauses=((0, 5),), accents=((9, 300),)), 1) == 20
+    assert overhead(replace(PLAIN, pauses=((0, 5),)), 1) == 16
 
 
 def test_every_field_lies_at_its_offset() -> None:
     header = replace(PLAIN, preset=7, channel_mode=ChannelMode.IMAGE, sample_count=300, gain_half_db=-3, seed=9, tag=0)
-    head = bytes.fromhex("dd c2 1234 07 e7 ac02 fd 09 00")
+    head = bytes.fromhex("dd c3 1234 07 e7 ac02 fd 09 00")
     assert pack(header, [b"\x55"])[:-2] == head + b"\x55"
     rate = replace(PLAIN, sample_rate=44_000, sample_count=5)
-    assert pack(rate, [b""])[:-2] == bytes.fromhex("dd c2 1234 01 0f 05 00 e0d702")
+    assert pack(rate, [b""])[:-2] == bytes.fromhex("dd c3 1234 01 0f 05 00 e0d702")
 
 
 def test_the_engine_block_follows_everything_else() -> None:
     engine = Engine(Rule.TOP_M, Codebook.DENSE, 0, 14, 300, 256, 50, 120)
     header = replace(PLAIN, preset=0, sample_count=5, tag=1, engine=engine)
-    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c2 1234 00 87 05 00 01 03 02 00 0e ac02 8002 32 78")
+    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c3 1234 00 87 05 00 01 03 02 00 0e ac02 8002 32 78")
 
 
 def test_the_engine_block_of_a_pursuit_ends_in_the_bits_of_a_level() -> None:
     engine = Engine(Rule.PURSUIT, Codebook.DENSE, 0, 13, 2, 256, 999, 0, level_bits=3)
     header = replace(PLAIN, preset=0, sample_count=5, engine=engine)
-    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c2 1234 00 07 05 00 04 02 00 0d 02 8002 e707 00 03")
+    assert pack(header, [b""])[:-2] == bytes.fromhex("dd c3 1234 00 07 05 00 04 02 00 0d 02 8002 e707 00 03")
 
 
 def test_the_block_of_a_latent_code() -> None:
     code = LatentCode(LatentRule.HARD, b"\xaa\xbb\xcc\xdd")
-    head = "dd c2 1234 00 07 05 00"
+    head = "dd c3 1234 00 07 05 00"
     header = replace(PLAIN, preset=0, sample_count=5, latent=code)
     assert pack(header, [b""])[:-2] == bytes.fromhex(head + "11 aabbccdd")
     refined = replace(header, latent=replace(code, rule=LatentRule.SOFT, strength=51))

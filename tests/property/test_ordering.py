@@ -29,7 +29,7 @@ def _short_segments(monkeypatch):
 
 @st.composite
 def layouts_that_vary(draw, progressive: bool) -> Layout:
-    """A few segments, with pauses and accents or without."""
+    """A few segments, with pauses or without."""
     engine = Engine(
         Rule.PARTITIONED, Codebook.STRUCTURED, 4, draw(st.integers(1, 10)), 1, draw(st.integers(1, 5)), 9, 0
     )
@@ -42,7 +42,7 @@ def layouts_that_vary(draw, progressive: bool) -> Layout:
         progressive=progressive,
     )
     cells = st.lists(st.booleans(), max_size=layout.channels * -(-layout.frames // 2))
-    return replace(layout, pauses=tuple(runs(draw(cells))), accents=tuple(runs(draw(cells))))
+    return replace(layout, pauses=tuple(runs(draw(cells))))
 
 
 @st.composite
@@ -61,19 +61,15 @@ def runs(cells: list[bool]) -> Iterator[tuple[int, int]]:
 
 
 def bits_by_hand(layout: Layout, segment: int) -> int:
-    """The definition: bits of a step of a segment, a choice for 16 values of a unit, or for 8 if any of its frames lies
-    in an accent, but where all lie in a pause."""
+    """The definition: bits of a step of a segment, a choice for 16 values of a unit, but where all lie in a pause."""
     start, end = layout.segment(segment)
     unit, parts = layout.engine.unit_frames, 0
-    silent, loud = (
-        {cell for first, last in stretches for cell in range(first, last)}
-        for stretches in (layout.pauses, layout.accents)
-    )
+    silent = {cell for first, last in layout.pauses for cell in range(first, last)}
     for offset in range(0, layout.channels * -(-layout.frames // 2), -(-layout.frames // 2)):
         for first in range(start, end, unit):
             each = {offset + frame // 2 for frame in range(first, min(first + unit, end))}
             values = 8 * (min(first + unit, end) - first)
-            parts += 0 if each <= silent else -(-values // (8 if each & loud else 16))
+            parts += 0 if each <= silent else -(-values // 16)
     return parts * layout.engine.choice_bits
 
 

@@ -27,29 +27,20 @@ partitions = st.builds(
 steps = st.integers(0, 999)
 
 
-@st.composite
-def accented_partitions(draw: st.DrawFn) -> Partition:
-    """Partitions with even parts, of which some units are accented."""
-    plain = draw(partitions)
-    channels, units = plain.shape[0], -(-plain.shape[2] // plain.unit_frames)
-    accented = draw(st.lists(st.booleans(), min_size=channels * units, max_size=channels * units))
-    return replace(plain, part=2 * plain.part, accented=torch.tensor(accented).view(channels, units))
-
-
 def numbered(partition: Partition) -> torch.Tensor:
     """A latent whose values are 1, 2, 3, ...: all different and none of them the filling."""
     return torch.arange(1, 1 + int(np.prod(partition.shape)), dtype=torch.float64).reshape(partition.shape)
 
 
 @settings(max_examples=60, deadline=None)
-@given(partitions | accented_partitions(), steps)
+@given(partitions, steps)
 def test_join_undoes_split(partition, step):
     latent = numbered(partition)
     assert torch.equal(partition.join(partition.split(latent, step), step), latent)
 
 
 @settings(max_examples=60, deadline=None)
-@given(partitions | accented_partitions(), steps)
+@given(partitions, steps)
 def test_every_value_lands_in_exactly_one_part(partition, step):
     latent = numbered(partition)
     parts = partition.split(latent, step)
@@ -65,53 +56,46 @@ def test_every_value_lands_in_exactly_one_part(partition, step):
     log2_part=st.integers(4, 15),
     log2_K=st.integers(1, 17),
     coded_steps=st.integers(1, 40),
-    accent=st.tuples(st.integers(0, 500), st.integers(1, 500)),
     pause=st.tuples(st.integers(0, 500), st.integers(1, 500)),
 )
-def test_parts_are_those_that_the_layout_pays_for(
-    channels, frames, unit_frames, log2_part, log2_K, coded_steps, accent, pause
-):
+def test_parts_are_those_that_the_layout_pays_for(channels, frames, unit_frames, log2_part, log2_K, coded_steps, pause):
     engine = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, log2_part, log2_K, 1, unit_frames, coded_steps, 80)
     info = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
     layout = Layout(info, channels, frames * 640, engine=engine, steps=coded_steps)
     partition = Partition((channels, 8, frames, 16), unit_frames, 2**log2_part)
     assert layout.payload_bits(frames) == coded_steps * partition.parts * engine.choice_bits
-    accents, pauses = (((first, first + length),) for first, length in (accent, pause))
-    layout = replace(layout, accents=accents, pauses=pauses)
+    layout = replace(layout, pauses=((pause[0], sum(pause)),))
     for index, (start, end) in enumerate(layout.segments()):
-        accented, paused = (None if each is None else torch.from_numpy(each)
-                            for each in (layout.accented(index), layout.paused(index)))  # fmt: skip
-        partition = Partition((channels, 8, end - start, 16), unit_frames, 2**log2_part, accented=accented)
-        silent = 0 if paused is None else int(partition.parts_in(paused).sum())
+        paused = layout.paused(index)
+        partition = Partition((channels, 8, end - start, 16), unit_frames, 2**log2_part)
+        silent = 0 if paused is None else int(partition.parts_in(torch.from_numpy(paused)).sum())
         assert layout.segment_bits(index) == (partition.parts - silent) * engine.choice_bits
 
 
 @settings(max_examples=60, deadline=None)
-@given(partitions | accented_partitions(), steps)
+@given(partitions, steps)
 def test_split_by_the_words_of_the_docstring(partition, step):
     """Value by value: channel, unit, frame by frame; permuted as the draw (seed, PERMUTATION, 0, step) says; filled."""
     latent = numbered(partition).numpy()
     rows, part = [], partition.part
-    for number, channel in enumerate(latent):
+    for channel in latent:
         for start in range(0, partition.shape[2], partition.unit_frames):
-            accented = partition.accented is not None and partition.accented[number, start // partition.unit_frames]
             unit = channel[:, start : start + partition.unit_frames]
             values = unit.transpose(1, 0, 2).flatten().tolist()
             order = rng.permutation(len(values), seed=partition.seed, purpose=rng.Purpose.PERMUTATION, step=step)
             ordered = [values[i] for i in order]
-            size = part // 2 if accented else part
-            for first in range(0, len(ordered), size):
-                values = ordered[first : first + size]
+            for first in range(0, len(ordered), part):
+                values = ordered[first : first + part]
                 rows.append(values + [0.0] * (part - len(values)))
     assert partition.split(torch.from_numpy(latent), step).tolist() == rows
 
 
 @settings(max_examples=60, deadline=None)
-@given(accented_partitions(), st.data())
+@given(partitions, st.data())
 def test_parts_of_some_units(partition, data):
-    """`parts_in` tells the parts of units whether these are accented or not."""
-    shape = partition.accented.shape
-    units = torch.tensor(data.draw(st.lists(st.booleans(), min_size=shape.numel(), max_size=shape.numel()))).view(shape)
+    shape = partition.shape[0], -(-partition.shape[2] // partition.unit_frames)
+    count = shape[0] * shape[1]
+    units = torch.tensor(data.draw(st.lists(st.booleans(), min_size=count, max_size=count))).view(shape)
     frames = units.repeat_interleave(partition.unit_frames, 1)[:, : partition.shape[2]]
     marked = frames[:, None, :, None].expand(partition.shape).double() + 1  # 2 within, 1 elsewhere; the filling is 0
     assert torch.equal(partition.split(marked, 0).amax(1) == 2, partition.parts_in(units))

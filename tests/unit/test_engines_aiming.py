@@ -100,48 +100,6 @@ def test_a_weighted_residual(backend):
     assert torch.equal(aiming.weighted(aiming.at(latent), weights)(None, x0_hat)[0, 0, 0], weights)
 
 
-def test_the_pull_is_the_gradient_of_the_mel(backend):
-    """Against a difference quotient along a random direction."""
-    draw = torch.Generator().manual_seed(0)
-    latent, direction = (torch.randn(2, 8, 12, 16, generator=draw) for _ in range(2))
-    mel = torch.randn(2, 1, 48, 64, generator=draw)
-
-    def half_squared_error(x: torch.Tensor) -> torch.Tensor:
-        return (mel - backend.decode(x)).double().square().sum() / 2
-
-    step = 1e-2
-    slope = (half_squared_error(latent + step * direction) - half_squared_error(latent - step * direction)) / (2 * step)
-    pull = backend.pull(latent, mel)
-    assert pull.shape == latent.shape
-    assert not pull.requires_grad
-    assert float((pull * direction).sum()) == pytest.approx(-float(slope), rel=1e-2)
-
-
-def test_a_heard_residual_is_a_mixture_that_keeps_its_energy(backend):
-    draw = torch.Generator().manual_seed(0)
-    latent, x0_hat = (torch.randn(2, 8, 12, 16, generator=draw) for _ in range(2))
-    plain = aiming.at(latent)
-    none, some, only = (aiming.heard(plain, latent, backend, share=share)(None, x0_hat) for share in (0.0, 0.4, 1.0))
-    torch.testing.assert_close(none, latent)
-    way = backend.pull(x0_hat, backend.decode(latent))
-    for own, pull, residual in zip(only - x0_hat, way, latent - x0_hat, strict=True):
-        torch.testing.assert_close(own.norm(), residual.norm())
-        torch.testing.assert_close(own / own.norm(), pull / pull.norm())
-    torch.testing.assert_close(some, 0.6 * none + 0.4 * only)
-
-
-def test_perceptual_weights_are_of_channels_and_of_mean_square_1(backend):
-    latent = torch.randn(1, 8, 40, 16, generator=torch.Generator().manual_seed(0))
-    for strength in (0.5, 1.0):
-        weights = aiming.perceptual_weights(latent, backend, strength)
-        assert weights.shape == (8, 1, 1)
-        assert float(weights.square().mean()) == pytest.approx(1.0, abs=1e-5)
-        assert (weights > 0).all()
-    assert torch.allclose(aiming.perceptual_weights(latent, backend, 0.0), torch.ones(8, 1, 1))
-    full, half = (aiming.perceptual_weights(latent, backend, strength) for strength in (1.0, 0.5))
-    assert (full.argsort(0) == half.argsort(0)).all()
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"weight": 0}, {"weight": -1}, {"weight": float("inf")}, {"start": 2, "end": 2}, {"start": -1},
@@ -150,11 +108,6 @@ def test_perceptual_weights_are_of_channels_and_of_mean_square_1(backend):
 def test_a_priority_out_of_range_cannot_be_made(wrong):
     with pytest.raises(ConfigError, match="priority"):
         Priority(**{"weight": 2.0} | wrong)
-
-
-def test_a_strength_out_of_range_is_refused(backend):
-    with pytest.raises(ConfigError, match=r"0 \(none\) to 1"):
-        aiming.perceptual_weights(torch.zeros(1, 8, 8, 16), backend, 1.5)
 
 
 def test_bands_need_a_mel(backend):

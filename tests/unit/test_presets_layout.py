@@ -212,42 +212,6 @@ def test_paused_units_frame_by_frame(unit, frames):
     assert own.payload_size == sum(own.payload_sizes()) <= layout_of_frames(frames, channels=2).payload_size
 
 
-@pytest.mark.parametrize("unit", [1, 3, 8, 20, 256])
-@pytest.mark.parametrize("frames", [5, 100, 1999])
-@pytest.mark.parametrize("pauses", [(), ((0, 2), (4, 5), (6, 40), (41, 203), (210, 300), (301, 400))])
-def test_accented_units_frame_by_frame(unit, frames, pauses):
-    """A unit is accented if any of its frames lies in an accent, and it is not paused; then it has twice the parts."""
-    accents = ((1, 3), (4, 5), (7, 8), (30, 45), (46, 47), (200, 213), (230, 500))
-    engine = replace(PRESETS[6].engine, unit_frames=unit, log2_part=9)
-    own = replace(layout_of_frames(frames, channels=2, engine=engine), pauses=pauses, accents=accents)
-    cells, sizes = -(-frames // 8), []
-
-    def lie(channel, units, stretches):
-        return [[any(a <= channel * cells + frame // 8 < b for a, b in stretches) for frame in each] for each in units]
-
-    numbers = own.unit_of_frames()
-    for index, (start, end) in enumerate(own.segments()):
-        units = [range(first, min(first + unit, end)) for first in range(start, end, unit)]
-        paused = [[all(each) for each in lie(channel, units, pauses)] for channel in range(2)]
-        expected = [[any(each) and not silent for each, silent in zip(lie(channel, units, accents), row, strict=True)]
-                    for channel, row in enumerate(paused)]  # fmt: skip
-        found = own.accented(index)
-        assert (found if found is not None else np.zeros((2, len(units)), bool)).tolist() == expected
-        parts = sum(0 if silent else -(-128 * len(each) // (256 if loud else 512))
-                    for loud_row, silent_row in zip(expected, paused, strict=True)
-                    for each, loud, silent in zip(units, loud_row, silent_row, strict=True))  # fmt: skip
-        assert own.segment_bits(index) == parts * engine.choice_bits
-        sizes.append(own.segment_bits(index))
-        for each in units:
-            assert len(set(numbers[list(each)])) == 1
-        assert numbers[start] == (numbers[start - 1] + 1 if start else 0)
-    assert list(own.payload_sizes()) == [-(-own.steps * bits // 8) for bits in sizes]
-    assert own.payload_size == sum(own.payload_sizes())
-    assert replace(own, progressive=True).step_size == -(-sum(sizes) // 8)
-    whole = own.accented()
-    assert whole is None or whole.shape == (2, numbers[-1] + 1)
-
-
 def test_an_enormous_promise_costs_nothing():
     timeline = layout_of_frames(2**48 // 640)
     assert timeline.segment_count > 2**27
