@@ -136,9 +136,9 @@ def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
             finite(backend.denoise(noise(*latent.shape), len(info.schedule) // 2, condition=condition)),
         )
         if info.features:
-            mel = with_features(backend).decode(latent)
-            yield "decoder", finite(mel)
-            yield "vocoder", finite(with_features(backend).vocode(mel))
+            features = with_features(backend).decode(latent)
+            yield "decoder", finite(features)
+            yield "vocoder", finite(with_features(backend).vocode(features))
         else:
             yield "decoder", finite(backend.to_waveform(latent))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,26 +27,59 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_tiny_model(folder: Path, *, seed: int) -> Path:
     import torch
 
-    from noisebook.backends.checkpoint import save_network
-    from noisebook.backends.mini import FILES
-    from noisebook.config import to_dict
-    from noisebook.diffusion.plan import Curve
     from noisebook.networks.denoiser import Denoiser, DenoiserConfig
     from noisebook.networks.mel_vae import MelVae, MelVaeConfig
     from noisebook.networks.vocoder import Vocoder, VocoderConfig
 
     torch.manual_seed(seed)
-    curve = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
-    networks = (
+    return _stored(
+        folder,
         MelVae(MelVaeConfig(dim=32, hidden=32, encoder_blocks=1, decoder_blocks=1)),
         Denoiser(DenoiserConfig(dim=32, hidden=32, blocks=1, heads=2)),
         Vocoder(VocoderConfig(dim=32, hidden=32, blocks=1)),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a model of bands at 48 kHz, as small and as random."""
+    import torch
+
+    from noisebook.networks.band_vae import BandVae, BandVaeConfig
+    from noisebook.networks.denoiser import Denoiser, DenoiserConfig
+    from noisebook.networks.phase_vocoder import PhaseVocoder, PhaseVocoderConfig
+
+    torch.manual_seed(0)
+    return _stored(
+        tmp_path_factory.mktemp("bands"),
+        BandVae(BandVaeConfig(dim=32, hidden=32, encoder_blocks=1, decoder_blocks=1)),
+        Denoiser(DenoiserConfig(dim=32, hidden=32, blocks=1, heads=2)),
+        PhaseVocoder(PhaseVocoderConfig(dim=8, hidden=8, blocks=1)),
+    )
+
+
+def _stored(folder: Path, *networks: Any) -> Path:
+    """The folder, with a file for each network of a model."""
+    import torch
+
+    from noisebook.backends.checkpoint import save_network
+    from noisebook.backends.mini import FILES
+    from noisebook.config import to_dict
+    from noisebook.diffusion.plan import Curve
+
+    curve = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
     for name, network in zip(FILES, networks, strict=True):
         for parameter in network.parameters():  # the zero-initialised layers too
             parameter.data += 0.02 * torch.randn_like(parameter)
         save_network(folder / name, network, {"curve": to_dict(curve)})
     return folder
+
+
+@pytest.fixture(scope="session")
+def bands(tiny_bands: Path):  # type: ignore[no-untyped-def]
+    from noisebook.backends.bands import BandBackend
+
+    return BandBackend(tiny_bands)
 
 
 @pytest.fixture(scope="session")

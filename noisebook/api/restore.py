@@ -86,7 +86,7 @@ def restore(
 
     Raises:
         AudioError: more than two channels.
-        ConfigError: an option outside its range or of another task, nothing to restore, or a model without a mel.
+        ConfigError: an option outside its range or of another task, nothing to restore, or a model of waveforms.
     """
     from noisebook.codec import restore as codec
     from noisebook.codec.damaged import damage_of

@@ -146,15 +146,15 @@ def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
 
 
 def _vocoded(mono: Waveform, backend: FeatureBackend) -> Waveform:
-    """What the vocoder makes of the sound's own mel."""
-    from noisebook.codec.measuring import mel_of
+    """What the vocoder makes of the sound's own features."""
+    from noisebook.codec.measuring import features_of
     from noisebook.codec.signal import restored
     from noisebook.codec.sound import Frame
     from noisebook.codec.vocoding import first_working
 
     frame = Frame.of(mono, backend.info)
-    timeline, mel = frame.timeline(backend.info), mel_of(mono, frame, backend)
-    return restored(first_working(mel, ("model",), timeline, backend).samples, frame.header(), backend.info)
+    timeline, features = frame.timeline(backend.info), features_of(mono, frame, backend)
+    return restored(first_working(features, ("model",), timeline, backend).samples, frame.header(), backend.info)
 
 
 @checked

@@ -1,12 +1,13 @@
-"""Study front ends: mel spectrograms that an AudioLDM VAE was not trained on, and the way back from each.
+"""Study front ends: mel spectrograms that no autoencoder was trained on, and the way back from each.
 
 samples --levels--> power mel in dB --Mapping.features--> what the autoencoder is given
-matched log-mel <--to_matched-- power mel in dB <--Mapping.levels-- what the autoencoder gives back
+features of the model <--to_matched-- power mel in dB <--Mapping.levels-- what the autoencoder gives back
 
 Their normalisation and their decibels are undone exactly, except for what was clipped. From power to magnitude, and
 from one set of filters to another, the way back is exact for a spectrum that is flat within a filter and changes
-log-linearly from filter to filter. All of them are framed as the matched front end is (frame t is centred 10 ms * t +
-5 ms), so that only scale and frequency axis differ.
+log-linearly from filter to filter. All of them are framed as the models' front ends are (frame t is centred 10 ms * t +
+5 ms), so that only scale and frequency axis differ. An autoencoder of 64 bins is given theirs, one for one, on an axis
+that it does not know; one of other bins is given what theirs say at the frequencies of its own.
 """
 
 from __future__ import annotations
@@ -17,22 +18,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisebook.audio.mel import LOG_FLOOR, MelConfig, hz_to_mel, magnitudes, mel_edges, mel_filter_bank
+from noisebook.audio.mel import MelConfig, hz_to_mel, magnitudes, mel_edges, mel_filter_bank
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
+    from noisebook.audio.features import Features
+
 __all__ = ["FRONT_ENDS", "MATCHED", "FrontEnd", "Mapping", "by_name", "levels", "to_matched"]
 
 MATCHED = "matched"
-_POWER_FLOOR = 1e-10  # -100 dB
+_POWER_FLOOR, _FLOOR_DB = 1e-10, -100.0
 _NEPERS_PER_DB = log(10) / 20
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """One way of turning sound into `[B, 1, T, 64]` numbers.
+    """One way of turning sound into numbers, 64 of them each 10 ms.
 
     Attributes:
         name: for options and reports.
@@ -53,7 +56,7 @@ class FrontEnd:
     clip: bool = False
 
     def mapping(self, clip_levels: torch.Tensor) -> Mapping:
-        """The scale of features for a clip with these levels, all of it: `[B, 1, T, 64]` dB."""
+        """The scale of features for a clip with these levels, all of it, in dB."""
         loudest, quietest = float(clip_levels.max()), float(clip_levels.min())
         floor = quietest if self.top_db is None else max(quietest, loudest - self.top_db)
         if self.unit_db is None:  # a clip of one level has no spread: any unit does
@@ -108,38 +111,62 @@ def by_name(name: str) -> FrontEnd:
     raise ConfigError(f"front end {name!r}: there are {MATCHED} and {names}")
 
 
-def levels(waveform: torch.Tensor, front_end: FrontEnd) -> torch.Tensor:
-    """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at its rate -> `[B, 1, T, 64]`."""
+def levels(waveform: torch.Tensor, front_end: FrontEnd, features: Features) -> torch.Tensor:
+    """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at its rate -> `[B, 1, T, bins]` as many as
+    the model hears."""
     import torch
 
     filters = torch.from_numpy(mel_filter_bank(front_end.mel)).to(waveform.device)
     power = filters @ magnitudes(waveform, front_end.mel).square()
-    return 10 * power.clamp_min(_POWER_FLOOR).log10().transpose(1, 2).unsqueeze(1)
+    own = 10 * power.clamp_min(_POWER_FLOOR).log10().transpose(1, 2).unsqueeze(1)
+    axis = _axis(front_end, features)
+    return _carried(own, _centres(front_end), axis).masked_fill(_above(axis, front_end, own.device), _FLOOR_DB)
 
 
-def to_matched(levels_db: torch.Tensor, front_end: FrontEnd) -> torch.Tensor:
-    """The matched natural-log magnitude mel for a front end's power mel in dB, both `[B, 1, T, 64]`.
+def to_matched(levels_db: torch.Tensor, front_end: FrontEnd, features: Features) -> torch.Tensor:
+    """The features of a model for a front end's levels in dB, both `[B, 1, T, bins]`.
 
-    Each filter's mean power is carried to the matched filters by interpolation over mel, and scaled by the energy of
-    the two analysis windows. Below the lowest filter of the front end its level is held.
+    The density of power that each level says is carried to the model's filters by interpolation over mel. Below the
+    lowest filter of the front end it is held; above the highest there is silence.
     """
     import torch
 
-    own, matched = front_end.mel, MelConfig()
-    to_power = -np.log(_weights(own)) + np.log(matched.sample_rate * matched.n_fft / (own.sample_rate * own.n_fft))
-    log_power = levels_db * (2 * _NEPERS_PER_DB) + torch.tensor(to_power, dtype=torch.float32, device=levels_db.device)
-    carried = log_power @ torch.from_numpy(_interpolation(own, matched)).to(levels_db.device)
-    log_weights = torch.tensor(np.log(_weights(matched)), dtype=torch.float32, device=levels_db.device)
-    return (carried / 2 + log_weights).clamp_min(LOG_FLOOR)
+    axis = _axis(front_end, features)
+    flat = np.interp(hz_to_mel(axis), hz_to_mel(_centres(front_end)), _flat(front_end))
+    density = levels_db * (2 * _NEPERS_PER_DB) - torch.tensor(flat, dtype=torch.float32, device=levels_db.device)
+    carried = _carried(density, axis, features.centres) / 2
+    matched = carried + torch.tensor(features.flat, dtype=torch.float32, device=levels_db.device)
+    unheard = _above(features.centres, front_end, levels_db.device)
+    return matched.clamp_min(features.floor).masked_fill(unheard, features.floor)
 
 
-def _weights(config: MelConfig) -> np.ndarray:
-    """Sum of each filter, `[n_mels]`: what it makes of a flat spectrum of 1."""
-    return mel_filter_bank(config).sum(axis=1, dtype=np.float64)
+def _axis(front_end: FrontEnd, features: Features) -> np.ndarray:
+    """Hz, `[bins of the model]`, that levels stand for: the front end's own, if it has as many."""
+    own = _centres(front_end)
+    return own if len(own) == features.bins else features.centres
 
 
-def _interpolation(own: MelConfig, matched: MelConfig) -> np.ndarray:
-    """`[own bins, matched bins]` float32: linear interpolation between centres, constant beyond them."""
-    at, given = (hz_to_mel(mel_edges(config)[:, 1]) for config in (matched, own))
-    columns = [np.interp(at, given, unit) for unit in np.eye(own.n_mels)]
-    return np.stack(columns).astype(np.float32)
+def _centres(front_end: FrontEnd) -> np.ndarray:
+    return mel_edges(front_end.mel)[:, 1]
+
+
+def _flat(front_end: FrontEnd) -> np.ndarray:
+    """Natural-log power, `[64]`, of noise with a power of 1 in each Hz."""
+    mel = front_end.mel
+    weights = mel_filter_bank(mel).sum(axis=1, dtype=np.float64)
+    return np.asarray(np.log(weights) + np.log(mel.sample_rate / 2 * 3 / 8 * mel.n_fft))
+
+
+def _above(frequencies: np.ndarray, front_end: FrontEnd, device: torch.device) -> torch.Tensor:
+    """Which of some frequencies in Hz lie above all that a front end hears, bool."""
+    import torch
+
+    return torch.from_numpy(frequencies >= front_end.mel.fmax).to(device)
+
+
+def _carried(values: torch.Tensor, given: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
+    """Values at some frequencies in Hz, on the last axis, at others: linear over mel, constant beyond the ends."""
+    import torch
+
+    columns = [np.interp(hz_to_mel(wanted), hz_to_mel(given), unit) for unit in np.eye(len(given))]
+    return values @ torch.tensor(np.stack(columns), dtype=torch.float32, device=values.device)

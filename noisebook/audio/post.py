@@ -1,6 +1,6 @@
-"""What may be done to a decoded mel, and to the sound of a vocoder, knowing the original.
+"""What may be done to decoded features, and to the sound of a vocoder, knowing the original.
 
-mel [B, 1, T, F] --smoothed, lifted--> vocoder --band_lifted, high_passed--> loudness_ratio, peak_gain
+features [B, 1, T, F] --smoothed, lifted--> vocoder --band_lifted, high_passed--> loudness_ratio, peak_gain
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+    from noisebook.audio.features import Features
+
 __all__ = [
-    "HIGH_BAND",
-    "LIFTED_BINS",
+    "HIGHS",
+    "LIFTED_FROM",
     "band_lifted",
     "energy",
     "high_band_energy",
@@ -28,42 +30,36 @@ __all__ = [
     "smoothed",
 ]
 
-HIGH_BAND = (4000.0, 8000.0)  # Hz: the upper octave of a 16 kHz vocoder
-LIFTED_BINS = (48, 64)  # mel bins from 3.7 kHz up
+HIGHS = 4000.0  # Hz, from here up
+LIFTED_FROM = 3700.0  # Hz: bins that peak above it, of 64 mels those from 48 on
 _RAMP_BINS, _RAMP_HZ = 4, 500.0
 _FULL_SCALE = 1.0
-_TAPS = 4095  # odd, so that the filter is symmetric about a sample
+_REACH = 0.128  # seconds that a filter reaches to either side
 _PIECE = 2**18
 _FRAME = 2048
 
 
-def smoothed(mel: torch.Tensor, frames: int) -> torch.Tensor:
-    """Moving average over an odd number of mel frames; the ends are held."""
+def smoothed(features: torch.Tensor, frames: int) -> torch.Tensor:
+    """Moving average over an odd number of frames; the ends are held."""
     import torch.nn.functional as F
 
     half = frames // 2
-    padded = F.pad(mel, (0, 0, half, half), mode="replicate")
+    padded = F.pad(features, (0, 0, half, half), mode="replicate")
     return padded.unfold(2, frames, 1).mean(dim=-1)
 
 
-def lifted(mel: torch.Tensor, gain_db: float) -> torch.Tensor:
-    """`ln(10) / 20 * gain_db` more in the bins of `LIFTED_BINS`, with a raised-cosine ramp over the first of them."""
+def lifted(values: torch.Tensor, gain_db: float, features: Features) -> torch.Tensor:
+    """`ln(10) / 20 * gain_db` more in the bins above `LIFTED_FROM`, raised-cosine ramp over the first of them."""
     import torch
 
-    first, last = LIFTED_BINS
-    weights = _ramp((np.arange(mel.shape[-1]) - first + 1) / (_RAMP_BINS + 1)) * (np.arange(mel.shape[-1]) < last)
-    return mel + torch.tensor(weights * gain_db * log(10) / 20, dtype=mel.dtype, device=mel.device)
+    number = np.cumsum(features.centres > LIFTED_FROM)  # 1 for the first of them
+    weights = _ramp(number / (_RAMP_BINS + 1))
+    return values + torch.tensor(weights * gain_db * log(10) / 20, dtype=values.dtype, device=values.device)
 
 
 def band_lifted(samples: np.ndarray, sample_rate: int, factor: float) -> np.ndarray:
-    """The band from 4 to 8 kHz times `factor`, `[C, N]`; the gain rises over the first 500 Hz of the band."""
-    low, high = HIGH_BAND
-    top = min(high, sample_rate / 2)
-
-    def gain(frequency: np.ndarray) -> np.ndarray:
-        return 1 + (factor - 1) * _ramp((frequency - low) / _RAMP_HZ) * (frequency <= top)
-
-    return _filtered(samples, sample_rate, gain)
+    """What is above 4 kHz times `factor`, `[C, N]`; the gain rises over the first 500 Hz."""
+    return _filtered(samples, sample_rate, lambda frequency: 1 + (factor - 1) * _ramp((frequency - HIGHS) / _RAMP_HZ))
 
 
 def high_passed(samples: np.ndarray, sample_rate: int, cutoff: float) -> np.ndarray:
@@ -77,10 +73,8 @@ def energy(samples: np.ndarray) -> float:
 
 
 def high_band_energy(samples: np.ndarray, sample_rate: int) -> float:
-    """Energy of `[C, N]` from 4 to 8 kHz over Hann-windowed frames, on the scale of the other results only."""
-    low, high = HIGH_BAND
-    frequency = np.fft.rfftfreq(_FRAME, 1 / sample_rate)
-    band = (frequency >= low) & (frequency <= high)
+    """Energy of `[C, N]` from 4 kHz up over Hann-windowed frames, on the scale of the other results only."""
+    band = np.fft.rfftfreq(_FRAME, 1 / sample_rate) >= HIGHS
     window = np.hanning(_FRAME + 1)[:-1]
     total = 0.0
     for frames in _frames(samples):
@@ -90,7 +84,7 @@ def high_band_energy(samples: np.ndarray, sample_rate: int) -> float:
 
 
 def high_band_loss_db(reference: np.ndarray, samples: np.ndarray, sample_rate: int) -> float:
-    """How many dB `samples` lack of the reference's energy from 4 to 8 kHz; negative where they have more.
+    """How many dB `samples` lack of the reference's energy from 4 kHz up; negative where they have more.
 
     0 where either has none: there is nothing to compare.
     """
@@ -129,16 +123,17 @@ def _filtered(samples: np.ndarray, sample_rate: int, gain: Callable[[np.ndarray]
 
     The filter acts in the frequency domain, piece by piece (overlap-save).
     """
-    half = _TAPS // 2
-    wanted = gain(np.fft.rfftfreq(8 * _TAPS, 1 / sample_rate))
-    taps = np.roll(np.fft.irfft(wanted, 8 * _TAPS), half)[:_TAPS] * np.hanning(_TAPS + 2)[1:-1]
+    half = round(_REACH * sample_rate)
+    count = 2 * half + 1  # odd, so that the filter is symmetric about a sample
+    wanted = gain(np.fft.rfftfreq(8 * count, 1 / sample_rate))
+    taps = np.roll(np.fft.irfft(wanted, 8 * count), half)[:count] * np.hanning(count + 2)[1:-1]
     padded = np.pad(samples, ((0, 0), (half, half)))
     pieces = []
     for start in range(0, samples.shape[1], _PIECE):
-        piece = padded[:, start : start + _PIECE + _TAPS - 1]
-        size = piece.shape[1] + _TAPS - 1
+        piece = padded[:, start : start + _PIECE + count - 1]
+        size = piece.shape[1] + count - 1
         spectrum = np.fft.rfft(piece, size) * np.fft.rfft(taps, size)
-        pieces.append(np.fft.irfft(spectrum, size)[:, _TAPS - 1 : piece.shape[1]])
+        pieces.append(np.fft.irfft(spectrum, size)[:, count - 1 : piece.shape[1]])
     return np.concatenate(pieces, axis=1).astype(samples.dtype)
 
 

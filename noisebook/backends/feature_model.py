@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 
 import torch
 
-from noisebook.audio.features import Features
-from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.backend import BackendInfo, front_end_of
 
 __all__ = ["FeatureModel"]
 
@@ -18,9 +17,7 @@ class FeatureModel(ABC):
     info: BackendInfo
 
     def features(self, waveform: torch.Tensor) -> torch.Tensor:
-        front_end = self.info.features
-        assert isinstance(front_end, Features)
-        return front_end.analyse(waveform)
+        return front_end_of(self.info).analyse(waveform)
 
     def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
         return self.encode(self.features(waveform.squeeze(1)))  # [B, 2, N] stays: their power mean is heard

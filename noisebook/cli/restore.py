@@ -71,7 +71,7 @@ class _Gap(click.ParamType):
 def restore(source: str, target: str | None, output: str | None, ddcm: bool, **options: Any) -> None:
     """Restore a damaged sound: the model invents what is lost, in agreement with what is not.
 
-    A restored band ends at 8000 Hz, where the model does; a sound of a lower sample rate gets the model's. Declipped
+    A restored band ends where what the model hears does; a sound of a lower sample rate gets the model's. Declipped
     sound that would exceed full scale is made quieter, and the report says by how much.
 
     \b

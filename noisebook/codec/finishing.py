@@ -25,7 +25,7 @@ from noisebook.codec.reconstruction_presets import Post
 from noisebook.codec.signal import heard_by
 from noisebook.codec.vocoding import Vocoder
 from noisebook.coding.container import Header
-from noisebook.diffusion.backend import FeatureBackend
+from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
 
 __all__ = ["Original", "finished", "measured"]
@@ -63,14 +63,15 @@ class Original:
         return apply_gain(samples, -self.header.gain_half_db)
 
 
-def finished(mel: torch.Tensor, vocoder: Vocoder, post: Post, original: Original) -> tuple[np.ndarray, str]:
-    """The vocoder's sound of `mel` after lifts, high-pass and loudness match, `[channels, N']`, and what was done."""
+def finished(features: torch.Tensor, vocoder: Vocoder, post: Post, original: Original) -> tuple[np.ndarray, str]:
+    """The vocoder's sound after lifts, high-pass and loudness match, `[channels, N']`, and what was done."""
     told = [f"smooth {post.smooth} frames"] if post.smooth > 1 else []
     samples, rate = vocoder.samples, original.sample_rate
     if post.mel_lift_db > 0:
+        front_end = front_end_of(original.timeline.info)
 
         def mel_lift(gain_db: float) -> np.ndarray:
-            return vocoder.run(lifted(mel, gain_db))
+            return vocoder.run(lifted(features, gain_db, front_end))
 
         samples, words = _lift(mel_lift, post.mel_lift_db, samples, post, original)
         told.append(f"mel-lift {words}")
@@ -103,7 +104,7 @@ def _lift(
 ) -> tuple[np.ndarray, str]:
     """Lift by the measured loss, or by as much of it as makes nothing worse.
 
-    A lift is kept only if, after all that follows it, the energy from 4 to 8 kHz is nearer the original's and the log
+    A lift is kept only if, after all that follows it, the energy from 4 kHz up is nearer the original's and the log
     spectral distance is no larger.
 
     Args:
@@ -131,11 +132,11 @@ def _errors(samples: np.ndarray, post: Post, original: Original) -> tuple[float,
 def measured(original: Original, samples: np.ndarray, backend: FeatureBackend) -> dict[str, float]:
     """How near `samples`, `[channels, N']` as coded, are to the original: see `Reconstruction.measures`."""
     sound, wanted = original.heard(samples), energy(original.sound)
-    mels = [_mel(coded, original.timeline, backend) for coded in (original.samples, samples)]
+    features = [_features(coded, original.timeline, backend) for coded in (original.samples, samples)]
     return {
         "energy_ratio_db": _ratio_db(energy(sound), wanted),
         "high_band_db": _ratio_db(*(high_band_energy(x, original.sample_rate) for x in (sound, original.sound))),
-        "log_mel_error_db": log_mel_l1_db(*mels),
+        "features_error_db": log_mel_l1_db(*features),
         "log_spectral_distance_db": _distance_db(original, sound),
         "snr_db": _ratio_db(wanted, energy(original.sound - sound)),
     }
@@ -153,13 +154,13 @@ def _distance_db(original: Original, sound: np.ndarray) -> float:
     return total / (len(sound) * count)
 
 
-def _mel(samples: np.ndarray, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
+def _features(samples: np.ndarray, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
     info = timeline.info
 
-    def mel(piece: torch.Tensor) -> torch.Tensor:
+    def features(piece: torch.Tensor) -> torch.Tensor:
         return backend.features(piece.to(backend.device)).cpu()
 
-    return heard_by(mel, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames).numpy()
+    return heard_by(features, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames).numpy()
 
 
 def _ratio_db(wanted: float, unwanted: float) -> float:

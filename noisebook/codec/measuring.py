@@ -1,6 +1,6 @@
-"""What a damaged sound still says: its mel with a reliability for each value, and a first guess at the rest.
+"""What a damaged sound still says: its features with a reliability for each value, and a first guess at the rest.
 
-inpaint     frames that touch a gap are lost                  guess: linear in time from edge to edge
+inpaint     windows that touch a gap are lost                 guess: linear in time from edge to edge
 bandwidth   bins that reach above the cutoff are lost         guess: the level below, falling
 declip      the less, the louder clipping's distortion is     guess: the sparsest spectrum that clips to the sound
 """
@@ -14,23 +14,22 @@ import torch
 
 from noisebook.audio.damage import Span, silence
 from noisebook.audio.declip import sparsely_declipped
+from noisebook.audio.features import Features
 from noisebook.audio.image import StereoImage, image_bands, image_frames
-from noisebook.audio.mel import LOG_FLOOR, MelConfig, mel_filter_bank
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.damaged import Damage
 from noisebook.codec.signal import by_latent, heard_by, levelled
 from noisebook.codec.sound import Frame
-from noisebook.diffusion.backend import BackendInfo, FeatureBackend
+from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of
 from noisebook.diffusion.measurement import Measurement
 
-__all__ = ["framed", "measured", "mel_of", "prepared"]
+__all__ = ["features_of", "framed", "measured", "prepared"]
 
-_MEL = MelConfig()
-_TAPER = _MEL.n_fft // 16  # samples at either end of a window that count for nothing
+_TAPER = 1 / 16  # of a window, at either end, counts for nothing
 _TRANSITION = 0.97  # share of a cutoff below which nothing is lost yet
-_REACH = 0.02  # of a mel filter may lie above that
-_HELD_BINS, _FALL = 6, 0.05  # bins whose mean is held above a cutoff, and nepers by which a bin is below the one before
+_REACH = 0.02  # of a filter may lie above that
+_HELD_BINS, _FALL = 6, 0.72  # bins whose mean is held above a cutoff, and nepers that it falls with each octave
 _STEEPNESS, _EVEN = 3.0, 0.3  # reliability against distortion: a logistic curve over nepers, a half at `_EVEN`
 
 
@@ -77,77 +76,85 @@ def _held(values: np.ndarray, times: np.ndarray, bands: int) -> np.ndarray:
 def measured(
     damaged: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: FeatureBackend
 ) -> tuple[Measurement, torch.Tensor]:
-    """What is known of the mel `[channels, 1, T, n_mels]`, and a guess at all of it, shaped alike.
+    """What is known of the features `[channels, 1, T, bins]`, and a guess at all of them, shaped alike.
 
     Args:
         damaged: as it came.
         sound: the same, `prepared`.
         damage: its damage.
         frame: of `sound`.
-        backend: whose mel it is.
+        backend: whose features they are.
     """
-    mel = mel_of(sound, frame, backend)
+    found, front_end = features_of(sound, frame, backend), front_end_of(backend.info)
+    if damage.task == "declip":
+        change = Waveform(sound.samples - damaged.samples, sound.sample_rate)
+        distortion = features_of(change, frame, backend)
+        weight = torch.sigmoid(_STEEPNESS * (found - distortion - _EVEN))
+        return Measurement(found, weight.masked_fill(distortion <= front_end.floor, 1.0)), found
     if damage.task == "inpaint":
-        lost = _frames_in_gaps(mel.shape[2], damage.gaps, sound.sample_rate)
-        weight = torch.ones_like(mel)
-        weight[:, :, lost] = 0
-        return Measurement(mel, weight), _across_gaps(mel, lost)
-    if damage.task == "bandwidth":
-        first = _first_lost_bin(damage.cutoff)
-        weight = torch.ones_like(mel)
-        weight[..., first:] = 0
-        return Measurement(mel, weight), _falling_from(mel, first)
-    change = Waveform(sound.samples - damaged.samples, sound.sample_rate)
-    distortion = mel_of(change, frame, backend)
-    weight = torch.sigmoid(_STEEPNESS * (mel - distortion - _EVEN))
-    return Measurement(mel, weight.masked_fill(distortion <= LOG_FLOOR, 1.0)), mel
+        lost = _in_gaps(found.shape[2], damage.gaps, sound.sample_rate, front_end)
+        guess = _across_gaps(found, lost)
+    else:
+        lost = np.broadcast_to(_above(damage.cutoff, front_end), found.shape[2:])
+        guess = _falling_from(found, lost[0], front_end)
+    weight = torch.from_numpy((~lost).astype(np.float32)).to(found.device).expand_as(found)
+    return Measurement(found, weight), guess
 
 
-def mel_of(waveform: Waveform, frame: Frame, backend: FeatureBackend) -> torch.Tensor:
-    """The mel `[1, 1, T, n_mels]` of a whole sound at a frame's level, of both channels of stereo together."""
+def features_of(waveform: Waveform, frame: Frame, backend: FeatureBackend) -> torch.Tensor:
+    """The features `[1, 1, T, bins]` of a whole sound at a frame's level, of both channels of stereo together."""
     info, timeline = backend.info, frame.timeline(backend.info)
 
-    def mel(piece: torch.Tensor) -> torch.Tensor:
+    def features(piece: torch.Tensor) -> torch.Tensor:
         return backend.features(by_latent(piece, timeline).to(backend.device))
 
     samples = levelled(waveform, frame.header(), info)
-    return heard_by(mel, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames)
+    return heard_by(features, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames)
 
 
-def _frames_in_gaps(frames: int, gaps: tuple[Span, ...], sample_rate: int) -> torch.Tensor:
-    """Which mel frames see a gap, bool `[frames]`."""
-    starts = np.arange(frames) * _MEL.hop_length - (_MEL.n_fft - _MEL.hop_length) // 2
-    lost = np.zeros(frames, bool)
+def _in_gaps(frames: int, gaps: tuple[Span, ...], sample_rate: int, front_end: Features) -> np.ndarray:
+    """Which bins of which frames see a gap, bool `[frames, bins]`: a long window sees it from further away."""
+    centres = (np.arange(frames)[:, None] + 0.5) * front_end.hop_length
+    reach = (0.5 - _TAPER) * front_end.windows
+    lost = np.zeros((frames, front_end.bins), bool)
     for gap in gaps:
-        first, last = (edge * _MEL.sample_rate / sample_rate for edge in gap)
-        lost |= (starts + _MEL.n_fft - _TAPER > first) & (starts + _TAPER < last)
-    return torch.from_numpy(lost)
+        first, last = (edge * front_end.sample_rate / sample_rate for edge in gap)
+        lost |= (centres + reach > first) & (centres - reach < last)
+    return lost
 
 
-def _first_lost_bin(cutoff: float) -> int:
-    """The lowest mel bin of which a cutoff in Hz takes something."""
-    filters = mel_filter_bank(_MEL)
-    above = np.linspace(0, _MEL.sample_rate / 2, filters.shape[1]) > _TRANSITION * cutoff
-    shares = filters[:, above].sum(1) / filters.sum(1)
-    return int(np.argmax(shares > _REACH))
+def _above(cutoff: float, front_end: Features) -> np.ndarray:
+    """The bins of which a cutoff in Hz takes something, bool `[bins]`."""
+    low, centre, high = front_end.edges.T
+    edge = _TRANSITION * cutoff
+    rest = (high - edge).clip(min=0) ** 2 / ((high - centre) * (high - low))  # of a triangle, beyond its peak
+    left = (edge - low).clip(min=0) ** 2 / ((centre - low) * (high - low))
+    return np.where(edge > centre, rest, 1 - left) > _REACH
 
 
-def _across_gaps(mel: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
-    """Lost frames on the straight line between their neighbours; at an end of the sound, like the one neighbour."""
-    known = torch.nonzero(~lost)[:, 0]
-    if not len(known):
-        return mel
-    after = torch.searchsorted(known, torch.arange(len(lost)))
-    left, right = known[(after - 1).clamp_min(0)], known[after.clamp_max(len(known) - 1)]
-    share = (torch.arange(len(lost)) - left) / (right - left).clamp_min(1)
-    share = share.clamp(0, 1)[:, None].to(mel.device)
-    line = (1 - share) * mel[:, :, left] + share * mel[:, :, right]
-    return torch.where(lost[:, None].to(mel.device), line, mel)
+def _across_gaps(features: torch.Tensor, lost: np.ndarray) -> torch.Tensor:
+    """Lost frames of each bin on the straight line between their neighbours; at an end of the sound, like the one."""
+    guess, frames = features.clone(), torch.arange(len(lost))
+    for mask in np.unique(lost, axis=1).T:  # one for each window
+        bins = torch.from_numpy(np.flatnonzero((lost == mask[:, None]).all(axis=0)))
+        known = torch.from_numpy(np.flatnonzero(~mask))
+        if not len(known):
+            continue
+        after = torch.searchsorted(known, frames)
+        left, right = known[(after - 1).clamp_min(0)], known[after.clamp_max(len(known) - 1)]
+        share = ((frames - left) / (right - left).clamp_min(1)).clamp(0, 1)[:, None].to(features.device)
+        part = features[..., bins]
+        guess[..., bins] = (1 - share) * part[:, :, left] + share * part[:, :, right]
+    return guess
 
 
-def _falling_from(mel: torch.Tensor, first: int) -> torch.Tensor:
-    """Bins from `first` on at the mean level of those below, falling with frequency."""
-    guess = mel.clone()
-    held = mel[..., max(0, first - _HELD_BINS) : first].mean(-1, keepdim=True)
-    guess[..., first:] = held - _FALL * torch.arange(1, mel.shape[-1] - first + 1, device=mel.device)
-    return guess.clamp_min(LOG_FLOOR)
+def _falling_from(features: torch.Tensor, lost: np.ndarray, front_end: Features) -> torch.Tensor:
+    """Lost bins of each bank at the mean level of those below, falling with frequency."""
+    guess = features.clone()
+    for window in np.unique(front_end.windows):
+        bank = front_end.windows == window
+        held, bins = np.flatnonzero(bank & ~lost)[-_HELD_BINS:], np.flatnonzero(bank & lost)
+        octaves = torch.tensor(np.log2(front_end.centres[bins] / front_end.centres[held[-1]]), dtype=features.dtype)
+        level = features[..., held].mean(-1, keepdim=True)
+        guess[..., bins] = level - _FALL * octaves.to(features.device)
+    return guess.clamp_min(front_end.floor)

@@ -1,6 +1,6 @@
 """A sound through the autoencoder and back, without bits: what a preset chooses, step by step.
 
-Waveform -> features -> posterior -> latent, limited -> decoded mel -> vocoder -> post-processing -> Waveform
+Waveform -> features -> posterior -> latent, limited -> decoded features -> vocoder -> post-processing -> Waveform
 
 Every step is named in the result as it ran, a fallback with its reason. What is measured (scale of a front end,
 statistics of the latent, loudness, lost highs) is measured over the whole sound, and the networks run segment by
@@ -27,7 +27,7 @@ from noisebook.codec.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS,
 from noisebook.codec.signal import by_latent, heard_by, levelled, levelled_at, restored, segmentwise
 from noisebook.codec.sound import Frame
 from noisebook.codec.vocoding import Vocoder, first_working
-from noisebook.diffusion.backend import FeatureBackend
+from noisebook.diffusion.backend import FeatureBackend, front_end_of
 
 __all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
 
@@ -51,8 +51,9 @@ class Reconstruction:
         waveform: with the rate, channels and length of the original.
         preset: what was asked for.
         ran: what happened.
-        measures: against the original at the model's rate: `energy_ratio_db`, `high_band_db` (4 to 8 kHz, positive
-            where there is too much), `log_mel_error_db`, `log_spectral_distance_db`, `snr_db`.
+        measures: against the original at the model's rate: `energy_ratio_db`, `high_band_db` (from 4 kHz up,
+            positive where there is too much), `features_error_db` (of what the autoencoder hears),
+            `log_spectral_distance_db`, `snr_db`.
         silence: the measures of silence in its place, for comparison.
     """
 
@@ -77,13 +78,13 @@ def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, 
     frame = Frame.of(waveform, backend.info)
     header, timeline = frame.header(), frame.timeline(backend.info)
     original = Original(levelled(waveform, header, backend.info), header, timeline)
-    features, to_mel = _features(waveform, original, preset.front_end, backend)
+    features, to_matched = _features(waveform, original, preset.front_end, backend)
     latent = _drawn(features, POSTERIORS[preset.posterior], timeline, backend, seed)
     latent, limit = limited(latent, LIMITS[preset.latent_limit])
-    mel = to_mel(segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames))
-    mel = smoothed(mel, preset.post.smooth)
-    vocoder = _spread(first_working(mel, VOCODERS[preset.vocoder], timeline, backend), frame, backend)
-    samples, post = finished(mel, vocoder, preset.post, original)
+    decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames)
+    matched = smoothed(to_matched(decoded), preset.post.smooth)
+    vocoder = _spread(first_working(matched, VOCODERS[preset.vocoder], timeline, backend), frame, backend)
+    samples, post = finished(matched, vocoder, preset.post, original)
     sound = restored(samples, header, backend.info)
     gain = peak_gain(sound.samples) if preset.post.peak_guard else 1.0
     return Reconstruction(
@@ -104,8 +105,8 @@ def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, 
 def _spread(vocoder: Vocoder, frame: Frame, backend: FeatureBackend) -> Vocoder:
     """The vocoder, whose sound the image of the frame spreads over its channels."""
 
-    def run(mel: torch.Tensor) -> np.ndarray:
-        return frame.heard(vocoder.run(mel), backend.info)
+    def run(features: torch.Tensor) -> np.ndarray:
+        return frame.heard(vocoder.run(features), backend.info)
 
     return Vocoder(run, frame.heard(vocoder.samples, backend.info), vocoder.told)
 
@@ -130,14 +131,15 @@ def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str
 def _features(
     waveform: Waveform, original: Original, name: str, backend: FeatureBackend
 ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
-    """What the autoencoder is given, and the way from what it gives back to the matched mel."""
+    """What the autoencoder is given, and the way from what it gives back to its own features."""
     if name == front_ends.MATCHED:
         return _heard(backend.features, original.samples, original.timeline, backend), lambda decoded: decoded
-    front_end = front_ends.by_name(name)
+    front_end, matched = front_ends.by_name(name), front_end_of(backend.info)
     samples = levelled_at(front_end.mel.sample_rate, waveform, original.header)
-    levels = _heard(partial(front_ends.levels, front_end=front_end), samples, original.timeline, backend, front_end.mel)
+    listen = partial(front_ends.levels, front_end=front_end, features=matched)
+    levels = _heard(listen, samples, original.timeline, backend, front_end.mel)
     mapping = front_end.mapping(levels)
-    return mapping.features(levels), lambda decoded: front_ends.to_matched(mapping.levels(decoded), front_end)
+    return mapping.features(levels), lambda decoded: front_ends.to_matched(mapping.levels(decoded), front_end, matched)
 
 
 def _heard(
@@ -147,7 +149,7 @@ def _heard(
     backend: FeatureBackend,
     mel: MelConfig | None = None,
 ) -> torch.Tensor:
-    """A mel of the whole sound, `[channels, 1, T, F]`; its hop is that of `mel`, or of the model."""
+    """Features of the whole sound, `[channels, 1, T, F]`; their hop is that of `mel`, or of the model."""
     writes = timeline.info.feature_frames
     per_frame = timeline.info.frame_samples if mel is None else mel.hop_length * writes
     return heard_by(
@@ -164,8 +166,8 @@ def _drawn(
 ) -> torch.Tensor:
     """Mode of the posterior, plus `share` of a sample's distance from it."""
 
-    def posterior(mel: torch.Tensor) -> torch.Tensor:
-        return torch.cat(backend.posterior(mel), dim=1)
+    def posterior(piece: torch.Tensor) -> torch.Tensor:
+        return torch.cat(backend.posterior(piece), dim=1)
 
     mean, std = segmentwise(posterior, features, timeline, reads=timeline.info.feature_frames, writes=1).chunk(2, dim=1)
     if share == 0:

@@ -69,9 +69,9 @@ class Post:
     """Post-processing, in the order of the fields.
 
     Attributes:
-        smooth: mel frames of a moving average, odd; 1 is none.
-        mel_lift_db: the most that the top mel bins are lifted, 0 for none.
-        band_lift: the most that 4 to 8 kHz are multiplied by, 1 for none.
+        smooth: frames of a moving average, odd; 1 is none.
+        mel_lift_db: the most that the features of what is above 3.7 kHz are lifted, 0 for none.
+        band_lift: the most that what is above 4 kHz is multiplied by, 1 for none.
         high_pass: Hz, 0 for none.
         loudness: smallest and largest factor that matches the RMS of the input, None for no match.
         softness: share of that factor's way from 1 that is left out.
@@ -88,7 +88,7 @@ class Post:
 
     def __post_init__(self) -> None:
         if self.smooth < 1 or self.smooth % 2 == 0 or self.smooth > 99:
-            raise ConfigError(f"smoothing over {self.smooth} mel frames: an odd number from 1 to 99 is allowed")
+            raise ConfigError(f"smoothing over {self.smooth} frames: an odd number from 1 to 99 is allowed")
         if not 0 <= self.mel_lift_db <= 6:
             raise ConfigError(f"a lift of at most {self.mel_lift_db} dB: 0 to 6 are allowed")
         if not 1 <= self.band_lift <= 2:

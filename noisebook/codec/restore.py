@@ -1,6 +1,6 @@
 """Restoration: what is damaged about a sound is invented again, in agreement with what is not.
 
-sound --> mel, reliability, guess --guess noised to t0--> reverse() with fitted x0_hat --> latent --> sound
+sound --> features, reliability, guess --guess noised to t0--> reverse() with fitted x0_hat --> latent --> sound
                                   `-> compress_towards() a fitted x0_hat              --> .ddcm stream
 
 Down to t0 the guess counts as known (Chung et al., "Come-closer-diffuse-faster", 2022), from there on only what is
@@ -17,20 +17,20 @@ from math import sqrt
 import torch
 
 from noisebook.audio.declip import consistent
-from noisebook.audio.mel_gain import amplified
+from noisebook.audio.feature_gain import amplified
 from noisebook.audio.splice import faded_in, with_band_above
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.damaged import Damage
 from noisebook.codec.layout import Timeline
-from noisebook.codec.measuring import framed, measured, mel_of, prepared
+from noisebook.codec.measuring import features_of, framed, measured, prepared
 from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import levelled, restored, segmentwise
 from noisebook.codec.sound import Frame, from_latent
 from noisebook.codec.steering import OnStep, prompted
 from noisebook.codec.stereo import image_bitrate, image_payload
-from noisebook.diffusion.backend import BackendInfo, FeatureBackend
+from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.diffusion.pulling import Course
@@ -42,7 +42,7 @@ __all__ = ["STRENGTHS", "Settings", "restore", "restore_stream", "restored_laten
 STRENGTHS = {"inpaint": 0.4, "bandwidth": 0.2, "declip": 0.2}
 _RELIABLE = 0.99  # a segment of which every value is as reliable as that stays as it is
 _MOST_GAIN = 3.0  # nepers
-_PASSES = 2  # of filtering towards the restored mel and putting back what was not clipped
+_PASSES = 2  # of filtering towards the restored features and putting back what was not clipped
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def restored_latent(
     settings: Settings,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
-    """The latent `[channels, C, L, F']` of a measurement and a guess, mels `[channels, 1, T, n_mels]`.
+    """The latent `[channels, C, L, F']` of a measurement and a guess, features `[channels, 1, T, bins]`.
 
     Each segment with something lost is a diffusion by itself; the others are the guess, encoded.
 
@@ -188,22 +188,22 @@ def _fitting(denoise: Denoise, measurement: Measurement, backend: FeatureBackend
 def _filtered_towards(
     target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: FeatureBackend
 ) -> Waveform:
-    """The declipped sound with its mel brought towards the target, as far as the clipped one lets it."""
-    info, lost = backend.info, damage.lost(clipped)
+    """The declipped sound with its features brought towards the target, as far as the clipped one lets it."""
+    info, lost, front_end = backend.info, damage.lost(clipped), front_end_of(backend.info)
     timeline, header = frame.timeline(info), frame.header()
     for _ in range(_PASSES):
-        gain = (target - mel_of(sound, frame, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
+        gain = (target - features_of(sound, frame, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
         samples = torch.from_numpy(levelled(sound, header, info))
         gain = gain.expand(len(samples), -1, -1, -1)
         padded = torch.nn.functional.pad(samples, (0, timeline.frames * info.frame_samples - samples.shape[1]))
-        change = (amplified(padded, gain) - padded)[:, : samples.shape[1]]
+        change = (amplified(padded, gain, front_end) - padded)[:, : samples.shape[1]]
         moved = sound.samples + restored(change.numpy(), header, info).samples
         sound = Waveform(consistent(clipped.samples, moved, lost, damage.threshold), clipped.sample_rate)
     return sound
 
 
-def _encoded(mel: torch.Tensor, timeline: Timeline, backend: FeatureBackend) -> torch.Tensor:
-    return segmentwise(backend.encode, mel, timeline, reads=timeline.info.feature_frames, writes=1)
+def _encoded(features: torch.Tensor, timeline: Timeline, backend: FeatureBackend) -> torch.Tensor:
+    return segmentwise(backend.encode, features, timeline, reads=timeline.info.feature_frames, writes=1)
 
 
 def _course(settings: Settings, damage: Damage, info: BackendInfo) -> Course:

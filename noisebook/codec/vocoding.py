@@ -1,8 +1,8 @@
 """A chain of vocoders: the first that gives sound, and why those before it did not.
 
 model           the backend's vocoder
-model-clamped   the same, for a mel brought within the range of natural sound
-griffin-lim     no network
+model-clamped   the same, for features brought within the range of natural sound
+griffin-lim     no network; of a model whose own vocoder has none, that one
 """
 
 from __future__ import annotations
@@ -15,21 +15,19 @@ from functools import partial
 import numpy as np
 import torch
 
-from noisebook.audio.griffin_lim import griffin_lim
-from noisebook.audio.mel import LOG_FLOOR
 from noisebook.codec.layout import Timeline
 from noisebook.codec.signal import segmentwise
-from noisebook.diffusion.backend import FeatureBackend
+from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.errors import ModelError
 
 __all__ = ["Vocoder", "first_working"]
 
 _log = logging.getLogger(__name__)
-_NATURAL = (-10.0, 2.0)  # of log-mels: what clamping leaves
-_AUDIBLE_MEL = LOG_FLOOR + 4  # 35 dB above silence
+_NATURAL = (-10.0, 2.0)  # of log magnitudes: what clamping leaves
+_AUDIBLE = 4  # nepers above silence: 35 dB
 _INAUDIBLE_PEAK = 1e-4
 
-Vocode = Callable[[torch.Tensor], np.ndarray]  # mel [channels, 1, T, F] -> [channels, N']
+Vocode = Callable[[torch.Tensor], np.ndarray]  # features [channels, 1, T, F] -> [channels, N']
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class Vocoder:
     """A vocoder that gave sound.
 
     Attributes:
-        run: it, for another mel of the same timeline.
+        run: it, for other features of the same timeline.
         samples: what it gave, `[channels, N']`.
         told: its name, with the names and failures of those before it.
     """
@@ -47,16 +45,19 @@ class Vocoder:
     told: str
 
 
-def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: FeatureBackend) -> Vocoder:
-    """The first vocoder of a chain that runs, and whose output is finite and, where the mel is not silent, audible.
+def first_working(features: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: FeatureBackend) -> Vocoder:
+    """The first vocoder of a chain that runs, and whose output is finite and, where the features are, audible.
 
     Raises:
         ModelError: there is none; says what each of them gave.
     """
     failures: list[str] = []
     for name in names:
+        if name == "griffin-lim" and failures and front_end_of(backend.info).vocodes:
+            failures.append(f"{name}: the same sound, as the model's vocoder has no network")
+            continue
         run = partial(_STAGES[name], timeline=timeline, backend=backend)
-        samples, failure = _attempt(run, mel)
+        samples, failure = _attempt(run, features, backend)
         if samples is not None and failure is None:
             return Vocoder(run, samples, f"{name} (after {', '.join(failures)})" if failures else name)
         failures.append(f"{name}: {failure}")
@@ -64,41 +65,46 @@ def first_working(mel: torch.Tensor, names: Sequence[str], timeline: Timeline, b
     raise ModelError(f"no vocoder gave sound: {', '.join(failures)}")
 
 
-def _attempt(run: Vocode, mel: torch.Tensor) -> tuple[np.ndarray | None, str | None]:
+def _attempt(run: Vocode, features: torch.Tensor, backend: FeatureBackend) -> tuple[np.ndarray | None, str | None]:
     """What a vocoder gives, and what is wrong with it: whatever breaks inside it is a reason for the next one."""
     try:
-        samples = run(mel)
+        samples = run(features)
     except Exception as error:
         lines = str(error).strip().splitlines()
         return None, f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return samples, _failure(samples, mel)
+    return samples, _failure(samples, features, front_end_of(backend.info).floor)
 
 
-def _failure(samples: np.ndarray, mel: torch.Tensor) -> str | None:
+def _failure(samples: np.ndarray, features: torch.Tensor, floor: float) -> str | None:
     if not np.isfinite(samples).all():
         return "output that is not finite"
-    # `not <=`, so that a mel that is not a number counts as audible.
-    if not float(mel.max()) <= _AUDIBLE_MEL and np.abs(samples).max() < _INAUDIBLE_PEAK:
+    # `not <=`, so that features that are not numbers count as audible.
+    if not float(features.max()) <= floor + _AUDIBLE and np.abs(samples).max() < _INAUDIBLE_PEAK:
         return "silence"
     return None
 
 
-def _model(mel: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
+def _model(features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
     info = timeline.info
 
     def vocode(piece: torch.Tensor, first_frame: int) -> torch.Tensor:
         return backend.vocode(piece, first_frame).cpu()
 
-    waveform = segmentwise(vocode, mel, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True)
+    waveform = segmentwise(
+        vocode, features, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True
+    )
     return waveform.numpy()[:, : timeline.sample_count]
 
 
-def _clamped(mel: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
-    return _model(mel.clamp(*_NATURAL), timeline=timeline, backend=backend)
+def _clamped(features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
+    return _model(features.clamp(*_NATURAL), timeline=timeline, backend=backend)
 
 
-def _griffin_lim(mel: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
-    return griffin_lim(mel.to(backend.device)).cpu().numpy()[:, : timeline.sample_count]
+def _griffin_lim(features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
+    front_end = front_end_of(backend.info)
+    if front_end.vocodes:
+        return _model(features, timeline=timeline, backend=backend)
+    return front_end.synthesise(features.to(backend.device), 0).cpu().numpy()[:, : timeline.sample_count]
 
 
 _STAGES = {"model": _model, "model-clamped": _clamped, "griffin-lim": _griffin_lim}

@@ -12,7 +12,7 @@ from noisebook import api
 from noisebook.api.codec import coding_settings
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.measuring import mel_of
+from noisebook.codec.measuring import features_of
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import restored
 from noisebook.codec.sound import Frame, from_latent, to_latent
@@ -26,13 +26,13 @@ __all__ = ["Residuals", "autoencoded", "diffused", "quantised", "reconstructed",
 
 
 def vocoded(job: Job) -> Coded:
-    """The vocoder on the mel of the sound itself: all but the vocoder is perfect."""
+    """The vocoder on the features of the sound itself: all but the vocoder is perfect."""
     backend = with_features(_backend(job))
     frame = Frame.of(job.sound, backend.info)
 
     def make() -> Waveform:
-        mel = mel_of(job.sound, frame, backend)
-        samples = first_working(mel, ("model",), frame.timeline(backend.info), backend).samples
+        features = features_of(job.sound, frame, backend)
+        samples = first_working(features, ("model",), frame.timeline(backend.info), backend).samples
         return restored(frame.heard(samples, backend.info), frame.header(), backend.info)
 
     return _timed(make)

@@ -13,7 +13,7 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "with_features"]
+__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "front_end_of", "with_features"]
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,16 @@ def with_features(backend: Backend) -> FeatureBackend:
     Raises:
         ConfigError: it hears waveforms.
     """
-    if backend.info.features is None:
-        raise ConfigError(
-            f"{backend.info.name} hears waveforms; this needs a model of features, such as mini or audioldm2"
-        )
+    front_end_of(backend.info)
     return cast(FeatureBackend, backend)
+
+
+def front_end_of(info: BackendInfo) -> Features:
+    """The features that a model's autoencoder hears.
+
+    Raises:
+        ConfigError: it hears waveforms.
+    """
+    if info.features is None:
+        raise ConfigError(f"{info.name} hears waveforms; this needs a model of features, such as mini or audioldm2")
+    return info.features

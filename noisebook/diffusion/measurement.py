@@ -1,7 +1,7 @@
 """A measurement that is reliable in places, and estimates that agree with it.
 
 The range of the measurement is replaced and its null space is left to the model (DDNM, Wang, Yu & Zhang 2023), with the
-autoencoder between the two: the mel is where the measurement is masked, the latent is where the diffusion runs. The
+autoencoder between the two: the features are where the measurement is masked, the latent where the diffusion runs. The
 difference of two encodings is added, so that what the measurement does not reach passes through no autoencoder.
 """
 
@@ -23,16 +23,16 @@ class Measurement:
     """What is known of a sound.
 
     Attributes:
-        mel: `[B, 1, T, n_mels]`, log magnitude; where the weight is 0 it is not looked at.
+        features: `[B, 1, T, bins]`, log magnitude; where the weight is 0 they are not looked at.
         weight: 0 (lost) to 1 (reliable), shaped alike.
     """
 
-    mel: torch.Tensor
+    features: torch.Tensor
     weight: torch.Tensor
 
-    def completed(self, mel: torch.Tensor) -> torch.Tensor:
-        """What is reliable of the measurement, and the rest from `mel`."""
-        return mel + self.weight * (self.mel - mel)
+    def completed(self, features: torch.Tensor) -> torch.Tensor:
+        """What is reliable of the measurement, and the rest from `features`."""
+        return features + self.weight * (self.features - features)
 
     def fitted(self, x0_hat: torch.Tensor, backend: FeatureBackend) -> torch.Tensor:
         """The estimate `[B, C, T', F']` nearest to x0_hat that agrees with the measurement."""
@@ -40,5 +40,5 @@ class Measurement:
         return x0_hat + (backend.encode(self.completed(heard)) - backend.encode(heard))
 
     def part(self, start: int, end: int) -> Measurement:
-        """Mel frames `start` to `end`."""
-        return Measurement(self.mel[:, :, start:end], self.weight[:, :, start:end])
+        """Frames `start` to `end` of the features."""
+        return Measurement(self.features[:, :, start:end], self.weight[:, :, start:end])

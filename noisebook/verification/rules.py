@@ -99,7 +99,7 @@ RULES: tuple[Rule, ...] = (
     Rule("preset", ("reconstruct",), "content up to the model's 8 kHz", lambda t: t.bandwidth > 6000, "v4-high-freq",
          "gives back what the autoencoder loses above 4 kHz"),
     Rule("preset", ("reconstruct",), "anything else", _always, "matched", "the least log-mel error of all presets"),
-    Rule("preset", ("bright",), "highs wanted", _always, "v5-high-freq", "lifts 4 to 8 kHz by what was lost there"),
+    Rule("preset", ("bright",), "highs wanted", _always, "v5-high-freq", "lifts highs from 4 kHz up by what was lost"),
     Rule("preset", ("transform",), "speech", lambda t: t.kind == "speech", "input-based",
          "noises the latent, so that little of the words goes at a mild strength"),
     Rule("preset", ("transform",), "many onsets, over 3 a second", lambda t: t.onsets > 3, "guided",

@@ -204,10 +204,10 @@ def test_what_is_reliable_comes_out_as_it_was_measured(pooling, known, strength)
     timeline, course = Timeline(info, 1, 24 * 160), Course(info.schedule, info.curve, strength)
     found = [
         restored_latent(known, guess, course, timeline, backend=pooling, settings=QUICK)
-        for guess in (known.mel, torch.zeros_like(known.mel))
+        for guess in (known.features, torch.zeros_like(known.features))
     ]
     for latent in found:
-        assert torch.allclose(pooling.decode(latent)[known.weight == 1], known.mel[known.weight == 1], atol=1e-4)
+        assert torch.allclose(pooling.decode(latent)[known.weight == 1], known.features[known.weight == 1], atol=1e-4)
     lost = known.weight == 0
     same = torch.allclose(*(pooling.decode(latent)[lost] for latent in found), atol=0.02)
     assert same == (strength == 1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from noisebook.audio import front_ends
+from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES, Features
 from noisebook.audio.front_ends import FRONT_ENDS, FrontEnd
 from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel
 from noisebook.errors import ConfigError
@@ -23,7 +24,11 @@ def noise(sample_rate: int, scale: float = 0.1) -> torch.Tensor:
 def clip_levels(front_end: FrontEnd) -> torch.Tensor:
     """Noise that fades by 60 dB."""
     fade = 10 ** torch.linspace(0, -3, front_end.mel.sample_rate)
-    return front_ends.levels(noise(front_end.mel.sample_rate) * fade, front_end)
+    return front_ends.levels(noise(front_end.mel.sample_rate) * fade, front_end, MEL_FEATURES)
+
+
+def to_matched(samples: torch.Tensor, front_end: FrontEnd, features: Features) -> torch.Tensor:
+    return front_ends.to_matched(front_ends.levels(samples, front_end, features), front_end, features)
 
 
 @BY_NAME
@@ -69,18 +74,32 @@ def test_from_power_to_magnitude_is_exact_for_flat_spectra():
     samples = torch.zeros(1, 1600)
     samples[0, 5 * 160 + 80] = 0.5
     front_end = front_ends.by_name("db-minmax")
-    back = front_ends.to_matched(front_ends.levels(samples, front_end), front_end)
+    back = front_ends.to_matched(front_ends.levels(samples, front_end, MEL_FEATURES), front_end, MEL_FEATURES)
     assert (back - log_mel(samples))[0, 0, 5].abs().max() < 1e-3
 
 
 @BY_NAME
 def test_other_filters_and_windows_come_back_to_the_matched_mel_of_noise(front_end):
     """Mean levels of noise agree above 300 Hz, whatever rate and window they were measured with."""
-    back = front_ends.to_matched(front_ends.levels(noise(front_end.mel.sample_rate), front_end), front_end)
+    back = to_matched(noise(front_end.mel.sample_rate), front_end, MEL_FEATURES)
     matched = log_mel(noise(16000))
     difference = (back.mean(dim=2) - matched.mean(dim=2)).flatten() * 20 / np.log(10)
     assert difference[6:].abs().max() < 2.5
     assert abs(float(difference[6:].mean())) < 1.1  # a power's root is above the mean magnitude of noise: 1.05 dB
+
+
+@BY_NAME
+def test_levels_come_back_to_the_bands_of_noise(front_end):
+    """As far as the front end hears, and silence above; of the long window's narrow bands a second says too little."""
+    back = to_matched(noise(front_end.mel.sample_rate), front_end, BAND_FEATURES)
+    found, told = back.mean(dim=2).flatten().numpy(), BAND_FEATURES.analyse(noise(48000)).mean(dim=2).flatten().numpy()
+    centres, top = BAND_FEATURES.centres, front_end.mel.fmax
+    wide = BAND_FEATURES.windows == BAND_FEATURES.windows.min()
+    heard = wide & (centres > 300) & (centres < 0.9 * min(top, 16000))
+    difference = (found - told)[heard] * 20 / np.log(10)
+    assert np.abs(difference).max() < 3
+    assert abs(difference.mean()) < 1.3
+    assert found[centres >= top] == pytest.approx(BAND_FEATURES.floor)
 
 
 def test_frequencies_stay_where_they_are():
@@ -88,7 +107,7 @@ def test_frequencies_stay_where_they_are():
         rate = front_end.mel.sample_rate
         for hz in (500, 1500, 5000):
             tone = torch.sin(2 * torch.pi * hz / rate * torch.arange(rate, dtype=torch.float64))[None].float()
-            back = front_ends.to_matched(front_ends.levels(tone, front_end), front_end)
+            back = to_matched(tone, front_end, MEL_FEATURES)
             matched = log_mel(torch.sin(2 * torch.pi * hz / 16000 * torch.arange(16000))[None])
             bins = [int(mel[0, 0, 50].argmax()) for mel in (back, matched)]
             assert abs(bins[0] - bins[1]) <= 1, (front_end.name, hz)
@@ -96,11 +115,11 @@ def test_frequencies_stay_where_they_are():
 
 def test_silence_is_silence():
     for front_end in FRONT_ENDS:
-        levels = front_ends.levels(torch.zeros(1, front_end.mel.sample_rate), front_end)
+        levels = front_ends.levels(torch.zeros(1, front_end.mel.sample_rate), front_end, MEL_FEATURES)
         mapping = front_end.mapping(levels)
         features = mapping.features(levels)
         assert torch.isfinite(features).all()
-        assert float(front_ends.to_matched(mapping.levels(features), front_end).max()) < LOG_FLOOR + 2
+        assert float(front_ends.to_matched(mapping.levels(features), front_end, MEL_FEATURES).max()) < LOG_FLOOR + 2
 
 
 def test_clap_is_the_extractor_s_spectrogram():
@@ -114,7 +133,7 @@ def test_clap_is_the_extractor_s_spectrogram():
     power = np.abs(librosa.stft(padded, n_fft=1024, hop_length=480, center=False)) ** 2
     filters = librosa.filters.mel(sr=48000, n_fft=1024, n_mels=64, fmin=50, fmax=14000)
     expected = librosa.power_to_db(filters @ power, ref=1.0, amin=1e-10, top_db=None).T
-    assert np.abs(front_ends.levels(samples, clap)[0, 0].numpy() - expected).max() < 1e-2
+    assert np.abs(front_ends.levels(samples, clap, MEL_FEATURES)[0, 0].numpy() - expected).max() < 1e-2
 
 
 def test_unknown_names_are_told_with_the_known_ones():

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from noisebook.audio.damage import clip, low_pass, silence
+from noisebook.audio.feature_gain import amplified
+from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
 from noisebook.audio.mel import LOG_FLOOR, log_mel
-from noisebook.audio.mel_gain import amplified
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.damaged import Damage, damage_of
-from noisebook.codec.measuring import measured, mel_of, prepared
+from noisebook.codec.measuring import features_of, measured, prepared
 from noisebook.codec.sound import Frame
 from noisebook.diffusion.measurement import Measurement
 from noisebook.errors import ConfigError
@@ -43,7 +44,7 @@ def test_a_fitted_estimate_is_the_measurement_where_that_is_reliable():
     assert torch.allclose(got[:, :, 4:6], 0.25 * mel[:, :, 4:6] / 2 + 0.75 * x0_hat[:, :, 4:6], atol=1e-6)
     assert torch.equal(got[:, :, 6:], x0_hat[:, :, 6:])
     part = Measurement(mel, weight).part(3, 5)
-    assert torch.equal(part.mel, mel[:, :, 3:5])
+    assert torch.equal(part.features, mel[:, :, 3:5])
     assert torch.equal(part.weight, weight[:, :, 3:5])
 
 
@@ -73,9 +74,9 @@ def test_frames_that_see_a_gap_are_lost_and_bridged(backend, rate, channels):
     lost = torch.nonzero(weight[0, :, 0] == 0)[:, 0]
     assert (int(lost[0]), int(lost[-1])) in {(97, 122), (98, 122), (97, 121), (98, 121)}
     assert torch.equal(weight, weight[:1, :, :1].expand_as(weight))
-    true = mel_of(truth, Frame.of(sound, backend.info), backend)
-    assert (guess - measurement.mel)[weight[:, None] == 1].abs().max() == 0
-    before, after = ((m - true)[0, :, lost].abs().mean() for m in (measurement.mel, guess))
+    true = features_of(truth, Frame.of(sound, backend.info), backend)
+    assert (guess - measurement.features)[weight[:, None] == 1].abs().max() == 0
+    before, after = ((m - true)[0, :, lost].abs().mean() for m in (measurement.features, guess))
     assert after < 0.3 * before
 
 
@@ -83,18 +84,47 @@ def test_an_edge_of_the_sound_is_held(backend):
     damaged = silence(noise(), ((0, 4000),))
     measurement, guess, _ = measurement_of(damaged, backend, "inpaint", gaps=((0, 0.25),))
     first = int(torch.nonzero(measurement.weight[0, 0, :, 0])[0])
-    assert torch.equal(guess[0, 0, 0], measurement.mel[0, 0, first])
+    assert torch.equal(guess[0, 0, 0], measurement.features[0, 0, first])
+
+
+def test_a_long_window_sees_a_gap_from_further_away(bands):
+    truth = noise(2 * 48000, rate=48000)
+    measurement, guess, sound = measurement_of(silence(truth, ((48000, 57600),)), bands, "inpaint", gaps=((1.0, 1.2),))
+    weight, windows = measurement.weight[0, 0], torch.from_numpy(BAND_FEATURES.windows)
+    for window, first, last in ((6144, 94, 125), (1536, 99, 120)):  # 7/16 of a window before the gap, and behind it
+        lost = torch.nonzero(weight[:, windows == window] == 0)
+        assert (int(lost[:, 0].min()), int(lost[:, 0].max())) == (first, last)
+        assert len(lost) == (last - first + 1) * int((windows == window).sum())
+    true = features_of(truth, Frame.of(sound, bands.info), bands)
+    assert (guess - measurement.features)[0, 0][weight == 1].abs().max() == 0
+    before, after = ((m - true)[0, 0][weight == 0].abs().mean() for m in (measurement.features, guess))
+    assert after < 0.4 * before
+
+
+@pytest.mark.parametrize("cutoff", [800, 6000])
+def test_bands_above_a_cutoff_are_lost_in_each_bank(bands, cutoff):
+    truth = noise(48000, rate=48000)
+    measurement, guess, sound = measurement_of(low_pass(truth, cutoff), bands, "bandwidth", cutoff=cutoff)
+    true = features_of(truth, Frame.of(sound, bands.info), bands)
+    lost = measurement.weight[0, 0, 0] == 0
+    assert np.array_equal(lost.numpy(), BAND_FEATURES.edges[:, 2] > 0.97 * cutoff) or cutoff == 800
+    known, missing = ((measurement.features - true)[..., part].abs().mean() for part in (~lost, lost))
+    assert known < 0.1
+    assert missing > 2
+    assert (guess - true)[..., lost].abs().mean() < 0.5 * missing
 
 
 def test_bins_above_a_cutoff_are_lost_and_guessed(backend):
     truth = noise()
     measurement, guess, sound = measurement_of(low_pass(truth, 3000), backend, "bandwidth")
-    true = mel_of(truth, Frame.of(sound, backend.info), backend)
+    true = features_of(truth, Frame.of(sound, backend.info), backend)
     first = int(torch.nonzero(measurement.weight[0, 0, 0] == 0)[0])
     assert first == 43  # of which the upper edge is at 2960 Hz
     assert measurement.weight[..., :first].min() == 1
     assert measurement.weight[..., first:].max() == 0
-    known, lost = ((measurement.mel - true)[..., part].abs().mean() for part in (slice(first), slice(first + 2, None)))
+    known, lost = (
+        (measurement.features - true)[..., part].abs().mean() for part in (slice(first), slice(first + 2, None))
+    )
     assert known < 0.05
     assert lost > 3
     assert (guess - true)[..., first:].abs().mean() < 1
@@ -115,17 +145,28 @@ def test_clipping_is_the_less_reliable_the_louder_its_distortion(backend):
     assert weight[10:40, 9:11].min() > 0.8  # the tone
     assert weight[10:40, 34:].min() < 0.5  # where there are harmonics
     assert weight[60:].min() == 1  # not clipped
-    assert torch.equal(guess, measurement.mel)
+    assert torch.equal(guess, measurement.features)
 
 
 def test_gain_in_mel_bins_changes_the_mel_by_it():
     samples = torch.from_numpy(noise(48000).samples)
     gain = torch.zeros(1, 1, 300, 64)
-    assert torch.allclose(amplified(samples, gain), samples, atol=1e-5)
+    assert torch.allclose(amplified(samples, gain, MEL_FEATURES), samples, atol=1e-5)
     gain[:, :, 100:200, :30] = -2.0
-    change = (log_mel(amplified(samples, gain)) - log_mel(samples))[0, 0]
+    change = (log_mel(amplified(samples, gain, MEL_FEATURES)) - log_mel(samples))[0, 0]
     assert change[110:190, 2:27].mean() == pytest.approx(-2, abs=0.05)
     assert change[110:190, 33:].abs().max() < 0.1
+    assert change[:90].abs().max() < 0.01
+
+
+def test_gain_in_bands_changes_what_the_short_window_hears_by_it():
+    samples = torch.from_numpy(noise(3 * 48000, rate=48000).samples)
+    gain = torch.zeros(1, 1, 300, BAND_FEATURES.bins)
+    high = torch.from_numpy(BAND_FEATURES.centres > 4000)
+    gain[:, :, 100:200, high] = -2.0
+    change = (BAND_FEATURES.analyse(amplified(samples, gain, BAND_FEATURES)) - BAND_FEATURES.analyse(samples))[0, 0]
+    assert change[110:190, high][:, 3:].mean() == pytest.approx(-2, abs=0.05)
+    assert change[110:190, ~high][:, :-3].abs().max() < 0.1
     assert change[:90].abs().max() < 0.01
 
 
@@ -135,17 +176,17 @@ def test_gain_is_in_time_with_the_mel():
     time = torch.arange(32000.0)
     tone = torch.sin(time)[None]
     wanted = tone * torch.exp(-0.1 * (time - 79.5) / 160)
-    assert torch.allclose(amplified(tone, gain)[:, 2000:12000], wanted[:, 2000:12000], rtol=0, atol=3e-3)
+    assert torch.allclose(amplified(tone, gain, MEL_FEATURES)[:, 2000:12000], wanted[:, 2000:12000], rtol=0, atol=3e-3)
 
 
 def test_gain_in_blocks_leaves_no_joint(monkeypatch):
-    from noisebook.audio import mel_gain
+    from noisebook.audio import feature_gain
 
     samples = torch.from_numpy(noise(32000).samples)
     gain = torch.randn(1, 1, 200, 64, generator=torch.Generator().manual_seed(0))
-    whole = amplified(samples, gain)
-    monkeypatch.setattr(mel_gain, "_BLOCK", 30)
-    assert torch.allclose(amplified(samples, gain), whole, atol=1e-5)
+    whole = amplified(samples, gain, MEL_FEATURES)
+    monkeypatch.setattr(feature_gain, "_BLOCK", 30)
+    assert torch.allclose(amplified(samples, gain, MEL_FEATURES), whole, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -176,4 +217,4 @@ def test_silence_everywhere_has_a_floor(backend):
     measurement, guess, _ = measurement_of(silent, backend, "bandwidth", cutoff=2000.0)
     assert torch.isfinite(guess).all()
     assert guess.min() >= LOG_FLOOR
-    assert torch.isfinite(measurement.mel).all()
+    assert torch.isfinite(measurement.features).all()

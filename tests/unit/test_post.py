@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from noisebook.audio import post
+from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
 
 RATE = 16000
 
@@ -34,8 +35,8 @@ def test_high_pass_cuts_where_it_says(cutoff):
 
 @pytest.mark.parametrize("sample_rate", [16000, 44100])
 @pytest.mark.parametrize("factor", [1.5, 2.0])
-def test_band_lift_acts_from_4_to_8_khz_only(factor, sample_rate):
-    for hz, wanted in ((1000, 1), (3900, 1), (4250, (1 + factor) / 2), (4600, factor), (7000, factor), (9000, 1)):
+def test_band_lift_acts_from_4_khz_up(factor, sample_rate):
+    for hz, wanted in ((1000, 1), (3900, 1), (4250, (1 + factor) / 2), (4600, factor), (7000, factor), (12000, factor)):
         if hz < sample_rate / 2:
             samples = tone(hz, sample_rate)
             gain = gain_db(post.band_lifted(samples, sample_rate, factor), samples)
@@ -55,13 +56,21 @@ def test_filters_delay_nothing_and_have_no_joints(monkeypatch):
 
 def test_mel_lift_raises_the_top_bins_by_decibels_with_a_ramp():
     mel = torch.zeros(1, 1, 5, 64)
-    lift = post.lifted(mel, 6.0)[0, 0, 0] * 20 / np.log(10)
+    lift = post.lifted(mel, 6.0, MEL_FEATURES)[0, 0, 0] * 20 / np.log(10)
     assert (lift[:48] == 0).all()
     assert (lift[48:].diff() >= 0).all()
     assert lift[52:].numpy() == pytest.approx(6, abs=1e-5)
     assert 0 < float(lift[48]) < 1  # not a step
     # It is added to a logarithm: louder whatever the sign of the mel.
-    assert torch.allclose(post.lifted(mel - 9, 6.0), post.lifted(mel, 6.0) - 9, atol=1e-5)
+    assert torch.allclose(post.lifted(mel - 9, 6.0, MEL_FEATURES), post.lifted(mel, 6.0, MEL_FEATURES) - 9, atol=1e-5)
+
+
+def test_mel_lift_of_bands_raises_those_above_3700_hz():
+    lift = post.lifted(torch.zeros(1, 1, 2, BAND_FEATURES.bins), 6.0, BAND_FEATURES)[0, 0, 0] * 20 / np.log(10)
+    high = BAND_FEATURES.centres > 3700
+    assert (lift[~high] == 0).all()
+    assert (lift[high] > 0).all()
+    assert lift[high][4:].numpy() == pytest.approx(6, abs=1e-5)
 
 
 def test_smoothing_averages_over_time_alone():
