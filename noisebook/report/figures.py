@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisebook.audio.channels import downmix
-from noisebook.audio.mel import MelConfig, log_mel
+from noisebook.audio.mel import MelConfig, log_mel, mel_edges
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import MissingExtra
@@ -25,8 +25,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Point", "check_installed", "rate_quality", "residual_steps", "spectrogram_grid"]
+__all__ = [
+    "FRAME_RATE",
+    "Point",
+    "check_installed",
+    "frequency_ticks",
+    "log_mel_db",
+    "rate_quality",
+    "residual_steps",
+    "spectrogram_grid",
+]
 
+_MEL = MelConfig(48_000, 3072, 480, 128, 0.0, 20_000.0)  # of pictures, whatever the rate of a sound
+FRAME_RATE = _MEL.sample_rate // _MEL.hop_length  # of a picture, a second
 _DB = 20 / np.log(10)
 _MARKERS = "osD^vPX*<>"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
@@ -52,6 +63,23 @@ def check_installed() -> None:
     _figure_class()
 
 
+def log_mel_db(sound: Waveform) -> np.ndarray:
+    """The picture of a sound, its channels mixed: dB of mels up to 20 kHz, `[128, frames]`, `FRAME_RATE` a second."""
+    import torch
+
+    samples = resample(downmix(sound), _MEL.sample_rate).samples
+    missing = max(0, _MEL.n_fft - samples.shape[1])
+    mel = log_mel(torch.from_numpy(np.pad(samples, ((0, 0), (0, missing)))), _MEL)
+    return np.asarray(_DB * mel[0, 0].numpy().T)
+
+
+def frequency_ticks() -> tuple[list[float], list[str]]:
+    """Places on the axis of a picture's bins, and the frequencies there in Hz."""
+    wanted = (250, 1000, 2000, 4000, 8000, 16000)
+    centres = mel_edges(_MEL)[:, 1]
+    return [float(np.abs(centres - hz).argmin()) for hz in wanted], [str(hz) for hz in wanted]
+
+
 def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int = 1) -> None:
     """Log-mel spectrograms of several sounds on one scale, titled by their keys, as a PNG or SVG at `path`.
 
@@ -62,17 +90,23 @@ def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int
     rows = -(-len(sounds) // columns)
     figure = figure_class(figsize=(10, 2.0 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    pictures = {title: _picture(sound) for title, sound in sounds.items()}
+    pictures = {title: log_mel_db(sound) for title, sound in sounds.items()}
     top = max(picture.max() for picture in pictures.values())
     for axis in axes[len(pictures) :]:
         axis.remove()
     for place, (axis, (title, picture)) in enumerate(zip(axes, pictures.items(), strict=False)):
-        seconds = picture.shape[1] / 100
+        seconds = picture.shape[1] / FRAME_RATE
         image = axis.imshow(
-            picture, origin="lower", aspect="auto", cmap="magma", vmin=top - 80, vmax=top, extent=(0, seconds, 0, 128)
+            picture,
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=top - 80,
+            vmax=top,
+            extent=(0, seconds, 0, _MEL.n_mels),
         )
         axis.set_title(title, fontsize=10, loc="left")
-        axis.set_yticks(*_frequency_ticks())
+        axis.set_yticks(*frequency_ticks())
         if place % columns == 0:
             axis.set_ylabel("Hz")
         if place + columns >= len(pictures):  # nothing below
@@ -211,24 +245,6 @@ def _shades(count: int) -> list[tuple[float, ...]]:
     from matplotlib import colormaps
 
     return [tuple(colormaps["viridis"](0.85 * index / max(1, count - 1))) for index in range(count)]
-
-
-def _picture(sound: Waveform) -> np.ndarray:
-    """`[128, frames]` dB."""
-    import torch
-
-    samples = resample(downmix(sound), 16000).samples
-    missing = max(0, 640 - samples.shape[1])
-    mel = log_mel(torch.from_numpy(np.pad(samples, ((0, 0), (0, missing)))), MelConfig(n_mels=128))
-    return _DB * mel[0, 0].numpy().T
-
-
-def _frequency_ticks() -> tuple[list[float], list[str]]:
-    from noisebook.audio.mel import mel_filter_bank
-
-    centres = mel_filter_bank(MelConfig(n_mels=128)).argmax(axis=1) * 16000 / 1024
-    wanted = (250, 1000, 2000, 4000)
-    return [float(np.abs(centres - hz).argmin()) for hz in wanted], [str(hz) for hz in wanted]
 
 
 def _figure_class() -> type[Figure]:

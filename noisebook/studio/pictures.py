@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisebook.errors import MissingExtra
+from noisebook.report.figures import FRAME_RATE, frequency_ticks, log_mel_db
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
 
 __all__ = ["spectrograms"]
 
-_RATE, _BINS, _FRAMES = 16000, 128, 100  # Hz, mel bins, frames a second
 _RANGE_DB, _DIFFERENCE_DB = 80, 30
 
 
 def spectrograms(original: Waveform | None, sounds: Mapping[str, Waveform]) -> bytes:
-    """Log-mel spectrograms up to 8 kHz as a PNG: the original, and below it each sound with its difference beside it.
+    """Log-mel spectrograms up to 20 kHz as a PNG: the original, and below it each sound with its difference beside it.
 
     A difference is the sound's level over the original's, where either is within 80 dB of the loudest. Without an
     original there are only the sounds.
@@ -56,20 +56,6 @@ def spectrograms(original: Waveform | None, sounds: Mapping[str, Waveform]) -> b
     return buffer.getvalue()
 
 
-def log_mel_db(sound: Waveform) -> np.ndarray:
-    """`[128, T]` dB, 100 frames a second, mono at 16 kHz."""
-    import torch
-
-    from noisebook.audio.channels import downmix
-    from noisebook.audio.mel import MelConfig, log_mel
-    from noisebook.audio.resample import resample
-
-    samples = resample(downmix(sound), _RATE).samples
-    padded = np.pad(samples, ((0, 0), (0, max(0, 640 - samples.shape[1]))))
-    mel = log_mel(torch.from_numpy(padded), MelConfig(n_mels=_BINS))
-    return np.asarray(mel[0, 0].numpy().T * (20 / np.log(10)))
-
-
 def difference(reference: np.ndarray, picture: np.ndarray, *, floor: float) -> np.ndarray:
     """Level over the reference's in dB over their common frames; what both have below the floor is 0."""
     frames = min(reference.shape[1], picture.shape[1])
@@ -77,10 +63,11 @@ def difference(reference: np.ndarray, picture: np.ndarray, *, floor: float) -> n
 
 
 def _draw(axis: Any, picture: Any, title: str, **style: Any) -> Any:
-    extent = (0, picture.shape[1] / _FRAMES, 0, _BINS)
+    extent = (0, picture.shape[1] / FRAME_RATE, 0, len(picture))
     image = axis.imshow(picture, origin="lower", aspect="auto", extent=extent, **style)
     axis.set_title(title, fontsize=9, loc="left")
-    axis.set_yticks(*_frequency_ticks())
+    places, hertz = frequency_ticks()
+    axis.set_yticks(places, [f"{hz} Hz" for hz in hertz])
     axis.tick_params(labelsize=7)
     return image
 
@@ -89,11 +76,3 @@ def _scale(figure: Any, image: Any, axes: Any, *, location: str) -> None:
     bar = figure.colorbar(image, ax=axes, location=location, fraction=0.02, pad=0.01, aspect=30)
     bar.ax.tick_params(labelsize=7)
     bar.set_label("dB", fontsize=8)
-
-
-def _frequency_ticks() -> tuple[list[float], list[str]]:
-    from noisebook.audio.mel import MelConfig, mel_filter_bank
-
-    centres = mel_filter_bank(MelConfig(n_mels=_BINS)).argmax(axis=1) * _RATE / 1024
-    wanted = (250, 1000, 2000, 4000)
-    return [float(np.abs(centres - hz).argmin()) for hz in wanted], [f"{hz} Hz" for hz in wanted]
