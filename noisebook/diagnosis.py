@@ -13,6 +13,7 @@ from noisebook.errors import Error
 
 if TYPE_CHECKING:
     from noisebook.backends.checkpoint_folder import Checkpoint
+    from noisebook.backends.installed import InstalledModel
     from noisebook.diffusion.backend import Backend, BackendInfo
 
 __all__ = ["Check", "diagnose", "diagnose_model", "list_models"]
@@ -39,19 +40,30 @@ class Check:
 
 
 def list_models() -> list[dict[str, Any]]:
-    """The models that need no path: name, folder, fingerprint, parameters, and each file's training record."""
+    """The models of our own at hand, the embedded one first: name, folder, source, fingerprint, parameters, and each
+    file's training record.
+
+    Raises:
+        ModelError: the embedded model cannot be read.
+    """
+    from noisebook.backends.installed import installed
+
+    return [_row(model) for model in installed()]
+
+
+def _row(model: InstalledModel) -> dict[str, Any]:
     from noisebook.backends import mini_files as mini
     from noisebook.backends.checkpoint import count_parameters
 
-    return [
-        {
-            "name": "mini",
-            "folder": str(mini.WEIGHTS),
-            "fingerprint": mini.fingerprint(mini.WEIGHTS).hex(),
-            "parameters": sum(count_parameters(mini.WEIGHTS / name) for name in mini.FILES),
-            "training": {name: parts.get("record", {}) for name, parts in mini.describe(mini.WEIGHTS).items()},
-        }
-    ]
+    files = [model.folder / name for name in mini.FILES if (model.folder / name).is_file()]
+    return {
+        "name": model.name,
+        "folder": str(model.folder),
+        "source": model.source,
+        "fingerprint": model.fingerprint,
+        "parameters": sum(map(count_parameters, files)),
+        "training": {name: parts.get("record", {}) for name, parts in mini.describe(model.folder).items()},
+    }
 
 
 def diagnose() -> list[Check]:

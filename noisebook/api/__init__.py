@@ -14,7 +14,7 @@ from noisebook.api.codebooks import (
 from noisebook.api.codec import compress, compress_with_codebook
 from noisebook.api.decoding import Decoding, decompress, decompress_to_blocks, play
 from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
-from noisebook.api.models import EMBEDDED, load_backend, model_info
+from noisebook.api.models import EMBEDDED, find_model, install_model, load_backend, model_info
 from noisebook.api.recommend import (
     Recommendation,
     auto_preset,
@@ -50,10 +50,12 @@ __all__ = [
     "compress_with_codebook",
     "decompress",
     "decompress_to_blocks",
+    "find_model",
     "fit_codebook",
     "fit_doubt",
     "generate",
     "generate_stream",
+    "install_model",
     "load_backend",
     "load_codebook",
     "model_info",

@@ -31,7 +31,7 @@ MAX_WORK = 10.0  # times the dearest preset, of explicit coding parameters
 def decompress(
     data: bytes,
     *,
-    backend: Backend,
+    backend: Backend | None = None,
     codebook: LatentCodebook | Path | str | None = None,
     start: float | None = None,
     end: float | None = None,
@@ -46,7 +46,7 @@ def decompress(
 
     Args:
         data: the whole stream.
-        backend: the model it was made with.
+        backend: the model it was made with; None: the one that `find_model` finds, loaded for this call.
         codebook: that a quantised latent was made with; those inside the package are found without.
         start, end: seconds: only this part of the sound, and only what it needs is decoded.
         damaged: decode what is there of a stream that is cut short or fails its checksums; the sound may end early.
@@ -63,11 +63,12 @@ def decompress(
         StreamError: the bytes are not a whole, undamaged stream of this model and codebook.
         AudioError: a sound of more than `max_seconds`, or of more samples than a `Waveform` has; or more work.
         ConfigError: a part that the sound does not have.
-        ModelError: the codebook cannot be read.
+        ModelError: the codebook or the model cannot be read.
     """
     if start is None and end is None and not damaged:
         from noisebook.codec import streams
 
+        backend = _backend_of(data, backend)
         header, timeline, *_ = streams.open_stream(data, backend.info)
         _check_work(header, timeline, max_work)
         _check_length(header.sample_count, header.sample_rate, header.channel_mode.channels, max_seconds)
@@ -115,7 +116,7 @@ class Decoding:
 def decompress_to_blocks(
     data: bytes,
     *,
-    backend: Backend,
+    backend: Backend | None = None,
     codebook: LatentCodebook | Path | str | None = None,
     start: float | None = None,
     end: float | None = None,
@@ -149,7 +150,7 @@ def decompress_to_blocks(
 def play(
     data: bytes,
     *,
-    backend: Backend,
+    backend: Backend | None = None,
     codebook: LatentCodebook | Path | str | None = None,
     start: float | None = None,
     end: float | None = None,
@@ -193,7 +194,7 @@ def _held(player: Player, start: int, end: int, guard: PeakGuard) -> Waveform:
 
 def _player(
     data: bytes,
-    backend: Backend,
+    backend: Backend | None,
     codebook: LatentCodebook | Path | str | None,
     damaged: bool,
     max_work: float,
@@ -203,11 +204,20 @@ def _player(
     from noisebook.codec.player import Player
 
     player = Player(
-        data, backend=backend, codebook_for=_codebook_for(codebook), tail_steps=tail_steps,
+        data, backend=_backend_of(data, backend), codebook_for=_codebook_for(codebook), tail_steps=tail_steps,
         damaged=damaged, on_step=on_step,
     )  # fmt: skip
     _check_work(player.header, player.timeline, max_work)
     return player
+
+
+def _backend_of(data: bytes, backend: Backend | None) -> Backend:
+    """The model that was given, or the one that made the stream."""
+    if backend is not None:
+        return backend
+    from noisebook.api.models import find_model, load_backend
+
+    return load_backend(find_model(data))
 
 
 def _check_work(header: Header, timeline: Timeline, max_work: float) -> None:

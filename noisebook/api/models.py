@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from noisebook.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from noisebook.backends.checkpoint_folder import Checkpoint
+    from noisebook.backends.installed import InstalledModel
     from noisebook.diffusion.backend import Backend, BackendInfo
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "DTYPES",
     "EMBEDDED",
     "diffusers_checkpoint",
+    "find_model",
+    "install_model",
     "load_backend",
     "mini_folder",
     "model_info",
@@ -39,7 +43,8 @@ def load_backend(
     """Load a diffusion engine.
 
     Args:
-        model: "mini", the model inside the package; "audioldm2", "audioldm2-large" or "audioldm2-music"; a repository
+        model: "mini", the model inside the package; eight or more digits of the fingerprint of an installed
+            one; "audioldm2", "audioldm2-large" or "audioldm2-music"; a repository
             of the hub such as "cvssp/audioldm-s-full-v2"; or a folder that holds a model: the three files of a mini
             model, or a checkpoint of AudioLDM, AudioLDM 2, MusicLDM or Stable Audio Open in the layout of diffusers.
         device: "auto", or a kind of device, "cpu", "cuda", "mps" or "xpu", with its number where there are several
@@ -94,6 +99,40 @@ def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     return info
 
 
+@checked
+def find_model(data: bytes) -> str:
+    """The model that a .ddcm stream was made with, as `load_backend` and `model_info` take it: the one inside the
+    package, or one that is installed.
+
+    Raises:
+        StreamError: no header that can be read.
+        WrongModel: no such model is at hand; the message says which it is and which were looked at.
+        ModelError: the model inside the package cannot be read.
+    """
+    from noisebook.backends.installed import find
+    from noisebook.coding.container import parse_header
+
+    found = find(parse_header(data)[0].fingerprint)
+    return EMBEDDED if found.embedded else str(found.folder)
+
+
+@checked
+def install_model(folder: Path | str) -> InstalledModel:
+    """Copy a model of our own into the user's folder of models, so that streams find it; loads it first, to see that
+    its weights fit.
+
+    Raises:
+        ModelError: no model, damaged weights, or a place that cannot be written to.
+    """
+    from noisebook.backends.installed import install
+
+    place = mini_folder(str(folder)) if Path(folder).is_dir() else None
+    if place is None:
+        raise ModelError(f"{folder} is no folder with a model of noisebook's own; others are given with --model")
+    load_backend(str(place), device="cpu")
+    return install(place)
+
+
 def mini_folder(model: str) -> Path | None:
     """The folder of a mini model; None where the name is that of a model in the layout of diffusers.
 
@@ -105,6 +144,10 @@ def mini_folder(model: str) -> Path | None:
     if model == EMBEDDED:
         return WEIGHTS
     folder = Path(model)
+    if not folder.exists() and re.fullmatch("[0-9a-f]{8,64}", model):
+        from noisebook.backends.installed import installed
+
+        return next((one.folder for one in installed() if one.fingerprint.startswith(model)), None)
     if not folder.is_dir() or (folder / "model_index.json").is_file():
         return None
     if not any((folder / name).is_file() for name in FILES):
@@ -127,6 +170,9 @@ def diffusers_checkpoint(model: str, *, offline: bool = False) -> tuple[Checkpoi
 
     if not Path(model).exists() and model not in ALIASES and not is_hub_id(model):
         names = ", ".join((EMBEDDED, *ALIASES))
-        raise ModelError(f"model {model!r}: there are {names}; or give an id of the hub (owner/name) or a folder")
+        raise ModelError(
+            f"model {model!r}: there are {names}; or give an id of the hub (owner/name), a folder, "
+            "or the fingerprint of an installed one (noisebook models)"
+        )
     checkpoint = open_checkpoint(model, offline=offline)
     return checkpoint, driver_of(checkpoint)

@@ -1,4 +1,4 @@
-"""What noisebook keeps between runs: digests of large files, embeddings of the empty prompt, error curves."""
+"""What noisebook keeps between runs: digests of files and models, embeddings of the empty prompt, error curves."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["cache_folder", "file_digest", "write_tensors", "write_text"]
+__all__ = ["cache_folder", "file_digest", "remembered", "write_tensors", "write_text"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,21 +25,37 @@ def cache_folder() -> Path:
 
 
 def file_digest(path: Path) -> bytes:
-    """SHA-256 of a file's contents, remembered by its place, size and time of change: gigabytes are read once."""
-    real = path.resolve()
-    status = real.stat()
-    key = f"{real} {status.st_size} {status.st_mtime_ns}"
-    store = cache_folder() / "digests" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    """SHA-256 of a file's contents: gigabytes are read once."""
+
+    def read() -> bytes:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    return remembered("digests", [path], read)
+
+
+def remembered(kind: str, paths: Sequence[Path], compute: Callable[[], bytes]) -> bytes:
+    """A SHA-256 of some kind of files' contents, remembered by their places, sizes and times of change.
+
+    Raises:
+        OSError: a file that is not there.
+    """
+    key = "\n".join(_state(path.resolve()) for path in paths)
+    store = cache_folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     try:
         known = json.loads(store.read_text(encoding="utf-8"))
         if known["file"] == key:
             return bytes.fromhex(known["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # nothing remembered, or nothing that can be read: the contents tell
-    with real.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
+    digest = compute()
     write_text(store, json.dumps({"file": key, "sha256": digest.hex()}))
     return digest
+
+
+def _state(path: Path) -> str:
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def write_text(path: Path, text: str) -> bool:

@@ -30,24 +30,29 @@ _LIMITS = ("max_seconds", "max_work")  # options that decide whether there is a 
 
 @dataclass(frozen=True)
 class Engine:
-    """What `api.load_backend` takes, and the CPU threads of one worker (None: torch's own choice)."""
+    """What `api.load_backend` takes, and the CPU threads of one worker (None: torch's own choice).
 
-    model: str = api.EMBEDDED
+    No model: of a stream the one that made it, and else the one inside the package.
+    """
+
+    model: str | None = api.EMBEDDED
     device: str = "auto"
     dtype: str = "float32"
     offload: bool = False
     offline: bool = False
     threads: int | None = None
 
-    def load(self) -> Backend:
-        """The backend, in this process."""
+    def model_for(self, name: str, data: bytes) -> str:
+        """The model for a file with that name and those bytes."""
+        return self.model or (api.find_model(data) if suffix_of(name) == STREAM_SUFFIX else api.EMBEDDED)
+
+    def load(self, model: str) -> Backend:
+        """The backend of a model, in this process."""
         if self.threads is not None:
             import torch
 
             torch.set_num_threads(self.threads)
-        return api.load_backend(
-            self.model, device=self.device, dtype=self.dtype, offload=self.offload, offline=self.offline
-        )
+        return api.load_backend(model, device=self.device, dtype=self.dtype, offload=self.offload, offline=self.offline)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Settings:
         Raises:
             ModelError, ConfigError: no such model or codebook.
         """
-        info = api.model_info(self.engine.model, offline=self.engine.offline)
+        info = api.model_info(self.engine.model or api.EMBEDDED, offline=self.engine.offline)
         codebook = self.options.get("codebook")
         deciding = {name: value for name, value in self.options.items() if name not in _LIMITS}
         parts = {
@@ -239,7 +244,7 @@ def _check_coding(options: Mapping[str, Any], engine: Engine) -> None:
     from noisebook.api.codec import CHANNEL_MODES, coding_settings
     from noisebook.codec.ddcm import header_of
 
-    info = api.model_info(engine.model, offline=engine.offline)
+    info = api.model_info(engine.model or api.EMBEDDED, offline=engine.offline)
     channels = options.get("channels", "auto")
     if channels not in CHANNEL_MODES:
         raise ConfigError(f"channels {channels!r}: {', '.join(CHANNEL_MODES)} are possible")

@@ -6,10 +6,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from noisebook.api import EMBEDDED
 from noisebook.batch.places import OutOfSpace, Place
 from noisebook.batch.together import each_with
 from noisebook.batch.verbs import Coded, Settings, code
@@ -77,6 +78,7 @@ class _Read:
     contents: tuple[bytes, ...]
     state: str
     digest: str
+    model: str
 
     @property
     def values(self) -> dict[str, Any]:
@@ -93,15 +95,15 @@ class Worker:
     def __init__(self, work: Work) -> None:
         self._settings = work.settings
         self._source, self._target = work.places()
-        self._backend = work.settings.engine.load()
+        self._load = cache(work.settings.engine.load)
+        self._load(work.settings.engine.model or EMBEDDED)
 
     def do(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Code files, through one denoiser where there are several, and write what comes out."""
         started = time.perf_counter()
         read = [_caught(partial(self._read, task)) for task in tasks]
-        jobs = [partial(self._code, one) for one in read if isinstance(one, _Read)]
-        coded = iter(each_with(self._backend, jobs) if jobs else [])
-        made = [next(coded) if isinstance(one, _Read) else one for one in read]
+        coded = self._coded([one for one in read if isinstance(one, _Read)])
+        made = [coded[one.task] if isinstance(one, _Read) else one for one in read]
         seconds = (time.perf_counter() - started) / len(tasks)
         return [self._outcome(*each, seconds) for each in zip(tasks, read, made, strict=True)]
 
@@ -113,7 +115,8 @@ class Worker:
         """
         read = self._read(task)
         started = time.perf_counter()
-        coded = code(self._settings, read.names, read.contents, self._backend, seconds=seconds)
+        backend = self._load(read.model)
+        coded = code(self._settings, read.names, read.contents, backend, seconds=seconds)
         return coded, time.perf_counter() - started
 
     def _read(self, task: Task) -> _Read:
@@ -121,7 +124,21 @@ class Worker:
         state = "+".join(place.state(name) for place, name in inputs)
         contents = tuple(place.read(name) for place, name in inputs)
         names = tuple(place.shown(name) for place, name in inputs)
-        return _Read(task, names, contents, state, "+".join(sha256(data).hexdigest() for data in contents))
+        model = self._settings.engine.model_for(names[-1], contents[-1])  # of verify the stream is the second
+        return _Read(task, names, contents, state, "+".join(sha256(data).hexdigest() for data in contents), model)
+
+    def _coded(self, read: Sequence[_Read]) -> dict[Task, Coded | Exception]:
+        """What became of each; those of one model go through one denoiser."""
+        coded: dict[Task, Coded | Exception] = {}
+        for model in dict.fromkeys(one.model for one in read):
+            alike = [one for one in read if one.model == model]
+            backend = _caught(partial(self._load, model))
+            if isinstance(backend, Exception):
+                coded |= {one.task: backend for one in alike}
+                continue
+            made = each_with(backend, [partial(self._code, one) for one in alike])
+            coded |= {one.task: result for one, result in zip(alike, made, strict=True)}
+        return coded
 
     def _code(self, read: _Read, backend: Backend) -> Coded:
         return code(self._settings, read.names, read.contents, backend)

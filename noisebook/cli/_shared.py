@@ -22,11 +22,14 @@ __all__ = [
     "error_values",
     "json_option",
     "limit_options",
+    "model_of",
     "model_option",
     "progress",
     "report",
     "result_options",
     "spoken_warnings",
+    "stream_engine_options",
+    "stream_model_option",
 ]
 
 Command = Callable[..., Any]
@@ -44,10 +47,13 @@ def _together(*options: Decorator) -> Decorator:
     return decorate
 
 
-model_option = click.option(
-    "--model", metavar="MODEL", default="mini", show_default=True,
-    help="mini, which is inside the package; audioldm2, -large or -music; an id of the hub (owner/name); or a "
-    "folder that holds a model.",
+_MODELS = (
+    "mini, which is inside the package; the fingerprint of an installed one (noisebook models); audioldm2, -large or "
+)
+_MODELS += "-music; an id of the hub (owner/name); or a folder that holds a model."
+model_option = click.option("--model", metavar="MODEL", default="mini", show_default=True, help=_MODELS)
+stream_model_option = click.option(
+    "--model", metavar="MODEL", show_default="the one that made the stream", help=_MODELS,
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 bits_option = click.option(
@@ -70,8 +76,7 @@ limit_options = _together(
         help="Refuse coding parameters that ask for more than so many times the work of the dearest preset.",
     ),
 )  # fmt: skip
-engine_options = _together(
-    model_option,
+_MACHINE = (
     click.option(
         "--device", metavar="DEVICE", default="auto", show_default=True,
         help="auto (the fastest at hand), cpu, cuda, mps or xpu.",
@@ -84,10 +89,12 @@ engine_options = _together(
     click.option("--offline", is_flag=True, help="Download nothing: the model is here or it is an error."),
     click.option("--threads", type=click.IntRange(1), help="CPU threads; by default all cores."),
 )  # fmt: skip
+engine_options = _together(model_option, *_MACHINE)
+stream_engine_options = _together(stream_model_option, *_MACHINE)  # the model is None where it is not given
 
 
-def backend_from(options: Mapping[str, Any]) -> Backend:
-    """The backend that the engine options ask for."""
+def backend_from(options: Mapping[str, Any], model: str | None = None) -> Backend:
+    """The backend that the engine options ask for; `model` in place of theirs."""
     from noisebook.api import load_backend
 
     if options["threads"] is not None:
@@ -95,7 +102,14 @@ def backend_from(options: Mapping[str, Any]) -> Backend:
 
         torch.set_num_threads(options["threads"])
     names = ("device", "dtype", "offload", "offline")
-    return load_backend(options["model"], **{name: options[name] for name in names})
+    return load_backend(model or options["model"], **{name: options[name] for name in names})
+
+
+def model_of(options: Mapping[str, Any], data: bytes) -> str:
+    """The model for a stream: the one that the options name, or the one that made it."""
+    from noisebook.api import find_model
+
+    return options["model"] or find_model(data)
 
 
 @contextmanager

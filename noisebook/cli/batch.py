@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli._numbers import RATE
-from noisebook.cli._shared import bits_option, engine_options, json_option, limit_options, progress, report
+from noisebook.cli._shared import (
+    bits_option,
+    engine_options,
+    json_option,
+    limit_options,
+    progress,
+    report,
+    stream_engine_options,
+)
 
 if TYPE_CHECKING:
     from noisebook.batch.estimating import Estimate
@@ -39,8 +47,8 @@ def batch() -> None:
     """
 
 
-def _options(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """What all four take."""
+def _options(engine: Callable[..., Any]) -> Callable[..., Any]:
+    """What all four take, before the options of their model."""
     decorators = (
         click.argument("source", metavar="SRC"),
         click.argument("target", metavar="DST"),
@@ -58,11 +66,15 @@ def _options(verb: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-f", "--force", is_flag=True, help="Overwrite what is in DST."),
         click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told."),
         json_option,
-        engine_options,
+        engine,
     )  # fmt: skip
-    for decorator in reversed(decorators):
-        verb = decorator(verb)
-    return verb
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            verb = decorator(verb)
+        return verb
+
+    return decorate
 
 
 _format = click.option(
@@ -85,7 +97,7 @@ _format = click.option(
 @click.option("--rule", type=click.Choice(["hard", "soft"]), help="vq: nearest atom (default), or mean of the nearest.")
 @click.option("--refine", type=click.FloatRange(0, 1), metavar="STRENGTH", help="vq: as of compress.")
 @click.option("--refine-bitrate", type=RATE, metavar="RATE", help="vq: as of compress.")
-@_options
+@_options(engine_options)
 def compress(**options: Any) -> int:
     """Compress every sound below SRC to a .ddcm stream below DST.
 
@@ -105,7 +117,7 @@ def compress(**options: Any) -> int:
 @limit_options
 @_format
 @bits_option
-@_options
+@_options(stream_engine_options)
 def decompress(**options: Any) -> int:
     """Turn every .ddcm stream below SRC back into a sound below DST.
 
@@ -125,7 +137,7 @@ def decompress(**options: Any) -> int:
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of posterior samples.")
 @_format
 @bits_option
-@_options
+@_options(engine_options)
 def reconstruct(**options: Any) -> int:
     """Pass every sound below SRC through the autoencoder and a vocoder, without bits.
 
@@ -143,7 +155,7 @@ def reconstruct(**options: Any) -> int:
 )
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
 @click.option("--codebook", metavar="NAME|FILE", help="Of vq streams; one of the package is found without.")
-@_options
+@_options(stream_engine_options)
 def verify(**options: Any) -> int:
     """Compare every sound below SRC with the sound or stream of its name below DST.
 

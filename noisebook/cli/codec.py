@@ -20,10 +20,12 @@ from noisebook.cli._shared import (
     error_values,
     json_option,
     limit_options,
-    model_option,
+    model_of,
     progress,
     report,
     result_options,
+    stream_engine_options,
+    stream_model_option,
 )
 from noisebook.errors import CorruptStream, WrongModel
 
@@ -209,12 +211,13 @@ def _asked(chosen: Mapping[str, Any], options: Mapping[str, Any]) -> float | Non
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @bits_option
 @result_options
-@engine_options
+@stream_engine_options
 def decompress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
     """Turn a .ddcm stream back into sound.
 
     The suffix of OUT names the format: .wav, .flac, .ogg, .opus, .mp3, .aiff, .caf or .w64. IN may be - for standard
-    input; OUT may be -, which is a WAV file on standard output, and is that by default for standard input.
+    input; OUT may be -, which is a WAV file on standard output, and is that by default for standard input. The model is
+    the one that made the stream, among those that noisebook models lists.
 
     \b
     noisebook decompress song.ddcm                       # song.wav
@@ -223,8 +226,8 @@ def decompress(paths: tuple[str, ...], output: str | None, force: bool, **option
     noisebook decompress - < song.ddcm | aplay
     """
     files = _many.pairs(paths, output, _sound_target, ".wav", force=force)
-    backend = cache(lambda: backend_from(options))
-    return _many.each(files, lambda source, path: _decompress(source, path, backend, force, options), options)
+    backend_of = cache(lambda model: backend_from(options, model))
+    return _many.each(files, lambda source, path: _decompress(source, path, backend_of, force, options), options)
 
 
 def _sound_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
@@ -238,7 +241,7 @@ def _sound_target(source: str, argument: str | None, option: str | None, *, forc
 
 
 def _decompress(
-    source: str, path: str, backend: Callable[[], Backend], force: bool, options: Mapping[str, Any]
+    source: str, path: str, backend_of: Callable[[str], Backend], force: bool, options: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], str]:
     """One stream to a sound; what to report of it."""
     from noisebook import api
@@ -247,7 +250,7 @@ def _decompress(
         data = _files.read_bytes(source)
         shown = api.read_info(data)  # is it a stream at all? Asked before the model is loaded.
         _files.check_format(path, shown.sample_rate, shown.channels, options["bits"])
-        model, decoding = backend(), {name: options[name] for name in _DECODING}
+        model, decoding = backend_of(model_of(options, data)), {name: options[name] for name in _DECODING}
         decoding["peak_guard"] = options["bits"] != "float"
         started = time.perf_counter()
         with progress("decompressing", quiet=options["quiet"]) as on_step:
@@ -259,12 +262,13 @@ def _decompress(
 
 @click.command()
 @click.argument("source", metavar="IN")
-@model_option
+@stream_model_option
 @json_option
-def info(source: str, model: str, as_json: bool) -> int:
+def info(source: str, model: str | None, as_json: bool) -> int:
     """Show what a .ddcm stream says about itself, and whether it is whole.
 
-    Exit status 1 if it is damaged. A stream of another model than MODEL shows only its header.
+    Exit status 1 if it is damaged. A stream of a model that is not here, or of another than MODEL, shows only its
+    header.
 
     \b
     noisebook info song.ddcm
@@ -276,7 +280,7 @@ def info(source: str, model: str, as_json: bool) -> int:
         data = _files.read_bytes(source)
         shown = api.read_info(data)
         try:
-            shown = api.read_info(data, info=api.model_info(model, offline=True))
+            shown = api.read_info(data, info=api.model_info(model or api.find_model(data), offline=True))
         except WrongModel as error:
             click.echo(f"noisebook: only the header can be read: {error}", err=True)
     values, damage = vars(shown), CorruptStream(f"{source}: {_DAMAGED}")

@@ -17,15 +17,24 @@ _COLOURS = {"ok": "green", "missing": "yellow", "failed": "red"}
 
 
 @click.command()
+@click.option("--install", metavar="FOLDER", help="Copy a model of noisebook's own into your folder of models first.")
 @json_option
-def models(as_json: bool) -> None:
-    """List the models at hand, with their fingerprints and training.
+def models(install: str | None, as_json: bool) -> None:
+    """List the models at hand, where they are, and their fingerprints and training.
+
+    They are inside the package, in your folder of models (NOISEBOOK_MODELS, or noisebook/models in the folder of the
+    user's data), or in installed packages. A stream finds the one that made it among them.
 
     \b
     noisebook models
+    noisebook models --install downloads/model
     """
+    from noisebook import api
     from noisebook.diagnosis import list_models
 
+    if install is not None:
+        found = api.install_model(install)
+        click.echo(f"noisebook: {found.name} is in {found.folder} ({found.source})", err=True)
     rows = list_models()
     report({"models": rows}, "\n".join(line for row in rows for line in _lines(row)), as_json=as_json)
 
@@ -54,7 +63,8 @@ def doctor(model: str | None, device: str, as_json: bool) -> int:
 def _lines(model: dict[str, Any]) -> list[str]:
     """A model's own line, and one for each of its files."""
     size = f"{model['parameters'] / 1e6:.1f} M parameters"
-    first = f"{model['name']}: stream id {model['fingerprint'][:4]}, {size}, {model['folder']}"
+    place = f"{model['source']}, {model['folder']}"
+    first = f"{model['name']}: stream id {model['fingerprint'][:4]}, {model['fingerprint'][:16]}, {size}, {place}"
     return [first, *(f"  {file}: {_training(record)}" for file, record in model["training"].items())]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import webbrowser
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from noisebook.cli._shared import backend_from, engine_options
+from noisebook.cli._shared import backend_from, model_of, stream_engine_options
 
 __all__ = ["studio"]
 
@@ -28,7 +29,7 @@ __all__ = ["studio"]
 )  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="At the same time; others wait.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
-@engine_options
+@stream_engine_options
 def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int, no_open: bool, **options: Any) -> None:
     """Open a page on which all of noisebook can be tried: drop a sound, choose a method, hear the difference.
 
@@ -40,6 +41,7 @@ def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int,
     noisebook studio --port 8000 --no-open
     noisebook studio --model audioldm2 --device cuda --limit-seconds 20
     """
+    from noisebook.api import EMBEDDED
     from noisebook.studio.server import application, listen, serve, url_of
     from noisebook.studio.uploads import Limits
     from noisebook.studio.workshop import Workshop
@@ -49,7 +51,11 @@ def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int,
         results, uploads = Path(folder, "results"), Path(folder, "uploads")
         results.mkdir()
         uploads.mkdir()
-        workshop = Workshop(backend_from(options), results, limits=limits, jobs=jobs)
+        backend_of = cache(lambda model: backend_from(options, model))
+        workshop = Workshop(
+            backend_of(options["model"] or EMBEDDED), results, limits=limits, jobs=jobs,
+            backend_for=lambda data: backend_of(model_of(options, data)),
+        )  # fmt: skip
         app = application(workshop, uploads, host=host, jobs=jobs)
         click.echo(f"noisebook studio: {url_of(listener)} (Ctrl-C ends it)")
         if not no_open:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, engine_options, json_option, progress, report
+from noisebook.cli._shared import backend_from, json_option, model_of, progress, report, stream_engine_options
 
 if TYPE_CHECKING:
     from noisebook.verification.image import ImageComparison
@@ -40,7 +40,7 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 @click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
 @click.option("--require-related", is_flag=True, help="Exit with status 3 if the verdict is: not related.")
 @json_option
-@engine_options
+@stream_engine_options
 def verify(reference: str, estimate: str, as_json: bool, require_related: bool, **options: Any) -> int:
     """Say whether EST is related to REF, and how near it is.
 
@@ -73,8 +73,9 @@ def verify(reference: str, estimate: str, as_json: bool, require_related: bool, 
     is_stream = Path(estimate).suffix.lower() == _files.STREAM_SUFFIX
     sound = _files.read_sound(reference)
     other = _files.read_bytes(estimate) if is_stream else _files.read_sound(estimate)
-    backend = None if options["no_model"] and not is_stream else backend_from(options)
     with _files.naming(estimate), progress("verifying", quiet=as_json) as on_step:
+        model = model_of(options, other) if isinstance(other, bytes) else options["model"] or api.EMBEDDED
+        backend = None if options["no_model"] and not is_stream else backend_from(options, model)
         found = api.verify(
             sound,
             other,

@@ -14,6 +14,7 @@ from noisebook.codec.presets import engine_of
 from noisebook.codec.stereo import opened_image, payload_sizes
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header, LatentCode
+from noisebook.diffusion import released
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import AudioError, ConfigError, CorruptStream, UnsupportedStream, WrongModel
 
@@ -122,7 +123,7 @@ def check_header(header: Header, info: BackendInfo) -> None:
     own = info.fingerprint[:FINGERPRINT_BYTES]
     if header.fingerprint != own:
         raise WrongModel(
-            f"the stream was made with model {header.fingerprint.hex()}, and {info.name} is {own.hex()}; "
+            f"the stream was made with {released.told(header.fingerprint)}, and {info.name} is {own.hex()}; "
             "pass the model it was made with"
         )
     if (header.tag or 0) > len(info.tags):

@@ -28,11 +28,21 @@ class Workshop:
         backend: from `load_backend`.
         folder: for the files of results; exists.
         limits: on uploads.
+        backend_for: the model of an uploaded stream; `backend` if None.
         jobs: that run at the same time; sounds are read and results written within them, so that memory is bounded.
     """
 
-    def __init__(self, backend: Backend, folder: Path, *, limits: Limits | None = None, jobs: int = 1) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        folder: Path,
+        *,
+        limits: Limits | None = None,
+        jobs: int = 1,
+        backend_for: Callable[[bytes], Backend] | None = None,
+    ) -> None:
         self.backend, self.limits, self.shelf = backend, limits or Limits(), Shelf(folder)
+        self._backend_for = backend_for or (lambda data: backend)
         self._places = threading.Semaphore(jobs)
         self._ends: dict[str, threading.Event] = {}  # session -> whether its job is cancelled
 
@@ -84,7 +94,8 @@ class Workshop:
 
         def job(tell: Tell) -> Result:
             data = read_stream(upload, self.limits)
-            return jobs.open_stream(data, backend=self.backend, name=safe_name(upload.stem, "stream"), tell=tell)
+            backend, name = self._backend_for(data), safe_name(upload.stem, "stream")
+            return jobs.open_stream(data, backend=backend, name=name, tell=tell)
 
         return self._in_turn(session, job, tell)
 

@@ -13,7 +13,9 @@ from noisebook import api
 from noisebook.audio.io import read, write
 from noisebook.batch import worker
 from noisebook.batch.places import Place
+from noisebook.batch.planning import Batch
 from noisebook.batch.runs import dry_run, run
+from noisebook.batch.verbs import Engine, Settings
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import FAST, contents, done, lines, make_corpus, tone
 
@@ -305,3 +307,26 @@ def test_an_unreadable_source_is_listed(corpus, batch_of, monkeypatch):
     summary = run(batch_of())
     assert summary.failed == [("d.wav", "cannot read src/d.wav: Permission denied")]
     assert summary.done == 4
+
+
+def test_each_stream_is_decoded_by_the_model_that_made_it(tiny_model, other_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("noisebook.backends.mini_files.WEIGHTS", tiny_model)
+    monkeypatch.setenv("NOISEBOOK_MODELS", str(tmp_path / "models"))
+    backends = [api.load_backend(str(folder), device="cpu") for folder in (tiny_model, other_model)]
+    streams = [api.compress(tone(index), backend=one, preset="300") for index, one in enumerate(backends)]
+    Path("in").mkdir()
+    for index, data in enumerate(streams):
+        Path(f"in/{index}.ddcm").write_bytes(data)
+    engine = Engine(None, device="cpu", threads=1)
+    batch = Batch("in", "out", Settings("decompress", {}, engine), together=2, resume=True)
+    summary = run(batch)
+    assert summary.done == 1
+    ((source, error),) = summary.failed
+    assert source == "1.ddcm"
+    assert "which is not here" in error
+    api.install_model(other_model)
+    summary = run(batch)
+    assert (summary.done, summary.skipped, summary.failed) == (1, 1, [])
+    for index, (data, one) in enumerate(zip(streams, backends, strict=True)):
+        write(f"{index}.wav", api.decompress(data, backend=one))
+        assert Path(f"out/{index}.wav").read_bytes() == Path(f"{index}.wav").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -30,8 +31,9 @@ def test_models(noisebook, embedded):
     ran = noisebook("models")
     assert (ran.status, ran.err) == (0, "")
     first, *files = ran.text.splitlines()
-    assert first.startswith(f"mini: stream id {fingerprint(embedded).hex()[:4]}, 0.")
-    assert first.endswith(str(embedded))
+    own = fingerprint(embedded).hex()
+    assert first.startswith(f"mini: stream id {own[:4]}, {own[:16]}, 0.")
+    assert first.endswith(f"inside the package, {embedded}")
     assert [line.split(":")[0] for line in files] == [
         "  vae.safetensors",
         "  denoiser.safetensors",
@@ -44,6 +46,36 @@ def test_the_stream_id_is_what_info_shows(noisebook, embedded, stream):
     (row,) = json.loads(noisebook("models", "--json").out)["models"]
     assert row["fingerprint"].startswith(json.loads(noisebook("info", stream, "--json").out)["model"])
     assert row["parameters"] > 1000
+
+
+def test_a_stream_finds_the_model_that_made_it(noisebook, embedded, other_model, sound, tmp_path, monkeypatch):
+    monkeypatch.setenv("NOISEBOOK_MODELS", str(tmp_path / "models"))
+    assert noisebook("compress", sound, "a.ddcm", "--model", other_model, "--device", "cpu").status == 0
+    assert noisebook("compress", sound, "b.ddcm", "--device", "cpu").status == 0
+    told = noisebook("decompress", "a.ddcm", "--device", "cpu").told()
+    assert "which is not here" in told
+    assert told.startswith("a.ddcm: ")
+    shown = noisebook("info", "a.ddcm", "--json")
+    assert json.loads(shown.out)["intact"] is None
+    assert "only the header can be read: the stream was made with" in shown.err
+
+    ran = noisebook("models", "--install", other_model, "--json")
+    name = json.loads(ran.out)["models"][1]["name"]
+    assert ran.err == f"noisebook: {name} is in {json.loads(ran.out)['models'][1]['folder']} (your folder of models)\n"
+    ran = noisebook("decompress", "a.ddcm", "b.ddcm", "-o", "back/", "--device", "cpu")
+    assert (ran.status, ran.err) == (0, "")
+    assert noisebook("decompress", "a.ddcm", "given.wav", "--model", other_model, "--device", "cpu").status == 0
+    assert Path("back/a.wav").read_bytes() == Path("given.wav").read_bytes()
+    assert json.loads(noisebook("info", "a.ddcm", "--json").out)["intact"] is True
+    assert noisebook("verify", sound, "a.ddcm", "--device", "cpu", "--metrics", "mel_db_mae").status == 0
+    assert "made with" in noisebook("decompress", "a.ddcm", "no.wav", "--model", "mini", "--device", "cpu").told()
+    assert noisebook("compress", sound, "c.ddcm", "--model", name, "--device", "cpu").status == 0
+    assert Path("c.ddcm").read_bytes() == Path("a.ddcm").read_bytes()
+
+
+def test_what_cannot_be_installed(fails, embedded):
+    assert "holds no model" in fails("models", "--install", ".")
+    assert "no folder" in fails("models", "--install", "nowhere")
 
 
 def test_training_records_are_shown():

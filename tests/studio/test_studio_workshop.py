@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from noisebook.errors import AudioError, ConfigError
+from noisebook import api
+from noisebook.errors import AudioError, ConfigError, WrongModel
 from noisebook.studio.jobs import Cancelled
 from noisebook.studio.settings import Settings
 from noisebook.studio.uploads import Limits
@@ -100,3 +101,13 @@ def test_a_stream_is_opened(workshop, song, tmp_path):
     workshop.make("ann", Settings(preset="100"), song)
     (stream,) = (tmp_path / "results").glob("*/*.ddcm")
     assert "What the stream says" in workshop.open("ann", stream)
+
+
+def test_a_stream_is_opened_with_the_model_that_made_it(backend, other_model, sound, tmp_path):
+    other = api.load_backend(str(other_model), device="cpu")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "a.ddcm").write_bytes(api.compress(sound, backend=other, preset="8"))
+    with pytest.raises(WrongModel):
+        Workshop(backend, tmp_path / "results").open("ann", tmp_path / "a.ddcm")
+    shop = Workshop(backend, tmp_path / "results", backend_for=lambda data: other)
+    assert "noisebook-result" in shop.open("ann", tmp_path / "a.ddcm")
