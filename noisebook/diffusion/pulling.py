@@ -95,7 +95,7 @@ def pulled(denoise: Denoise, target: torch.Tensor, *, weight: Weight, width: Wid
         denoise: of any timeline.
         target: `[B, C, T', F']`, shaped as x0_hat.
         weight: as from `pull_weight`.
-        width: cells that the pull averages over at t, as from `multi_scale`; None pulls at full resolution.
+        width: frames that the pull averages over at t, as from `multi_scale`; None pulls at full resolution.
     """
 
     def towards_target(x: torch.Tensor, t: int) -> torch.Tensor:
@@ -134,7 +134,7 @@ def pull_weight(name: str, course: Course, *, strength: float = 1.0) -> Weight:
 
 
 def multi_scale(course: Course, scales: int) -> Width:
-    """Coarse first, then fine: `2^j` cells at t, j falling from `scales - 1` at pure noise to 0 at t0 in equal shares.
+    """Coarse first, then fine: `2^j` frames at t, j falling from `scales - 1` at pure noise to 0 at t0 in equal shares.
 
     Raises:
         ConfigError: not 1 to MAX_SCALES scales.
@@ -149,11 +149,11 @@ def multi_scale(course: Course, scales: int) -> Width:
 
 
 def low_pass(latent: torch.Tensor, width: float) -> torch.Tensor:
-    """Gaussian smoothing of `[B, C, T', F']` along time and frequency, mirrored at the ends.
+    """Gaussian smoothing of `[B, C, T', F']` along time, mirrored at the ends: bins of a latent need have no order.
 
     Args:
         latent: as named.
-        width: full width at half maximum in cells; 1 leaves the latent as it is.
+        width: full width at half maximum in frames; 1 leaves the latent as it is.
 
     Returns:
         Shaped alike, with the same mean.
@@ -161,9 +161,7 @@ def low_pass(latent: torch.Tensor, width: float) -> torch.Tensor:
     if width <= 1:
         return latent
     sigma = width / sqrt(8 * log(2))
-    for axis in (2, 3):
-        latent = _smooth(latent.transpose(axis, -1), sigma).transpose(axis, -1)
-    return latent
+    return _smooth(latent.transpose(2, 3), sigma).transpose(2, 3)
 
 
 def _smooth(x: torch.Tensor, sigma: float) -> torch.Tensor:

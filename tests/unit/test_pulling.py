@@ -127,21 +127,21 @@ def test_low_pass_keeps_the_mean_and_is_the_identity_at_the_finest_scale(width, 
     smooth = low_pass(x, width)
     assert smooth.shape == x.shape
     assert torch.allclose(smooth.mean((2, 3)), x.mean((2, 3)), atol=1e-5)
-    assert torch.equal(smooth, x) == (width == 1)
+    assert torch.allclose(smooth, x, atol=1e-5) == (width == 1 or frames == 1)
     assert torch.allclose(low_pass(torch.ones_like(x), width), torch.ones_like(x), atol=1e-5)
 
 
-def test_low_pass_is_a_gaussian_of_that_width_in_time_and_frequency():
-    impulse = torch.zeros(1, 1, 101, 101)
-    impulse[0, 0, 50, 50] = 1
+def test_low_pass_is_a_gaussian_of_that_width_in_time():
+    impulse = torch.zeros(1, 1, 101, 3)
+    impulse[0, 0, 50, 1] = 1
     smooth = low_pass(impulse, 8)[0, 0]
-    assert float(smooth[54, 50] / smooth[50, 50]) == pytest.approx(0.5, abs=1e-3)  # half maximum 4 cells away
-    assert torch.allclose(smooth, smooth.T, atol=1e-6)
+    assert float(smooth[54, 1] / smooth[50, 1]) == pytest.approx(0.5, abs=1e-3)  # half maximum 4 frames away
+    assert smooth[:, [0, 2]].abs().max() == 0
     assert float(smooth.min()) > -1e-6
 
 
 def test_coarser_scales_keep_less():
-    x = latent(0)
+    x = latent(0, 400)
     energies = [float(low_pass(x, 2**scale).var()) for scale in range(MAX_SCALES)]
     assert all(a > 1.5 * b for a, b in pairwise(energies))
 
