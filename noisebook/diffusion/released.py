@@ -15,7 +15,7 @@ class ReleasedModel(NamedTuple):
         name: what `load_backend` called it.
         version: the last version of noisebook that had it inside.
         sample_rate: Hz.
-        wants: what decodes its streams: a package to install, or a version of noisebook.
+        wants: what its streams take: a package to install, or where its weights are.
     """
 
     fingerprint: str
@@ -32,7 +32,7 @@ RELEASED = (
         "mini",
         "0.1",
         16000,
-        "noisebook 0.1, which has its weights",
+        "its weights, which noisebook 0.1 has inside",
     ),
 )
 

@@ -151,7 +151,7 @@ def test_a_released_model_is_refused_by_its_name_and_with_what_it_wants(backend,
     first = RELEASED[0]
     with pytest.raises(WrongModel) as raised:
         find(bytes.fromhex(first.fingerprint)[:2])
-    told = f"made with model {first.fingerprint[:8]} (mini of noisebook 0.1, the 16 kHz model: it takes noisebook 0.1"
+    told = f"made with model {first.fingerprint[:8]} (mini of noisebook 0.1, the 16 kHz model: it takes {first.wants})"
     assert told in str(raised.value)
 
 
