@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 CLIPS  ?= heldout
 REPORT ?= report
+JOBS   ?= 1
 SECONDS ?= 60  # of each target of fuzz
-METRICS = visqol,zimtohrli,estoi,pesq_wb,mel_db_mae
 
 .PHONY: demo test lint results docs site fuzz release clean
 
@@ -24,9 +24,7 @@ lint: $(VENV)/.dev
 
 results: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[metrics]'
-	$(BIN)/noisebook compare $(CLIPS) --out $(REPORT) --limit-seconds 10 --metrics $(METRICS) --no-verdict
-	$(BIN)/python -m noisebook.recipes.codecs $(REPORT)
-	$(BIN)/python -m noisebook.recipes.results $(CLIPS) --comparison $(REPORT)
+	$(BIN)/python -m noisebook.recipes.results $(CLIPS) $(REPORT) --readme README.md --jobs $(JOBS)
 
 docs: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[docs]'

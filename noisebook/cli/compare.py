@@ -86,7 +86,7 @@ class _Rates(click.ParamType):
 def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
     """Compare methods on the same sounds: one report, one page, every number with its command.
 
-    IN are files, or folders of sounds. Every method is given the same sound at 16 kHz, mono or stereo, and is
+    IN are files, or folders of sounds. Every method is given the same sound at 48 kHz, mono or stereo, and is
     judged alike; whole files are counted. A second run does only what is missing or has changed. The first word of a
     file's name, music, speech or sfx, says what it is. A method that fails is told, and is no reason to stop; exit
     status 1 if none did anything.

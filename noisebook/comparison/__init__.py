@@ -1,6 +1,6 @@
 """Comparisons: the same sounds through many methods, judged alike, so that others can trust the result.
 
-    files -> Input (16 kHz) --Method.run--> Coded --judge--> row --ranking--> results.json, tables, figures, page
+    files -> Input (48 kHz) --Method.run--> Coded --judge--> row --ranking--> results.json, tables, figures, page
 
 methods     what a method is, and how methods are chosen by name
 systems     ceilings, presets, codebooks, DDCM and transformations of noisebook

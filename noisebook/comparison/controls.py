@@ -4,6 +4,7 @@ says nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ def methods(*, seed: int) -> tuple[Method, ...]:
     """Their rows; `seed` is of the noise and of the order."""
     of_seed = f"seed {seed}"
     return (
-        _row("silence", "Silence", "digital silence", lambda job: Waveform(job.sound.samples * 0, 16000)),
+        _row("silence", "Silence", "digital silence", lambda job: replace(job.sound, samples=job.sound.samples * 0)),
         _row("pink-noise", "Pink noise", f"pink noise of the same level, {of_seed}", partial(pink_noise, seed=seed)),
         _row("shuffled", "Shuffled", f"its own half seconds in another order, {of_seed}", partial(shuffled, seed=seed)),
         _row("another-clip", "Another clip", "the next input at the same level", another_clip, needs_other=True),

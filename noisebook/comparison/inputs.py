@@ -18,7 +18,7 @@ from noisebook.errors import AudioError
 
 __all__ = ["SAMPLE_RATE", "Input", "load"]
 
-SAMPLE_RATE = 16000  # Hz
+SAMPLE_RATE = 48000  # Hz
 _SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
 _KINDS = {"music": "music", "speech": "speech", "sfx": "effects", "effects": "effects"}
 _LONGEST_ID = 60
@@ -55,20 +55,21 @@ class Input:
         return max(0.0, round(self.source_seconds - self.sound.duration, 3))
 
 
-def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path) -> tuple[Input, ...]:
+def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path, mono: bool = False) -> tuple[Input, ...]:
     """The sounds of files and folders, in order.
 
     Args:
         sources: files, and folders whose sounds are taken with those of their folders, by name; each file once.
         limit_seconds: of the beginning of each file.
         beside: a folder whose sounds are not taken: that of the comparison itself.
+        mono: of two channels the mean.
 
     Raises:
         AudioError: a file that cannot be read, or a folder without sounds.
     """
     inputs: list[Input] = []
     for path in {path.resolve(): path for path in _files(sources, beside.resolve())}.values():
-        inputs.append(_load(path, limit_seconds, taken={one.id for one in inputs}))
+        inputs.append(_load(path, limit_seconds, mono, taken={one.id for one in inputs}))
     return tuple(inputs)
 
 
@@ -87,11 +88,11 @@ def _files(sources: Sequence[Path], beside: Path) -> Iterator[Path]:
         yield from found
 
 
-def _load(path: Path, limit_seconds: float, taken: set[str]) -> Input:
+def _load(path: Path, limit_seconds: float, mono: bool, taken: set[str]) -> Input:
     whole = io.read(path)
     samples = whole.samples[:, : max(1, round(limit_seconds * whole.sample_rate))]
     cut = Waveform(np.ascontiguousarray(samples), whole.sample_rate)
-    sound = resample(cut if cut.channels <= 2 else downmix(cut), SAMPLE_RATE)
+    sound = resample(downmix(cut) if mono or cut.channels > 2 else cut, SAMPLE_RATE)
     return Input(
         id=_unique(path.stem, taken),
         title=path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),

@@ -16,6 +16,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.metrics import METRICS, available, evaluate
 from noisebook.metrics.alignment import align
 from noisebook.verification import features, judge
+from noisebook.verification.similarity import SAMPLE_RATE
 from noisebook.verification.verdict import other_sounds
 
 __all__ = ["DEFAULT_METRICS", "Placed", "metric_names", "placed", "score", "verdict"]
@@ -110,7 +111,10 @@ def _channels(samples: np.ndarray) -> np.ndarray:
 def verdict(reference: Waveform, estimate: Placed) -> dict[str, Any]:
     """Whether the estimate is related to the reference at all, as `noisebook verify` says it."""
     part = slice(estimate.start, estimate.end)
-    original, heard = (sound.samples[:, part].mean(axis=0) for sound in (reference, estimate.sound))
+    mean = (
+        Waveform(s.samples[:, part].mean(axis=0, keepdims=True), s.sample_rate) for s in (reference, estimate.sound)
+    )
+    original, heard = (resample(sound, SAMPLE_RATE).samples[0] for sound in mean)
     said = judge(features(original), features(heard), others=_others(original.tobytes()))
     return {
         "related": said.related,

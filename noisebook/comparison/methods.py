@@ -24,7 +24,7 @@ class Job:
     """What a method is given.
 
     Attributes:
-        sound: one channel or two at 16 kHz; one for a method of mono sound.
+        sound: one channel or two at 48 kHz; one for a method of mono sound.
         other: the sound of the next input, None where there is one input only.
         backend: the model; None unless the method needs one.
         timeout: seconds that an external program may take.

@@ -31,6 +31,7 @@ def planned(
     methods: Sequence[str] = DEFAULT_METHODS,
     metrics: Sequence[str] | None = None,
     limit_seconds: float = 30.0,
+    mono: bool = False,
     verdicts: bool = True,
     dtype: str = "float32",
     timeout: float = 600.0,
@@ -46,6 +47,7 @@ def planned(
         methods: ids, patterns of ids, series, families or `all`.
         metrics: names, or `all`; the usual ones if None.
         limit_seconds: of the beginning of each input.
+        mono: give every method the mean of two channels.
         verdicts, dtype, timeout, force: of `Run`.
 
     Raises:
@@ -55,7 +57,7 @@ def planned(
     """
     chosen = choose(catalogue, methods)
     metric_names(metrics)  # the errors, before anything is read
-    inputs = load(sources, limit_seconds=limit_seconds, beside=out)
+    inputs = load(sources, limit_seconds=limit_seconds, beside=out, mono=mono)
     names = metric_names(metrics, stereo=any(one.sound.channels == 2 for one in inputs))
     if len(inputs) == 1:
         chosen = tuple(replace(m, missing="needs two inputs or more") if m.needs_other else m for m in chosen)

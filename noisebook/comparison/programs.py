@@ -1,7 +1,8 @@
 """Codecs that are programs of the machine: Opus, MP3, Codec2 and Speex.
 
-Each is called as is best for it at its rate: Opus in frames of 60 ms and without comments, MP3 without tags, Speex with
-several frames a packet, so that containers take little. What is counted is the whole file all the same.
+Each is called as is best for it at its rate: Opus in frames of 60 ms and without comments, MP3 without tags and below
+32 kbit/s at 16 kHz, Speex with several frames a packet, so that containers take little. What is counted is the whole
+file all the same.
 """
 
 from __future__ import annotations
@@ -82,33 +83,36 @@ _MPEG = "ffmpeg -nostdin -v error -y -i"
 _PLAIN = "-map_metadata -1 -fflags +bitexact -flags:a +bitexact FILE"
 CODECS = (
     Codec(
-        "opus", "Opus", ".opus", 16000,
+        "opus", "Opus", ".opus", 48000,
         (
             Tool(
                 ("opusenc", "opusdec"),
                 "opusenc --quiet --bitrate {} --vbr --comp 10 --framesize 60 --discard-comments --padding 0 IN FILE",
-                "opusdec --quiet --force-wav --rate 16000 FILE OUT",
+                "opusdec --quiet --force-wav --rate 48000 FILE OUT",
             ),
             Tool(
                 ("ffmpeg",),
                 f"{_MPEG} IN -c:a libopus -b:a {{}}k -vbr on -frame_duration 60 {_PLAIN}",
-                f"{_MPEG} FILE -ar 16000 OUT",
+                f"{_MPEG} FILE -ar 48000 OUT",
                 encoder="libopus",
             ),
         ),
         tuple(Point(f"{k}k", f"{k} kbit/s", 1000 * k, str(k)) for k in (6, 8, 12, 24)),
     ),
     Codec(
-        "mp3", "MP3", ".mp3", 16000,
+        "mp3", "MP3", ".mp3", 48000,
         (
             Tool(
                 ("ffmpeg",),
-                f"{_MPEG} IN -c:a libmp3lame -b:a {{}}k -write_xing 0 -id3v2_version 0 {_PLAIN}",
-                f"{_MPEG} FILE -ar 16000 OUT",
+                f"{_MPEG} IN -c:a libmp3lame -b:a {{}} -write_xing 0 -id3v2_version 0 {_PLAIN}",
+                f"{_MPEG} FILE -ar 48000 OUT",
                 encoder="libmp3lame",
             ),
         ),
-        tuple(Point(f"{k}k", f"{k} kbit/s", 1000 * k, str(k)) for k in (8, 16, 32)),
+        (  # below 32 kbit/s there is no MP3 of 48 kHz
+            *(Point(f"{k}k", f"{k} kbit/s", 1000 * k, f"{k}k -ar 16000") for k in (8, 16)),
+            Point("32k", "32 kbit/s", 32000, "32k"),
+        ),
     ),
     Codec(
         "codec2", "Codec2", ".c2", 8000,

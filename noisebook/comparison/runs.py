@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -60,15 +60,21 @@ class Run:
 
     def rows(self, on_step: OnStep | None = None) -> list[dict[str, Any]]:
         """A row of the results for every input and method; `on_step` is told (rows done, rows in all)."""
-        rows = []
-        for index, source in enumerate(self.inputs):
-            self.store.write_sound(source.sound, source.id, ORIGINAL)
-            other = self.inputs[(index + 1) % len(self.inputs)] if len(self.inputs) > 1 else None
-            for method in self.methods:
-                rows.append(self._row(source, other, method))
+        rows: list[dict[str, Any]] = []
+        for index in range(len(self.inputs)):
+            for row in self.rows_of(index):
+                rows.append(row)
                 if on_step is not None:
                     on_step(len(rows), len(self.inputs) * len(self.methods))
         return rows
+
+    def rows_of(self, index: int) -> Iterator[dict[str, Any]]:
+        """Those of one input, which other processes may leave to this one."""
+        source = self.inputs[index]
+        self.store.write_sound(source.sound, source.id, ORIGINAL)
+        other = self.inputs[(index + 1) % len(self.inputs)] if len(self.inputs) > 1 else None
+        for method in self.methods:
+            yield self._row(source, other, method)
 
     @cached_property
     def backend(self) -> Backend:

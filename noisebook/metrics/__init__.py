@@ -49,6 +49,7 @@ from noisebook.metrics.perceptual import estoi, pesq_wb, stoi, visqol, zimtohrli
 from noisebook.metrics.pitch import tuning_10, tuning_25, tuning_50, tuning_cents, tuning_grid
 from noisebook.metrics.spectral import (
     band_energy_ratio_db,
+    band_level_db,
     log_mel_l1_db,
     log_spectral_distance_db,
     mel_db_mae,
@@ -66,6 +67,7 @@ __all__ = [
     "align",
     "available",
     "band_energy_ratio_db",
+    "band_level_db",
     "bootstrap_interval",
     "cdpam",
     "centroid_correlation",

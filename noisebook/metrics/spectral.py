@@ -11,8 +11,8 @@ shorter than half a window are extended with silence.
 A band is `low < f <= high` in Hz. Where the rate leaves nothing of it, neither signal has anything there, and they
 agree: 0.
 
-Metrics: `log_mel_l1_db` (on mels), `mel_db_mae`, `multi_resolution_stft`, `log_spectral_distance_db`, and the signed
-`band_energy_ratio_db`.
+Metrics: `log_mel_l1_db` (on mels), `mel_db_mae`, `multi_resolution_stft`, `log_spectral_distance_db`, `band_level_db`,
+and the signed `band_energy_ratio_db`.
 
 Sources: Gray & Markel, "Distance measures for speech processing", 1976 (log spectral distance). Yamamoto,
 Song, Kim, "Parallel WaveGAN", ICASSP 2020 (multi-resolution STFT). `mel_db_mae` follows the evaluation of
@@ -32,6 +32,7 @@ from noisebook.metrics._signals import power_spectrogram, resample, validate
 __all__ = [
     "Band",
     "band_energy_ratio_db",
+    "band_level_db",
     "log_mel_l1_db",
     "log_spectral_distance_db",
     "mel_db_mae",
@@ -48,6 +49,7 @@ _MAGNITUDE_FLOOR = 1e-5  # the same level
 _MEL_RATE, _MEL_N_FFT, _MEL_HOP, _N_MELS, _TOP_DB = 16000, 1024, 256, 128, 80.0
 _RESOLUTIONS = (512, 1024, 2048)
 _LSD_N_FFT, _LSD_HOP = 2048, 512
+_HEARD = 1e-6  # of the power of the loudest frame: 60 dB below it nothing is heard beside it
 
 
 def log_mel_l1_db(reference_mel: np.ndarray, estimate_mel: np.ndarray) -> float:
@@ -132,6 +134,33 @@ def log_spectral_distance_db(
     )
     inside = _inside(np.fft.rfftfreq(_LSD_N_FFT, 1 / sample_rate), band)
     return _mean(np.sqrt(np.square(levels - levels_hat)[:, inside].mean(axis=1))) if inside.any() else 0.0
+
+
+def band_level_db(
+    reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, band: Band = (8000.0, 16000.0)
+) -> float:
+    """Mean absolute difference in dB of the level of a band, moment by moment.
+
+    Power of the band in each frame of the STFT of n_fft 2048, hop 512, Hann, centred; floored at 60 dB below the
+    loudest frame of the reference over all frequencies. Frames in which both are at the floor are left out; where all
+    are, 0.
+
+    Args:
+        reference: `[N]`.
+        estimate: `[N]`.
+        sample_rate: Hz of both.
+        band: in Hz.
+
+    Raises:
+        AudioError, ConfigError: see `validate`.
+    """
+    pair = validate(reference, estimate, sample_rate=sample_rate)
+    inside = _inside(np.fft.rfftfreq(_LSD_N_FFT, 1 / sample_rate), band)
+    powers = [power_spectrogram(signal, n_fft=_LSD_N_FFT, hop_length=_LSD_HOP) for signal in pair]
+    floor = max(_HEARD * float(powers[0].sum(axis=1).max()), _POWER_FLOOR)
+    levels, levels_hat = (10 * np.log10(np.maximum(power[:, inside].sum(axis=1), floor)) for power in powers)
+    heard = np.maximum(levels, levels_hat) > 10 * np.log10(floor)
+    return _mean(np.abs(levels - levels_hat)[heard])
 
 
 def band_energy_ratio_db(

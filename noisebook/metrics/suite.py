@@ -101,6 +101,7 @@ METRICS: tuple[Metric, ...] = (
     _in_band("log_spectral_distance_high_db", spectral.log_spectral_distance_db, _HIGH),
     _in_band("log_spectral_distance_top_db", spectral.log_spectral_distance_db, _TOP),
     Metric("high_band_ratio_db", partial(spectral.band_energy_ratio_db, band=_HIGH), "dB", "zero", _ANY),
+    _in_band("treble_level_db", spectral.band_level_db, (8000.0, 16000.0)),
     Metric("tuning_10", pitch.tuning_10, "", "higher", (0.0, 1.0)),
     Metric("tuning_25", pitch.tuning_25, "", "higher", (0.0, 1.0)),
     Metric("tuning_50", pitch.tuning_50, "", "higher", (0.0, 1.0)),

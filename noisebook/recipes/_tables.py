@@ -9,35 +9,48 @@ import numpy as np
 
 from noisebook.metrics.distribution import bootstrap_interval
 
-__all__ = ["first_table", "render", "table"]
+__all__ = ["Column", "first_table", "label_of", "ordered", "quality", "rate_of", "render", "table", "titled_kinds"]
 
-_COLUMNS = (
-    ("nmse_db", "latent NMSE dB", "{:.1f}"),
-    ("mel", "log-mel dB", "{:.2f}"),
-    ("mel_db_mae", "mel_db_mae dB", "{:.2f}"),
-    ("visqol", "ViSQOL", "{:.2f}"),
-    ("zimtohrli", "Zimtohrli", "{:.2f}"),
-    ("estoi", "ESTOI (speech)", "{:.2f}"),
-    ("pesq_wb", "PESQ-wb (speech)", "{:.2f}"),
+Column = tuple[str, str, str | None, str]  # key of a row or metric, title, kind of sound (None: all), format
+_TREBLE: Column = ("treble_level_db", "8-16 kHz level dB (music)", "music", "{:.1f}")
+_COLUMNS: tuple[Column, ...] = (
+    ("visqol", "ViSQOL", None, "{:.2f}"),
+    ("zimtohrli", "Zimtohrli", None, "{:.2f}"),
+    ("tuning_25", "in tune (music)", "music", "{:.2f}"),
+    ("tuning_25", "in tune (speech)", "speech", "{:.2f}"),
+    _TREBLE,
+    ("estoi", "ESTOI (speech)", "speech", "{:.2f}"),
+    ("pesq_wb", "PESQ-wb (speech)", "speech", "{:.2f}"),
+    ("mel_db_mae", "mel_db_mae dB", None, "{:.2f}"),
+    ("nmse_db", "latent NMSE dB", None, "{:.1f}"),
 )
-
+_KINDS = ("music", "speech", "effects")
+_CONTROLS = ("another clip", "random indices")
 
 _PAGE = """\
 # Results
 
-<COUNT> clips of 10 s from held-out sources (<KINDS>), embedded model `<MODEL>`. Every number of this page is made by
-`make results`; the measurements of each clip are in `results.json`. Means over clips; in brackets half the width of the
-95 % bootstrap interval. No source was trained on, but some of these clips were looked at when the VAE's prior and the
-presets were chosen, so the numbers may be slightly kind.
-<NOTE>
+<COUNT> clips of <SECONDS> s from held-out sources (<KINDS>), at 48 kHz and in one channel, embedded model `<MODEL>`.
+Every number of this page is made by `make results`; the measurements of each clip are in `results.json`. Means over
+clips; in brackets half the width of the 95 % bootstrap interval. No source was trained on. The sources of speech are
+recordings of 16 kHz: nothing is in their upper bands.
+
 ## Quality against bitrate
 
-Latent NMSE: error of the decoded latent against the encoder's. log-mel: mean absolute difference of the 64-bin log-mel
-before the vocoder. The other columns compare the sound after the vocoder with the original:
-[mel_db_mae](metrics.md), ViSQOL v3 (audio mode, 1 to 5), Zimtohrli (MOS scale), ESTOI, PESQ-wb. By kind of sound, and
-beside other codecs on the same clips: [codecs.md](codecs.md). Left and right: [stereo.md](stereo.md).
+The sound against the original: ViSQOL v3 (audio mode, 1 to 5) and Zimtohrli (MOS scale) at 48 kHz; *in tune*: share
+of spectral peaks that stay within 25 cents; mean error of the level in the octave from 8 to 16 kHz; ESTOI, PESQ-wb
+and mel_db_mae at 16 kHz ([metrics](metrics.md)). Latent NMSE: error of the decoded latent against the encoder's. By
+kind of sound, and beside other codecs on the same clips: [codecs.md](codecs.md). Left and right:
+[stereo.md](stereo.md).
 
 <QUALITY>
+
+## Sounds that stand still
+
+Eighteen steady tones and notes at 48 kHz (`recipes.steady`): the median and the largest error of pitch, the largest
+error of level, and the strongest ripple of the envelope at 25, 50 and 100 Hz, below its mean.
+
+<STEADY>
 
 ## Left and right
 
@@ -47,14 +60,14 @@ Stereo music, a preset's bitrate being that of the file; what the columns say, a
 
 ## Against controls
 
-log-mel error in dB of the stream of each of <CONTROLLED> clips, of another clip's stream, and of random indices at the
-same rate; "beats both" counts clips whose own stream is nearer than either control.
+Error of the decoded latent in dB of the stream of each of <CONTROLLED> clips, of another clip's stream, and of random
+indices at the same rate; "beats both" counts clips whose own stream is nearer than either control.
 
 <CONTROLS>
 
 ## Sizes
 
-Bytes of the whole file for 10 s, every clip alike; the prediction is arithmetic on the header alone.
+Bytes of the whole file for <SECONDS> s, every clip alike; the prediction is arithmetic on the header alone.
 
 <SIZES>
 
@@ -67,8 +80,8 @@ largest of three clips. Choices are integers: a difference nudges the sound and 
 
 ## Time
 
-Median of five runs on 10 s of sound; <MACHINE>. The share is what codebooks, selection, bits and container
-take: everything that is not mel, autoencoder, denoiser or vocoder.
+Median of three runs on <SECONDS> s of sound; <MACHINE>. The share is what codebooks, selection, bits and container
+take: everything that is not features, autoencoder, denoiser or vocoder.
 
 <TIME>
 """
@@ -76,24 +89,21 @@ take: everything that is not mel, autoencoder, denoiser or vocoder.
 
 def render(results: dict[str, Any], stereo: str) -> str:
     """docs/results.md, with the first table of a page of `recipes.stereo`."""
-    rows = results["rows"]
+    own = [m for m in ordered(results) if m["family"] != "codec"]
     tables = {
+        "QUALITY": quality(results, own, _COLUMNS, _short_label),
+        "STEADY": _steady(results["steady"]),
         "STEREO": first_table(stereo),
-        "QUALITY": _quality(rows),
-        "CONTROLS": _controls(rows),
-        "SIZES": _sizes(rows),
+        "CONTROLS": _controls(results),
+        "SIZES": _sizes(results),
         "DRIFT": _drift(results["drift"]),
         "TIME": _time(results["time"]),
     }
-    kinds = [row["kind"] for row in rows if row["system"] == "vocoder"]
-    named = (("music", "music"), ("speech", "speech"), ("sfx", "effects"))
-    counts = ", ".join(f"{kinds.count(kind)} {name}" for kind, name in named)
-    controlled = {row["clip"] for row in rows if row["system"].startswith("control")}
     facts = {
-        "NOTE": f"\n{results['note']}\n" if "note" in results else "",  # what of the page is older than the rest
-        "COUNT": len(kinds),
-        "CONTROLLED": len(controlled),
-        "KINDS": counts,
+        "COUNT": len(results["inputs"]),
+        "SECONDS": f"{results['seconds']:g}",
+        "CONTROLLED": len({row["input"] for row in results["controls"]}),
+        "KINDS": titled_kinds(results),
         "MODEL": results["model"],
         "MACHINE": results["machine"],
     }
@@ -101,6 +111,12 @@ def render(results: dict[str, Any], stereo: str) -> str:
     for name, value in (tables | facts).items():
         page = page.replace(f"<{name}>", str(value))
     return page
+
+
+def titled_kinds(results: dict[str, Any]) -> str:
+    """As "16 music, 16 speech, 16 effects"."""
+    kinds = [one["kind"] for one in results["inputs"]]
+    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in _KINDS)
 
 
 def first_table(page: str) -> str:
@@ -116,61 +132,95 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _mean(rows: list[dict[str, Any]], key: str) -> float | None:
-    values = [row[key] for row in rows if row.get(key) is not None]
-    return float(np.mean(values)) if values else None
+def quality(
+    results: dict[str, Any],
+    methods: Iterable[dict[str, Any]],
+    columns: Sequence[Column],
+    label: Callable[[dict[str, Any]], str],
+) -> str:
+    """Means of some methods of a comparison, with half the width of their 95 % bootstrap intervals in brackets."""
+    kinds = {one["id"]: one["kind"] for one in results["inputs"]}
+    lines = []
+    for method in methods:
+        rows = [row for row in results["rows"] if row["method"] == method["id"]]
+        rate = rate_of(results, method)
+        cells = (
+            _with_interval([_value(row, key) for row in rows if kind in (None, kinds[row["input"]])], form)
+            for key, _, kind, form in columns
+        )
+        lines.append([label(method), "" if rate is None else f"{rate:.0f}", *cells])
+    return table(["", "bit/s", *(column[1] for column in columns)], lines)
 
 
-def _presets(rows: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(row["preset"] for row in rows if row["preset"]))
+def ordered(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The methods: codecs from low to high rates, then ceilings, then controls."""
+    groups = {"ceiling": 1, "control": 2}
+    return sorted(
+        results["methods"], key=lambda method: (groups.get(method["family"], 0), rate_of(results, method) or 0.0)
+    )
 
 
-def _select(rows: list[dict[str, Any]], system: str, preset: str | None = None) -> list[dict[str, Any]]:
-    return [row for row in rows if row["system"] == system and row["preset"] == preset]
+def rate_of(results: dict[str, Any], method: dict[str, Any]) -> float | None:
+    """Mean bit/s of a method's whole files; None where it makes none."""
+    rates = [r["bit_per_second"] for r in results["rows"] if r["method"] == method["id"] and r["bit_per_second"]]
+    return float(np.mean(rates)) if rates else None
 
 
-def _quality(rows: list[dict[str, Any]]) -> str:
-    columns = [column for column in _COLUMNS if any(column[0] in row for row in rows)]
-
-    def line(title: str, chosen: list[dict[str, Any]]) -> list[str]:
-        return [title, *(_with_interval(chosen, key, form) for key, _, form in columns)]
-
-    lines = [line(f"{preset} bit/s", _select(rows, "codec", preset)) for preset in _presets(rows)]
-    lines.append(line("ceiling: autoencoder, no coding", _select(rows, "autoencoder")))
-    lines.append(line("ceiling: vocoder on the true mel", _select(rows, "vocoder")))
-    middle = _presets(rows)[len(_presets(rows)) // 2]
-    for control in ("control: another clip", "control: random indices"):
-        lines.append(line(f"{control}, {middle} bit/s", _select(rows, control, middle)))
-    return table(["", *(column[1] for column in columns)], lines)
+def label_of(method: dict[str, Any]) -> str:
+    """For a page, with its group."""
+    group = {"ceiling": "ceiling: ", "control": "control: "}.get(method["family"], "")
+    label = method["label"].removeprefix("Control: ").removeprefix("control: ")
+    return f"{group}{label}{' (gen)' if method['generative'] and not group else ''}"
 
 
-def _with_interval(rows: list[dict[str, Any]], key: str, form: str) -> str:
-    """The mean, with half the width of its 95 % bootstrap interval in brackets."""
-    values = [row[key] for row in rows if row.get(key) is not None]
-    if not values:
+def _short_label(method: dict[str, Any]) -> str:
+    return label_of(method).removesuffix(" (gen)").removeprefix("DDCM ")
+
+
+def _value(row: dict[str, Any], key: str) -> float | None:
+    value: float | None = row.get(key, row["metrics"].get(key))
+    return value
+
+
+def _with_interval(values: Sequence[float | None], form: str) -> str:
+    there = [value for value in values if value is not None]
+    if not there:
         return ""
-    mean, low, high = bootstrap_interval(values)
+    mean, low, high = bootstrap_interval(there)
     return f"{form.format(mean)} ({form.format((high - low) / 2)})"
 
 
-def _controls(rows: list[dict[str, Any]]) -> str:
-    lines = []
-    for preset in _presets(rows):
-        other, random = (_select(rows, f"control: {name}", preset) for name in ("another clip", "random indices"))
-        controlled = {row["clip"] for row in other}
-        own = [row for row in _select(rows, "codec", preset) if row["clip"] in controlled]
-        wins = sum(a["mel"] < min(b["mel"], c["mel"]) for a, b, c in zip(own, other, random, strict=True))
-        means = [f"{_mean(group, 'mel'):.2f}" for group in (own, other, random)]
-        lines.append([f"{preset} bit/s", *means, f"{wins} of {len(own)}"])
-    return table(["", "its own stream", "another clip", "random indices", "beats both"], lines)
+def _steady(rows: list[dict[str, Any]]) -> str:
+    columns = (
+        ("median_cents", "median cents"), ("cents", "worst cents"), ("level_db", "worst level dB"),
+        *((f"ripple_{hertz}_db", f"ripple at {hertz} Hz, dB") for hertz in (25, 50, 100)),
+    )  # fmt: skip
+    lines = ([row["method"], *(f"{row[key]:g}" for key, _ in columns)] for row in rows)
+    return table(["", *(title for _, title in columns)], lines)
 
 
-def _sizes(rows: list[dict[str, Any]]) -> str:
+def _controls(results: dict[str, Any]) -> str:
+    own = {(row["input"], row["method"]): row.get("nmse_db") for row in results["rows"]}
+    controls = {(row["input"], row["rate"], row["system"]): row["nmse_db"] for row in results["controls"]}
+    inputs = dict.fromkeys(row["input"] for row in results["controls"])
     lines = []
-    for preset in _presets(rows):
-        sizes = {(row["bytes"], row["predicted_bytes"]) for row in _select(rows, "codec", preset)}
-        for size, predicted in sorted(sizes):
-            lines.append([preset, str(size), str(predicted), f"{size * 0.8:.5g}", f"1:{320000 / size:.0f}"])
+    for rate in dict.fromkeys(row["rate"] for row in results["controls"]):
+        errors = [(own[one, f"ddcm-{rate}"], *(controls[one, rate, name] for name in _CONTROLS)) for one in inputs]
+        wins = sum(mine < min(others) for mine, *others in errors)
+        lines.append(
+            [f"{rate} bit/s", *(f"{mean:.1f}" for mean in np.mean(errors, axis=0)), f"{wins} of {len(errors)}"]
+        )
+    return table(["", "its own stream", *_CONTROLS, "beats both"], lines)
+
+
+def _sizes(results: dict[str, Any]) -> str:
+    lines = []
+    for method in ordered(results):
+        rows = [row for row in results["rows"] if row["method"] == method["id"] and "predicted_bytes" in row]
+        for size, predicted in sorted({(row["bytes"], row["predicted_bytes"]) for row in rows}):
+            whole = 96_000 * results["seconds"]  # bytes of PCM
+            rate = f"{8 * size / results['seconds']:.5g}"
+            lines.append([_short_label(method), str(size), str(predicted), rate, f"1:{whole / size:.0f}"])
     return table(["preset", "bytes", "predicted", "bit/s of the file", "of 16-bit PCM"], lines)
 
 

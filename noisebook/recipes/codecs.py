@@ -1,10 +1,10 @@
 """From a comparison to docs/codecs.md: quality against rate for noisebook and the codecs of the machine.
 
-    noisebook compare CLIPS --out report --limit-seconds 10 --metrics visqol,zimtohrli,estoi,pesq_wb,mel_db_mae
+    noisebook compare CLIPS --out report --metrics all
     python -m noisebook.recipes.codecs report [--out docs/codecs.md]
 
-Every number is a mean over clips with its 95 % bootstrap interval. Duels are paired: the same clips, the difference of
-the two, and its interval; one that holds zero is a draw.
+`recipes.results` does both and more. Every number is a mean over clips with its 95 % bootstrap interval. Duels are
+paired: the same clips, the difference of the two, and its interval; one that holds zero is a draw.
 """
 
 from __future__ import annotations
@@ -15,42 +15,64 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from noisebook.metrics.distribution import bootstrap_interval
-from noisebook.recipes._tables import table
+from noisebook.recipes._tables import Column, label_of, ordered, quality, rate_of, table, titled_kinds
 
 _KINDS = ("music", "speech", "effects")
-_COLUMNS = (
-    ("visqol", "ViSQOL", None),
-    ("visqol", "music", "music"),
-    ("visqol", "speech", "speech"),
-    ("visqol", "effects", "effects"),
-    ("zimtohrli", "Zimtohrli", None),
-    ("estoi", "ESTOI", "speech"),
-    ("pesq_wb", "PESQ-wb", "speech"),
-    ("mel_db_mae", "mel_db_mae dB", None),
+_COLUMNS: tuple[Column, ...] = (
+    ("visqol", "ViSQOL", None, "{:.2f}"),
+    *(("visqol", kind, kind, "{:.2f}") for kind in _KINDS),
+    ("zimtohrli", "Zimtohrli", None, "{:.2f}"),
+    ("tuning_25", "in tune (music)", "music", "{:.2f}"),
+    ("tuning_25", "in tune (speech)", "speech", "{:.2f}"),
+    ("treble_level_db", "8-16 kHz level dB (music)", "music", "{:.1f}"),
+    ("estoi", "ESTOI (speech)", "speech", "{:.2f}"),
+    ("pesq_wb", "PESQ-wb (speech)", "speech", "{:.2f}"),
+    ("mel_db_mae", "mel_db_mae dB", None, "{:.2f}"),
 )
-_DUELS = ("visqol", "zimtohrli", "estoi", "pesq_wb")
+_TUNING = (
+    ("tuning_10", "within 10 cents", "{:.2f}"),
+    ("tuning_25", "within 25", "{:.2f}"),
+    ("tuning_50", "within 50", "{:.2f}"),
+    ("tuning_cents", "median cents", "{:.0f}"),
+    ("tuning_grid", "more on a 50 Hz grid", "{:.2f}"),
+)
+_DUELS = {
+    "visqol": _KINDS, "zimtohrli": _KINDS, "tuning_25": _KINDS[:2], "estoi": ("speech",), "pesq_wb": ("speech",),
+}  # fmt: skip
 _PAGE = """\
 # Against other codecs
 
-Written by `python -m noisebook.recipes.codecs`, from `noisebook compare` on <COUNT> held-out clips of up to 10 s
-(<KINDS>; no source was trained on). One channel at 16 kHz for everyone; whole files are counted, container included;
-codecs with a delay are aligned by it, noisebook has none. Programs: <PROGRAMS>.
+Written by `python -m noisebook.recipes.codecs`, from `noisebook compare` on <COUNT> held-out clips (<KINDS>; no
+source was trained on); embedded model `<MODEL>`. One channel at 48 kHz for everyone, and Codec2, Speex and MP3 below
+32 kbit/s at their own rates; whole files are counted, container included; codecs with a delay are aligned by it,
+noisebook has none. Programs: <PROGRAMS>.
 
 ## Quality against rate
 
-Means over clips; in brackets half the width of the 95 % interval. ESTOI and PESQ are of speech alone. "gen": phases are
-invented, which ViSQOL and Zimtohrli do not mind and PESQ does.
+Means over clips; in brackets half the width of the 95 % interval. ViSQOL and Zimtohrli at 48 kHz; *in tune*: share of
+spectral peaks within 25 cents; 8-16 kHz: mean error of the level of that octave; ESTOI, PESQ and mel_db_mae at 16
+kHz. "gen": phases are invented, which ViSQOL and Zimtohrli do not mind and PESQ does.
 
 <QUALITY>
 
+## In tune
+
+Of the strongest spectral peaks of each quarter of a second, 60 to 1000 Hz ([tuning](metrics.md)): the share that
+stays within some cents, the median distance, and how many more than of the original lie within 4 Hz of a multiple of
+50 Hz. Music:
+
+<MUSIC>
+
+Speech:
+
+<SPEECH>
+
 ## Duels
 
-Each rival against the noisebook stream nearest below its rate, on the same clips: mean difference (positive: noisebook
-is better), and in how many of the <DUELS> duels of metric and kind noisebook is ahead, even (the 95 % interval of the
-difference holds zero), or behind.
+Each rival against the noisebook stream nearest below its rate, on the same clips: mean difference (positive:
+noisebook is better), and in how many of the <DUELS> duels of metric and kind noisebook is ahead, even (the 95 %
+interval of the difference holds zero), or behind.
 
 <TOTALS>
 
@@ -64,19 +86,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/codecs.md"))
     args = parser.parse_args()
     results = json.loads((args.comparison / "results.json").read_text(encoding="utf-8"))
+    results["model"] = (results["manifest"]["model"] or "none")[:4]
     args.out.write_text(page(results), encoding="utf-8")
     print(f"wrote {args.out}")
 
 
 def page(results: dict[str, Any]) -> str:
-    """docs/codecs.md of the results of a comparison."""
-    kinds = [one["kind"] for one in results["inputs"]]
+    """docs/codecs.md of the results of a comparison, and of the model's name."""
     duels = _duels(results)
+    methods = ordered(results)
+    tuning = {
+        kind: quality(results, methods, [(key, title, kind, form) for key, title, form in _TUNING], label_of)
+        for kind in _KINDS[:2]
+    }
     facts = {
-        "COUNT": len(kinds),
-        "KINDS": ", ".join(f"{kinds.count(kind)} {kind}" for kind in _KINDS),
+        "COUNT": len(results["inputs"]),
+        "KINDS": titled_kinds(results),
+        "MODEL": results["model"],
         "PROGRAMS": "; ".join(dict.fromkeys(results["manifest"]["programs"].values())) or "none",
-        "QUALITY": _quality(results),
+        "QUALITY": quality(results, methods, _COLUMNS, label_of),
+        "MUSIC": tuning["music"],
+        "SPEECH": tuning["speech"],
         "DUELS": len(duels),
         "TOTALS": _totals(duels),
         "TABLE": table(
@@ -90,63 +120,22 @@ def page(results: dict[str, Any]) -> str:
     return text
 
 
-def _quality(results: dict[str, Any]) -> str:
-    kinds = {one["id"]: one["kind"] for one in results["inputs"]}
-    lines = []
-    for method in _by_rate(results):
-        rows = [row for row in results["rows"] if row["method"] == method["id"]]
-        rate = _rate(results, method)
-        chosen = [[row for row in rows if kind in (None, kinds[row["input"]])] for _, _, kind in _COLUMNS]
-        cells = [_cell(some, name) for some, (name, _, _) in zip(chosen, _COLUMNS, strict=True)]
-        lines.append([_label(method), "" if rate is None else f"{rate:.0f}", *cells])
-    return table(["", "bit/s", *(title for _, title, _ in _COLUMNS)], lines)
-
-
-def _label(method: dict[str, Any]) -> str:
-    group = {"ceiling": "ceiling: ", "control": "control: "}.get(method["family"], "")
-    label = method["label"].removeprefix("Control: ").removeprefix("control: ")
-    return f"{group}{label}{' (gen)' if method['generative'] and not group else ''}"
-
-
-def _cell(rows: Sequence[dict[str, Any]], metric: str) -> str:
-    values = [row["metrics"][metric] for row in rows if row["metrics"].get(metric) is not None]
-    if not values:
-        return ""
-    mean, low, high = bootstrap_interval(values)
-    return f"{mean:.2f} ({(high - low) / 2:.2f})"
-
-
-def _by_rate(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Codecs from low to high rates, then ceilings, then controls."""
-    groups = {"ceiling": 1, "control": 2}
-    return sorted(
-        results["methods"], key=lambda method: (groups.get(method["family"], 0), _rate(results, method) or 0.0)
-    )
-
-
-def _rate(results: dict[str, Any], method: dict[str, Any]) -> float | None:
-    """Mean bit/s of the whole files."""
-    rows = [row for row in results["rows"] if row["method"] == method["id"]]
-    rates = [row["bit_per_second"] for row in rows if row["bit_per_second"]]
-    return float(np.mean(rates)) if rates else None
-
-
 Duel = tuple[str, str, str, str, str, float, float, float, str]
 
 
 def _duels(results: dict[str, Any]) -> list[Duel]:
     kinds = {one["id"]: one["kind"] for one in results["inputs"]}
-    rates = {method["id"]: _rate(results, method) for method in results["methods"]}
+    rates = {method["id"]: rate_of(results, method) for method in results["methods"]}
     own = [m for m in results["methods"] if m["family"] == "ddcm" and rates[m["id"]]]
     duels: list[Duel] = []
-    for rival in _by_rate(results):
+    for rival in ordered(results):
         rate = rates[rival["id"]]
         below = [m for m in own if rate and (rates[m["id"]] or 0.0) <= 1.02 * rate]  # the header of a short clip aside
         if rival["family"] != "codec" or not below:
             continue
         ours = max(below, key=lambda method: rates[method["id"]] or 0.0)
         for metric in _DUELS:
-            for kind in _KINDS if metric in ("visqol", "zimtohrli") else ("speech",):
+            for kind in _DUELS[metric]:
                 found = _paired(results, ours["id"], rival["id"], metric, [i for i in kinds if kinds[i] == kind])
                 if found is not None:
                     duels.append((rival["label"], f"{rate:.0f}", ours["label"], metric, kind, *found, _said(*found)))

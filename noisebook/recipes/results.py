@@ -1,15 +1,15 @@
-"""Measure the codec on held-out clips and write the tables of docs/results.md.
+"""Measure the codec on held-out clips at 48 kHz, beside other codecs: docs/results.md, docs/codecs.md, README's table.
 
-    python -m noisebook.recipes.results CLIPS [--out docs/results.md] [--limit 16] [--comparison REPORT]
+    python -m noisebook.recipes.results CLIPS REPORT [--jobs 2] [--model FOLDER] [--limit 16] [--seconds 6]
 
-CLIPS is a folder of sounds of about 10 s, named by kind: `music-...`, `speech-...`, `sfx-...` (`recipes.data build
---held-out` makes one). Every measurement lies in `results.json` beside the tables. What ViSQOL and its like say of the
-same clips, and their streams, come from REPORT, which `noisebook compare CLIPS --out REPORT` writes. The table of
-stereo music is that of `stereo.md` beside the page (`recipes.stereo`).
+CLIPS is a folder of sounds named by kind, `music-...`, `speech-...`, `sfx-...` (`recipes.data build --held-out` makes
+one), of which `--limit` of each kind are taken, evenly spread over their names, one channel each. REPORT is the folder
+of a comparison (docs/comparison.md): what is there of the same model is not made again. All that the pages say lies
+in `results.json` beside them.
 
-    bitrates   each preset: file bytes against the prediction, latent and mel error, metrics of the sound
-    controls   at the same rates, of some clips: the stream of another clip, and a stream of random indices
-    ceilings   the vocoder on the true mel, and the autoencoder without any coding
+    compared   every method on every clip: quality, tuning, treble, sizes
+    steady     tones that stand still, through some of the methods
+    controls   latent error of another clip's stream and of random indices, on some clips
     drift      the same stream with one and two threads, in float32 and bfloat16
     time       the share of encoding that is not spent in networks
 """
@@ -20,8 +20,11 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -35,222 +38,201 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.layout import layout_of
-from noisebook.codec.presets import PRESETS
-from noisebook.codec.signal import levelled
 from noisebook.coding import container
-from noisebook.diffusion.backend import Backend, FeatureBackend, with_features
-from noisebook.errors import ConfigError
-from noisebook.metrics import evaluate, log_mel_l1_db
-from noisebook.recipes._tables import render
+from noisebook.comparison import publishing
+from noisebook.comparison.catalogue import catalogue
+from noisebook.comparison.methods import Method, choose
+from noisebook.comparison.planning import planned
+from noisebook.comparison.runs import Run
+from noisebook.diffusion.backend import Backend
+from noisebook.recipes import codecs
+from noisebook.recipes._tables import first_table, render
+from noisebook.recipes.steady import worst
 
-_SAMPLES = 160000  # 10 s at 16 kHz
+RATES = ("100", "300", "1500", "3000", "6000")
+METHODS = (
+    "ceiling", "ddcm", "opus-6k", "opus-12k", "opus-24k", "mp3-8k", "codec2-700c", "codec2-3200", "speex-2k",
+    "pink-noise", "another-clip",
+)  # fmt: skip
+METRICS = (
+    "mel_db_mae", "treble_level_db", "tuning_10", "tuning_25", "tuning_50", "tuning_cents", "tuning_grid", "estoi",
+    "pesq_wb", "zimtohrli", "visqol",
+)  # fmt: skip
+STEADY = ("autoencoder", "ddcm-300", "ddcm-1500", "ddcm-3000", "opus-6k", "opus-12k", "mp3-8k", "codec2-3200")
 _KINDS = ("music", "speech", "sfx")
-_CHEAP = ("mel_db_mae",)
-_PERCEPTUAL = ("visqol", "zimtohrli", "estoi", "pesq_wb")
-_METHODS = {"vocoder": "vocoder", "autoencoder": "autoencoder", "codec": "ddcm-{preset}"}  # their ids in a comparison
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path, help="folder of held-out sounds")
-    parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
+    parser.add_argument("report", type=Path, help="folder of the comparison; made where it is not there")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where the pages are")
+    parser.add_argument("--readme", type=Path, help="a page whose first table is replaced by that of results.md")
     parser.add_argument("--model", default=api.EMBEDDED)
     parser.add_argument("--limit", type=int, default=16, help="clips of each kind")
-    parser.add_argument("--controls", type=int, default=12, help="clips in all that controls are made of")
-    parser.add_argument(
-        "--comparison",
-        type=Path,
-        help="folder of a comparison of the same clips, for its streams and what ViSQOL and its like say",
-    )
-    args = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each clip")
+    parser.add_argument("--controls", type=int, default=12, help="clips in all that random streams are made of")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that compare")
+    args = parser.parse_args(argv)
 
-    backend = with_features(api.load_backend(args.model, device="cpu"))
-    clips = load_clips(args.clips, args.limit)
-    comparison = Comparison(args.comparison) if args.comparison else None
-    streams = encode_all(clips, backend, comparison)
-    rows = []
-    for index, clip in enumerate(clips):
-        print(f"measuring {index + 1}/{len(clips)} {clip.name}", flush=True)
-        rows += measure_clip(index, clips, streams, backend, controls=index < args.controls)
-    for row in rows:
-        if comparison and row["system"] in _METHODS:
-            row.update(comparison.opinions(row["clip"], row["system"], row["preset"]))
-    results = {
-        "model": backend.info.fingerprint.hex()[:4],
+    spent = [time.perf_counter()]
+    comparison = Comparison(clip_paths(args.clips, args.limit), args.report, args.model, args.seconds)
+    results = comparison.results(args.jobs)
+    spent.append(time.perf_counter())
+    backend = comparison.run.backend
+    results |= {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-        "clips": [clip.name for clip in clips],
-        "rows": rows,
-        "drift": measure_drift(clips[:: max(1, len(clips) // 3)][:3], args.model),
-        "time": measure_time(clips[0], backend),
+        "seconds": args.seconds,
+        "steady": measure_steady(backend, args.model),
+        "controls": list(measure_controls(comparison, args.controls)),
+        "drift": measure_drift(comparison, args.model),
+        "time": measure_time(comparison.run.inputs[0].sound, backend),
     }
-    args.out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    stereo = args.out.with_name("stereo.md")
-    page = stereo.read_text(encoding="utf-8") if stereo.is_file() else ""
-    args.out.write_text(render(results, page), encoding="utf-8")
-    print(f"wrote {args.out} and {args.out.with_suffix('.json')}")
+    write_pages(results, args.docs, args.readme)
+    print(f"wrote {args.docs}: {spent[1] - spent[0]:.0f} s to compare, {time.perf_counter() - spent[1]:.0f} s more")
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One held-out sound: 10 s, mono, 16 kHz."""
+def write_pages(results: dict[str, Any], docs: Path, readme: Path | None) -> None:
+    """results.json and the pages of it."""
+    (docs / "results.json").write_text(_one_row_a_line(results), encoding="utf-8")
+    (docs / "codecs.md").write_text(codecs.page(results), encoding="utf-8")
+    stereo = docs / "stereo.md"
+    page = render(results, stereo.read_text(encoding="utf-8") if stereo.is_file() else "")
+    (docs / "results.md").write_text(page, encoding="utf-8")
+    if readme is not None:
+        text = readme.read_text(encoding="utf-8")
+        readme.write_text(text.replace(first_table(text), first_table(page)), encoding="utf-8")
 
-    name: str
-    kind: str
-    sound: Waveform
+
+def _one_row_a_line(results: dict[str, Any]) -> str:
+    rows = ",\n".join(f"  {json.dumps(row)}" for row in results["rows"])
+    rest = json.dumps({key: value for key, value in results.items() if key != "rows"}, indent=1)
+    return f'{rest[:-2]},\n "rows": [\n{rows}\n ]\n}}\n'
 
 
-def load_clips(folder: Path, limit: int) -> list[Clip]:
-    """The first `limit` clips of each kind that are long enough, spread over their names; kinds take turns."""
-    by_kind: list[list[Clip]] = []
+def clip_paths(folder: Path, limit: int) -> list[Path]:
+    """`limit` files of each kind, evenly spread over their names; all where there are fewer."""
+    chosen: list[Path] = []
     for kind in _KINDS:
         paths = sorted(folder.glob(f"{kind}-*"))
-        chosen = [paths[i * len(paths) // limit] for i in range(limit)] if len(paths) > limit else paths
-        by_kind.append([_load(path, kind) for path in chosen])
-    return [clip for group in zip(*by_kind, strict=False) for clip in group]
-
-
-def _load(path: Path, kind: str) -> Clip:
-    sound = resample(downmix(io.read(path)), 16000)
-    samples = np.zeros((1, _SAMPLES), np.float32)
-    count = min(_SAMPLES, sound.sample_count)
-    samples[:, :count] = sound.samples[:, :count]
-    return Clip(path.stem, kind, Waveform(samples, 16000))
+        chosen += [paths[i * len(paths) // limit] for i in range(limit)] if len(paths) > limit else paths
+    return chosen
 
 
 class Comparison:
-    """What `noisebook compare` kept of the same clips.
+    """Every method on every clip, as `noisebook compare` has it.
 
     Args:
-        folder: that it wrote.
+        paths: of the clips.
+        folder: of the results.
+        model: as `api.load_backend` takes it.
+        seconds: of the beginning of each clip.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        titles = {one["id"]: one["title"] for one in results["inputs"]}
-        self._rows = {(titles[row["input"]], row["method"]): row for row in results["rows"]}
+    def __init__(self, paths: Sequence[Path], folder: Path, model: str, seconds: float) -> None:
+        self.options = (tuple(paths), folder, model, seconds)
+        self.run = _run(*self.options)
+        self._streams: dict[tuple[str, str], Path] = {}
 
-    def stream(self, clip: str, preset: str) -> bytes:
-        """The coded file; ConfigError where there is none."""
-        return (self._folder / self._row(clip, "codec", preset)["stream"]).read_bytes()
+    def results(self, jobs: int) -> dict[str, Any]:
+        """What the pages need, after the work, which is shared by some processes."""
+        if jobs > 1:
+            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+                list(pool.map(_compare_one, [self.options] * len(self.run.inputs), range(len(self.run.inputs))))
+        rows = self.run.rows(lambda done, steps: print(f"compared {done} of {steps}", end="\r", flush=True))
+        print()
+        about = publishing.manifest(self.run, command="noisebook.recipes.results", seed=0, settings={})
+        whole = publishing.results_of(self.run, rows, about=about)
+        self._streams = {
+            (row["input"], row["method"]): self.run.store.folder / row["stream"] for row in rows if row["stream"]
+        }
+        for row in rows:
+            if row["error"]:
+                print(f"failed: {row['method']} on {row['input']}: {row['error']}", flush=True)
+        return {
+            "model": self.run.backend.info.fingerprint.hex()[:4],
+            "manifest": {"programs": about["programs"]},
+            "inputs": [{key: one[key] for key in ("id", "kind", "sample_rate", "channels")} for one in whole["inputs"]],
+            "methods": [{key: one[key] for key in ("id", "family", "label", "generative")} for one in whole["methods"]],
+            "rows": [self._short(row) for row in rows],
+        }
 
-    def opinions(self, clip: str, system: str, preset: str | None) -> dict[str, float]:
-        """What ViSQOL and its like say; ConfigError where they were not asked."""
-        metrics = self._row(clip, system, preset)["metrics"]
-        return {name: metrics[name] for name in _PERCEPTUAL if metrics.get(name) is not None}
+    def stream(self, source: str, rate: str) -> bytes:
+        """The file that the codec made of an input."""
+        return self._streams[source, f"ddcm-{rate}"].read_bytes()
 
-    def _row(self, clip: str, system: str, preset: str | None) -> dict[str, Any]:
-        method = _METHODS[system].format(preset=preset)
-        try:
-            row: dict[str, Any] = self._rows[clip, method]
-        except KeyError:
-            raise ConfigError(f"{self._folder} has no {method} of {clip}: compare the same clips first") from None
-        return row
-
-
-def encode_all(clips: list[Clip], backend: FeatureBackend, comparison: Comparison | None) -> dict[str, list[bytes]]:
-    """The stream of every clip at every preset, where it can be the compared one."""
-    streams: dict[str, list[bytes]] = {}
-    for preset in (one.name for one in PRESETS):
-        print(f"encoding at preset {preset}", flush=True)
-        if comparison:
-            streams[preset] = [comparison.stream(clip.name, preset) for clip in clips]
-        else:
-            streams[preset] = [api.compress(clip.sound, backend=backend, preset=preset) for clip in clips]
-    return streams
-
-
-def measure_clip(
-    index: int, clips: list[Clip], streams: dict[str, list[bytes]], backend: FeatureBackend, *, controls: bool
-) -> list[dict[str, Any]]:
-    """Rows of one clip: ceilings, then each preset, with its controls where they are wanted."""
-    clip = clips[index]
-    judge = Judge(clip, streams[PRESETS[0].name][index], backend)
-    rows = [
-        judge.row("vocoder", None, _vocoded(clip, backend)),
-        judge.row("autoencoder", None, judge.sound_of(judge.target), latent=judge.target),
-    ]
-    for preset, data in streams.items():
-        header = container.parse_header(data[index])[0]
-        predicted = container.overhead(header, 1) + layout_of(header, backend.info).payload_size
-        row = judge.decoded_row("codec", preset, data[index])
-        rows.append(row | {"bytes": len(data[index]), "predicted_bytes": predicted})
-        if controls:
-            random = api.random_stream(header, backend.info, seed=header.preset)
-            rows.append(judge.decoded_row("control: another clip", preset, data[(index + 1) % len(clips)]))
-            rows.append(judge.decoded_row("control: random indices", preset, random))
-    return rows
+    def _short(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What the pages need of a row; of a stream the latent error in dB, and the size that its header predicts."""
+        metrics = {name: None if value is None else round(value, 4) for name, value in row["metrics"].items()}
+        kept = {key: row[key] for key in ("input", "method", "bytes", "bit_per_second")} | {"metrics": metrics}
+        if not row["residuals_db"]:
+            return kept
+        header = container.parse_header((self.run.store.folder / row["stream"]).read_bytes())[0]
+        predicted = container.overhead(header, 1) + layout_of(header, self.run.backend.info).payload_size
+        return kept | {"nmse_db": row["residuals_db"][-1], "predicted_bytes": predicted}
 
 
-class Judge:
-    """Compares latents and sounds with one clip; `stream` is any of the clip's own."""
+@lru_cache(maxsize=1)
+def _run(paths: Sequence[Path], folder: Path, model: str, seconds: float) -> Run:
+    return planned(
+        paths, folder, catalogue=_methods(model), load_backend=lambda: api.load_backend(model, device="cpu"),
+        methods=METHODS, metrics=METRICS, limit_seconds=seconds, mono=True, verdicts=False,
+    )  # fmt: skip
 
-    def __init__(self, clip: Clip, stream: bytes, backend: FeatureBackend) -> None:
-        self.clip, self.backend = clip, backend
-        self.header = ddcm.analysed(container.parse_header(stream)[0], clip.sound)
-        self.target = ddcm.target_latent(clip.sound, self.header, backend=backend)
-        self.mel = backend.features(torch.from_numpy(levelled(clip.sound, self.header, backend.info)))
 
-    def sound_of(self, latent: torch.Tensor) -> Waveform:
-        return ddcm.synthesise(latent, self.header, backend=self.backend)
+def _compare_one(options: tuple[tuple[Path, ...], Path, str, float], index: int) -> None:
+    torch.set_num_threads(1)
+    list(_run(*options).rows_of(index))
 
-    def decoded_row(
-        self,
-        system: str,
-        preset: str,
-        data: bytes,
-        names: Iterable[str] = _CHEAP,
-        *,
-        tail_steps: int | None = None,
-    ) -> dict[str, Any]:
-        header, latent = ddcm.decode_latent(data, backend=self.backend, tail_steps=tail_steps)
-        sound = ddcm.synthesise(latent, header, backend=self.backend)
-        row = self.row(system, preset, sound, names, latent=latent)
-        return row | {"nmse_db": _nmse_db(latent, self.target)}
 
-    def row(
-        self,
-        system: str,
-        preset: str | None,
-        sound: Waveform,
-        names: Iterable[str] = _CHEAP,
-        *,
-        latent: torch.Tensor | None = None,
-    ) -> dict[str, Any]:
-        clip = self.clip
-        row: dict[str, Any] = {"clip": clip.name, "kind": clip.kind, "system": system, "preset": preset}
-        if latent is not None:
-            decoded = self.backend.decode(latent)[:, :, : self.mel.shape[2]]
-            row["mel"] = log_mel_l1_db(self.mel.numpy(), decoded.numpy())
-        return row | evaluate(clip.sound.samples[0], sound.samples[0], sample_rate=16000, names=list(names))
+def _methods(model: str) -> tuple[Method, ...]:
+    return catalogue(rates=[float(rate) for rate in RATES], model=model)
+
+
+def measure_steady(backend: Backend, model: str) -> list[dict[str, Any]]:
+    """How steady tones fare through each of `STEADY` that can run here, at worst."""
+    chosen = [method for method in choose(_methods(model), STEADY) if not method.missing]
+    return [{"method": method.label, **worst(method, backend)} for method in chosen]
+
+
+def measure_controls(comparison: Comparison, count: int) -> Iterator[dict[str, Any]]:
+    """Of clips evenly spread over all: latent error in dB of the stream of another clip, and of random indices."""
+    run = comparison.run
+    inputs = run.inputs
+    for index in range(0, len(inputs), max(1, len(inputs) // count)):
+        source, other = inputs[index], inputs[(index + 1) % len(inputs)]
+        for rate in RATES:
+            header = ddcm.analysed(container.parse_header(comparison.stream(source.id, rate))[0], source.sound)
+            target = ddcm.target_latent(source.sound, header, backend=run.backend)
+            random = api.random_stream(header, run.backend.info, seed=header.preset)
+            for system, stream in (("another clip", comparison.stream(other.id, rate)), ("random indices", random)):
+                latent = ddcm.decode_latent(stream, backend=run.backend)[1]
+                yield {"input": source.id, "rate": rate, "system": system, "nmse_db": _nmse_db(latent, target)}
 
 
 def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
-    """Squared error relative to the target, in dB; -inf where they are the same."""
+    """Squared error relative to the target in dB, over what both are long; -inf where they are the same."""
+    frames = min(latent.shape[2], target.shape[2])
+    latent, target = latent[:, :, :frames], target[:, :, :frames]
     return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
 
 
-def _vocoded(clip: Clip, backend: FeatureBackend) -> Waveform:
-    samples = backend.vocode(backend.features(torch.from_numpy(clip.sound.samples)))
-    return Waveform(samples.numpy(), 16000)
-
-
-def measure_drift(clips: list[Clip], model: str) -> list[dict[str, Any]]:
+def measure_drift(comparison: Comparison, model: str) -> list[dict[str, Any]]:
     """How far other ways of computing move the decoded latent of the same streams: the largest difference in dB."""
-    reference = api.load_backend(model, device="cpu")
-    low = api.load_backend(model, device="cpu", dtype="bfloat16")
+    inputs = comparison.run.inputs[:: max(1, len(comparison.run.inputs) // 3)][:3]
+    reference, low = comparison.run.backend, api.load_backend(model, device="cpu", dtype="bfloat16")
     threads = torch.get_num_threads()
     other = 1 if threads > 1 else 2
     rows = []
-    for preset in PRESETS:
-        streams = [api.compress(clip.sound, backend=reference, preset=preset.name) for clip in clips]
+    for rate in RATES:
+        streams = [comparison.stream(source.id, rate) for source in inputs]
         latents = _decode_all(streams, reference)
         again, in_bfloat16 = _decode_all(streams, reference), _decode_all(streams, low)
         torch.set_num_threads(other)
         threaded = _decode_all(streams, reference)
         torch.set_num_threads(threads)
         rows.append({
-            "preset": preset.name,
+            "preset": rate,
             "decoded again": _largest_difference(again, latents),
             f"{other} instead of {threads} threads": _largest_difference(threaded, latents),
             "bfloat16": _largest_difference(in_bfloat16, latents),
@@ -271,7 +253,7 @@ def _largest_difference(latents: list[torch.Tensor], references: list[torch.Tens
 class _Timed:
     """A backend that adds up the time spent in its networks."""
 
-    def __init__(self, backend: FeatureBackend) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend, self.seconds = backend, 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -288,31 +270,51 @@ class _Timed:
         return timed
 
 
-def measure_time(clip: Clip, backend: FeatureBackend, *, runs: int = 5) -> list[dict[str, Any]]:
-    """Median seconds to encode and decode the clip at each preset, and the share outside the networks."""
+def measure_time(sound: Waveform, backend: Backend, *, runs: int = 3) -> list[dict[str, Any]]:
+    """Median seconds to encode and decode a sound at each rate, and the share outside the networks."""
     rows = []
-    for preset in PRESETS:
-        stream = api.compress(clip.sound, backend=backend, preset=preset.name)  # warm
+    for preset in RATES:
+        stream = api.compress(sound, backend=backend, preset=preset)  # warm
         encodes, decodes = [], []
         for _ in range(runs):
-            encodes.append(
-                _timed_share(lambda b, p=preset: api.compress(clip.sound, backend=b, preset=p.name), backend)
-            )
+            encodes.append(_timed_share(lambda b, p=preset: api.compress(sound, backend=b, preset=p), backend))
             decodes.append(_timed_share(lambda b, s=stream: api.decompress(s, backend=b), backend))
         encode, encode_share = np.median(encodes, axis=0)
         decode, decode_share = np.median(decodes, axis=0)
-        rows.append({"preset": preset.name, "encode_seconds": encode, "encode_share": encode_share,
+        rows.append({"preset": preset, "encode_seconds": encode, "encode_share": encode_share,
                      "decode_seconds": decode, "decode_share": decode_share})  # fmt: skip
     return rows
 
 
-def _timed_share(run: Any, backend: FeatureBackend) -> tuple[float, float]:
+def _timed_share(run: Any, backend: Backend) -> tuple[float, float]:
     """Seconds of one run, and the share of them outside the networks."""
     timed = _Timed(backend)
     started = time.perf_counter()
     run(timed)
     total = time.perf_counter() - started
     return total, 1 - timed.seconds / total
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One held-out sound for the other recipes: 10 s, mono, 16 kHz."""
+
+    name: str
+    kind: str
+    sound: Waveform
+
+
+def load_clips(folder: Path, limit: int, *, seconds: float = 10.0, sample_rate: int = 16_000) -> list[Clip]:
+    """`limit` clips of each kind, evenly spread over their names; kinds take turns; short ones end in silence."""
+    by_kind = [[path for path in clip_paths(folder, limit) if path.name.startswith(kind)] for kind in _KINDS]
+    paths = [path for group in zip(*by_kind, strict=False) for path in group]
+    return [_load(path, round(seconds * sample_rate), sample_rate) for path in paths]
+
+
+def _load(path: Path, count: int, sample_rate: int) -> Clip:
+    sound = resample(downmix(io.read(path)), sample_rate).samples[:, :count]
+    samples = np.pad(sound, ((0, 0), (0, count - sound.shape[1])))
+    return Clip(path.stem, path.stem.split("-")[0], Waveform(samples, sample_rate))
 
 
 if __name__ == "__main__":

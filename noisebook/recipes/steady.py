@@ -1,28 +1,30 @@
 """What becomes of sounds that stand still: pitch, level, and whether they ripple at the model's frame rates.
 
-    python -m noisebook.recipes.steady [--model FOLDER] [--preset 3000] [--coding none]
+    python -m noisebook.recipes.steady [--model FOLDER] [--method ddcm-3000]
 
-Sines and sawtooth notes, a struck string and a sung note, each of four seconds at 48 kHz, through `compress` and
-`decompress` (`--coding none`: through autoencoder and vocoder alone). A model that makes its phases frame by frame
-draws steady tones to multiples of its frame rate, and lets their envelope pulse with it. Prints cents from where the
-tone was, level in dB, and the ripple of the envelope at 25, 50 and 100 Hz in dB below its mean (of sines: below -60).
+Sines and sawtooth notes, a struck string and a sung note, each of four seconds at 48 kHz, through a method of
+`noisebook compare`: `ddcm-RATE`, `autoencoder`, `vocoder`, `opus-6k` and so on. A model that makes its phases frame by
+frame draws steady tones to multiples of its frame rate, and lets their envelope pulse with it. Prints cents from where
+the tone was, level in dB, and the ripple of the envelope at 25, 50 and 100 Hz in dB below its mean (of sines: -60).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from noisebook import api
+from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.sound import from_latent, to_latent
+from noisebook.comparison.catalogue import catalogue
+from noisebook.comparison.methods import Job, Method, choose
 from noisebook.diffusion.backend import Backend
 from noisebook.recipes._tables import table
 
-__all__ = ["Steadiness", "Tone", "steadiness", "tones"]
+__all__ = ["Steadiness", "Tone", "steadiness", "through", "tones", "worst"]
 
 _RATE = 48_000
 _SECONDS = 4
@@ -52,23 +54,39 @@ class Steadiness:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--preset", default="3000")
-    parser.add_argument("--coding", choices=("ddcm", "none"), default="ddcm")
+    parser.add_argument("--method", default="ddcm-3000")
     args = parser.parse_args(argv)
+    rates = [float(args.method.removeprefix("ddcm-"))] if args.method.startswith("ddcm-") else []
+    (method,) = choose(catalogue(rates=rates, model=args.model), [args.method])
     backend = api.load_backend(args.model)
-    through = _coded(backend, args.preset) if args.coding == "ddcm" else _uncoded(backend)
-    rows, found = [], []
+    rows = []
     for tone in tones():
-        found.append(steadiness(tone, through(Waveform(tone.samples[None], _RATE)).samples[0]))
-        ripples = (f"{value:.0f}" for value in found[-1].ripple_db)
-        rows.append([tone.name, f"{found[-1].cents:+.0f}", f"{found[-1].level_db:+.1f}", *ripples])
-    worst = [
-        f"{max(abs(one.cents) for one in found):.0f}",
-        f"{max((one.level_db for one in found), key=abs):+.1f}",
-        *(f"{max(values):.0f}" for values in zip(*(one.ripple_db for one in found), strict=True)),
-    ]
-    heads = ["tone", "cents", "level dB", *(f"ripple at {hertz} Hz, dB" for hertz in _RIPPLES)]
-    print(table(heads, [*rows, ["worst", *worst]]))
+        found = steadiness(tone, through(method, tone, backend))
+        ripples = (f"{value:.0f}" for value in found.ripple_db)
+        rows.append([tone.name, f"{found.cents:+.0f}", f"{found.level_db:+.1f}", *ripples])
+    print(table(["tone", "cents", "level dB", *(f"ripple at {hertz} Hz, dB" for hertz in _RIPPLES)], rows))
+
+
+def through(method: Method, tone: Tone, backend: Backend) -> np.ndarray:
+    """What a method makes of a tone, `[N]` at 48 kHz; what is missing at the end is silence."""
+    sound = method.run(Job(Waveform(tone.samples[None], _RATE), backend=backend)).sound
+    heard = resample(sound, _RATE).samples[0, : len(tone.samples)]
+    return np.pad(heard, (0, len(tone.samples) - len(heard)))
+
+
+def worst(method: Method, backend: Backend) -> dict[str, float]:
+    """Over all tones: the largest error of pitch in cents and of level in dB, the median of the first, and the
+    strongest ripple in dB at each of its frequencies."""
+    found = [steadiness(tone, through(method, tone, backend)) for tone in tones()]
+    cents = [abs(one.cents) for one in found]
+    levels = np.array([one.level_db for one in found])
+    ripples = zip(_RIPPLES, zip(*(one.ripple_db for one in found), strict=True), strict=True)
+    return {
+        "median_cents": round(float(np.median(cents)), 1),
+        "cents": round(max(cents), 1),
+        "level_db": round(float(levels[np.abs(levels).argmax()]), 2),
+        **{f"ripple_{hertz}_db": round(max(values), 1) for hertz, values in ripples},
+    }
 
 
 def tones() -> Iterator[Tone]:
@@ -118,14 +136,6 @@ def _ripple(samples: np.ndarray, hertz: float) -> float:
     spectrum = np.abs(np.fft.rfft((envelope - mean) * np.hanning(len(envelope)))) / (len(envelope) / 4) / mean
     frequencies = np.fft.rfftfreq(len(envelope), 1 / _RATE)
     return float(20 * np.log10(spectrum[np.abs(frequencies - hertz) < 1].max() + 1e-9))
-
-
-def _coded(backend: Backend, preset: str) -> Callable[[Waveform], Waveform]:
-    return lambda sound: api.decompress(api.compress(sound, backend=backend, preset=preset), backend=backend)
-
-
-def _uncoded(backend: Backend) -> Callable[[Waveform], Waveform]:
-    return lambda sound: from_latent(*to_latent(sound, backend=backend), backend=backend)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_the_whole_report(noisebook, engine, clips):
     assert [source["channels"] for source in results["inputs"]] == [1, 2]
     for row in results["rows"]:
         channels = {source["id"]: source["channels"] for source in results["inputs"]}[row["input"]]
-        assert read(Path("report", row["file"])).samples.shape == (channels, 16000)
+        assert read(Path("report", row["file"])).samples.shape == (channels, 48000)
         assert row["verdict"].keys() >= {"related", "p_value"}
         if row["bytes"] is not None:
             assert os.path.getsize(Path("report", row["stream"])) == row["bytes"]

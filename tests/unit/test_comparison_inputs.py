@@ -29,7 +29,7 @@ def one(path: Path, limit: float = 30.0) -> Input:
 
 def test_one_form_for_all(tmp_path):
     source = one(save(tmp_path / "song.wav", rate=44100, channels=2, seconds=2), limit=1.5)
-    assert (source.sound.channels, source.sound.sample_rate, source.sound.duration) == (2, 16000, 1.5)
+    assert (source.sound.channels, source.sound.sample_rate, source.sound.duration) == (2, 48000, 1.5)
     assert (source.source_channels, source.source_rate, source.cut_seconds) == (2, 44100, 0.5)
     assert abs(np.abs(source.sound.samples).max() - 0.3) < 0.01
     assert one(save(tmp_path / "three.wav", rate=16000, channels=3, seconds=1)).sound.channels == 1

@@ -13,6 +13,7 @@ from noisebook.audio.mel import LOG_FLOOR, log_mel
 from noisebook.errors import AudioError
 from noisebook.metrics import (
     band_energy_ratio_db,
+    band_level_db,
     log_mel_l1_db,
     log_spectral_distance_db,
     mel_db_mae,
@@ -138,6 +139,24 @@ def test_a_band_hears_what_lies_in_it(metric: Callable[..., float]) -> None:
     whole = metric(*pair, sample_rate=RATE)
     assert across < whole < inside
     assert metric(*pair, sample_rate=RATE, band=(-math.inf, math.inf)) == whole
+
+
+def test_band_level_hears_every_moment(noise: np.ndarray) -> None:
+    band = (2000.0, 4000.0)
+    assert band_level_db(noise, noise, sample_rate=RATE, band=band) == 0
+    assert band_level_db(noise, 0.5 * noise, sample_rate=RATE, band=band) == pytest.approx(6.02, abs=0.01)
+    louder_and_softer = noise * np.where(np.arange(RATE) < RATE / 2, 2, 0.5)  # the mean error of level is 0
+    assert band_level_db(noise, louder_and_softer, sample_rate=RATE, band=band) == pytest.approx(6, abs=0.3)
+    assert band_level_db(noise, SILENCE, sample_rate=RATE, band=band) > 40
+    assert band_level_db(SILENCE, noise, sample_rate=RATE, band=band) > 40
+
+
+def test_band_level_leaves_out_what_nobody_hears() -> None:
+    low = np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)
+    top = 1e-5 * np.sin(2 * np.pi * 3000 * np.arange(RATE) / RATE)  # 100 dB below
+    assert band_level_db(low, low + top, sample_rate=RATE, band=(2000.0, 4000.0)) < 0.01
+    assert band_level_db(low, low + 1e4 * top, sample_rate=RATE, band=(2000.0, 4000.0)) > 35
+    assert band_level_db(low, 0.5 * low, sample_rate=RATE) == 0  # nothing from 8 to 16 kHz at this rate
 
 
 def test_band_energy_ratio_is_the_gain_of_the_band() -> None:

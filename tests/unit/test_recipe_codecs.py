@@ -25,6 +25,7 @@ def results(rival: dict[str, float], ours: dict[str, float]) -> dict[str, Any]:
     rows += [row(one, "silence", None, pesq_wb=1.0) for one in KINDS]
     return {
         "inputs": [{"id": name, "kind": kind} for name, kind in KINDS.items()],
+        "model": "abcd",
         "methods": [
             {"id": name, "family": family, "label": label, "generative": gen} for name, family, label, gen in methods
         ],
@@ -48,10 +49,20 @@ def test_a_duel_is_of_the_same_clips_at_the_nearest_rate_below(rival, said):
 
 def test_methods_stand_by_their_rate_and_controls_last():
     text = page(results({"b": 1.0, "c": 1.5}, {"b": 2.0, "c": 2.0}))
-    starts = [line.split(" | ")[0] for line in text.split("## Duels")[0].splitlines() if line.startswith("| ")][2:]
+    starts = [line.split(" | ")[0] for line in text.split("## In tune")[0].splitlines() if line.startswith("| ")][2:]
     assert starts == ["| DDCM 300 (gen)", "| DDCM 1500 (gen)", "| Rival", "| control: silence"]
     assert "rival 1.0" in text
     assert "3 held-out clips" in text
+
+
+def test_tuning_is_of_music_and_speech_apart():
+    made = results({"b": 1.0, "c": 1.5}, {"b": 2.0, "c": 2.0})
+    for one in made["rows"]:
+        one["metrics"] |= {"tuning_25": {"a": 0.75, "b": 0.25, "c": 0.25}[one["input"]]}
+    made["rows"].append(row("a", "rival", 2000, tuning_25=0.5))
+    music, speech = page(made).split("## In tune")[1].split("## Duels")[0].split("Speech:")
+    assert "| Rival | 2000 |  | 0.50 (0.00) |" in music
+    assert "| Rival | 2000 |  | 0.25 (0.00) |" in speech
 
 
 def test_a_rival_without_values_has_no_duel():

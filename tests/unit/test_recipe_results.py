@@ -4,52 +4,69 @@ from __future__ import annotations
 
 import json
 import math
-import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.presets import PRESETS
-from noisebook.errors import ConfigError
-from noisebook.recipes import results
-from noisebook.recipes._tables import render, table
+from noisebook.recipes import results, steady
+from noisebook.recipes._tables import first_table, render, table
+
+README = "# Title\n\n| old |\n| --- |\n| 1 |\n\nafter\n"
 
 
 @pytest.fixture(scope="module")
-def measured(tiny_model, tmp_path_factory):
+def measured(tiny_model, tmp_path_factory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("clips")
     rng = np.random.default_rng(0)
     for kind in ("music", "speech", "sfx"):
-        noise = rng.normal(0, 0.1, (1, 16000)).astype(np.float32)
-        io.write(folder / f"{kind}-a.flac", Waveform(noise, 16000))
+        noise = rng.normal(0, 0.1, (2, 24000)).astype(np.float32)
+        io.write(folder / f"{kind}-a.flac", Waveform(noise, 24000))
+    docs = folder / "docs"
+    docs.mkdir()
+    (docs / "stereo.md").write_text("# Stereo\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| other |\n")
+    (docs / "README.md").write_text(README)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "_SAMPLES", 16000)
-        patch.setattr(
-            sys,
-            "argv",
-            ["results", str(folder), "--out", str(folder / "r.md"), "--model", str(tiny_model), "--limit", "1"],
-        )
-        results.main()
-    return json.loads((folder / "r.json").read_text()), (folder / "r.md").read_text()
+        patch.setattr(results, "METHODS", ("ceiling", "ddcm", "pink-noise", "another-clip"))
+        patch.setattr(results, "METRICS", ("mel_db_mae", "treble_level_db", "tuning_25"))
+        patch.setattr(results, "STEADY", ("ddcm-300",))
+        patch.setattr(steady, "_PITCHES", (440.0,))
+        options = [
+            "--model",
+            str(tiny_model),
+            "--seconds",
+            "0.8",
+            "--controls",
+            "2",
+            "--readme",
+            str(docs / "README.md"),
+        ]
+        results.main([str(folder), str(folder / "report"), "--docs", str(docs), *options])
+    return json.loads((docs / "results.json").read_text()), docs
 
 
-def test_every_system_is_measured_on_every_clip(measured):
+def test_every_method_is_measured_on_every_clip(measured):
     rows = measured[0]["rows"]
-    assert len(rows) == 3 * (2 + 3 * len(PRESETS))
-    assert {row["system"] for row in rows} == {
-        "vocoder", "autoencoder", "codec", "control: another clip", "control: random indices",
-    }  # fmt: skip
+    assert len(rows) == 3 * (2 + len(results.RATES) + 2)
     for row in rows:
-        assert math.isfinite(row["mel_db_mae"])
-        assert ("nmse_db" in row) == (row["preset"] is not None)
+        assert all(value is not None and math.isfinite(value) for value in row["metrics"].values())
+        assert ("nmse_db" in row) == row["method"].startswith("ddcm")
+
+
+def test_clips_are_one_channel_at_48_khz(measured):
+    report = measured[1].parent / "report" / "sounds" / "music-a"
+    for name in ("original", "ddcm-300", "vocoder"):
+        sound = io.read(report / f"{name}.flac")
+        assert (sound.channels, sound.sample_rate, sound.duration) == (1, 48000, 0.8)
 
 
 def test_files_have_the_predicted_size(measured):
-    for row in measured[0]["rows"]:
-        if row["system"] == "codec":
-            assert row["bytes"] == row["predicted_bytes"]
+    coded = [row for row in measured[0]["rows"] if "predicted_bytes" in row]
+    assert len(coded) == 3 * len(results.RATES)
+    assert all(row["bytes"] == row["predicted_bytes"] for row in coded)
 
 
 def test_time_and_drift_are_measured(measured):
@@ -61,39 +78,38 @@ def test_time_and_drift_are_measured(measured):
         assert row["bfloat16"] < 0
 
 
-def test_the_page_shows_every_preset_in_every_table(measured):
-    data, page = measured
-    assert page == render(data, "")
-    assert "<" not in page.replace("<=", "")
-    for preset in PRESETS:
-        assert page.count(f"\n| {preset.name} ") == 5
+def test_controls_are_made_of_some_clips(measured):
+    controls = measured[0]["controls"]
+    assert len({row["input"] for row in controls}) == 3  # of two or more, evenly spread
+    assert len(controls) == 3 * len(results.RATES) * 2
+    assert all(math.isfinite(row["nmse_db"]) for row in controls)
+
+
+def test_the_pages_show_every_rate_in_every_table(measured):
+    data, docs = measured
+    page = (docs / "results.md").read_text()
+    assert page == render(data, (docs / "stereo.md").read_text())
+    for text in (page, (docs / "codecs.md").read_text()):
+        assert "<" not in text
+        assert f"embedded model `{data['model']}`" in " ".join(text.split())
+    for rate in results.RATES:
+        assert page.count(f"\n| {rate} ") == 5
+    assert "\n| DDCM 300 bit/s | " in page  # steady
+    assert "\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n## Against" in page
+    assert "| other |" not in page
+
+
+def test_the_readme_has_the_first_table(measured):
+    docs = measured[1]
+    first = first_table((docs / "results.md").read_text())
+    assert (docs / "README.md").read_text() == f"# Title\n\n{first}\n\nafter\n"
 
 
 def test_table():
     assert table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
 
 
-def test_controls_are_made_of_some_clips_only(measured):
-    data = dict(measured[0])
-    kept = data["clips"][0]
-    data["rows"] = [row for row in data["rows"] if row["clip"] == kept or not row["system"].startswith("control")]
-    page = render(data, "# Stereo\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| other |\n")
-    assert "stereo.md](stereo.md).\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n## Against" in page
-    assert "| other |" not in page
-    assert "stream of each of 1 clips" in page
-    assert " of 1 |" in page
-
-
-def test_streams_and_opinions_come_from_a_comparison_of_the_same_clips(measured, tmp_path):
-    clip, other = measured[0]["clips"][:2]
-    row = {"input": "one", "method": "ddcm-300", "stream": "files/a.ddcm", "metrics": {"visqol": 4.2, "estoi": None}}
-    written = {"inputs": [{"id": "one", "title": clip}], "rows": [row, {**row, "method": "vocoder"}]}
-    (tmp_path / "results.json").write_text(json.dumps(written))
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "a.ddcm").write_bytes(b"a stream")
-    comparison = results.Comparison(tmp_path)
-    assert comparison.stream(clip, "300") == b"a stream"
-    assert comparison.opinions(clip, "codec", "300") == comparison.opinions(clip, "vocoder", None) == {"visqol": 4.2}
-    for name, preset in ((other, "300"), (clip, "700")):
-        with pytest.raises(ConfigError, match=f"no ddcm-{preset} of {name}: compare the same clips first"):
-            comparison.stream(name, preset)
+def test_clips_are_evenly_spread_over_their_names(tmp_path):
+    for name in ("music-a", "music-b", "music-c", "music-d", "speech-a"):
+        (tmp_path / f"{name}.flac").touch()
+    assert [path.stem for path in results.clip_paths(tmp_path, 2)] == ["music-a", "music-c", "speech-a"]
