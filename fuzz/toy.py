@@ -15,7 +15,7 @@ INFO = BackendInfo(
     fingerprint=bytes(range(32)),
     autoencoder=bytes(32),
     sample_rate=16000,
-    hop_length=0,
+    features=None,
     frame_samples=640,
     latent_channels=2,
     latent_bins=4,
@@ -40,7 +40,7 @@ class ToyBackend:
         frames = waveform.unflatten(2, (-1, self.info.frame_samples)).mean(3)  # [B, A, T']
         return frames.mean(1)[:, None, :, None].expand(-1, self.info.latent_channels, -1, self.info.latent_bins).clone()
 
-    def to_waveform(self, latent: torch.Tensor) -> torch.Tensor:
+    def to_waveform(self, latent: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         mono = latent.mean((1, 3)).repeat_interleave(self.info.frame_samples, 1)
         return mono[:, None].expand(-1, self.info.audio_channels, -1)
 
