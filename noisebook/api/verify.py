@@ -42,8 +42,8 @@ def verify(
 ) -> Verification:
     """Whether an estimate is related to its reference, with every metric beside what unrelated sounds get.
 
-    Both are compared at 16 kHz, mono, in what they have in common; of stereo also left and right. The verdict needs no
-    model and no extra.
+    Both are compared mono, in what they have in common: by metrics at 48 kHz where one has more than 16, by verdict and
+    composite scores at 16 kHz; of stereo also left and right. The verdict needs no model and no extra.
 
     Args:
         reference: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.

@@ -44,11 +44,11 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 def verify(reference: str, estimate: str, as_json: bool, require_related: bool, **options: Any) -> int:
     """Say whether EST is related to REF, and how near it is.
 
-    Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared at 16 kHz, mono, brought
-    into time; of stereo left and right too, with a warning where they differ. Every number stands beside what other
-    sounds get: another clip, a shuffle of REF, pink noise, silence, random indices, and the best that the model could
-    do. The verdict is "related" only where EST is nearer to REF than
-    all but 5 % of unrelated controls.
+    Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared mono and in time, by
+    metrics at 48 kHz where one has more than 16, by the verdict at 16 kHz; of stereo left and right too, with a warning
+    where they differ. Every number stands beside what other sounds get: another clip, a shuffle of REF, pink noise,
+    silence, random indices, and the best that the model could do. The verdict is "related" only where EST is nearer to
+    REF than all but 5 % of unrelated controls.
 
     Of two folders, how far the sounds of one are from those of the other as a whole: Frechet and kernel distances of
     short pieces, beside those of the two halves of REF and of sounds that are something else.
@@ -143,7 +143,7 @@ def _compared(what: Comparison) -> list[str]:
         lines.append(f"{name}  {side.seconds:.2f} s, {side.sample_rate} Hz, {channels}{cut}")
     lag = f"EST {what.lag} samples late ({'found' if what.searched else 'given'})"
     gain = f"{what.gain_db:+.1f} dB" if isfinite(what.gain_db) else "one is silent"
-    lines.append(f"compared: {what.seconds:.2f} s at {what.sample_rate} Hz, mono; {lag}; level of EST {gain}")
+    lines.append(f"compared: {what.seconds:.2f} s, mono, metrics at {what.metric_rate} Hz; {lag}; level of EST {gain}")
     return lines
 
 

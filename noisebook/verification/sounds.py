@@ -1,6 +1,7 @@
 """Two sounds side by side: brought to one rate and into time, every metric, every control, the verdict.
 
-reference, estimate -> 16 kHz mono -> aligned, cut to what they have in common -> metrics, composite scores, verdict
+reference, estimate -> 16 kHz mono -> aligned, cut to what they have in common -> composite scores, verdict
+                    -> 48 kHz mono, where one of them has more than 16 -> the same part -> metrics
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _SILENT = "the original is silence: there is nothing to compare, and no metric"
 _CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image counts"
 _OFFSET_DB, _SHORTEST_OFFSET = -40.0, 0.5  # of full scale; seconds, within which a mean may be a tone's
 _LOUDNESS_LU = 1.0  # difference that is told
+_FULL_RATE = 48_000  # Hz, of the metrics where there are highs to hear
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
@@ -61,7 +63,8 @@ class Comparison:
     """What was compared.
 
     Attributes:
-        sample_rate: Hz at which it was, mono.
+        sample_rate: Hz at which it was brought into time and judged, mono.
+        metric_rate: Hz at which metrics heard it.
         reference, estimate: as they came.
         seconds: in common.
         lag: samples at `sample_rate` by which the estimate is late.
@@ -71,6 +74,7 @@ class Comparison:
     """
 
     sample_rate: int
+    metric_rate: int
     reference: Side
     estimate: Side
     seconds: float
@@ -158,12 +162,13 @@ def verify_sounds(
         AudioError, ConfigError, MissingExtra: as `metrics.evaluate` and `metrics.alignment.align`.
     """
     names, notes = _names(metrics, reference)
-    heard = _heard(reference)
-    aligned, other = _aligned(heard, _heard(estimate), lag)
-    beside = {name: _cut(_heard(sound), aligned) for name, sound in (further_controls or {}).items()}
+    aligned, other = _aligned(_heard(reference), _heard(estimate), lag)
+    cut = partial(_cut, aligned=aligned, rate=_metric_rate(reference, estimate))
+    beside = {name: cut(sound) for name, sound in (further_controls or {}).items()}
     if controls:
-        beside = control_sounds(aligned.reference) | beside
-    above = {name: _cut(_heard(sound), aligned) for name, sound in (ceilings or {}).items()}
+        made = control_sounds(aligned.reference)
+        beside = {name: _Cut(sound, _raised(sound, cut.keywords["rate"])) for name, sound in made.items()} | beside
+    above = {name: cut(sound) for name, sound in (ceilings or {}).items()}
     image = _image(reference, estimate, aligned)
     if image is None and (of_two := _STEREO.intersection(metrics or ())):
         raise ConfigError(f"{min(of_two)} compares left and right, and neither sound is stereo")
@@ -174,13 +179,7 @@ def verify_sounds(
         if image is not None and _sounds_apart(reference):
             return Verification(alignment, (), {}, verdict, {}, (_CANCELS, *warning), image=image)
         return Verification(alignment, (), {}, verdict, {}, (_SILENT,))
-    judge_one = partial(_judged, aligned.reference, names=names)
-    found: dict[str, _Judged] = {}
-    total = 1 + len(beside) + len(above)
-    for done, (name, sound) in enumerate([("", aligned.estimate), *beside.items(), *above.items()], 1):
-        found[name] = judge_one(sound)
-        if on_step is not None:
-            on_step(done, total)
+    found = _all_judged(cut(reference), {"": cut(estimate, late=aligned.lag)} | beside | above, names, on_step)
     return Verification(
         alignment=alignment,
         metrics=_rows(found, list(beside)),
@@ -220,13 +219,25 @@ class _Judged:
     composites: dict[str, tuple[float, dict[str, float]]]
 
 
-def _judged(reference: np.ndarray, sound: np.ndarray, names: Sequence[str]) -> _Judged:
-    values = {"similarity": _similarity(features(reference), features(sound))}
+def _all_judged(
+    reference: _Cut, sounds: Mapping[str, _Cut], names: Sequence[str], on_step: OnStep | None
+) -> dict[str, _Judged]:
+    found = {}
+    for done, (name, sound) in enumerate(sounds.items(), 1):
+        found[name] = _judged(reference, sound, names)
+        if on_step is not None:
+            on_step(done, len(sounds))
+    return found
+
+
+def _judged(reference: _Cut, sound: _Cut, names: Sequence[str]) -> _Judged:
+    values = {"similarity": _similarity(features(reference.low), features(sound.low))}
     chosen = [name for name in names if name not in _COMPOSITES and name not in _STEREO]
-    values |= evaluate(reference, sound, sample_rate=SAMPLE_RATE, names=chosen)
+    rate = SAMPLE_RATE * len(reference.full) // len(reference.low)
+    values |= evaluate(reference.full, sound.full, sample_rate=rate, names=chosen)
     composites = {}
     for name in (name for name in names if name in _COMPOSITES):
-        result = _COMPOSITES[name](reference, sound, sample_rate=SAMPLE_RATE)
+        result = _COMPOSITES[name](reference.low, sound.low, sample_rate=SAMPLE_RATE)
         composites[name] = (result.score, dict(result.parts))
     return _Judged(values, composites)
 
@@ -253,9 +264,13 @@ def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence
     return names, (f"left out, since not installed: {', '.join(missing)}; {install}",) if missing else ()
 
 
-def _heard(waveform: Waveform) -> np.ndarray:
-    """`[N]` at 16 kHz, mono, without an offset, which would count as level and as a steady tone."""
-    return resample(downmix(_centred(waveform)), SAMPLE_RATE).samples[0]
+def _heard(waveform: Waveform, rate: int = SAMPLE_RATE) -> np.ndarray:
+    """`[N]`, mono, without an offset, which would count as level and as a steady tone."""
+    return resample(downmix(_centred(waveform)), rate).samples[0]
+
+
+def _metric_rate(*sounds: Waveform) -> int:
+    return _FULL_RATE if max(sound.sample_rate for sound in sounds) > SAMPLE_RATE else SAMPLE_RATE
 
 
 def _centred(waveform: Waveform) -> Waveform:
@@ -292,11 +307,31 @@ def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tu
     return (found, frames) if scores[0] > scores[1] else (unmoved, -frames)
 
 
-def _cut(sound: np.ndarray, aligned: Alignment) -> np.ndarray:
-    """A sound in time with the reference, cut or extended with silence to the part that is compared."""
-    start = max(0, -aligned.lag)
-    part = sound[start : start + len(aligned.reference)].astype(np.float64)
-    return np.pad(part, (0, len(aligned.reference) - len(part)))
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """The part of a sound that is compared: `[N]` at 16 kHz, and at the rate of the metrics, a multiple of it."""
+
+    low: np.ndarray
+    full: np.ndarray
+
+
+def _cut(sound: Waveform, *, aligned: Alignment, rate: int, late: int = 0) -> _Cut:
+    """A sound in time with the reference, or `late` samples at 16 kHz behind it, extended with silence to the part that
+    is compared."""
+
+    def part(rate: int) -> np.ndarray:
+        factor = rate // SAMPLE_RATE
+        start, count = factor * (max(0, -aligned.lag) + late), factor * len(aligned.reference)
+        samples = _heard(sound, rate)[start : start + count].astype(np.float64)
+        return np.pad(samples, (0, count - len(samples)))
+
+    low = part(SAMPLE_RATE)
+    return _Cut(low, low if rate == SAMPLE_RATE else part(rate))
+
+
+def _raised(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A control at the rate of the metrics."""
+    return resample(Waveform(samples[None].astype(np.float32), SAMPLE_RATE), rate).samples[0].astype(np.float64)
 
 
 def _comparison(reference: Waveform, estimate: Waveform, aligned: Alignment, *, searched: bool) -> Comparison:
@@ -307,6 +342,7 @@ def _comparison(reference: Waveform, estimate: Waveform, aligned: Alignment, *, 
 
     return Comparison(
         SAMPLE_RATE,
+        _metric_rate(reference, estimate),
         side(reference),
         side(estimate),
         seconds,

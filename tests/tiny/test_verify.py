@@ -9,6 +9,7 @@ import pytest
 
 from noisebook import api
 from noisebook.api.verify import random_stream, verify
+from noisebook.audio.damage import low_pass
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.ddcm import Settings, header_of, open_stream
 from noisebook.codec.presets import engine_for
@@ -75,6 +76,22 @@ def test_rates_may_differ(sound):
     )
     assert found.alignment.estimate.sample_rate == 2 * RATE
     assert found.alignment.seconds == pytest.approx(1, abs=1e-3)
+
+
+def test_metrics_hear_the_highs_in_time(sound):
+    """What is lost above 8 kHz of a sound of 48 kHz, at a lag that is told in samples at 16 kHz."""
+    truth = Waveform(0.1 * np.random.default_rng(0).standard_normal((1, 48000)).astype("f4"), 48000)
+    dull = low_pass(truth, 7000)
+    late, late_dull = (Waveform(np.pad(one.samples, ((0, 0), (111, 0))), 48000) for one in (truth, dull))
+    names = ["log_spectral_distance_top_db", "snr_db"]
+    whole, without = (verify(truth, one, lag=37, metrics=names) for one in (late, late_dull))
+    assert (whole.alignment.sample_rate, whole.alignment.metric_rate) == (16000, 48000)
+    top, snr = (
+        {row.name: row.value for row in found.metrics}[name]
+        for found, name in zip((without, whole), names, strict=True)
+    )
+    assert top > 20
+    assert snr > 60
 
 
 def test_a_stream_needs_its_backend(sound, stream, backend):
