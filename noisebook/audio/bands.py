@@ -17,9 +17,11 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BANDS", "BAND_FLOOR", "Bands", "Bank", "band_centres", "log_bands"]
+__all__ = ["BANDS", "BAND_FLOOR", "PHASE_BLOCK", "SYNTHESIS_REACH", "Bands", "Bank", "band_centres", "band_filters", "log_bands"]
 
 _CLAMP = 1e-5
+PHASE_BLOCK = 256  # frames of a timeline, 2.56 s: how far the phases of a synthesis remember (`band_synthesis`)
+SYNTHESIS_REACH = PHASE_BLOCK + 64  # frames from a cut, beyond which a synthesis does not notice it
 BAND_FLOOR = log(_CLAMP)  # the value of silence, -11.513: 100 dB below a sine of full scale
 
 
@@ -97,7 +99,7 @@ def _magnitudes(waveform: torch.Tensor, bank: Bank, bands: Bands) -> torch.Tenso
     padded = F.pad(waveform.reshape(-1, waveform.shape[-1]), (pad, pad))
     window = torch.hann_window(bank.n_fft, device=waveform.device)
     spectrum = torch.stft(padded, n_fft, bands.hop_length, bank.n_fft, window=window, center=False, return_complex=True)
-    filters = _filters(bank, bands.sample_rate, waveform.device)
+    filters = band_filters(bank, bands.sample_rate, waveform.device)
     magnitude = spectrum[:, : len(filters)].abs().transpose(1, 2)
     if waveform.ndim == 3:
         magnitude = magnitude.unflatten(0, (len(waveform), -1)).square().mean(1).sqrt()
@@ -105,8 +107,11 @@ def _magnitudes(waveform: torch.Tensor, bank: Bank, bands: Bands) -> torch.Tenso
 
 
 @lru_cache(maxsize=8)
-def _filters(bank: Bank, sample_rate: int, device: torch.device) -> torch.Tensor:
-    """`_triangles` on a device: kept there, since a copy would make the device wait."""
+def band_filters(bank: Bank, sample_rate: int, device: torch.device) -> torch.Tensor:
+    """Triangles of a bank over the bins of its STFT up to `high`, `[bins, count]`, columns of sum `2 / sum(window)`.
+
+    Kept on the device, since a copy would make it wait.
+    """
     import torch
 
     return torch.from_numpy(_triangles(bank, sample_rate)).to(device)

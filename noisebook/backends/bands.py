@@ -1,4 +1,4 @@
-"""A model of bands at 48 kHz, as `recipes.train` makes it: band autoencoder, denoiser and phase vocoder from a folder.
+"""A model of bands at 48 kHz, as `recipes.train` makes it: band autoencoder and denoiser from a folder.
 
 It shares the denoiser, the files and the rules of the fingerprint with `mini`, and hears other features.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from noisebook.audio.band_synthesis import synthesise_bands
 from noisebook.backends.checkpoint import load_network
 from noisebook.backends.feature_model import FeatureModel
 from noisebook.backends.mini_files import FILES, model_info
@@ -16,7 +17,6 @@ from noisebook.backends.placement import usable_device
 from noisebook.backends.tagged import TaggedModel
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig
-from noisebook.networks.phase_vocoder import PhaseVocoder, PhaseVocoderConfig
 
 __all__ = ["BandBackend"]
 
@@ -25,7 +25,7 @@ class BandBackend(TaggedModel, FeatureModel):
     """Satisfies `noisebook.diffusion.backend.FeatureBackend`.
 
     Args:
-        folder: holds the files named in `FILES`.
+        folder: holds autoencoder and denoiser, the first two of `FILES`.
         device: of torch.
         dtype: float32, or bfloat16 for the matrix products of the networks; everything between stays float32.
 
@@ -38,10 +38,6 @@ class BandBackend(TaggedModel, FeatureModel):
         self.info, self.device, self.dtype = model_info(folder), usable_device(device), dtype
         self._vae = load_network(folder / FILES[0], BandVae, BandVaeConfig).to(self.device)
         self._denoiser = load_network(folder / FILES[1], Denoiser, DenoiserConfig).to(self.device)
-        self._vocoder = load_network(folder / FILES[2], PhaseVocoder, PhaseVocoderConfig).to(self.device)
 
     def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
-        with self._inference():
-            spectrum = self._vocoder.spectrum(features)
-        with torch.no_grad():  # phases add up over all frames: in float32
-            return self._vocoder.synthesise(spectrum)
+        return synthesise_bands(features, first_frame=first_frame)

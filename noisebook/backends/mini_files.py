@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from noisebook.audio.bands import BANDS
+from noisebook.audio.bands import BANDS, SYNTHESIS_REACH
 from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
 from noisebook.backends.checkpoint import content_digest, read_config, read_metadata
 from noisebook.config import from_dict
@@ -19,16 +19,14 @@ from noisebook.networks.configs import (
     BandVaeConfig,
     DenoiserConfig,
     MelVaeConfig,
-    PhaseVocoderConfig,
     VocoderConfig,
 )
 
 __all__ = ["FILES", "WEIGHTS", "describe", "fingerprint", "holds_bands", "margin_frames", "model_info"]
 
 WEIGHTS = Path(__file__).parent / "weights"
-FILES = ("vae.safetensors", "denoiser.safetensors", "vocoder.safetensors")
+FILES = ("vae.safetensors", "denoiser.safetensors", "vocoder.safetensors")  # a model of bands needs no vocoder
 _WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
-_WARM_UP = 12  # latent frames in which the phases of a piece find themselves
 
 
 def holds_bands(folder: Path) -> bool:
@@ -56,7 +54,7 @@ def margin_frames(vae: MelVaeConfig, vocoder: VocoderConfig) -> int:
 
 def describe(folder: Path) -> dict[str, dict[str, object]]:
     """Configuration and training record of each file of a mini model."""
-    metadata = {name: read_metadata(folder / name) for name in FILES}
+    metadata = {name: read_metadata(folder / name) for name in _files(folder)}
     return {
         name: {key: json.loads(values[key]) for key in ("config", "record") if key in values}
         for name, values in metadata.items()
@@ -101,9 +99,7 @@ def _mel_info(folder: Path) -> BackendInfo:
 def _band_info(folder: Path) -> BackendInfo:
     vae = read_config(folder / FILES[0], "BandVae", BandVaeConfig)
     denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
-    vocoder = read_config(folder / FILES[2], "PhaseVocoder", PhaseVocoderConfig)
-    same_bands = vae.bands == vocoder.bands == BANDS.count and vocoder.hop_length == BANDS.hop_length
-    _check_shapes(folder, vae, denoiser, same_bands)
+    _check_shapes(folder, vae, denoiser, vae.bands == BANDS.count)
     window = max(bank.n_fft for bank in BANDS.banks) // 2 // (PATCH * BANDS.hop_length)
     return BackendInfo(
         name="bands",
@@ -116,7 +112,7 @@ def _band_info(folder: Path) -> BackendInfo:
         latent_bins=vae.latent_bins,
         frame_multiple=1,
         window_frames=_WINDOW_FRAMES,
-        margin_frames=max(1 + window + vae.encoder_reach, vae.decoder_reach - (-vocoder.reach // PATCH) + _WARM_UP),
+        margin_frames=max(1 + window + vae.encoder_reach, vae.decoder_reach + SYNTHESIS_REACH // PATCH),
         schedule=scaled_linear(),
         curve=_curve(folder / FILES[1]),
         tags=denoiser.tags,
@@ -131,9 +127,13 @@ def _check_shapes(folder: Path, vae: MelVaeConfig | BandVaeConfig, denoiser: Den
 
 
 def _require_files(folder: Path) -> None:
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    missing = [name for name in _files(folder) if not (folder / name).is_file()]
     if missing:
-        raise ModelError(f"{folder} has no {', '.join(missing)}; a mini model is a folder with {', '.join(FILES)}")
+        raise ModelError(f"{folder} has no {', '.join(missing)}; a model is a folder with {', '.join(_files(folder))}")
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    return FILES[:2] if holds_bands(folder) else FILES
 
 
 def _curve(path: Path) -> Curve:

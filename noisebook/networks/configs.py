@@ -111,37 +111,3 @@ class BandVaeConfig(_Tokens):
     def latent_size(self) -> int:
         """Latent values in one token."""
         return self.latent_channels * self.latent_bins
-
-
-@dataclass(frozen=True)
-class PhaseVocoderConfig:
-    """Sizes of the network.
-
-    Attributes:
-        heads: of each inverse STFT the samples of its window, a multiple of the hop, the Hz around which it fades in
-            and out, and over how many. Together they make up one at every frequency.
-        low_bands: of the bank that is fine enough for the frequency of a partial.
-        kernel_hz, sharpness: of the mean shift: standard deviation of its kernel, and power of the magnitudes.
-    """
-
-    bands: int = 192
-    dim: int = 320
-    hidden: int = 896
-    blocks: int = 9
-    hop_length: int = 480
-    sample_rate: int = 48_000
-    heads: tuple[tuple[int, float, float, float], ...] = (
-        (4800, 0.0, 800.0, 100.0),
-        (1920, 800.0, 4000.0, 400.0),
-        (960, 4000.0, 24_000.0, 400.0),
-    )
-    mean: float = -7.5
-    std: float = 2.5
-    low_bands: int = 120
-    kernel_hz: float = 12.0
-    sharpness: float = 1.5
-
-    @property
-    def reach(self) -> int:
-        """Frames to either side of a sample that network and windows see; its phase remembers all that came before."""
-        return self.blocks + 1 + max(n_fft for n_fft, *_ in self.heads) // self.hop_length

@@ -1,0 +1,270 @@
+"""Sound from bands, without weights: partials carry the phases, and rounds of consistency do the rest.
+
+    bands --interpolate--> magnitudes --.
+      '--mean shift--> partials --sum--> phases --inverse STFTs--> sound --rounds--> sound that has these bands
+
+**Magnitudes** of the bins are those of the bands around them. **Phases** go on as in a phase vocoder (Flanagan & Golden
+1966), by the frequency of the partial to which a bin belongs: the mode of the fine bands that mean shift (Comaniciu &
+Meer 2002) reaches from it, right to two cents for a lone partial. Above the fine bands they are random. In a **round of
+consistency**, after Griffin & Lim (1984), the front end hears the sound, its STFT is multiplied by what is wanted over
+what is found, and put together again; for each bank in turn.
+
+A sum of frequencies would remember all that was before it. So phases begin anew every `PHASE_BLOCK` frames of the timeline,
+and what they miss of that beginning is spread over the block before it, a detuning of at most 0.2 Hz: nothing jumps, and
+a piece of a timeline sounds as the whole does, `SYNTHESIS_REACH` frames away from its ends.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from noisebook.audio.bands import BAND_FLOOR, BANDS, PHASE_BLOCK, Bank, band_centres, band_filters
+from noisebook.rng import Purpose, uniform16, words
+
+__all__ = ["ROUNDS", "synthesise_bands"]
+
+ROUNDS = 7
+
+_SHIFTS = 12  # of the mean shift
+# Standard deviation of its kernel, in Hz and at least in bands, and the power of the magnitudes. A wider kernel draws the
+# notes of a close chord together (thirds and fourths in the bass by 150 cents at 12 Hz, by 6 at 5 Hz).
+_KERNEL_HZ, _KERNEL_BANDS, _SHARPNESS = 5.0, 0.8, 2.0
+_DELAY = 0.02  # seconds over which the partials of a block begin one after the other, against a click
+_LOBE = 2.0  # bins of the window's main lobe to either side: a partial further away is not this bin's
+_FADED = 0.93  # of the top of a bank: from there the next one takes over
+_MOST = 1.4  # nepers (12 dB) by which one round changes a band
+_AT_ONCE = 256  # frames of an STFT that are held
+_HOP, _RATE = BANDS.hop_length, BANDS.sample_rate
+_FINE = BANDS.banks[0]
+
+
+def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int = ROUNDS) -> torch.Tensor:
+    """The sound of natural-log bands as `log_bands` makes them: `[B, 1, T, F] -> [B, hop_length * T]`.
+
+    Args:
+        bands: with values of at most about 0.
+        first_frame: of the piece on its timeline.
+        rounds: of consistency.
+    """
+    with torch.no_grad(), torch.autocast(bands.device.type, enabled=False):
+        wanted = bands[:, 0].float()
+        magnitude = (wanted @ _envelope(bands.device)).clamp(max=1.0).exp()
+        spectrum = torch.polar(magnitude, _phases(wanted, first_frame)).split([head.count for head in _HEADS], -1)
+        sound = sum((head.inverse(part) for head, part in zip(_HEADS, spectrum, strict=True)), torch.zeros(()))
+        parts = wanted.split([bank.count for bank in BANDS.banks], -1)
+        for _ in range(rounds):
+            for bank, own in reversed(list(zip(BANDS.banks, parts, strict=True))):  # pitch has the last word
+                sound = _consistent(sound, own, bank)
+        return sound
+
+
+class _Stft:
+    """Frames of a Hann window of `size` samples, its spectrum `padding` times as fine, around the middle of each hop."""
+
+    def __init__(self, size: int, padding: int = 1) -> None:
+        self.n_fft = padding * size
+        self.pad = (self.n_fft - _HOP) // 2
+        silent = (self.n_fft - size) // 2
+        self._window = F.pad(torch.hann_window(size), (silent, silent))
+
+    @property
+    def hertz(self) -> np.ndarray:
+        """Of the bins."""
+        return np.arange(self.n_fft // 2 + 1) * _RATE / self.n_fft
+
+    def window(self, device: torch.device) -> torch.Tensor:
+        """`[n_fft]`."""
+        return _kept(self._window, device)
+
+    def added(self, frames: torch.Tensor) -> torch.Tensor:
+        """Frames `[B, T, n_fft]`, windowed and added up where they lie: `[B, (T - 1) * hop_length + n_fft]`."""
+        length = (frames.shape[1] - 1) * _HOP + self.n_fft
+        windowed = (frames * self.window(frames.device)).transpose(1, 2)
+        return F.fold(windowed, (1, length), (1, self.n_fft), stride=(1, _HOP))[:, 0, 0]
+
+    def power(self, count: int, device: torch.device) -> torch.Tensor:
+        """What the windows of `count` frames add up to, squared, shaped as `added` gives it."""
+        square = self.window(device).square()
+        ones = torch.ones(1, 1, count, device=device)
+        return F.conv_transpose1d(ones, square[None, None], stride=_HOP)[0, 0].clamp_min(1e-2)
+
+
+class _Head:
+    """One inverse STFT, for the bins between two fades."""
+
+    def __init__(self, size: int, low: float, high: float, fade: tuple[float, float]) -> None:
+        self._stft = _Stft(size)
+        hertz = self._stft.hertz
+        share = _risen(hertz, low, fade[0]) - _risen(hertz, high, fade[1])
+        used = np.flatnonzero(share > 0)
+        self.first, self.count, self.hertz = int(used[0]), len(used), hertz[used]
+        self.lobe = np.full(len(used), _LOBE * _RATE / size)
+        self.turns = used * _HOP / size % 1  # of each bin's frequency in a hop
+        # A sine of amplitude 1 has a peak of size / 4 behind a Hann window; bands are told in its terms.
+        self._gain = torch.from_numpy((share[used] * size / 4).astype(np.float32))
+
+    def inverse(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """`[B, T, count]` complex -> `[B, hop_length * T]`."""
+        stft, frames = self._stft, spectrum.shape[1]
+        total = spectrum.real.new_zeros(len(spectrum), (frames - 1) * _HOP + stft.n_fft)
+        above = stft.n_fft // 2 + 1 - self.first - self.count
+        for first in range(0, frames, _AT_ONCE):
+            piece = spectrum[:, first : first + _AT_ONCE] * _kept(self._gain, spectrum.device)
+            made = stft.added(torch.fft.irfft(F.pad(piece, (self.first, above)), n=stft.n_fft))
+            total[:, first * _HOP : first * _HOP + made.shape[1]] += made
+        return (total / stft.power(frames, total.device))[:, stft.pad : stft.pad + frames * _HOP]
+
+
+def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.Tensor:
+    """The sound `[B, N]` after one round towards the bands `[B, T, count]` of a bank."""
+    stft, filters = _stft(bank), band_filters(bank, _RATE, sound.device)
+    spread = _spread(bank, sound.device)
+    padded = F.pad(sound, (stft.pad, stft.n_fft - _HOP - stft.pad))
+    frames, window, total = padded.unfold(1, stft.n_fft, _HOP), stft.window(sound.device), torch.zeros_like(padded)
+    for first in range(0, wanted.shape[1], _AT_ONCE):
+        piece = slice(first, first + _AT_ONCE)
+        spectrum = torch.fft.rfft(frames[:, piece] * window)
+        found = (spectrum[..., : len(filters)].abs() @ filters).log().clamp_min(BAND_FLOOR)
+        gain = ((wanted[:, piece] - found).clamp(-_MOST, _MOST) @ spread).exp()
+        spectrum[..., : gain.shape[-1]] *= gain
+        made = stft.added(torch.fft.irfft(spectrum, n=stft.n_fft))
+        total[:, first * _HOP : first * _HOP + made.shape[1]] += made
+    return (total / stft.power(wanted.shape[1], sound.device))[:, stft.pad : stft.pad + sound.shape[1]]
+
+
+def _phases(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
+    """Radians `[B, T, bins]` of frames `first_frame` and on, in blocks that begin where they should."""
+    turns, count, beginning = _turns(wanted), wanted.shape[1], _beginning(wanted.device)
+    phases = torch.empty_like(turns)
+    start = 0
+    while start < count:
+        block, into = divmod(first_frame + start, PHASE_BLOCK)
+        end = min(count, start + PHASE_BLOCK - into)
+        before = F.pad(turns[:, start:end].cumsum(1), (0, 0, 1, 0))  # [B, end - start + 1, bins]
+        whole = into + end - start == PHASE_BLOCK
+        if into and whole:  # its beginning was cut away: it ends as it should
+            phase = beginning + before[:, :-1] - before[:, -1:]
+        else:
+            phase = beginning + before[:, :-1]
+        if whole and not into:
+            missed = torch.remainder(0.5 - before[:, -1:], 1.0) - 0.5
+            phase += missed * torch.arange(PHASE_BLOCK, device=phase.device)[:, None] / PHASE_BLOCK
+        phases[:, start:end] = phase + _noise(block, wanted.device)[into : into + end - start]
+        start = end
+    return (torch.remainder(phases, 1.0) * 2 * torch.pi).float()
+
+
+def _turns(wanted: torch.Tensor) -> torch.Tensor:
+    """Turns in a hop, float64 `[B, T, bins]`: of the partial to which a bin belongs, or of the bin's own frequency."""
+    fine = _fine(wanted.device)
+    low = (_SHARPNESS * wanted[..., : _FINE.count]).exp() * fine["spacing"]
+    mode = ((low * fine["centres"]) @ fine["kernel"]) / (low @ fine["kernel"] + 1e-30)  # from the centre of each band
+    start = fine["hertz"].expand(*mode.shape[:2], -1)
+    hertz = start
+    for _ in range(_SHIFTS):
+        below = (torch.searchsorted(fine["centres"], hertz.contiguous()) - 1).clamp(0, _FINE.count - 2)
+        left, right = fine["centres"][below], fine["centres"][below + 1]
+        share = ((hertz - left) / (right - left)).clamp(0, 1)
+        hertz = torch.lerp(mode.gather(-1, below), mode.gather(-1, below + 1), share)
+    beyond = torch.where((hertz - start).abs() < fine["lobe"], hertz - start, 0.0).double()
+    own = torch.from_numpy(_bins("turns")).to(wanted.device)
+    return own + F.pad(beyond * (_HOP / _RATE), (int(fine["first"]), len(own) - int(fine["first"]) - beyond.shape[-1]))
+
+
+def _risen(hertz: np.ndarray, middle: float, width: float) -> np.ndarray:
+    """A raised cosine from 0 to 1 over `width` Hz around `middle`; 1 everywhere for a middle of 0."""
+    if middle == 0:
+        return np.ones_like(hertz)
+    return 0.5 - 0.5 * np.cos(np.pi * np.clip((hertz - middle) / width + 0.5, 0, 1))
+
+
+# Samples of the window, the Hz where a head fades in and out, and over how many: low notes need long windows.
+_HEADS = (
+    _Head(4800, 0.0, 800.0, (0.0, 100.0)),
+    _Head(1920, 800.0, 4000.0, (100.0, 400.0)),
+    _Head(960, 4000.0, 30_000.0, (400.0, 400.0)),
+)
+
+
+@lru_cache(maxsize=4)
+def _stft(bank: Bank) -> _Stft:
+    return _Stft(bank.n_fft, bank.padding)
+
+
+def _bins(attribute: str) -> np.ndarray:
+    """Of the bins of all heads: "hertz", "turns" or "lobe"."""
+    return np.concatenate([getattr(head, attribute) for head in _HEADS])
+
+
+@lru_cache(maxsize=2)
+def _envelope(device: torch.device) -> torch.Tensor:
+    """`[bands, bins]`: weights of the bands around each bin, linear between their centres; of the first bank that
+    reaches there, which fades into the next at its top."""
+    hertz, centres = _bins("hertz"), band_centres()
+    starts = np.cumsum([0, *(bank.count for bank in BANDS.banks)])
+    weights, share = np.zeros((len(centres), len(hertz))), np.ones(len(hertz))
+    for bank, start, end in zip(BANDS.banks, starts, starts[1:], strict=False):
+        own = centres[start:end]
+        fade = np.clip((hertz / own[-1] - _FADED) / (1 - _FADED), 0, 1) if end < len(centres) else 0.0
+        weights[start:end] = [share * (1 - fade) * np.interp(hertz, own, row) for row in np.eye(bank.count)]
+        share = share * fade
+    return torch.from_numpy(weights).float().to(device)
+
+
+@lru_cache(maxsize=4)
+def _spread(bank: Bank, device: torch.device) -> torch.Tensor:
+    """`[count, bins]`: from bands to the bins of the bank's own STFT, up to where the bank ends."""
+    hertz, centres = _stft(bank).hertz, bank.edges[1:-1]
+    if bank is _FINE:  # the other bank says what is above
+        hertz = hertz[hertz <= bank.high]
+    return torch.from_numpy(np.stack([np.interp(hertz, centres, row) for row in np.eye(bank.count)])).float().to(device)
+
+
+@lru_cache(maxsize=2)
+def _fine(device: torch.device) -> dict[str, torch.Tensor]:
+    """What the mean shift needs: the fine bands, and the bins that lie among them, which stand in a row."""
+    centres, hertz = _FINE.edges[1:-1], _bins("hertz")
+    used = np.flatnonzero((hertz >= centres[0]) & (hertz <= centres[-1]))
+    spacing = np.gradient(centres)
+    width = np.maximum(_KERNEL_HZ, _KERNEL_BANDS * spacing)
+    kernel = np.exp(-0.5 * ((centres[:, None] - centres) / width) ** 2)
+    arrays = {"centres": centres, "spacing": spacing, "kernel": kernel, "hertz": hertz[used],
+              "lobe": _bins("lobe")[used], "first": used[0]}  # fmt: skip
+    return {name: torch.as_tensor(array, dtype=torch.float32, device=device) for name, array in arrays.items()}
+
+
+@lru_cache(maxsize=2)
+def _beginning(device: torch.device) -> torch.Tensor:
+    """Turns `[bins]` at which the phases of a block begin: of tones that begin where a frame has its middle, the lower
+    ones a little earlier. So the bins of one partial agree, in every block and in every head."""
+    hertz = _bins("hertz")
+    half_a_window = np.concatenate([np.arange(head.first, head.first + head.count) / 2 for head in _HEADS])
+    return torch.from_numpy(half_a_window + _DELAY * hertz * (hertz / _FINE.high - 1)).to(device)
+
+
+@lru_cache(maxsize=4)
+def _noise(block: int, device: torch.device) -> torch.Tensor:
+    """Turns `[PHASE_BLOCK, bins]` that make the phases of a block random above the fine bands, 0 below."""
+    hertz = _bins("hertz")
+    turns = _random(PHASE_BLOCK * len(hertz), block).reshape(PHASE_BLOCK, -1)
+    return torch.from_numpy(np.where(hertz > _FINE.high, turns, 0.0)).to(device)
+
+
+def _random(count: int, block: int) -> np.ndarray:
+    """`[count]`, uniform from 0 to 1."""
+    return uniform16(words(-(-count // 4), seed=0, purpose=Purpose.PHASE, segment=block))[:count] / 65536
+
+
+_copies: dict[tuple[int, torch.device], torch.Tensor] = {}
+
+
+def _kept(constant: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A constant of this module on a device: moved there once."""
+    key = id(constant), device
+    if key not in _copies:
+        _copies[key] = constant.to(device)
+    return _copies[key]
