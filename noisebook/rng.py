@@ -34,7 +34,6 @@ class Purpose(IntEnum):
     SIGNS = 3  # the diagonal signs of a structured codebook
     DENSE = 4  # the atoms of a dense Gaussian codebook
     NOISE = 5  # uncoded Gaussian noise, for generation
-    PHASE = 6  # phases that a sound of bands begins with; not of the stream, which leaves them to the decoder
 
 
 def words(count: int, *, seed: int, purpose: int, segment: int = 0, step: int = 0) -> NDArray[np.uint64]:

@@ -9,9 +9,9 @@ Meer 2002) reaches from it, right to two cents for a lone partial. Above the fin
 consistency**, after Griffin & Lim (1984), the front end hears the sound, its STFT is multiplied by what is wanted over
 what is found, and put together again; for each bank in turn.
 
-A sum of frequencies would remember all that was before it. So phases begin anew every `PHASE_BLOCK` frames of the timeline,
-and what they miss of that beginning is spread over the block before it, a detuning of at most 0.2 Hz: nothing jumps, and
-a piece of a timeline sounds as the whole does, `SYNTHESIS_REACH` frames away from its ends.
+A sum of frequencies would remember all that was before it. So phases begin anew every `PHASE_BLOCK` frames of the
+timeline, and what they miss of that beginning is spread over the block before it, a detuning of at most 0.2 Hz: nothing
+jumps, and a piece of a timeline sounds as the whole does, `SYNTHESIS_REACH` frames away from its ends.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ import torch
 import torch.nn.functional as F
 
 from noisebook.audio.bands import BAND_FLOOR, BANDS, PHASE_BLOCK, Bank, band_centres, band_filters
-from noisebook.rng import Purpose, uniform16, words
 
 __all__ = ["ROUNDS", "synthesise_bands"]
 
 ROUNDS = 7
 
 _SHIFTS = 12  # of the mean shift
-# Standard deviation of its kernel, in Hz and at least in bands, and the power of the magnitudes. A wider kernel draws the
-# notes of a close chord together (thirds and fourths in the bass by 150 cents at 12 Hz, by 6 at 5 Hz).
+# Standard deviation of its kernel, in Hz and at least in bands, and the power of the magnitudes. A wider kernel draws
+# the notes of a close chord together (thirds and fourths in the bass by 150 cents at 12 Hz, by 6 at 5 Hz).
 _KERNEL_HZ, _KERNEL_BANDS, _SHARPNESS = 5.0, 0.8, 2.0
 _DELAY = 0.02  # seconds over which the partials of a block begin one after the other, against a click
 _LOBE = 2.0  # bins of the window's main lobe to either side: a partial further away is not this bin's
@@ -63,7 +62,7 @@ def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int =
 
 
 class _Stft:
-    """Frames of a Hann window of `size` samples, its spectrum `padding` times as fine, around the middle of each hop."""
+    """Frames of a Hann window of `size` samples around the middle of each hop, their spectra `padding` times as fine."""
 
     def __init__(self, size: int, padding: int = 1) -> None:
         self.n_fft = padding * size
@@ -250,13 +249,9 @@ def _beginning(device: torch.device) -> torch.Tensor:
 def _noise(block: int, device: torch.device) -> torch.Tensor:
     """Turns `[PHASE_BLOCK, bins]` that make the phases of a block random above the fine bands, 0 below."""
     hertz = _bins("hertz")
-    turns = _random(PHASE_BLOCK * len(hertz), block).reshape(PHASE_BLOCK, -1)
+    words = np.random.Philox(key=block).random_raw(-(-PHASE_BLOCK * len(hertz) // 4))
+    turns = words.view(np.uint16)[: PHASE_BLOCK * len(hertz)].reshape(PHASE_BLOCK, -1) / 65536
     return torch.from_numpy(np.where(hertz > _FINE.high, turns, 0.0)).to(device)
-
-
-def _random(count: int, block: int) -> np.ndarray:
-    """`[count]`, uniform from 0 to 1."""
-    return uniform16(words(-(-count // 4), seed=0, purpose=Purpose.PHASE, segment=block))[:count] / 65536
 
 
 _copies: dict[tuple[int, torch.device], torch.Tensor] = {}

@@ -17,7 +17,17 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BANDS", "BAND_FLOOR", "PHASE_BLOCK", "SYNTHESIS_REACH", "Bands", "Bank", "band_centres", "band_filters", "log_bands"]
+__all__ = [
+    "BANDS",
+    "BAND_FLOOR",
+    "PHASE_BLOCK",
+    "SYNTHESIS_REACH",
+    "Bands",
+    "Bank",
+    "band_centres",
+    "band_filters",
+    "log_bands",
+]
 
 _CLAMP = 1e-5
 PHASE_BLOCK = 256  # frames of a timeline, 2.56 s: how far the phases of a synthesis remember (`band_synthesis`)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PATCH", "BandVaeConfig", "DenoiserConfig", "MelVaeConfig", "PhaseVocoderConfig", "VocoderConfig"]
+__all__ = ["PATCH", "BandVaeConfig", "DenoiserConfig", "MelVaeConfig", "VocoderConfig"]
 
 PATCH = 4  # frames to a token of an autoencoder; of mels also bins to one latent cell
 

@@ -22,17 +22,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from noisebook.audio.bands import band_centres, log_bands
+from noisebook.audio.bands import BANDS, band_centres, log_bands
 from noisebook.diffusion.plan import LN2
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.denoiser import Denoiser, x0_from_v
-from noisebook.recipes._coded import as_decoded, end_of_bits, estimator
 from noisebook.recipes._sounds import Sounds
 from noisebook.recipes._train import mixed_precision, on_device
 from noisebook.recipes.denoiser import noised
 
-__all__ = ["CodecStage", "Rates", "coded", "hearing_weights"]
+__all__ = ["CodecStage", "Rates", "band_weights", "hearing_weights"]
 
 LATENT_HOP = 1920  # samples
 _DB = 20 / np.log(10)
@@ -40,20 +39,26 @@ _LENGTHS = (64, 128, 256)  # latent frames to a clip; `clips` counts those of th
 _SLOPE_DB = 1.4
 _SLOPES = 0.25  # weight of the differences of the error over time and bands
 _SPREAD = 0.1  # keeps the variance near 1, for which the schedule is made
-_KL = 0.06  # of the posterior's variance, which is to be as wide as the ceiling allows
-_UNTAGGED, _UNCODED = 0.6, 1 / 6  # shares of clips without a tag, and of those decoded from the posterior itself
-_FIRST = 0.08  # share of the stage in which all are
+_KL = 0.004  # of the posterior's variance; at 0.06 latents hold no more than some 4 kbit/s, at any error of the bands
+_UNTAGGED, _UNCODED = 0.6, 1 / 3  # shares of clips without a tag, and of those decoded from the posterior itself
 _VALUES = 3200  # latent values a second
 _RATES = (60.0, 16000.0)  # bit/s between which coded clips end
 _MASKED_DB, _LEAST = 45.0, 0.15  # at so many dB below its surroundings a band counts so much
 _AROUND = (7, 25)  # frames and bands: what surrounds it
 _HIGH_HZ, _HIGH_WEIGHT = 8000.0, 0.4
+_SPOKEN_HZ, _SPOKEN_WEIGHT = 4000.0, 2.0  # bands of the short window below: what is said stands in their envelopes
 
 
 class CodecStage:
-    """Losses of autoencoder and denoiser; arguments as of `VocoderStage`, `clips` of the shortest length."""
+    """Losses of autoencoder and denoiser.
 
-    judges: nn.Module | None = None
+    Args:
+        vae, denoiser: that are trained.
+        sounds: to train on.
+        clips: to a step, of the shortest length; longer ones are fewer.
+        device: of torch.
+        seed: of what is drawn.
+    """
 
     def __init__(
         self, vae: BandVae, denoiser: Denoiser, sounds: Sounds, *, clips: int, device: str, seed: list[int]
@@ -62,20 +67,18 @@ class CodecStage:
         self.networks = nn.ModuleDict({"vae": vae, "denoiser": denoiser})
         self.rates, self._rng = Rates(device), np.random.default_rng(seed)
 
-    def step(
-        self, share: float, update: Callable[[nn.Module, torch.Tensor], None], device: str
-    ) -> dict[str, torch.Tensor]:
-        """One step, `share` of the stage having passed."""
-        terms = self.losses(device, all_uncoded=share < _FIRST)
+    def step(self, update: Callable[[torch.Tensor], None], device: str) -> dict[str, torch.Tensor]:
+        """One step: `update` is given the loss; the terms of it."""
+        terms = self.losses(device)
         heard = terms["band_db"] / _SLOPE_DB + terms["slopes"] + terms["kl"]
         vae = list(self.vae.parameters())
         own = torch.autograd.grad(heard, vae, retain_graph=True, allow_unused=True)
         # The error of the bands has no gradient in the denoiser: it enters as a linear term of the autoencoder alone.
         linear = sum((p * g).sum() for p, g in zip(vae, own, strict=True) if g is not None)
-        update(self.networks, terms["rate"] + terms["v"] + terms["spread"] + linear)
+        update(terms["rate"] + terms["v"] + terms["spread"] + linear)
         return terms
 
-    def losses(self, device: str, *, all_uncoded: bool) -> dict[str, torch.Tensor]:
+    def losses(self, device: str) -> dict[str, torch.Tensor]:
         """The terms of a step: "rate", relative error of v of the coded clips by `Rates.weights`; "v", squared error of
         the others; "spread", of the latent's variance from 1; "band_db", weighted L1 of the bands, dB; "slopes" of its
         differences; "kl" of the posterior's variance, nats a value. All but "band_db" are weighted for the sum."""
@@ -100,7 +103,7 @@ class CodecStage:
 
         estimate = x0_from_v(x, v, alpha[:, None, None, None])[:half]
         posterior = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        uncoded = on_device(self._rng.random(half) < (1.0 if all_uncoded else _UNCODED), device)
+        uncoded = on_device(self._rng.random(half) < _UNCODED, device)
         with mixed_precision(device):
             decoded = self.vae.decode(torch.where(uncoded[:, None, None, None], posterior.float(), estimate))
         error, weight = decoded - bands[:half], hearing_weights(bands[:half])
@@ -168,24 +171,13 @@ def hearing_weights(bands: torch.Tensor) -> torch.Tensor:
     above 8 kHz."""
     around = F.max_pool2d(bands, _AROUND, 1, tuple(n // 2 for n in _AROUND))
     heard = (1 - _DB * (around - bands) / _MASKED_DB * (1 - _LEAST)).clamp_min(_LEAST)
-    return heard * _high_weights(bands.device)
+    return heard * band_weights(bands.device)
 
 
 @lru_cache(maxsize=4)
-def _high_weights(device: torch.device) -> torch.Tensor:
-    """`[F]` of mean 1."""
-    weights = np.where(band_centres() > _HIGH_HZ, _HIGH_WEIGHT, 1.0)
+def band_weights(device: torch.device) -> torch.Tensor:
+    """What an error of each band counts, masking aside: `[F]` of mean 1."""
+    hertz = band_centres()
+    short = np.arange(len(hertz)) >= BANDS.banks[0].count
+    weights = np.where(hertz > _HIGH_HZ, _HIGH_WEIGHT, np.where(short & (hertz < _SPOKEN_HZ), _SPOKEN_WEIGHT, 1.0))
     return torch.from_numpy(weights / weights.mean()).float().to(device)
-
-
-@torch.no_grad()
-def coded(
-    bands: torch.Tensor, vae: BandVae, denoiser: Denoiser, *, rng: np.random.Generator, device: str
-) -> torch.Tensor:
-    """Bands as the decoder of a stream has them: their latent, noised to where the bits of some stream end, after the
-    codec's tail (`_coded`), decoded."""
-    with mixed_precision(device):
-        latent = vae.encode(bands).float()
-    latent = as_decoded(latent, end_of_bits(rng), estimator(denoiser, device))
-    with mixed_precision(device):
-        return vae.decode(latent)
