@@ -62,7 +62,7 @@ def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int =
 
 
 class _Stft:
-    """Frames of a Hann window of `size` samples around the middle of each hop, their spectra `padding` times as fine."""
+    """Frames of a Hann window of `size` samples around the middle of a hop, their spectra `padding` times as fine."""
 
     def __init__(self, size: int, padding: int = 1) -> None:
         self.n_fft = padding * size
