@@ -8,7 +8,8 @@ CLIPS is a folder of sounds named by kind, as for `recipes.results`. Prints thre
     front ends  each by itself on the preset `matched`; what its mapping loses without any network
     highs       the guarded lifts of v4 and v5 against the same preset without one, and against a lift that is fixed
 
-Everything is measured on the finished sound against the original, at 16 kHz.
+Everything is measured on the finished sound against the original, at the model's rate: the error of what its
+autoencoder hears, that of the energy from 4 kHz up, log spectral distance, and level.
 """
 
 from __future__ import annotations
@@ -23,21 +24,19 @@ import numpy as np
 import torch
 
 from noisebook import api
-from noisebook.audio.features import MEL_FEATURES
+from noisebook.audio.features import Features
 from noisebook.audio.front_ends import FRONT_ENDS, FrontEnd, levels, to_matched
-from noisebook.audio.mel import log_mel
 from noisebook.audio.post import band_lifted, high_band_energy
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.backend import Backend, front_end_of
 from noisebook.metrics import energy_ratio_db, log_mel_l1_db, log_spectral_distance_db
 from noisebook.recipes._tables import table
 from noisebook.recipes.results import Clip, load_clips
 
-_RATE = 16000
 _MATCH = "loudness=0.3:3"  # what v4 and v5 do beside their lift
 _LIFTS = ("v4-high-freq", "v5-high-freq", "v5-high-freq-strong")
-_COLUMNS = {"mel": "log-mel dB", "high": "highs dB off", "lsd": "LSD dB", "energy": "energy ratio dB"}
+_COLUMNS = {"error": "features dB", "high": "highs dB off", "lsd": "LSD dB", "energy": "energy ratio dB"}
 Row = dict[str, Any]
 
 
@@ -51,8 +50,9 @@ def main() -> None:
     args = parser.parse_args()
 
     backend = api.load_backend(args.model, device="cpu")
+    rate = backend.info.sample_rate
     rows: list[Row] = []
-    clips = [clip for clip in load_clips(args.clips, args.limit) if args.kind in (None, clip.kind)]
+    clips = [clip for clip in load_clips(args.clips, args.limit, sample_rate=rate) if args.kind in (None, clip.kind)]
     for index, clip in enumerate(clips):
         print(f"measuring {index + 1}/{len(clips)} {clip.name}", flush=True)
         measured = [*presets(clip, backend), *single_front_ends(clip, backend), *lifts(clip, backend)]
@@ -65,65 +65,77 @@ def main() -> None:
 def presets(clip: Clip, backend: Backend) -> list[Row]:
     """Each preset, on matched features and, where that is another, on those of its script."""
     rows: list[Row] = []
+    features = front_end_of(backend.info)
     for preset in api.reconstruction_presets():
         front_ends = ("matched",) if preset.front_end == "matched" else ("matched", "historical")
         for front_end in front_ends:
             result = api.reconstruct(clip.sound, backend=backend, preset=preset.name, front_end=front_end)
             rows.append({"part": "presets", "preset": preset.name, "front_end": front_end}
-                        | distances(clip.sound, result.waveform) | {"ran": vars(result.ran)})  # fmt: skip
-    rows.append({"part": "presets", "preset": "silence", "front_end": "matched"} | silence(clip.sound))
+                        | distances(clip.sound, result.waveform, features) | {"ran": vars(result.ran)})  # fmt: skip
+    rows.append({"part": "presets", "preset": "silence", "front_end": "matched"} | silence(clip.sound, features))
     return rows
 
 
 def single_front_ends(clip: Clip, backend: Backend) -> list[Row]:
     """Each study front end on the preset `matched`."""
-    rows = []
+    rows, features = [], front_end_of(backend.info)
     for front_end in FRONT_ENDS:
         result = api.reconstruct(clip.sound, backend=backend, front_end=front_end.name)
-        own = {"part": "front ends", "front_end": front_end.name, "mapping": mapping_error(clip.sound, front_end)}
-        rows.append(own | distances(clip.sound, result.waveform))
+        own = {
+            "part": "front ends",
+            "front_end": front_end.name,
+            "mapping": mapping_error(clip.sound, front_end, features),
+        }
+        rows.append(own | distances(clip.sound, result.waveform, features))
     return rows
 
 
-def mapping_error(sound: Waveform, front_end: FrontEnd) -> float:
-    """Log-mel error in dB of going to a front end's features and back, without any network."""
+def mapping_error(sound: Waveform, front_end: FrontEnd, features: Features) -> float:
+    """Error of the features in dB of going to a front end's features and back, without any network."""
     samples = torch.from_numpy(resample(sound, front_end.mel.sample_rate).samples)
-    spectrum = levels(samples, front_end, MEL_FEATURES)
+    spectrum = levels(samples, front_end, features)
     mapping = front_end.mapping(spectrum)
-    back = to_matched(mapping.levels(mapping.features(spectrum)), front_end, MEL_FEATURES)
-    return log_mel_l1_db(log_mel(torch.from_numpy(sound.samples)).numpy(), back.numpy())
+    back = to_matched(mapping.levels(mapping.features(spectrum)), front_end, features)
+    return log_mel_l1_db(_heard(sound.samples, features), back.numpy())
 
 
 def lifts(clip: Clip, backend: Backend) -> list[Row]:
     """v4 and v5 without their lift, with it, and with one that asks nothing."""
     plain = api.reconstruct(clip.sound, backend=backend, post=_MATCH).waveform
-    always = Waveform(band_lifted(plain.samples, _RATE, 1.5), _RATE)
-    rows = [{"lift": "none", **distances(clip.sound, plain)}, {"lift": "always x1.5", **distances(clip.sound, always)}]
+    always = Waveform(band_lifted(plain.samples, plain.sample_rate, 1.5), plain.sample_rate)
+    features = front_end_of(backend.info)
+    rows: list[Row] = [
+        {"lift": name, **distances(clip.sound, sound, features)}
+        for name, sound in (("none", plain), ("always x1.5", always))
+    ]
     for name in _LIFTS:
         result = api.reconstruct(clip.sound, backend=backend, preset=name)
-        rows.append({"lift": name, "ran": result.ran.post, **distances(clip.sound, result.waveform)})
+        rows.append({"lift": name, "ran": result.ran.post, **distances(clip.sound, result.waveform, features)})
     return [{"part": "lifts", **row} for row in rows]
 
 
-def distances(original: Waveform, result: Waveform) -> Row:
-    """Log-mel error, error of the energy from 4 kHz up (absolute), log spectral distance, and level."""
-    pair = original.samples[0], result.samples[0]
-    mels = (log_mel(torch.from_numpy(sound.samples)).numpy() for sound in (original, result))
-    wanted, found = (high_band_energy(sound.samples, _RATE) for sound in (original, result))
+def distances(original: Waveform, result: Waveform, features: Features) -> Row:
+    """Error of the features, error of the energy from 4 kHz up (absolute), log spectral distance, and level."""
+    pair, rate = (original.samples[0], result.samples[0]), original.sample_rate
+    wanted, found = (high_band_energy(sound.samples, rate) for sound in (original, result))
     return {
-        "mel": log_mel_l1_db(*mels),
+        "error": log_mel_l1_db(*(_heard(sound.samples, features) for sound in (original, result))),
         "high": abs(10 * float(np.log10(found / wanted))),
-        "lsd": log_spectral_distance_db(*pair, sample_rate=_RATE),
-        "energy": energy_ratio_db(*pair, sample_rate=_RATE),
+        "lsd": log_spectral_distance_db(*pair, sample_rate=rate),
+        "energy": energy_ratio_db(*pair, sample_rate=rate),
     }
 
 
-def silence(original: Waveform) -> Row:
+def silence(original: Waveform, features: Features) -> Row:
     """The same of silence, without what is infinite."""
     nothing = np.zeros_like(original.samples)
-    mels = (log_mel(torch.from_numpy(samples)).numpy() for samples in (original.samples, nothing))
-    distance = log_spectral_distance_db(original.samples[0], nothing[0], sample_rate=_RATE)
-    return {"mel": log_mel_l1_db(*mels), "lsd": distance}
+    error = log_mel_l1_db(*(_heard(samples, features) for samples in (original.samples, nothing)))
+    distance = log_spectral_distance_db(original.samples[0], nothing[0], sample_rate=original.sample_rate)
+    return {"error": error, "lsd": distance}
+
+
+def _heard(samples: np.ndarray, features: Features) -> np.ndarray:
+    return np.asarray(features.analyse(torch.from_numpy(samples)).numpy())
 
 
 def presets_table(rows: list[Row]) -> str:
@@ -134,8 +146,8 @@ def presets_table(rows: list[Row]) -> str:
         matched, historical = (
             [r for r in own if r["front_end"] == front_end] for front_end in ("matched", "historical")
         )
-        lines.append([name, *_means(matched, _COLUMNS), *_means(historical, ("mel", "lsd"))])
-    return table(["preset", *_COLUMNS.values(), "historical: log-mel dB", "historical: LSD dB"], lines)
+        lines.append([name, *_means(matched, _COLUMNS), *_means(historical, ("error", "lsd"))])
+    return table(["preset", *_COLUMNS.values(), "historical: features dB", "historical: LSD dB"], lines)
 
 
 def front_ends_table(rows: list[Row]) -> str:
@@ -145,7 +157,7 @@ def front_ends_table(rows: list[Row]) -> str:
     for front_end in FRONT_ENDS:
         own = [row for row in rows if row["part"] == "front ends" and row["front_end"] == front_end.name]
         lines.append([front_end.name, *_means(own, ("mapping", *_COLUMNS))])
-    return table(["front end", "mapping alone: log-mel dB", *_COLUMNS.values()], lines)
+    return table(["front end", "mapping alone: features dB", *_COLUMNS.values()], lines)
 
 
 def lifts_table(rows: list[Row]) -> str:
@@ -161,8 +173,8 @@ def lifts_table(rows: list[Row]) -> str:
                 for test in _CHANGES
             ]
             worse = sum(after["lsd"] > before["lsd"] + 1e-6 for before, after in zip(plain, lifted, strict=True))
-            lines.append([f"{kind}: {name}", *_means(lifted, ("high", "lsd", "mel")), *counts, str(worse)])
-    header = ["lift", "highs dB off", "LSD dB", "log-mel dB", "highs better", "equal", "worse", "LSD worse"]
+            lines.append([f"{kind}: {name}", *_means(lifted, ("high", "lsd", "error")), *counts, str(worse)])
+    header = ["lift", "highs dB off", "LSD dB", "features dB", "highs better", "equal", "worse", "LSD worse"]
     return table(header, lines)
 
 

@@ -2,9 +2,10 @@
 
     python -m noisebook.recipes.restoration CLIPS [--limit 3] [--json PATH]
 
-CLIPS is a folder of sounds named by kind, as for `recipes.results`; of each the seconds 2 to 7 are used, at peak 0.5.
-Three tables, of the log-mel error in dB inside the damage (all bins of the frames of a gap, the bins above a cutoff,
-the frames with clipped samples):
+CLIPS is a folder of sounds named by kind, as for `recipes.results`; of each the seconds 2 to 7 are used, at
+peak 0.5 and 48 kHz.
+Three tables, of the error in dB of a log-mel up to 20 kHz inside the damage (all bins of the frames of a gap, the bins
+above a cutoff, the frames with clipped samples):
 
     restored  the damaged sound; a simple repair; the first guess (strength 0); the restoration; the ceiling, which
               is the true sound through autoencoder and vocoder (of declipping, which needs no vocoder, no bound)
@@ -35,7 +36,8 @@ from noisebook.metrics import log_mel_l1_db
 from noisebook.recipes._tables import table
 from noisebook.recipes.results import Clip, load_clips
 
-_RATE, _HOP = 16000, 160
+_MEL = MelConfig(48_000, 2048, 480, 80, 0.0, 20_000.0)
+_RATE, _HOP = _MEL.sample_rate, _MEL.hop_length
 _CUT = slice(2 * _RATE, 7 * _RATE)
 _GAP = (2.5, 2.9)  # seconds of the cut
 _CUTOFF = 3000.0
@@ -75,7 +77,7 @@ def main() -> None:
 
     backend = api.load_backend(args.model, device="cpu")
     rows: list[Row] = []
-    for one in load_clips(args.clips, args.limit):
+    for one in load_clips(args.clips, args.limit, sample_rate=_RATE):
         truth = excerpt(one)
         perfect = api.reconstruct(truth, backend=backend).waveform
         coded = api.decompress(api.compress(truth, backend=backend, preset=args.preset), backend=backend)
@@ -98,7 +100,7 @@ def excerpt(one: Clip) -> Waveform:
 
 def cases(truth: Waveform) -> Iterator[Case]:
     """The damages to a sound."""
-    shape = (truth.sample_count // _HOP, MelConfig().n_mels)
+    shape = (truth.sample_count // _HOP, _MEL.n_mels)
     first, last = (round(edge * _RATE) for edge in _GAP)
     inside = np.zeros(shape, bool)
     inside[first // _HOP : last // _HOP] = True
@@ -118,7 +120,7 @@ def cases(truth: Waveform) -> Iterator[Case]:
 
 def lowest_bin_above(cutoff: float) -> int:
     """The first mel filter that lies above a cutoff with all of its weight."""
-    filters = mel_filter_bank(MelConfig())
+    filters = mel_filter_bank(_MEL)
     below = np.linspace(0, _RATE / 2, filters.shape[1]) < cutoff
     return int(np.argmax(filters[:, below].sum(1) == 0))
 
@@ -178,7 +180,7 @@ def mel_of(sound: Waveform) -> np.ndarray:
     """Log-mel `[T, n_mels]` of a mono sound."""
     import torch
 
-    return log_mel(torch.from_numpy(sound.samples))[0, 0].numpy()
+    return log_mel(torch.from_numpy(sound.samples), _MEL)[0, 0].numpy()
 
 
 def summary(rows: list[Row], columns: tuple[str, ...]) -> str:

@@ -18,7 +18,6 @@ __all__ = ["ASPECTS", "NEEDS", "RULES", "Advice", "Rule", "advise"]
 NEEDS = ("compress", "smallest", "quality", "reconstruct", "bright", "transform")
 ASPECTS = ("method", "preset", "channels", "strength", "remark")
 _OPTIONS = ("channels", "strength")  # aspects that are options of the command
-_MODEL_BANDWIDTH = 8000  # Hz
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ RULES: tuple[Rule, ...] = (
          "the default: beyond it the vocoder decides what is heard"),
     Rule("preset", ("reconstruct",), "speech or a short sound", lambda t: t.kind == "speech" or t.seconds < 2,
          "matched", "nothing but the model: no processing that could blur onsets"),
-    Rule("preset", ("reconstruct",), "content up to the model's 8 kHz", lambda t: t.bandwidth > 6000, "v4-high-freq",
+    Rule("preset", ("reconstruct",), "content above 6 kHz", lambda t: t.bandwidth > 6000, "v4-high-freq",
          "gives back what the autoencoder loses above 4 kHz"),
     Rule("preset", ("reconstruct",), "anything else", _always, "matched", "the least log-mel error of all presets"),
     Rule("preset", ("bright",), "highs wanted", _always, "v5-high-freq", "lifts highs from 4 kHz up by what was lost"),
@@ -111,8 +110,8 @@ RULES: tuple[Rule, ...] = (
     Rule("channels", _CODED, "more than two channels", lambda t: t.channels > 2, "mono",
          "mono and stereo can be coded"),
     Rule("strength", ("transform",), "speech", lambda t: t.kind == "speech", "0.2", "mild enough for words to survive"),
-    Rule("remark", (), "highs above the model's 8 kHz", lambda t: t.bandwidth > 1.25 * _MODEL_BANDWIDTH, "",
-         "what is above 8 kHz is lost; only a codec of full bandwidth keeps it"),
+    Rule("remark", (), "highs above 10 kHz", lambda t: t.bandwidth > 10_000, "",
+         "a model of 16 kHz, as AudioLDM 2 is, loses what is above 8 kHz"),
     Rule("remark", _CODED, "half of it is silence", lambda t: t.silence > 0.5, "",
          "digital silence takes no bits, nor with --variable-rate what is 60 dB below the peak"),
     Rule("remark", (), "an offset above -40 dBFS", lambda t: t.offset_dbfs > -40 and t.seconds > 0.5, "",

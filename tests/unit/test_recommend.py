@@ -171,7 +171,7 @@ def test_options_and_remarks_by_rule():
     assert not advise(dataclasses.replace(traits, channels=2, side_db=-np.inf)).options, "coded once as it is"
     wide = advise(dataclasses.replace(traits, bandwidth=16_000.0, silence=0.7)).rules
     assert [rule.condition for rule in wide if rule.aspect == "remark"] == [
-        "highs above the model's 8 kHz", "half of it is silence"
+        "highs above 10 kHz", "half of it is silence"
     ]  # fmt: skip
 
 
