@@ -3,9 +3,9 @@
     python -m noisebook.recipes.results CLIPS REPORT [--jobs 2] [--model FOLDER] [--limit 16] [--seconds 6]
 
 CLIPS is a folder of sounds named by kind, `music-...`, `speech-...`, `sfx-...` (`recipes.data build --held-out` makes
-one), of which `--limit` of each kind are taken, evenly spread over their names, one channel each. REPORT is the folder
-of a comparison (docs/comparison.md): what is there of the same model is not made again. All that the pages say lies
-in `results.json` beside them.
+one), of which `--limit` of each kind are taken, evenly spread over packages and names, one channel each. REPORT is the
+folder of a comparison (docs/comparison.md): what is there of the same model is not made again. All that the pages say
+lies in `results.json` beside them.
 
     compared   every method on every clip: quality, tuning, treble, sizes
     steady     tones that stand still, through some of the methods
@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,10 @@ from noisebook.comparison.planning import planned
 from noisebook.comparison.runs import Run
 from noisebook.diffusion.backend import Backend
 from noisebook.recipes import codecs
+from noisebook.recipes._clips import PREFIX_OF_KIND
+from noisebook.recipes._packages import HELD_OUT
 from noisebook.recipes._tables import first_table, render
-from noisebook.recipes.steady import worst
+from noisebook.recipes.steady import through, worst
 
 RATES = ("100", "300", "1500", "3000", "6000")
 METHODS = (
@@ -59,7 +61,7 @@ METRICS = (
     "pesq_wb", "zimtohrli", "visqol",
 )  # fmt: skip
 STEADY = ("autoencoder", "ddcm-300", "ddcm-1500", "ddcm-3000", "opus-6k", "opus-12k", "mp3-8k", "codec2-3200")
-_KINDS = ("music", "speech", "sfx")
+_KINDS = tuple(PREFIX_OF_KIND.values())
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -111,12 +113,20 @@ def _one_row_a_line(results: dict[str, Any]) -> str:
 
 
 def clip_paths(folder: Path, limit: int) -> list[Path]:
-    """`limit` files of each kind, evenly spread over their names; all where there are fewer."""
+    """`limit` files of each kind, as many of each package as there are, evenly spread over their names; all where there
+    are fewer."""
     chosen: list[Path] = []
     for kind in _KINDS:
-        paths = sorted(folder.glob(f"{kind}-*"))
-        chosen += [paths[i * len(paths) // limit] for i in range(limit)] if len(paths) > limit else paths
-    return chosen
+        by_package: dict[str, list[Path]] = {}
+        for path in sorted(folder.glob(f"{kind}-*")):
+            package = next((one.name for one in HELD_OUT if f"-{one.name}-" in path.name), "")
+            by_package.setdefault(package, []).append(path)
+        left = limit
+        for rest, paths in zip(range(len(by_package), 0, -1), sorted(by_package.values(), key=len), strict=True):
+            count = min(len(paths), left // rest)
+            chosen += [paths[i * len(paths) // count] for i in range(count)]
+            left -= count
+    return sorted(chosen, key=lambda path: (_KINDS.index(path.name.split("-")[0]), path.name))
 
 
 class Comparison:
@@ -190,9 +200,10 @@ def _methods(model: str) -> tuple[Method, ...]:
 
 
 def measure_steady(backend: Backend, model: str) -> list[dict[str, Any]]:
-    """How steady tones fare through each of `STEADY` that can run here, at worst."""
+    """How steady tones fare through each of `STEADY` that can run here, at worst; and as they are."""
     chosen = [method for method in choose(_methods(model), STEADY) if not method.missing]
-    return [{"method": method.label, **worst(method, backend)} for method in chosen]
+    rows = [{"method": "as they are", **worst(lambda tone: tone.samples)}]
+    return rows + [{"method": m.label, **worst(partial(through, m, backend=backend))} for m in chosen]
 
 
 def measure_controls(comparison: Comparison, count: int) -> Iterator[dict[str, Any]]:

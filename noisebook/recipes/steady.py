@@ -11,8 +11,9 @@ the tone was, level in dB, and the ripple of the envelope at 25, 50 and 100 Hz i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,23 +62,23 @@ def main(argv: list[str] | None = None) -> None:
     backend = api.load_backend(args.model)
     rows = []
     for tone in tones():
-        found = steadiness(tone, through(method, tone, backend))
+        found = steadiness(tone, through(method, tone, backend=backend))
         ripples = (f"{value:.0f}" for value in found.ripple_db)
         rows.append([tone.name, f"{found.cents:+.0f}", f"{found.level_db:+.1f}", *ripples])
     print(table(["tone", "cents", "level dB", *(f"ripple at {hertz} Hz, dB" for hertz in _RIPPLES)], rows))
 
 
-def through(method: Method, tone: Tone, backend: Backend) -> np.ndarray:
+def through(method: Method, tone: Tone, *, backend: Backend) -> np.ndarray:
     """What a method makes of a tone, `[N]` at 48 kHz; what is missing at the end is silence."""
     sound = method.run(Job(Waveform(tone.samples[None], _RATE), backend=backend)).sound
     heard = resample(sound, _RATE).samples[0, : len(tone.samples)]
     return np.pad(heard, (0, len(tone.samples) - len(heard)))
 
 
-def worst(method: Method, backend: Backend) -> dict[str, float]:
-    """Over all tones: the largest error of pitch in cents and of level in dB, the median of the first, and the
-    strongest ripple in dB at each of its frequencies."""
-    found = [steadiness(tone, through(method, tone, backend)) for tone in tones()]
+def worst(heard: Callable[[Tone], np.ndarray]) -> dict[str, Any]:
+    """Of what is heard of each tone, over all of them: the largest error of pitch in cents and of level in dB, the
+    median of the first, and the strongest ripple in dB at each of its frequencies."""
+    found = [steadiness(tone, heard(tone)) for tone in tones()]
     cents = [abs(one.cents) for one in found]
     levels = np.array([one.level_db for one in found])
     ripples = zip(_RIPPLES, zip(*(one.ripple_db for one in found), strict=True), strict=True)

@@ -109,6 +109,21 @@ def test_table():
     assert table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
 
 
+def test_packages_have_equal_shares(tmp_path):
+    for name in (
+        "megaglest-data-a",
+        "megaglest-data-b",
+        "megaglest-data-c",
+        "singularity-music-a",
+        "supertuxkart-data-a",
+    ):
+        (tmp_path / f"music-{name}.flac").touch()
+    names = [path.stem for path in results.clip_paths(tmp_path, 4)]
+    assert names == [f"music-{name}" for name in (
+        "megaglest-data-a", "megaglest-data-b", "singularity-music-a", "supertuxkart-data-a"
+    )]  # fmt: skip
+
+
 def test_clips_are_evenly_spread_over_their_names(tmp_path):
     for name in ("music-a", "music-b", "music-c", "music-d", "speech-a"):
         (tmp_path / f"{name}.flac").touch()

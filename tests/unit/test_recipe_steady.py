@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noisebook.recipes.steady import steadiness, tones
+from noisebook.recipes.steady import steadiness, tones, worst
 
 TIME = np.arange(4 * 48_000) / 48_000
 
@@ -20,6 +20,12 @@ def test_originals_are_steady() -> None:
             assert max(found.ripple_db) < -60
         names.append(tone.name)
     assert len(names) == len(set(names)) == 18
+
+
+def test_the_worst_of_all_tones() -> None:
+    found = worst(lambda tone: tone.samples * (0.5 if tone.name == "sine 3000 Hz" else 1.1))
+    assert found["level_db"] == pytest.approx(-6.02, abs=0.01)
+    assert found["median_cents"] <= found["cents"] < 3
 
 
 def test_faults_are_measured() -> None:
