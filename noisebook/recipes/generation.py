@@ -29,6 +29,7 @@ import torch
 
 from noisebook import api
 from noisebook.audio import io
+from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.generate import Settings, clipping_gain, generate_latents
@@ -40,6 +41,8 @@ from noisebook.recipes._kinds import KindJudge, train_judge
 from noisebook.recipes._tables import table
 from noisebook.recipes.results import load_clips
 
+_RATE = 16_000  # Hz, of what is judged
+_SHOWN = 3  # sounds of a kind that are written
 _FRAMES = 128  # latent frames of a generated sound, 5.12 s
 _BATCH = 8
 _SCALES = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0)
@@ -67,9 +70,11 @@ def main() -> None:
     sounds = {kind: heard(latents[kind], backend) for kind in KINDS}
     data = PackedAudio(args.data) if args.data else None
     free = heard(generated("", args.limit, backend, Settings(guidance=1.0)), backend)
-    judge = train_judge(data, samples=_FRAMES * backend.info.frame_samples) if data else None
+    judge = train_judge(data, samples=round(_FRAMES / backend.info.frames_per_second * _RATE)) if data else None
     if args.sounds:
-        write_sounds(args.sounds, sounds, backend.info.sample_rate)
+        rate = backend.info.sample_rate
+        first = {kind: heard(latents[kind][:_SHOWN], backend, rate) for kind in KINDS}
+        write_sounds(args.sounds, first, rate)
     sections: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "likeness": lambda: likeness(sounds, held_out, free=free, training=training_sounds(data) if data else None),
         "levels": lambda: levels(sounds, held_out),
@@ -104,9 +109,10 @@ def generated(
     return torch.cat([generate_latents(chosen, seeds=seeds, frames=frames, backend=backend) for seeds in batches])
 
 
-def heard(latents: torch.Tensor, backend: FeatureBackend) -> list[np.ndarray]:
+def heard(latents: torch.Tensor, backend: FeatureBackend, sample_rate: int = _RATE) -> list[np.ndarray]:
     """The sounds `[N]` of latents."""
-    return [backend.vocode(backend.decode(latent[None]))[0].cpu().numpy() for latent in latents]
+    sounds = (backend.vocode(backend.decode(latent[None])).cpu().numpy() for latent in latents)
+    return [resample(Waveform(sound, backend.info.sample_rate), sample_rate).samples[0] for sound in sounds]
 
 
 def training_sounds(data: PackedAudio, count: int = 96) -> dict[str, list[np.ndarray]]:
@@ -234,7 +240,8 @@ def streams(held_out: Sounds, backend: FeatureBackend) -> list[dict[str, Any]]:
             np.array_equal(ddcm.synthesise(latent, header, backend=backend).samples, sound.samples)
             for (header, latent), (_, sound) in zip(decoded, made, strict=True)
         ]
-        distance = frechet_distance(patch_features(sound.samples[0] for _, sound in made), reference)
+        sounds = (resample(sound, _RATE).samples[0] for _, sound in made)
+        distance = frechet_distance(patch_features(sounds), reference)
         rows.append({
             "steps": steps,
             "candidates": candidates or "default (1)",
@@ -246,16 +253,16 @@ def streams(held_out: Sounds, backend: FeatureBackend) -> list[dict[str, Any]]:
     return rows
 
 
-def write_sounds(folder: Path, sounds: Sounds, sample_rate: int, *, count: int = 3) -> None:
-    """WAV files of the first sounds of each kind, and one picture of their spectrograms."""
+def write_sounds(folder: Path, sounds: Sounds, sample_rate: int) -> None:
+    """WAV files of sounds of each kind, and one picture of their spectrograms."""
     from noisebook.report.figures import spectrogram_grid
 
     folder.mkdir(parents=True, exist_ok=True)
-    shown = {f"{kind}, seed {i}": s for kind in KINDS for i, s in enumerate(sounds[kind][:count])}
+    shown = {f"{kind}, seed {i}": s for kind in KINDS for i, s in enumerate(sounds[kind])}
     waveforms = {title: Waveform(s[None], sample_rate) for title, s in shown.items()}
     for title, waveform in waveforms.items():
         io.write(folder / f"{title.replace(', seed ', '-')}.wav", waveform, overwrite=True)
-    spectrogram_grid(waveforms, folder / "spectrograms.png", columns=count)
+    spectrogram_grid(waveforms, folder / "spectrograms.png", columns=_SHOWN)
 
 
 def shown(rows: list[dict[str, Any]]) -> str:
@@ -267,12 +274,12 @@ def shown(rows: list[dict[str, Any]]) -> str:
 
 def patch_features(sounds: Iterable[np.ndarray]) -> np.ndarray:
     """`[patches, 48]`, the patches of all sounds `[N]` at 16 kHz."""
-    return np.concatenate([mel_patches(sound, 16000) for sound in sounds])
+    return np.concatenate([mel_patches(sound, _RATE) for sound in sounds])
 
 
 def band_levels_db(sounds: Iterable[np.ndarray]) -> np.ndarray:
     """`[16]`, mean level of each band in dB, at the same peak."""
-    return 20 / log(10) * np.concatenate([mel_bands(sound, 16000) for sound in sounds]).mean(0)
+    return 20 / log(10) * np.concatenate([mel_bands(sound, _RATE) for sound in sounds]).mean(0)
 
 
 def _features(sounds: Sounds) -> dict[str, np.ndarray]:
