@@ -15,8 +15,7 @@ from fuzz.toy import ToyBackend
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq
 from noisebook.coding import bitio
-from noisebook.coding.combinatorics import rank, subset_bits
-from noisebook.coding.container import ChannelMode, Codebook, Engine, Rule
+from noisebook.coding.container import ChannelMode, Engine
 from noisebook.coding.entropy import SymbolWriter
 from noisebook.coding.image import image_bytes
 from noisebook.quantizers import fit
@@ -33,11 +32,9 @@ FOLDERS = {
     "symbols": "symbols",
 }  # of each target
 ENGINES = {
-    "partitioned": Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 5, 6, 1, 8, 3, 80),
-    "one": Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 5, 1, 4, 2, 0),
-    "one-of-one": Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 0, 1, 4, 2, 0),  # choices of no bits
-    "pursuit": Engine(Rule.PURSUIT, Codebook.DENSE, 0, 5, 3, 4, 2, 0, 3),
-    "subset": Engine(Rule.TOP_M, Codebook.STRUCTURED, 0, 6, 5, 4, 2, 120),
+    "partitioned": Engine(5, 6, 8, 3, 80),
+    "one": Engine(15, 5, 4, 2, 0),  # a part a unit
+    "many": Engine(4, 10, 4, 2, 120),
 }
 
 
@@ -51,7 +48,7 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     yield "symbols", "one-symbol", _symbols([5], [0, 0, 0])
     yield "images", "sides", _image(3, 4)
     yield "images", "wide", _image(31, 40)
-    yield "integers", "subset", _integers(16, [3, 5, 11], [1, 2, 3], 5)
+    yield "integers", "few", _integers([1, 2, 3], 5)
 
 
 def corpus_of(target: str) -> list[bytes]:
@@ -86,9 +83,7 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     yield "latent-image", latent_vq.compress(stereo, backend=backend, codebook=books_of_toy()[0])
     for index, book in enumerate(books_of_toy()):
         rule = "soft" if not index else "hard"
-        vq = latent_vq.Settings(
-            rule=rule, strength=0.3 * index, steering=ENGINES["partitioned"] if index == 2 else None
-        )
+        vq = latent_vq.Settings(rule=rule)
         yield f"latent-{index}", latent_vq.compress(mono, backend=backend, codebook=book, settings=vq)
 
 
@@ -119,11 +114,10 @@ def _image(bands: int, frames: int) -> bytes:
     return bytes([bands - 1, frames - 1]) + image_bytes(level.astype(np.int8), coherence.astype(np.int8))
 
 
-def _integers(K: int, members: list[int], values: list[int], width: int) -> bytes:
+def _integers(values: list[int], width: int) -> bytes:
     writer = bitio.BitWriter()
-    writer.write(rank(members, K), subset_bits(K, len(members)))
     writer.write_array(np.array(values), width)
-    return bitio.varint(300) + bytes([K - 1, len(members), width]) + writer.getvalue()
+    return bitio.varint(300) + bytes([width]) + writer.getvalue()
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,13 @@ import torch
 
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
-from noisebook.codec import ddcm, opening, ordering, streams
-from noisebook.codec.layout import SEGMENT_FRAMES, Layout, part_size, timeline_of
+from noisebook.codec import ddcm, ordering, streams
+from noisebook.codec.layout import SEGMENT_FRAMES, Layout, timeline_of
 from noisebook.codec.presets import engine_of
 from noisebook.codec.stereo import payload_sizes
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, ByteReader, varint
-from noisebook.coding.combinatorics import rank, subset_bits, unrank
-from noisebook.coding.container import ChannelMode, Codebook, Engine, Header
+from noisebook.coding.container import ChannelMode, Engine, Header
 from noisebook.coding.entropy import SymbolReader
 from noisebook.coding.image import image_bytes, parse_image
 from noisebook.diffusion.backend import BackendInfo
@@ -131,22 +129,17 @@ def image(data: bytes) -> None:
 
 
 def integers(data: bytes) -> None:
-    """Varints, packed integers and ranks of subsets have one spelling each."""
+    """Varints and packed integers have one spelling each."""
     cursor = ByteReader(data)
     try:
         value = cursor.varint()
         assert varint(value) == data[: cursor.position]
-        K, M = 1 + cursor.u8(), cursor.u8()
         width = cursor.u8() % 63
     except StreamError:
         return
     rest = data[cursor.position :]
     try:
         reader = BitReader(rest)
-        if M <= K:
-            members = unrank(reader.read(subset_bits(K, M)), K, M)
-            assert rank(members, K) < 2 ** subset_bits(K, M)
-            assert np.array_equal(unrank(rank(members, K), K, M), members)
         count = reader.bits_left // max(width, 1)
         assert reader.read_array(count, width).max(initial=0) < 2**width
         reader.finish()
@@ -196,9 +189,8 @@ def resealed(data: bytes) -> bytes:
 def _payload_sizes(data: bytes, header: Header, size: int, info: BackendInfo) -> Iterator[int]:
     if header.latent is None:
         return payload_sizes(data, header, size, ddcm.checked_layout(header, info).payload_sizes())
-    choices = opening.choice_sizes(header, timeline_of(header, info))
-    image = [0] * (header.channel_mode is ChannelMode.IMAGE)
-    return container.sized_payloads(data, size, chain(image, choices))
+    count = (header.channel_mode is ChannelMode.IMAGE) + timeline_of(header, info).segment_count
+    return container.sized_payloads(data, size, count)
 
 
 def _affordable(header: Header, info: BackendInfo) -> bool:
@@ -206,19 +198,18 @@ def _affordable(header: Header, info: BackendInfo) -> bool:
     frames = timeline_of(header, info).frames
     if frames > SEGMENT_FRAMES or header.sample_count > SECONDS * header.sample_rate:
         return False
+    if header.latent is not None:
+        return True
     try:
-        engine = header.latent.steering if header.latent else engine_of(header)
+        engine = engine_of(header)
     except StreamError:
         return True
-    return engine is None or engine.steps * _values(engine, frames, info) <= VALUES
+    return engine.steps * _values(engine, frames, info) <= VALUES
 
 
 def _values(engine: Engine, frames: int, info: BackendInfo) -> int:
-    """Random values of one step: of all atoms of a dense codebook, of the signs of each part of a structured one."""
-    part, size = part_size(engine, info.frame_values), 2**engine.log2_K
-    if engine.codebook == Codebook.DENSE:
-        return size * part
-    return -(-2 * frames * info.frame_values // part) * max(size, part)
+    """Random values of one step: the signs of each part."""
+    return -(-2 * frames * info.frame_values // engine.part) * max(2**engine.log2_K, engine.part)
 
 
 def _book(header: Header) -> LatentCodebook | None:

@@ -58,7 +58,7 @@ def compress(
         backend: from `load_backend`.
         preset: "300" or 300, the bitrate of the file, mono or stereo; or "auto", by what the sound is like.
         bitrate: bit/s of the file, in place of a preset.
-        quality: "fast", "balanced" or "high": over how many steps bits are spread; all but balanced add ten bytes.
+        quality: "fast", "balanced" or "high": over how many steps bits are spread; all but balanced add six bytes.
         channels: "auto" (stereo as one channel and an image, which says what of it is where; jointly by a model of
             stereo sound), "dual" (two microphones: left and right apart, each with half of the bits), or "mono".
         seed: 0..255, of the codebooks.
@@ -123,12 +123,7 @@ def compress_with_codebook(
     sample_rate: int | None = None,
     rule: str = "hard",
     bitrate: float | None = None,
-    refine: float = 0.0,
-    refine_bitrate: float | None = None,
-    quality: str = "balanced",
     channels: str = "auto",
-    seed: int = 0,
-    tag: str | None = None,
     on_step: OnStep | None = None,
 ) -> bytes:
     """Compress a sound into a .ddcm stream that holds its latent in the words of a codebook.
@@ -140,10 +135,8 @@ def compress_with_codebook(
             decoder needs it too.
         rule: "hard", the nearest atom, or "soft", a mean of the nearest ones.
         bitrate: budget of an adaptive codebook, bit/s of the file.
-        refine: 0..1, how far into the diffusion the decoder noises the latent before it denoises it.
-        refine_bitrate: bit/s of the file that choose the noise of that way, as `compress` does.
-        quality: of `refine_bitrate`, as of `compress`.
-        channels, seed, tag, on_step: as of `compress`.
+        channels: as of `compress`.
+        on_step: called with (segments done, segments in all).
 
     Raises:
         AudioError: the sound cannot be coded.
@@ -157,16 +150,10 @@ def compress_with_codebook(
     book = codebook_of(codebook)
     if bitrate is not None and book.method != "adaptive":
         raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {book.method}, has its own")
-    if refine_bitrate is not None and not refine:
-        raise ConfigError("a bitrate of the refinement needs a strength of the refinement above 0")
     info, mode = backend.info, _mode_of(sound, channels, backend.info)
     settings = latent_vq.Settings(
         rule=rule,
         bits_per_frame=None if bitrate is None else rate_of_latent(bitrate, mode) / info.frames_per_second,
-        strength=refine,
-        steering=None if refine_bitrate is None else _engine(refine_bitrate, mode, quality, info),
-        seed=seed,
-        tag=_tag_id(tag, backend.info),
         channel_mode=_channel_mode(channels),
     )
     return latent_vq.compress(sound, backend=backend, codebook=book, settings=settings, on_step=on_step)

@@ -110,7 +110,7 @@ def generate_stream(
 
     Args:
         prompt, backend, seconds, negative, on_step: as in `generate`.
-        K: atoms in the codebook of a step, a power of two.
+        K: atoms in the codebook of a step, a power of two from 4.
         steps: coded steps; each costs log2 K bits for each 10.24 s.
         candidates: how many random atoms a step chooses from; None is as few as the prompt needs, more exaggerate it.
         seed: 0..255; random if None, and then of as many sounds as the stream has bits.

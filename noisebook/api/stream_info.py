@@ -34,7 +34,6 @@ class StreamInfo:
         engine: coding parameters of the chosen noise; None where there is none.
         codebook: vq: first bytes of its fingerprint, hexadecimal.
         rule: vq: "hard" or "soft".
-        refine: vq: 0..1, strength of the refinement.
         order: "segments", one after the other, or "steps" of all segments: what begins such a stream, a progressive
             one, is the whole sound, less exactly.
         pauses: stretches of silence that carry no choices.
@@ -61,7 +60,6 @@ class StreamInfo:
     engine: dict[str, int | str] | None
     codebook: str | None
     rule: str | None
-    refine: float | None
     order: str
     pauses: int
     image_bytes: int
@@ -110,7 +108,7 @@ def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
     from noisebook.codec.presets import by_wire_id, engine_of
 
     latent = header.latent
-    engine = latent.steering if latent else engine_of(header)
+    engine = None if latent else engine_of(header)
     duration = header.sample_count / header.sample_rate
     return StreamInfo(
         codec="vq" if latent else "ddcm",
@@ -126,7 +124,6 @@ def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
         engine=_named(engine) if engine else None,
         codebook=latent.codebook.hex() if latent else None,
         rule=latent.rule.name.lower() if latent else None,
-        refine=latent.strength / 255 if latent else None,
         order="steps" if header.progressive else "segments",
         pauses=len(header.pauses),
         image_bytes=image_bytes,
@@ -143,7 +140,7 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     """The fields of a `StreamInfo` that need a model."""
     from noisebook.codec.effort import effort_of
     from noisebook.codec.layout import layout_of, timeline_of
-    from noisebook.codec.opening import coded_steps, open_stream
+    from noisebook.codec.opening import open_stream
     from noisebook.coding import container
 
     try:
@@ -156,7 +153,7 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     measured["work"] = round(effort_of(header, timeline), 3)
     there = image + sum(map(len, payloads)) if payloads is not None else None
     if header.latent is not None:
-        return measured | {"payload_bytes": there, "coded_steps": coded_steps(header, info)}
+        return measured | {"payload_bytes": there, "coded_steps": 0}
     layout = layout_of(header, info)
     verified = _verified(data, header, layout)
     walked = header.pauses and not header.progressive  # the sizes of these: only a whole stream is worth it

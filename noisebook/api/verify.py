@@ -98,11 +98,8 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
 
     from noisebook.codec.layout import layout_of
     from noisebook.codec.ordering import of_stream
-    from noisebook.codec.presets import engine_of
-    from noisebook.coding.container import Rule, pack
+    from noisebook.coding.container import pack
 
-    if engine_of(header).rule != Rule.PARTITIONED:
-        raise ConfigError("random indices need the partitioned rule; give a header with an engine of that")
     rng, layout = np.random.default_rng(seed), layout_of(header, info)
     bits = (layout.steps * layout.segment_bits(index) for index in range(layout.segment_count))
     choices = [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits]
@@ -121,12 +118,12 @@ def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) 
 def _engine(stream: bytes | None) -> Engine:
     """The coding parameters of a stream, or the partitioned ones nearest to its bitrate."""
     from noisebook.codec.presets import HIGHEST, LOWEST, engine_for, engine_of
-    from noisebook.coding.container import Rule, parse_header
+    from noisebook.coding.container import parse_header
 
     if stream is None:
         return engine_for(_DEFAULT_BITRATE)
     header, _ = parse_header(stream)
-    if header.latent is None and engine_of(header).rule == Rule.PARTITIONED:
+    if header.latent is None:
         return engine_of(header)
     seconds = header.sample_count / header.sample_rate
     return engine_for(min(HIGHEST, max(LOWEST, 8 * len(stream) / seconds / header.channel_mode.latents)))

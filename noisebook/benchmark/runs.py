@@ -18,13 +18,11 @@ from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.checks import checks
-from noisebook.benchmark.rivals import CLASSIC_BITS, rivals
-from noisebook.benchmark.timing import RoundTrip, Stages, trip
+from noisebook.benchmark.timing import RoundTrip, Stages, published_trip, trip
 from noisebook.codec import ddcm
-from noisebook.codec.layout import plan_of
 from noisebook.codec.presets import DEFAULT, PRESETS, by_name, engine_bitrate
-from noisebook.coding.container import Engine
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import Backend
+from noisebook.rivals import CLASSIC_BITS, PublishedCoder, rivals
 
 __all__ = ["Options", "benchmark"]
 
@@ -146,29 +144,33 @@ def _rivals(sound: Waveform, backend: Backend, options: Options, tell: Tell) -> 
     piece = _of_length(sound, frames / info.frames_per_second)
     tell(f"preset {preset.name}, {piece.duration:.2f} s of sound")
     ours = trip(piece, ddcm.Settings(preset=preset.name), backend, runs=options.runs)
-    yield _rival_row(f"preset {preset.name}", preset.engine, ours, None, info)
+    nominal = engine_bitrate(preset.engine, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
+    yield _rival_row(f"preset {preset.name}", nominal, ours)
     for rival in rivals(rate, steps=ours.calls, frames=frames, info=info):
         tell(f"{rival.title}, {piece.duration:.2f} s of sound")
         engine = rival.engine if options.whole else rival.sample
-        theirs = trip(piece, ddcm.Settings(engine=engine), backend, runs=1, warm=False)
-        yield _rival_row(rival.title, rival.engine, theirs, ours, info)
+        theirs = published_trip(piece, engine, backend)
+        steps, end = rival.engine.steps, PublishedCoder(rival.engine, info, 1, frames).plan[-1].s
+        tail = len(ddcm.tail_after(end, info.schedule))
+        yield _rival_row(rival.title, rival.engine.bitrate(info), theirs, ours, steps, tail)
 
 
-def _rival_row(title: str, engine: Engine, row: RoundTrip, ours: RoundTrip | None, info: BackendInfo) -> dict[str, Any]:
-    """The whole time of an engine of which maybe not all steps were run: both ways, by stage."""
-    steps = row.calls if ours is None else engine.steps
+def _rival_row(
+    title: str, bit_per_second: float, row: RoundTrip, ours: RoundTrip | None = None, steps: int | None = None,
+    tail: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """The whole time of an engine with `steps` coded steps and a tail, of which maybe not all were run: both ways, by
+    stage; of our own all were."""
+    steps = row.calls if steps is None else steps
     encode = _scaled(row.encode, calls=steps / row.calls, choices=steps / row.calls)
-    tail = len(ddcm.tail_after(plan_of(engine, info)[-1].s, info.schedule))
     decode = _scaled(row.decode, calls=(steps + tail) / (row.calls + tail), choices=steps / row.calls)
     encode_seconds, decode_seconds = sum(encode.values()), sum(decode.values())
     return {
         "engine": title,
         "sound_seconds": row.sound_seconds,
-        "steps": engine.steps,
+        "steps": steps,
         "measured_steps": row.calls,
-        "bit_per_second": engine_bitrate(
-            engine, frame_values=info.frame_values, frames_per_second=info.frames_per_second
-        ),
+        "bit_per_second": bit_per_second,
         "encode": encode,
         "decode": decode,
         "encode_seconds": encode_seconds,

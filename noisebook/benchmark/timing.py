@@ -14,13 +14,15 @@ import torch
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.memory import PeakMemory
 from noisebook.codec import ddcm
-from noisebook.codec.layout import layout_of
+from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.segment import decode_segment, encode_with_state, ended
 from noisebook.codec.steering import over_timeline
 from noisebook.coding import container
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
+from noisebook.rivals import Published, PublishedCoder
 
-__all__ = ["RoundTrip", "Stages", "call_seconds", "clock", "timed_stages", "trip"]
+__all__ = ["RoundTrip", "Stages", "call_seconds", "clock", "published_trip", "timed_stages", "trip"]
 
 _AUTOENCODER = {"encode": "autoencoder", "decode": "autoencoder"}
 _OF_FEATURES = {"features": "features", **_AUTOENCODER, "vocode": "vocoder", "denoise": "denoiser"}
@@ -103,10 +105,47 @@ def trip(sound: Waveform, settings: ddcm.Settings, backend: Backend, *, runs: in
         call_seconds(header, backend, runs=runs),
         _medians(encodes),
         _medians(decodes),
-        float(10 * torch.log10((latent - target).square().mean() / target.square().mean())),
+        _nmse_db(latent, target),
         memory.resident(),
         memory.reserved(),
     )
+
+
+def published_trip(sound: Waveform, engine: Published, backend: Backend) -> RoundTrip:
+    """The same of a published engine, once and without warming up: what it chooses takes the place of a stream's
+    choices, and all around it, level, mel, autoencoder and vocoder, is the codec's."""
+    memory, info = PeakMemory(backend.device), backend.info
+    header = ddcm.header_of(sound, ddcm.Settings(), info)
+    coder = PublishedCoder(engine, info, header.channel_mode.latents, timeline_of(header, info).frames)
+    tail = ddcm.tail_after(coder.plan[-1].s, info.schedule)
+    with timed_stages(backend) as stages:
+        begun = clock(backend.device)
+        target = ddcm.target_latent(sound, header, backend=backend)
+        heard = clock(backend.device)
+        start = coder.start(backend.device)
+        denoise = over_timeline(backend)  # of the backend whose stages are timed
+        payload, x = encode_with_state(target, coder, denoise, start)
+        header = ddcm.as_loud_as(sound, header, ended(x, coder, denoise, tail), (), backend)
+        done = clock(backend.device)
+    encode = _with_rest(stages, choices=done - heard, signal=heard - begun)
+    with timed_stages(backend) as stages:
+        begun = clock(backend.device)
+        latent = decode_segment(payload, coder, over_timeline(backend), tail, start)
+        denoised = clock(backend.device)
+        ddcm.synthesise(latent, header, backend=backend)
+        done = clock(backend.device)
+    decode = _with_rest(stages, choices=denoised - begun, signal=done - denoised)
+    rate, calls = 8 * len(payload) / sound.duration, len(coder.plan)
+    seconds = call_seconds(header, backend, runs=1)
+    return RoundTrip(
+        sound.duration, rate, calls, seconds, encode, decode, _nmse_db(latent, target), memory.resident(),
+        memory.reserved(),
+    )  # fmt: skip
+
+
+def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
+    """Squared error over energy, dB."""
+    return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
 
 
 def call_seconds(header: Header, backend: Backend, *, runs: int) -> float:

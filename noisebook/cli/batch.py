@@ -88,15 +88,13 @@ _format = click.option(
 @click.option("-b", "--bitrate", type=RATE, metavar="RATE", help="bit/s of the file.")
 @click.option("--target-mel-db", type=float, metavar="DB", help="The fewest bits for this error, of each file.")
 @click.option("--target-nmse", type=float, metavar="DB", help="The same for the error of the latent.")
-@click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), default="balanced", show_default=True)
+@click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), help="By default balanced.")
 @click.option("--channels", type=click.Choice(["auto", "dual", "mono"]), default="auto", show_default=True)
 @click.option("--tag", metavar="TAG", help="What the sounds are: music, speech or effects.")
-@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random numbers.")
+@click.option("--seed", type=click.IntRange(0, 255), help="Of all random numbers; by default 0.")
 @click.option("--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True)
 @click.option("--codebook", metavar="NAME|FILE", help="vq: a codebook of the package, or a file of one.")
 @click.option("--rule", type=click.Choice(["hard", "soft"]), help="vq: nearest atom (default), or mean of the nearest.")
-@click.option("--refine", type=click.FloatRange(0, 1), metavar="STRENGTH", help="vq: as of compress.")
-@click.option("--refine-bitrate", type=RATE, metavar="RATE", help="vq: as of compress.")
 @_options(engine_options)
 def compress(**options: Any) -> int:
     """Compress every sound below SRC to a .ddcm stream below DST.

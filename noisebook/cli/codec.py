@@ -43,9 +43,9 @@ _PRIORITY = re.compile(
 _DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
 _DAMAGED = "damaged or cut short: its size or a checksum is wrong; decompress --damaged plays what is there"
 _ONLY = {
-    "ddcm": ("preset", "target_mel_db", "target_nmse", "search", "priorities", "progressive",
+    "ddcm": ("quality", "seed", "tag", "preset", "target_mel_db", "target_nmse", "search", "priorities", "progressive",
              "variable_rate"),
-    "vq": ("codebook", "rule", "refine", "refine_bitrate"),
+    "vq": ("codebook", "rule"),
 }  # fmt: skip
 
 
@@ -96,8 +96,8 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 )
 @click.option("--target-nmse", type=float, metavar="DB", help="The same for the error of the latent over its energy.")
 @click.option(
-    "-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), default="balanced", show_default=True,
-    help="Over how many steps the bits are spread: fast has few, high wastes fewer bits.",
+    "-q", "--quality", type=click.Choice(["fast", "balanced", "high"]),
+    help="Over how many steps the bits are spread, by default balanced: fast has few, high wastes fewer bits.",
 )  # fmt: skip
 @click.option(
     "--channels", type=click.Choice(["auto", "dual", "mono"]), default="auto", show_default=True,
@@ -106,7 +106,7 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 )  # fmt: skip
 @click.option("--mono", is_flag=True, help="Mix down to one channel: short for --channels mono.")
 @click.option("--tag", metavar="TAG", help="What the sound is, for the model: music, speech or effects.")
-@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random numbers.")
+@click.option("--seed", type=click.IntRange(0, 255), help="Of all random numbers; by default 0.")
 @click.option(
     "--search", type=click.Choice(["none", "shaped"]),
     help="How the encoder looks for what to write, at the same bits: none is the fastest, shaped (default) comes "
@@ -131,11 +131,6 @@ def _listed(context: click.Context, parameter: click.Parameter, values: tuple[An
 )  # fmt: skip
 @click.option("--codebook", metavar="NAME|FILE", help="vq: a codebook of the package, or a file of one.")
 @click.option("--rule", type=click.Choice(["hard", "soft"]), help="vq: nearest atom (default), or mean of the nearest.")
-@click.option(
-    "--refine", type=click.FloatRange(0, 1), metavar="STRENGTH",
-    help="vq: how far into the diffusion the decoder goes back to improve the latent; by default not at all, 0.",
-)  # fmt: skip
-@click.option("--refine-bitrate", type=RATE, metavar="RATE", help="vq: bit/s of the file that steer the refinement.")
 @result_options
 @engine_options
 def compress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
@@ -150,7 +145,7 @@ def compress(paths: tuple[str, ...], output: str | None, force: bool, **options:
     noisebook compress a.wav b.flac c.mp3 -o streams     # a folder; whole trees: noisebook batch compress
     noisebook compress talk.wav talk.ddcm --bitrate 500 --tag speech
     noisebook compress - --mono < song.flac > song.ddcm
-    noisebook compress song.wav --codec vq --codebook mine.safetensors --refine 0.2
+    noisebook compress song.wav --codec vq --codebook mine.safetensors
     """
     chosen = coding(options)
     files = _many.pairs(paths, output, _files.stream_target, _files.STREAM_SUFFIX, force=force)
@@ -305,7 +300,7 @@ def coding(options: Mapping[str, Any]) -> dict[str, Any]:
             raise click.UsageError(message, click.get_current_context())
     if codec == "vq" and options["codebook"] is None:
         raise click.UsageError("--codec vq needs a --codebook", click.get_current_context())
-    names = ("bitrate", "quality", "channels", "seed", "tag", *_ONLY[codec])
+    names = ("bitrate", "channels", *_ONLY[codec])
     chosen = {name: options[name] for name in names if options.get(name) is not None}
     if "preset" in chosen and re.fullmatch(r"\d+(\.\d+)?[kK]", chosen["preset"]):  # as of --bitrate
         chosen["preset"] = number(1000 * float(chosen["preset"][:-1]), 6)

@@ -46,7 +46,9 @@ _STREAM_ONLY = ("candidates", "wav")
     "--spacing", type=click.Choice(["uniform", "quadratic", "karras", "kl"]), help="Of the steps; by default quadratic."
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Random by default; with --ddcm 0 to 255.")
-@click.option("--ddcm", "K", type=int, metavar="K", help="Noise from codebooks of K atoms: OUT is a .ddcm stream.")
+@click.option(
+    "--ddcm", "K", type=int, metavar="K", help="Noise from codebooks of K atoms (4, 8, ...): OUT is a stream."
+)
 @click.option(
     "--candidates", type=click.IntRange(1), metavar="N",
     help="With --ddcm: random atoms that a step chooses from; by default 1 or 2, as the prompt needs.",

@@ -18,11 +18,10 @@ from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec import aiming, ordering
 from noisebook.codec.aiming import Priority
-from noisebook.codec.layout import Layout, check_engine, layout_of, plan_of, timeline_of
+from noisebook.codec.layout import Layout, layout_of, plan_of, timeline_of
 from noisebook.codec.loudness import matched
-from noisebook.codec.opening import FINGERPRINT_BYTES, Opened, check_header, checked_layout
-from noisebook.codec.opening import open_noise as open_stream
-from noisebook.codec.pausing import BELOW_DB, DIGITAL_DB, can_vary, silence_of, worthwhile
+from noisebook.codec.opening import FINGERPRINT_BYTES, Opened, check_header, checked_layout, open_stream
+from noisebook.codec.pausing import BELOW_DB, DIGITAL_DB, silence_of, worthwhile
 from noisebook.codec.presets import DEFAULT, by_name, engine_for, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_with_state, ended
 from noisebook.codec.signal import analyse, levelled, restored_blocks, restored_sound, synthesised
@@ -38,7 +37,7 @@ from noisebook.codec.stereo import (
     read_image,
 )
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode, Engine, Header, Rule
+from noisebook.coding.container import ChannelMode, Engine, Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import Denoise, Plan, tail_plan
 from noisebook.diffusion.schedule import Schedule
@@ -60,6 +59,7 @@ __all__ = [
     "compress",
     "compress_towards",
     "decode_latent",
+    "decoded_latent",
     "decompress",
     "header_of",
     "image_payload",
@@ -218,7 +218,7 @@ def decompress(
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model.
     """
     stream = open_stream(data, backend.info)
-    latent = _latent_of(stream, backend, tail_steps, on_step)
+    latent = decoded_latent(stream, backend, tail_steps, on_step)
     return synthesise(latent, stream.header, image=stream.image, backend=backend)
 
 
@@ -231,10 +231,13 @@ def decode_latent(
         StreamError: as `decompress`.
     """
     stream = open_stream(data, backend.info)
-    return stream.header, _latent_of(stream, backend, tail_steps, on_step)
+    return stream.header, decoded_latent(stream, backend, tail_steps, on_step)
 
 
-def _latent_of(stream: Opened, backend: Backend, tail_steps: int | None, on_step: OnStep | None) -> torch.Tensor:
+def decoded_latent(
+    stream: Opened, backend: Backend, tail_steps: int | None = None, on_step: OnStep | None = None
+) -> torch.Tensor:
+    """The decoded latent `[channels, C, L, F']` of an opened stream."""
     layout = layout_of(stream.header, backend.info)
     decode = segment_decoder(stream.header, layout, backend, tail_steps, on_step)
     return torch.cat([decode(payload, index) for index, payload in enumerate(stream.choices)], dim=2)
@@ -332,9 +335,7 @@ def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
         engine=engine,
         progressive=settings.progressive,
     )
-    check_engine(engine_of(header), info)
-    if not (settings.variable_rate or can_vary(header)):
-        return header
+    plan_of(engine_of(header), info)  # the errors
     below = BELOW_DB if settings.variable_rate else DIGITAL_DB
     return replace(header, pauses=worthwhile(sound, header, info, below_db=below))
 
@@ -346,7 +347,7 @@ def _engine_of(settings: Settings, mode: ChannelMode, info: BackendInfo) -> Engi
     if explicit is None and mode is ChannelMode.DUAL:
         explicit = _of_a_channel(float(preset.name), info)
     engine = explicit or (preset.stereo_engine if mode is ChannelMode.IMAGE else preset.engine)
-    if engine.rule != Rule.PARTITIONED or not any(priority.timed for priority in settings.priorities):
+    if not any(priority.timed for priority in settings.priorities):
         return explicit
     return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
 

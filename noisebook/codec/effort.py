@@ -6,10 +6,9 @@ above of what any preset needs. Here they are one number, so that a caller can s
 
 from __future__ import annotations
 
-from noisebook.codec.layout import SEGMENT_FRAMES, Timeline, part_size, plan_of
-from noisebook.codec.opening import coded_steps
+from noisebook.codec.layout import SEGMENT_FRAMES, Timeline, plan_of
 from noisebook.codec.presets import PRESETS, engine_of
-from noisebook.coding.container import Codebook, Engine, Header, Rule
+from noisebook.coding.container import Engine, Header
 from noisebook.diffusion.backend import BackendInfo
 
 __all__ = ["effort_of", "step_values"]
@@ -26,12 +25,11 @@ def effort_of(header: Header, timeline: Timeline) -> float:
         header: that `open_stream` accepts.
         timeline: its own.
     """
-    info, engine = timeline.info, header.latent.steering if header.latent else engine_of(header)
-    if engine is None:  # a quantised latent that nothing steers
+    if header.latent is not None:  # a look-up
         return 0.0
-    steps = coded_steps(header, info) if header.latent else len(plan_of(engine, info))
+    info, engine = timeline.info, engine_of(header)
     channels, frames = timeline.channels, min(timeline.frames, SEGMENT_FRAMES)
-    s = steps / max(preset.engine.steps for preset in PRESETS)
+    s = len(plan_of(engine, info)) / max(preset.engine.steps for preset in PRESETS)
     # A sound that is shorter than the denoiser's window costs what the window costs.
     dearest = max(step_values(preset.engine, info, channels, max(frames, info.window_frames)) for preset in PRESETS)
     v = step_values(engine, info, channels, frames) / dearest
@@ -39,22 +37,9 @@ def effort_of(header: Header, timeline: Timeline) -> float:
 
 
 def step_values(engine: Engine, info: BackendInfo, channels: int, frames: int) -> int:
-    """What a decoder does for the atoms of one step of `channels` latents of `frames` frames, as a count of numbers.
-
-    Weighed by the time that they take on a CPU, where one of a structured codebook takes some 30 ns:
-
-        structured  one for each value of each part, for each of its atoms or stacks, whichever are fewer;
-                    a hundredth for each of all stacks, whose signs are drawn
-        dense       a quarter for each value of each atom, and of each that is chosen
-        a subset    4 for each atom that could be in it, more for long ranks: the walk over them
-    """
-    part, size = part_size(engine, info.frame_values), 2**engine.log2_K
+    """What a decoder does for the atoms of one step of `channels` latents of `frames` frames, as a count of numbers:
+    one for each value of each part, and a hundredth for each atom, whose signs are drawn."""
     whole, rest = divmod(frames, engine.unit_frames)
-    values = (engine.unit_frames * info.frame_values, rest * info.frame_values)
-    parts = channels * (whole * -(-values[0] // part) + -(-values[1] // part))
-    if engine.codebook == Codebook.DENSE:
-        made = part * (size + parts * engine.M) // 4
-    else:
-        matrices = engine.M if engine.rule == Rule.PURSUIT else min(engine.M, max(1, size // part))
-        made = parts * (part * matrices + size // 100)
-    return made + (parts * size * (4 + engine.choice_bits // 400) if engine.rule == Rule.TOP_M else 0)
+    parts = sum(number * -(-size * info.frame_values // engine.part) for number, size in
+                ((whole, engine.unit_frames), (1, rest)))  # fmt: skip
+    return channels * parts * (engine.part + 2**engine.log2_K // 100)

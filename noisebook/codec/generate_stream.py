@@ -16,13 +16,13 @@ from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.generate import clipping_gain, sample_count
-from noisebook.codec.layout import SEGMENT_FRAMES, check_engine, layout_of
+from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
 from noisebook.codec.segment import SegmentCoder
 from noisebook.codec.steering import OnStep, counted, over_timeline
 from noisebook.coding import container
 from noisebook.coding.bitio import BitWriter
-from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule
-from noisebook.ddcm import rules
+from noisebook.coding.container import ChannelMode, Engine, Header
+from noisebook.ddcm.choices import Choice
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.errors import ConfigError
@@ -38,7 +38,8 @@ class StreamSettings:
 
     Attributes:
         prompt, negative: as in `Settings`.
-        K: atoms a step, a power of two; each step of each 10.24 s costs log2 K bits.
+        K: atoms a step, a power of two, half of them the others with a minus; each step of each 10.24 s costs log2 K
+            bits.
         steps: coded steps.
         candidates: K~, how many random atoms a step chooses from. None: 1 where the stream's tag says all that is asked
             for, else 2; more exaggerate the prompt, and soon beyond what sounds real (docs/systems.md).
@@ -55,8 +56,8 @@ class StreamSettings:
     choice_seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.K < 2 or self.K & (self.K - 1):
-            raise ConfigError(f"K {self.K}: a codebook has a power of two of atoms, from 2")
+        if self.K < 4 or self.K & (self.K - 1):
+            raise ConfigError(f"K {self.K}: a codebook has a power of two of atoms, from 4")
         if self.candidates is not None and not 1 <= self.candidates <= self.K:
             raise ConfigError(f"{self.candidates} candidates: 1 to K, which is {self.K}, are possible")
 
@@ -83,9 +84,8 @@ def generate_stream(
 
 def _header(settings: StreamSettings, seconds: float, backend: Backend) -> Header:
     info = backend.info
-    log2_K = settings.K.bit_length() - 1
-    engine = Engine(Rule.ONE_OF_K, Codebook.STRUCTURED, 0, log2_K, 1, _UNIT_FRAMES, settings.steps, kappa_percent=0)
-    check_engine(engine, info)
+    log2_part = min(15, (_UNIT_FRAMES * info.frame_values - 1).bit_length())  # a unit is a part, where it can be
+    engine = Engine(log2_part, settings.K.bit_length() - 2, _UNIT_FRAMES, settings.steps, kappa_percent=0)
     header = Header(
         fingerprint=info.fingerprint[: ddcm.FINGERPRINT_BYTES],
         preset=0,
@@ -132,9 +132,9 @@ def _draw(
 
     def choose(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         step = next(steps)
-        indices = _random_atoms(coder, candidates, settings.choice_seed, step).to(x0_hat.device)
-        choice = _choice(coder, steered.direction, indices, step)
-        rules.write(coder.engine.rule, choice, coder.codebook.size, writer)
+        atoms = _random_atoms(coder, candidates, settings.choice_seed, step).to(x0_hat.device)
+        choice = _choice(coder, steered.direction, atoms, step)
+        coder.write(choice, writer)
         return coder.noise(choice, step)
 
     x = reverse(steered, coder.plan, coder.start(backend.device), choose)
@@ -170,15 +170,15 @@ def _directions(settings: StreamSettings, header: Header, backend: Backend) -> t
 
 
 def _random_atoms(coder: SegmentCoder, count: int, seed: int, step: int) -> torch.Tensor:
-    """`[parts, count]` int64, indices of random atoms."""
+    """`[parts, count]` int64, random signed atoms: twice the index, plus 1 for a minus."""
     drawn = rng.words(coder.partition.parts * count, seed=seed, purpose=rng.Purpose.NOISE, step=step)
-    return torch.from_numpy((drawn % np.uint64(coder.codebook.size)).astype(np.int64)).view(-1, count)
+    return torch.from_numpy((drawn % np.uint64(2 * coder.codebook.size)).astype(np.int64)).view(-1, count)
 
 
-def _choice(coder: SegmentCoder, direction: torch.Tensor, indices: torch.Tensor, step: int) -> rules.Choice:
-    """Of the atoms with these indices `[parts, N]`, for each part the one that points most in the direction."""
-    chosen = indices
-    if indices.shape[1] > 1:
-        correlations = coder.correlations(direction, step).gather(1, indices)
-        chosen = indices.gather(1, correlations.argmax(1, keepdim=True))
-    return rules.Choice(chosen, torch.ones_like(chosen))
+def _choice(coder: SegmentCoder, direction: torch.Tensor, atoms: torch.Tensor, step: int) -> Choice:
+    """Of these signed atoms `[parts, N]`, for each part the one that points most in the direction."""
+    chosen = atoms
+    if atoms.shape[1] > 1:
+        products = coder.correlations(direction, step).gather(1, atoms >> 1) * (1 - 2 * (atoms & 1))
+        chosen = atoms.gather(1, products.argmax(1, keepdim=True))
+    return Choice(chosen[:, 0] >> 1, 1 - 2 * (chosen[:, 0] & 1))

@@ -12,75 +12,43 @@ import numpy as np
 
 from noisebook.audio.resample import resampled_count
 from noisebook.codec.presets import engine_of
-from noisebook.coding.container import Codebook, Engine, Header, Rule
+from noisebook.coding.container import Engine, Header
 from noisebook.coding.stretches import CELL_FRAMES, Stretches
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
-from noisebook.errors import ConfigError
 
 __all__ = [
-    "MAX_DENSE_VALUES",
-    "MAX_STACKS",
     "SEGMENT_FRAMES",
     "Layout",
     "Timeline",
-    "check_engine",
     "layout_of",
-    "part_size",
     "plan_of",
     "timeline_of",
 ]
 
-MAX_STACKS = 64  # structured atoms to a value of a part
-MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
 SEGMENT_FRAMES = 1600  # eight windows of 256 frames that overlap by 64: 64 s at 25 frames/s
 _SHORTEST_SEGMENT = 256  # a shorter rest joins the segment before it
 
 Runs = list[tuple[int, int]]  # of units: first and end of each, rising and apart
 
 
-def part_size(engine: Engine, frame_values: int) -> int:
-    """d: the values of a part; the whole unit for the rules that do not partition."""
-    return 2**engine.log2_part if engine.rule == Rule.PARTITIONED else engine.unit_frames * frame_values
-
-
-def check_engine(engine: Engine, info: BackendInfo, start: int | None = None) -> None:
-    """Refuse coding parameters that no codebook can serve, or only with absurd memory; `start` as of `plan_of`.
-
-    Raises:
-        ConfigError: says what is allowed.
-    """
-    part, size = part_size(engine, info.frame_values), 2**engine.log2_K
-    if engine.codebook == Codebook.STRUCTURED:
-        if part & (part - 1) or not 2 <= part <= 2**15:
-            raise ConfigError(f"parts of {part} values: a structured codebook has powers of two from 2 to 32768")
-        if not 2 <= size <= MAX_STACKS * part:
-            raise ConfigError(
-                f"{size} structured atoms of {part} values: 2 to {MAX_STACKS} times the values are allowed"
-            )
-    elif part * size > MAX_DENSE_VALUES:
-        raise ConfigError(f"{size} dense atoms of {part} values: at most {MAX_DENSE_VALUES} values in all are allowed")
-    plan_of(engine, info, start)
-
-
-def plan_of(engine: Engine, info: BackendInfo, start: int | None = None) -> Plan:
-    """The coded steps from timestep `start`, or the noisiest: matched to the model's curve, or uniform for kappa 0.
+def plan_of(engine: Engine, info: BackendInfo) -> Plan:
+    """The coded steps: matched to the model's curve, or uniform for kappa 0.
 
     Raises:
         ConfigError: more uniform steps than timesteps.
     """
     if engine.kappa_percent == 0:
-        return coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=engine.steps, start=start))
+        return coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=engine.steps))
     # Bits of one step over a whole unit, so that a last unit that is not full does not change the plan.
     values = engine.unit_frames * info.frame_values
-    bits = -(-values // part_size(engine, info.frame_values)) * engine.choice_bits
+    bits = _ceil(values, engine.part) * engine.choice_bits
     timesteps = kl_matched_timesteps(
         info.schedule,
         info.curve,
         steps=engine.steps,
         bits_per_value=bits / values,
         kappa=engine.kappa_percent / 100,
-        start=start,
     )
     return coded_plan(info.schedule, timesteps)
 
@@ -282,11 +250,7 @@ class Layout(Timeline):
         return whole * self._unit_parts(self.engine.unit_frames) + self._unit_parts(rest)
 
     def _unit_parts(self, frames: int) -> int:
-        return _ceil(frames * self.info.frame_values, self._part)
-
-    @cached_property
-    def _part(self) -> int:
-        return part_size(self.engine, self.info.frame_values)
+        return _ceil(frames * self.info.frame_values, self.engine.part)
 
 
 def _within(runs: Runs, first: int, end: int) -> Iterator[tuple[int, int]]:

@@ -18,15 +18,15 @@ from noisebook.audio.waveform import Sound
 from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.presets import engine_of
 from noisebook.coding import container
-from noisebook.coding.container import Codebook, Header, Rule
+from noisebook.coding.container import Header
 from noisebook.coding.stretches import CELL_FRAMES, Stretches, stretches_of
 from noisebook.diffusion.backend import Backend, BackendInfo
-from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream
+from noisebook.errors import CorruptStream
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BELOW_DB", "DIGITAL_DB", "can_vary", "check_stretches", "hushed", "silence_of", "worthwhile"]
+__all__ = ["BELOW_DB", "DIGITAL_DB", "check_stretches", "hushed", "silence_of", "worthwhile"]
 
 BELOW_DB = 60.0  # under the peak of the sound: what a variable rate takes for silence
 DIGITAL_DB = 110.0  # what is silence to all: no step of 16 bits, and what filters leave behind a sound
@@ -44,34 +44,16 @@ def worthwhile(sound: Sound, header: Header, info: BackendInfo, *, below_db: flo
         header: of its stream.
         info: of the model.
         below_db: so far under the peak of the sound is silence.
-
-    Raises:
-        ConfigError: coding parameters that have no pauses.
     """
-    if not can_vary(header):
-        raise ConfigError("a variable rate needs the partitioned rule and the structured codebook")
     found = replace(header, pauses=_silent(sound, header, info, below_db))
     sizes = [_size(each, info) for each in (found, replace(header, pauses=()))]
     return found.pauses if sizes[0] < sizes[1] and _is_bounded(found, info) else ()
 
 
-def can_vary(header: Header) -> bool:
-    """Whether the coding parameters have pauses."""
-    engine = engine_of(header)
-    return engine.rule == Rule.PARTITIONED and engine.codebook == Codebook.STRUCTURED
-
-
 def check_stretches(header: Header, info: BackendInfo) -> None:
-    """Refuse pauses behind the end of the sound, those that the coding parameters cannot have, and too many segments of
-    pauses (format.md 3.1).
-
-    Raises:
-        UnsupportedStream, CorruptStream.
-    """
+    """CorruptStream for pauses behind the end of the sound, and for too many segments of pauses (format.md 3.1)."""
     if not header.pauses:
         return
-    if not can_vary(header):
-        raise UnsupportedStream("pauses belong to the partitioned rule with the structured codebook: update this build")
     timeline = timeline_of(header, info)
     cells = timeline.channels * -(-timeline.frames // CELL_FRAMES)
     if header.pauses[-1][1] > cells:

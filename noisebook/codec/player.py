@@ -181,7 +181,7 @@ def _decoder(
         layout = layout_of(header, backend.info)
         return ddcm.segment_decoder(header, layout, backend, tail_steps, on_step, coded_steps)
     codebook = codebook_for(header.latent.codebook)
-    return latent_vq.segment_decoder(header, backend, codebook, tail_steps or ddcm.TAIL_STEPS, on_step)
+    return latent_vq.segment_decoder(header, backend, codebook, on_step)
 
 
 def _salvaged(data: bytes, backend: Backend) -> tuple[Opened, tuple[int, ...]]:

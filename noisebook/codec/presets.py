@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import product
 
-from noisebook.coding.container import ChannelMode, Codebook, Engine, Header, Rule
+from noisebook.coding.container import ChannelMode, Engine, Header
 from noisebook.errors import ConfigError, UnsupportedStream
 
 __all__ = [
@@ -41,8 +41,7 @@ def _partitioned(
     """One signed atom of `2^log2_stacks * d` a part of `d = 2^log2_part` values; kappa is in percent. A unit has `unit`
     frames, or is as long as a part that is longer."""
     unit_frames = max(unit, 2**log2_part // frame_values)
-    log2_K = log2_part + log2_stacks
-    return Engine(Rule.PARTITIONED, Codebook.STRUCTURED, log2_part, log2_K, 1, unit_frames, steps, kappa)
+    return Engine(log2_part, log2_part + log2_stacks, unit_frames, steps, kappa)
 
 
 @dataclass(frozen=True)
@@ -157,8 +156,7 @@ def engine_bitrate(
     engine: Engine, *, frame_values: int = FRAME_VALUES, frames_per_second: float = FRAMES_PER_SECOND
 ) -> float:
     """Payload of a latent in bit/s, for latent frames of so many values, so many a second."""
-    values = engine.unit_frames * frame_values
-    parts = -(-values // 2**engine.log2_part) if engine.rule == Rule.PARTITIONED else 1
+    parts = -(-engine.unit_frames * frame_values // engine.part)
     return engine.choice_bits * parts * engine.steps * frames_per_second / engine.unit_frames
 
 

@@ -6,29 +6,53 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from noisebook.codec.layout import part_size, plan_of
+from noisebook.codec.layout import plan_of
 from noisebook.codec.noise import start_noise
-from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.coding.container import Engine
-from noisebook.ddcm import rules
-from noisebook.ddcm.codebooks import Codebook, DenseCodebook, Key, StructuredCodebook
+from noisebook.ddcm import choices
+from noisebook.ddcm.choices import Choice
+from noisebook.ddcm.codebooks import Key, StructuredCodebook
 from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, Plan, Step, reverse
 
-__all__ = ["SegmentCoder", "Target", "decode_segment", "encode_segment", "encode_with_state", "ended"]
+__all__ = ["Coder", "SegmentCoder", "Target", "decode_segment", "encode_segment", "encode_with_state", "ended"]
 
 Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the latent; or (step, x0_hat) -> target
 
 
+class Coder(Protocol):
+    """What encoder and decoder of a latent share: they differ only in where a choice comes from."""
+
+    @property
+    def plan(self) -> Plan:
+        """Its coded steps."""
+
+    def choose(self, residual: torch.Tensor, step: int) -> Any:
+        """The atoms that lead from x0_hat towards the target, for `residual = target - x0_hat`."""
+
+    def write(self, choice: Any, writer: BitWriter) -> None:
+        """Append what a decoder cannot know of a choice."""
+
+    def read(self, reader: BitReader) -> Any:
+        """The choice, as `write` left it; on the CPU."""
+
+    def noise(self, choice: Any, step: int) -> torch.Tensor:
+        """The noise that a choice stands for, shaped as the latent."""
+
+    def rested(self, denoise: Denoise) -> Denoise:
+        """The denoiser, which knows what paused units are."""
+
+
 @dataclass(frozen=True)
 class SegmentCoder:
-    """What encoder and decoder of one segment share: they differ only in where a choice comes from.
+    """A `Coder` of one segment of a stream.
 
     Attributes:
         engine: coding parameters.
@@ -36,7 +60,6 @@ class SegmentCoder:
         channels, frames: of the segment's latent.
         seed: of the stream.
         segment: index of the segment.
-        first: timestep at which the way begins; the noisiest if None.
         paused: `[channels, units]` bool of numpy, the units that carry no choices and rest at `silence`; None if none.
         silence: `[1, C, 1, F']`, the latent of silence, where units are paused.
     """
@@ -47,51 +70,44 @@ class SegmentCoder:
     frames: int
     seed: int
     segment: int
-    first: int | None = None
     paused: np.ndarray | None = None
     silence: torch.Tensor | None = None
 
     @cached_property
     def plan(self) -> Plan:
-        return plan_of(self.engine, self.info, self.first)
+        return plan_of(self.engine, self.info)
 
     @cached_property
     def partition(self) -> Partition:
         shape = (self.channels, self.info.latent_channels, self.frames, self.info.latent_bins)
-        return Partition(shape, self.engine.unit_frames, self._part, self.seed)
+        return Partition(shape, self.engine.unit_frames, self.engine.part, self.seed)
 
     @cached_property
-    def codebook(self) -> Codebook:
-        structured = self.engine.codebook == container.Codebook.STRUCTURED
-        return (StructuredCodebook if structured else DenseCodebook)(self._part, 2**self.engine.log2_K)
+    def codebook(self) -> StructuredCodebook:
+        return StructuredCodebook(self.engine.part, 2**self.engine.log2_K)
 
-    def choose(self, residual: torch.Tensor, step: int) -> rules.Choice:
+    def choose(self, residual: torch.Tensor, step: int) -> Choice:
         """The atoms that lead from x0_hat towards the target, for `residual = target - x0_hat`."""
-        engine = self.engine
-        if engine.rule == container.Rule.PURSUIT:
-            parts, key = self.partition.split(residual, step), self._key(step)
-            return rules.choose_by_pursuit(self.codebook, parts, key, engine.M, engine.level_bits)
-        choice = rules.choose(engine.rule, self.correlations(residual, step), engine.M)
+        choice = choices.choose(self.correlations(residual, step))
         return choice if self._coded is None else choice.of(self._coded).among(self._coded)
 
     def correlations(self, residual: torch.Tensor, step: int) -> torch.Tensor:
         """Inner products of each part with each of its atoms, `[parts, K]`."""
         return self.codebook.correlate(self.partition.split(residual, step), self._key(step))
 
-    def write(self, choice: rules.Choice, writer: BitWriter) -> None:
+    def write(self, choice: Choice, writer: BitWriter) -> None:
         """Append what a decoder cannot know of a choice."""
         told = choice if self._coded is None else choice.of(self._coded)
-        rules.write(self.engine.rule, told, self.codebook.size, writer)
+        choices.write(told, self.engine.choice_bits, writer)
 
-    def read(self, reader: BitReader) -> rules.Choice:
+    def read(self, reader: BitReader) -> Choice:
         """The choice of all parts, as `write` left it; on the CPU.
 
         Raises:
             StreamError: no encoder writes this.
         """
-        engine = self.engine
         parts = self.partition.parts if self._coded is None else int(self._coded.sum())
-        told = rules.read(engine.rule, parts, self.codebook.size, engine.M, reader, level_bits=engine.level_bits)
+        told = choices.read(parts, self.engine.choice_bits, reader)
         return told if self._coded is None else told.among(self._coded)
 
     def rested(self, denoise: Denoise) -> Denoise:
@@ -112,9 +128,9 @@ class SegmentCoder:
         """`[parts]` bool: which choose; None where all do."""
         return None if self.paused is None else ~self.partition.parts_in(torch.from_numpy(self.paused))
 
-    def noise(self, choice: rules.Choice, step: int) -> torch.Tensor:
+    def noise(self, choice: Choice, step: int) -> torch.Tensor:
         """The noise that a choice stands for, `[channels, C, frames, F']`."""
-        return self.partition.join(rules.noise_of(self.codebook, choice, self._key(step)), step)
+        return self.partition.join(self.codebook.synthesize(choice.indices, choice.signs, self._key(step)), step)
 
     def start(self, device: torch.device) -> torch.Tensor:
         """x_T: Gaussian, from the seed and the segment alone."""
@@ -123,12 +139,8 @@ class SegmentCoder:
     def _key(self, step: int) -> Key:
         return Key(self.seed, self.segment, step)
 
-    @property
-    def _part(self) -> int:
-        return part_size(self.engine, self.info.frame_values)
 
-
-def encode_segment(target: Target, coder: SegmentCoder, denoise: Denoise, start: torch.Tensor) -> bytes:
+def encode_segment(target: Target, coder: Coder, denoise: Denoise, start: torch.Tensor) -> bytes:
     """The payload that leads the diffusion from `start` to `target`.
 
     Args:
@@ -141,7 +153,7 @@ def encode_segment(target: Target, coder: SegmentCoder, denoise: Denoise, start:
 
 
 def encode_with_state(
-    target: Target, coder: SegmentCoder, denoise: Denoise, start: torch.Tensor
+    target: Target, coder: Coder, denoise: Denoise, start: torch.Tensor
 ) -> tuple[bytes, torch.Tensor]:
     """`encode_segment`, and the x that a decoder of the payload has after its coded steps, before its tail."""
     writer, steps = BitWriter(), count()
@@ -157,14 +169,14 @@ def encode_with_state(
     return writer.getvalue(), x
 
 
-def ended(x: torch.Tensor, coder: SegmentCoder, denoise: Denoise, tail: Plan) -> torch.Tensor:
+def ended(x: torch.Tensor, coder: Coder, denoise: Denoise, tail: Plan) -> torch.Tensor:
     """The latent that a decoder has after its tail, from the x of `encode_with_state`."""
     return reverse(coder.rested(denoise), tail, x, lambda _, x0_hat: torch.zeros_like(x0_hat))
 
 
 def decode_segment(
     payload: bytes,
-    coder: SegmentCoder,
+    coder: Coder,
     denoise: Denoise,
     tail: Plan,
     start: torch.Tensor,

@@ -110,14 +110,14 @@ def payload_sizes(data: bytes, header: Header, header_size: int, sizes: Iterable
     """Bytes of each payload of a stream, for `container.split`: of its image, where there is one, and `sizes`."""
     if header.channel_mode is not ChannelMode.IMAGE:
         return iter(sizes)
-    return chain(container.sized_payloads(data, header_size, [0]), sizes)
+    return chain(container.sized_payloads(data, header_size, 1), sizes)
 
 
 def opened_image(header: Header, payloads: tuple[bytes, ...]) -> tuple[bytes | None, tuple[bytes, ...]]:
     """The message of a stream's image, None where its channel mode has none, and the payloads that follow it."""
     if header.channel_mode is not ChannelMode.IMAGE:
         return None, payloads
-    return container.unsized(payloads[0])[0], payloads[1:]
+    return container.unsized(payloads[0]), payloads[1:]
 
 
 def read_image(message: bytes | None, timeline: Timeline) -> StereoImage | None:
@@ -142,9 +142,9 @@ def salvaged_image(data: bytes, header: Header, header_size: int, layout: Layout
     """
     if header.channel_mode is not ChannelMode.IMAGE:
         return None, header_size, True
-    size = next(container.sized_payloads(data, header_size, [0]))
+    size = next(container.sized_payloads(data, header_size, 1))
     if container.verified(data, header_size, [size]):
-        image = container.unsized(data[header_size : header_size + size])[0]
+        image = container.unsized(data[header_size : header_size + size])
         return image, header_size + size + container.CRC_SIZE, True
     first = len(data) - layout.payload_size - container.CRC_SIZE * layout.payload_count
     if first <= header_size + container.CRC_SIZE:

@@ -37,10 +37,10 @@ def decompress(
     Raises:
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model.
     """
-    header = open_stream(data, backend.info).header
-    if header.latent is None:
-        return ddcm.decompress(data, backend=backend, tail_steps=tail_steps, on_step=on_step)
-    codebook = codebook_for(header.latent.codebook)
-    return latent_vq.decompress(
-        data, backend=backend, codebook=codebook, tail_steps=tail_steps or ddcm.TAIL_STEPS, on_step=on_step
-    )
+    stream = open_stream(data, backend.info)
+    if stream.header.latent is None:
+        latent = ddcm.decoded_latent(stream, backend, tail_steps, on_step)
+    else:
+        codebook = codebook_for(stream.header.latent.codebook)
+        latent = latent_vq.decoded_latent(stream, backend, codebook, on_step)
+    return ddcm.synthesise(latent, stream.header, image=stream.image, backend=backend)

@@ -1,11 +1,11 @@
 """Integers to bytes, exactly: no audio, no floating point, no torch.
 
-    subset --rank--> integer --BitWriter--> payload --pack--> .ddcm stream
-          combinatorics          bitio              container
+    integers --BitWriter--> payload --pack--> .ddcm stream
+               bitio                 container
 
-Modules are used by name (`bitio.pack`, `container.pack`); `docs/format.md` is the specification of all three.
+Modules are used by name (`bitio.pack`, `container.pack`); `docs/format.md` is the specification.
 """
 
-from noisebook.coding import bitio, combinatorics, container
+from noisebook.coding import bitio, container
 
-__all__ = ["bitio", "combinatorics", "container"]
+__all__ = ["bitio", "container"]

@@ -19,25 +19,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from noisebook.coding import bitio
-from noisebook.coding.blocks import (
-    Codebook,
-    Engine,
-    LatentCode,
-    LatentRule,
-    Rule,
-    block_bytes,
-    check,
-    choice_bits,
-    known,
-    parse_block,
-)
+from noisebook.coding.blocks import Engine, LatentCode, LatentRule, block_bytes, check, known, parse_block
 from noisebook.coding.stretches import Stretches, check_stretches, parse_stretches, stretches_bytes
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
-__all__ = ["CRC_SIZE", "SAMPLE_RATES", "VERSION", "ChannelMode", "Codebook", "Engine", "Header", "LatentCode",
-           "LatentRule", "Rule", "choice_bits", "overhead", "pack", "parse_header", "salvage", "sized",
-           "sized_payloads", "split", "unsized", "verified"]
+__all__ = ["CRC_SIZE", "SAMPLE_RATES", "VERSION", "ChannelMode", "Engine", "Header", "LatentCode", "LatentRule",
+           "overhead", "pack", "parse_header", "salvage", "sized", "sized_payloads", "split", "unsized", "verified"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
@@ -103,8 +91,6 @@ class Header:
         check("tag", 0 if self.tag is None else self.tag, 0, 255)
         if self.progressive and self.latent is not None:
             raise ConfigError("a quantised latent has no steps to be ordered by: it cannot be progressive")
-        if self.progressive and self.engine is not None and not self.engine.choice_bits:
-            raise ConfigError("choices of no bits cannot be progressive: nothing would bound the number of segments")
         check_stretches("pauses", self.pauses)
         if self.pauses and self.latent is not None:
             raise ConfigError("a quantised latent has no pauses: they belong to choices of noise")
@@ -228,33 +214,32 @@ def salvage(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> list
     return payloads
 
 
-def sized(codes: bytes, choices: bytes = b"") -> bytes:
-    """The payload of an image or of a latent code: the size of the entropy-coded bytes, these, then the choices that
-    steer."""
-    return bitio.varint(len(codes)) + codes + choices
+def sized(message: bytes) -> bytes:
+    """The payload of an image or of a latent code: the size of the entropy-coded bytes, and these."""
+    return bitio.varint(len(message)) + message
 
 
-def unsized(payload: bytes) -> tuple[bytes, bytes]:
-    """The entropy-coded bytes of a payload, and the choices that steer."""
+def unsized(payload: bytes) -> bytes:
+    """The entropy-coded bytes of a payload."""
     cursor = bitio.ByteReader(payload)
     size = cursor.varint()
-    return payload[cursor.position : cursor.position + size], payload[cursor.position + size :]
+    return payload[cursor.position : cursor.position + size]
 
 
-def sized_payloads(data: bytes, header_size: int, choices: Iterable[int]) -> Iterator[int]:
-    """Bytes of each payload of images and latent codes, for `split`, read from the size at its start.
+def sized_payloads(data: bytes, header_size: int, count: int) -> Iterator[int]:
+    """Bytes of each of `count` payloads of images and latent codes, for `split`, read from the size at its start.
 
     Args:
         data: the whole stream.
         header_size: as `parse_header` returned it.
-        choices: bytes of the choices of each payload.
+        count: of payloads.
     """
     cursor = bitio.ByteReader(data)
     cursor.position = header_size
-    for extra in choices:
+    for _ in range(count):
         start = cursor.position
-        size = cursor.varint() + extra
-        size += cursor.position - start
+        message = cursor.varint()
+        size = cursor.position - start + message
         yield size
         cursor.position = start + size + CRC_SIZE
 

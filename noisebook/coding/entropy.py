@@ -1,4 +1,4 @@
-"""Symbols to bytes at the cost that their counts promise: a range coder in integers (`docs/format.md`, section 6.2).
+"""Symbols to bytes at the cost that their counts promise: a range coder in integers (`docs/format.md`, section 6.1).
 
 A message is a subinterval of [0, 1): every symbol takes the part of the interval that is its share of the counts
 (Martin, "Range encoding", 1979). The payload is the shortest number within the last interval, so the whole message

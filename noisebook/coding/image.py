@@ -1,4 +1,4 @@
-"""The bytes of a stereo image: level and coherence indices of bands and frames (`docs/format.md`, section 6.3).
+"""The bytes of a stereo image: level and coherence indices of bands and frames (`docs/format.md`, section 6.2).
 
 One message of adaptive symbols (`noisebook.coding.entropy`). The first frame tells each band by its difference to the
 band below; every other frame whether anything changes, and if so each value by its difference to the frame before.

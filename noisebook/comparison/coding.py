@@ -54,11 +54,11 @@ def transformed(job: Job, *, prompt: str, method: str, seed: int) -> Coded:
     return _timed(lambda: api.transform(job.sound, prompt, backend=_backend(job), method=method, seed=seed))
 
 
-def quantised(job: Job, *, codebook: str, seed: int) -> Coded:
+def quantised(job: Job, *, codebook: str) -> Coded:
     """`noisebook compress --codec vq`, and `decompress`."""
     backend = _backend(job)
     started = time.perf_counter()
-    data = api.compress_with_codebook(job.sound, backend=backend, codebook=codebook, seed=seed)
+    data = api.compress_with_codebook(job.sound, backend=backend, codebook=codebook)
     coded = time.perf_counter()
     sound = api.decompress(data, backend=backend)
     return Coded(sound, data, coded - started, time.perf_counter() - coded)

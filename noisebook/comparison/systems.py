@@ -31,19 +31,13 @@ def methods(*, rates: Sequence[float], prompt: str | None, seed: int, model: str
     """
     if not 0 <= seed <= 255:
         raise ConfigError(f"seed {seed}: 0 to 255 are possible")
-    options = (f" --model {model}" if model != "mini" else "") + (f" --seed {seed}" if seed else "")
+    engine = f" --model {model}" if model != "mini" else ""
+    options = engine + (f" --seed {seed}" if seed else "")
     return (
-        _row(
-            "vocoder",
-            "Vocoder on true features",
-            "ceiling",
-            "ceiling",
-            "features, vocoder",
-            lambda c, job: c.vocoded(job),
-        ),
+        _row("vocoder", "Vocoder on the true mel", "ceiling", "ceiling", "mel, vocoder", lambda c, job: c.vocoded(job)),
         _row("autoencoder", "Autoencoder", "ceiling", "ceiling", "latent, sound", lambda c, job: c.autoencoded(job)),
         *(_reconstruction(preset.name, seed, options) for preset in reconstruction_presets.PRESETS),
-        *(_codebook(name, seed, options) for name in _shipped_names()),
+        *(_codebook(name, engine) for name in _shipped_names()),
         *(_ddcm(rate, seed, options) for rate in rates or [float(preset.name) for preset in presets.PRESETS]),
         *(_transformation(method, prompt, seed, options) for method in _TRANSFORMATIONS),
     )
@@ -85,11 +79,11 @@ def _reconstruction(preset: str, seed: int, options: str) -> Method:
     )  # fmt: skip
 
 
-def _codebook(name: str, seed: int, options: str) -> Method:
+def _codebook(name: str, options: str) -> Method:
     return _row(
         f"vq-{name}", f"VQ {name}", "vq", "vq",
         f"noisebook compress IN FILE --codec vq --codebook {name}{options}; noisebook decompress FILE OUT",
-        lambda coding, job: coding.quantised(job, codebook=name, seed=seed),
+        lambda coding, job: coding.quantised(job, codebook=name),
         suffix=".ddcm",
     )  # fmt: skip
 

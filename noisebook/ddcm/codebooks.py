@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from noisebook import rng
 from noisebook.errors import ConfigError
 
-__all__ = ["Codebook", "DenseCodebook", "Key", "StructuredCodebook", "hadamard_transform"]
+__all__ = ["Key", "StructuredCodebook", "hadamard_transform"]
 
 _VALUES_AT_A_TIME = 2**18  # 1 MiB of float32
 
@@ -28,20 +27,6 @@ class Key:
     seed: int
     segment: int
     step: int
-
-
-class Codebook(Protocol):
-    """K atoms of d values for each of P parts; an atom has mean square 1."""
-
-    @property
-    def size(self) -> int:
-        """K."""
-
-    def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
-        """Inner products of each part `[P, d]` with all of its atoms, `[P, K]`."""
-
-    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
-        """Sum of signed atoms: `indices [P, M]` int64, `signs [P, M]` of +-1 -> `[P, d]`."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +58,7 @@ class StructuredCodebook:
         return max(1, self.size // self.part)
 
     def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
+        """Inner products of each part `[P, d]` with all of its atoms, `[P, K]`."""
         # A few stacks at a time stay in the cache of a processor: a third less time than 32 of them at once.
         groups = torch.arange(self.stacks).split(max(1, _VALUES_AT_A_TIME // parts.numel()))
         return torch.cat([self._products(parts, stacks, key) for stacks in groups], dim=1)[:, : self.size]
@@ -86,16 +72,13 @@ class StructuredCodebook:
         return hadamard_transform(x).div_(self.part).flatten(1)
 
     def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
-        device, of_atom, rows = indices.device, indices // self.part, indices % self.part
-        if indices.shape[1] < self.stacks:  # a matrix for each atom
-            stacks, slots = of_atom, torch.arange(indices.shape[1], device=device).expand_as(indices)
-        else:  # one for each stack, with its atoms
-            stacks, slots = torch.arange(self.stacks).expand(len(indices), -1), of_atom
-        x = torch.zeros(*stacks.shape, self.part, device=device)
-        x[torch.arange(len(indices), device=device)[:, None], slots, rows] = signs.to(torch.float32)
+        """The signed atoms of P parts, `[P, d]`: `indices [P]` int64, `signs [P]` of +-1."""
+        device, stacks = indices.device, (indices // self.part)[:, None]
+        x = torch.zeros(len(indices), 1, self.part, device=device)
+        x[torch.arange(len(indices), device=device), 0, indices % self.part] = signs.to(torch.float32)
         for diagonal in (2, 1, 0):
             x = hadamard_transform(x).mul_(self._signs(stacks, key, diagonal, device))
-        return x.sum(1) / self.part
+        return x[:, 0] / self.part
 
     def _signs(self, stacks: torch.Tensor, key: Key, diagonal: int, device: torch.device) -> torch.Tensor:
         """`[P, n, d]` of +-1: S1, S2 or S3 (diagonal 0, 1, 2) of n `stacks [P, n]` of each part."""
@@ -113,33 +96,6 @@ class StructuredCodebook:
 @lru_cache(maxsize=1)  # the encoder needs those of a step twice: to correlate, then to synthesise
 def _words_of(key: Key, count: int) -> NDArray[np.uint64]:
     return rng.words(count, seed=key.seed, purpose=rng.Purpose.SIGNS, segment=key.segment, step=key.step)
-
-
-@dataclass(frozen=True)
-class DenseCodebook:
-    """K independent Gaussian atoms a step, shared by its parts: the codebook of the papers, and the test oracle."""
-
-    part: int
-    size: int
-
-    def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
-        return parts @ self._atoms(key, parts.device).T
-
-    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
-        atoms = self._atoms(key, indices.device)
-        return (atoms[indices] * signs.to(torch.float32)[..., None]).sum(1)
-
-    def _atoms(self, key: Key, device: torch.device) -> torch.Tensor:
-        """`[K, d]`, each atom scaled to mean square 1 exactly."""
-        return _dense_atoms(key, self.size, self.part).to(device)
-
-
-@lru_cache(maxsize=1)  # drawing them is most of the work, and the encoder needs those of a step twice
-def _dense_atoms(key: Key, size: int, part: int) -> torch.Tensor:
-    purpose = rng.Purpose.DENSE
-    drawn = rng.gaussian(size * part, seed=key.seed, purpose=purpose, segment=key.segment, step=key.step)
-    atoms = torch.from_numpy(drawn).view(size, part)
-    return atoms * torch.rsqrt(atoms.square().mean(1, keepdim=True))
 
 
 def hadamard_transform(x: torch.Tensor) -> torch.Tensor:

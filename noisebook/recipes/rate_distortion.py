@@ -5,7 +5,7 @@
 CLIPS is a folder of sounds named by kind, as for `recipes.results`. The codebooks are those of the package; those that
 FOLDER holds under the same names (`recipes.codebooks fit --out FOLDER`) take their place. Prints two tables:
 
-    rates            every codebook and rule, as it is, refined and steered, each beside ddcm at the bit/s of its files
+    rates            every codebook and rule, each beside ddcm at the bit/s of its files
     one index a clip the seeds' 32000:1 beside the lowest ddcm preset, with controls: the stream of another clip, a
                      random one, and the mean latent, which takes no bits at all
 
@@ -38,24 +38,21 @@ from noisebook.quantizers import LatentCodebook
 from noisebook.recipes._tables import table
 from noisebook.recipes.results import Clip, load_clips
 
-_REFINED: dict[str, Any] = {"refine": 0.15}
-_STEERED: dict[str, Any] = {"refine": 0.3, "refine_bitrate": 400.0}
-_VARIANTS: dict[str, dict[str, Any]] = {"plain": {}, "refined": _REFINED, "steered": _STEERED}
-#  codebook, options of `api.compress_with_codebook`, and the variants beside the plain one
-_SYSTEMS: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
-    ("clip-gaussian", {}, ("refined",)),
-    ("clip-kmeans", {}, ("refined",)),
-    ("frame-gaussian", {}, ("refined",)),
-    ("frame-kmeans", {}, ("refined", "steered")),
-    ("frame-adaptive", {"bitrate": 500.0}, ("refined", "steered")),
-    ("frame-hierarchical", {}, ("refined",)),
-    ("frame-adaptive", {"bitrate": 1000.0}, ("refined",)),
-    ("frame-kmeans", {"rule": "soft"}, ("refined",)),
-    ("frame-residual", {}, ("refined", "steered")),
-    ("frame-product", {}, ("refined",)),
-    ("frame-adaptive", {"bitrate": 2000.0}, ("refined",)),
-    ("position-kmeans", {}, ("refined",)),
-    ("position-kmeans", {"rule": "soft"}, ()),
+#  codebook, and options of `api.compress_with_codebook`
+_SYSTEMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("clip-gaussian", {}),
+    ("clip-kmeans", {}),
+    ("frame-gaussian", {}),
+    ("frame-kmeans", {}),
+    ("frame-adaptive", {"bitrate": 500.0}),
+    ("frame-hierarchical", {}),
+    ("frame-adaptive", {"bitrate": 1000.0}),
+    ("frame-kmeans", {"rule": "soft"}),
+    ("frame-residual", {}),
+    ("frame-product", {}),
+    ("frame-adaptive", {"bitrate": 2000.0}),
+    ("position-kmeans", {}),
+    ("position-kmeans", {"rule": "soft"}),
 )
 _CLIP_BOOKS = ("clip-gaussian", "clip-kmeans")
 #   key: title and format of a column
@@ -78,13 +75,13 @@ def main() -> None:
     args = parser.parse_args()
 
     backend = with_features(api.load_backend(args.model, device="cpu"))
-    books = {name: codebook(args.books, name) for name, *_ in _SYSTEMS}
+    books = {name: codebook(args.books, name) for name, _ in _SYSTEMS}
     names = ("zimtohrli",) if args.perceptual else ()
     references = [Reference.of(clip, backend, names) for clip in load_clips(args.clips, args.limit)]
     rates: list[Row] = []
-    for name, options, variants in _SYSTEMS:
+    for name, options in _SYSTEMS:
         print(f"measuring {name} {options}", flush=True)
-        rates += rates_of(name, books[name], options, variants, references)
+        rates += rates_of(name, books[name], options, references)
     clips = one_index({name: books[name] for name in _CLIP_BOOKS}, references)
     print(f"\n{len(references)} clips; means\n\n{means_table(rates)}\n\n{means_table(clips)}")
     if args.json:
@@ -142,36 +139,29 @@ def codebook(folder: Path, name: str) -> LatentCodebook:
     return api.load_codebook(path if path.is_file() else name)
 
 
-def rates_of(
-    name: str, book: LatentCodebook, options: dict[str, Any], variants: tuple[str, ...], references: list[Reference]
-) -> list[Row]:
-    """A codebook with these options, plain and in its variants; and ddcm at the mean rates of all but the refined."""
+def rates_of(name: str, book: LatentCodebook, options: dict[str, Any], references: list[Reference]) -> list[Row]:
+    """A codebook with these options, and ddcm at its mean rate."""
     title = " ".join([name, *(f"{value:g} bit/s" if key == "bitrate" else value for key, value in options.items())])
     rows: list[Row] = []
-    for variant in ("plain", *variants):
-        for one in references:
-            stream = api.compress_with_codebook(
-                one.clip.sound, backend=one.backend, codebook=book, **options, **_VARIANTS[variant]
-            )
-            rows.append(one.latent_row(title, variant, stream, book))
-        rate = np.mean([row["rate"] for row in rows if row["variant"] == variant])
-        if variant != "refined":  # which takes one byte more
-            rows += [row for one in references for row in matched(title, variant, float(rate), one)]
-    return rows
+    for one in references:
+        stream = api.compress_with_codebook(one.clip.sound, backend=one.backend, codebook=book, **options)
+        rows.append(one.latent_row(title, "plain", stream, book))
+    rate = float(np.mean([row["rate"] for row in rows]))
+    return rows + [row for one in references for row in matched(title, rate, one)]
 
 
-def matched(title: str, variant: str, rate: float, one: Reference) -> Iterator[Row]:
+def matched(title: str, rate: float, one: Reference) -> Iterator[Row]:
     """ddcm at that rate, where it can be had, header and all, as near as its bit/s can be chosen.
 
     Decoded as usual, and in one step, which is nearest to the clean latent in the mean square.
     """
     frames = one.target.shape[2]
-    overhead = 8 * container.overhead(one.header, 1) + 80  # an explicit engine takes ten bytes
+    overhead = 8 * container.overhead(one.header, 1) + 48  # an explicit engine takes six bytes
     bitrate = (rate * one.clip.sound.duration - overhead) * 25 / frames
     if LOWEST <= bitrate <= HIGHEST:
         stream = api.compress(one.clip.sound, backend=one.backend, bitrate=bitrate)
-        yield one.noise_row(title, f"ddcm at the rate of {variant}", stream)
-        yield one.noise_row(title, f"ddcm at the rate of {variant}, 1 tail step", stream, tail_steps=1)
+        yield one.noise_row(title, "ddcm at its rate", stream)
+        yield one.noise_row(title, "ddcm at its rate, 1 tail step", stream, tail_steps=1)
 
 
 def one_index(books: dict[str, LatentCodebook], references: list[Reference]) -> list[Row]:

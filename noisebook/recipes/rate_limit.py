@@ -19,7 +19,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,13 @@ from noisebook.codec.presets import FRAME_VALUES, by_name
 from noisebook.codec.segment import SegmentCoder, Target, encode_with_state
 from noisebook.codec.signal import levelled
 from noisebook.codec.steering import over_timeline
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import Engine
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, with_features
-from noisebook.diffusion.plan import Denoise, Plan, coded_plan, no_noise, reverse, tail_plan, uniform_timesteps
+from noisebook.diffusion.plan import Denoise, no_noise, reverse, tail_plan
 from noisebook.recipes._rate_limit_page import render
 from noisebook.recipes._sources import GaussianSource, coloured, white
 from noisebook.recipes.results import load_clips
+from noisebook.rivals import Published, PublishedCoder
 
 FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s
 RATES = ("300", "1500", "3000")
@@ -55,36 +56,33 @@ Job = tuple[Row, Callable[[], Row]]  # what names a row, and what measures the r
 
 
 def partitioned(log2_part: int, log2_K: int, unit: int, steps: int, kappa: int = 90) -> Engine:
-    """One signed structured atom a part, matched steps."""
-    return Engine(Rule.PARTITIONED, Codebook.STRUCTURED, log2_part, log2_K, 1, unit, steps, kappa)
-
-
-def _top_m(log2_K: int, M: int, unit: int, steps: int) -> Engine:
-    return Engine(Rule.TOP_M, Codebook.DENSE, 0, log2_K, M, unit, steps, 0)
-
-
-def _classic(log2_K: int, unit: int) -> Engine:
-    return Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, log2_K, 1, unit, 99, 0)
+    """Matched steps."""
+    return Engine(log2_part, log2_K, unit, steps, kappa)
 
 
 @dataclass(frozen=True)
 class System:
-    """An engine under its name; `last` ends uniform steps there instead of at 20 (the rest is the tail)."""
+    """An engine under its name."""
 
     name: str
-    engine: Engine
-    last: int = 20
+    engine: Engine | Published
+
+    def coder(self, info: BackendInfo, channels: int, frames: int) -> SegmentCoder | PublishedCoder:
+        """Of a latent of so many channels and frames."""
+        if isinstance(self.engine, Published):
+            return PublishedCoder(self.engine, info, channels, frames)
+        return SegmentCoder(self.engine, info, channels, frames, 0, 0)
 
 
 # Parts, atoms and steps of the rivals as published, fitted to the rate by the length of their unit and, of Turbo, by M.
 # The timestep at which Turbo's uncoded tail begins is that of its heuristic at these rates.
 _TURBO = {
-    "300": (_top_m(11, 2, 40, 21), 370),
-    "1500": (_top_m(12, 4, 16, 20), 180),
-    "3000": (_top_m(12, 9, 16, 19), 100),
+    "300": (Published(11, 2, 40, 21), 370),
+    "1500": (Published(12, 4, 16, 20), 180),
+    "3000": (Published(12, 9, 16, 19), 100),
 }
 _HIGH = {"300": partitioned(12, 15, 80, 20), "1500": partitioned(10, 14, 80, 32), "3000": partitioned(9, 14, 80, 32)}
-_CLASSIC = {"300": _classic(10, 80), "1500": _classic(10, 16), "3000": _classic(10, 8)}
+_CLASSIC = {rate: Published(10, 0, unit, 99) for rate, unit in (("300", 80), ("1500", 16), ("3000", 8))}
 _SOURCE_HIGH = {
     "300": partitioned(12, 15, 32, 24, 100),
     "1500": partitioned(10, 14, 8, 32),
@@ -100,26 +98,12 @@ def systems(rate: str) -> list[System]:
         System("partitioned, matched, more steps", _HIGH[rate]),
         System("partitioned, uniform steps", replace(own, kappa_percent=0)),
         System("Turbo-DDCM as published", turbo),
-        System("Turbo-DDCM as published, with its tail", turbo, last),
+        System("Turbo-DDCM as published, with its tail", replace(turbo, last=last)),
         System("Turbo-DDCM, matched", replace(turbo, kappa_percent=own.kappa_percent)),
         System("classic DDCM, T = 100", _CLASSIC[rate]),
     ]
     lengths = [unit for unit in _UNITS if 2**own.log2_part <= unit * FRAME_VALUES]
     return found + [System(f"preset in units of {unit / 25:g} s", replace(own, unit_frames=unit)) for unit in lengths]
-
-
-@dataclass(frozen=True)
-class Coder(SegmentCoder):
-    """A segment's coder whose uniform steps may end before 20."""
-
-    last: int = 20
-
-    @cached_property
-    def plan(self) -> Plan:
-        if self.engine.kappa_percent or self.last == 20:
-            return super().plan
-        schedule = self.info.schedule
-        return coded_plan(schedule, uniform_timesteps(schedule, steps=self.engine.steps, last=self.last))
 
 
 @dataclass(frozen=True)
@@ -132,7 +116,9 @@ class Coded:
     lively: torch.Tensor  # the codec's tail
 
     @staticmethod
-    def of(latents: torch.Tensor, coder: SegmentCoder, denoise: Denoise, target: Callable[[], Target]) -> Coded:
+    def of(
+        latents: torch.Tensor, coder: SegmentCoder | PublishedCoder, denoise: Denoise, target: Callable[[], Target]
+    ) -> Coded:
         """Encode, and go on from where a decoder of the payload would be; the channels of `latents` are the clips."""
         start, info = coder.start(latents.device), coder.info
         begun = time.perf_counter()
@@ -159,7 +145,7 @@ class Bench:
     def measure(self, system: System, *, shaped: bool = False) -> Row:
         """A row of the system, with the search of the encoder or without."""
         latents, denoise = self.latents, over_timeline(self.backend)
-        coder = Coder(system.engine, self.info, len(latents), latents.shape[2], 0, 0, last=system.last)
+        coder = system.coder(self.info, len(latents), latents.shape[2])
 
         def target() -> Target:
             return aiming.shaped(latents, denoise, self.info.schedule, coder.plan[-1].s or 0) if shaped else latents
@@ -235,7 +221,7 @@ def sources(source: GaussianSource, info: BackendInfo) -> Iterator[Job]:
 
 def _source_row(source: GaussianSource, system: System, info: BackendInfo, share: float) -> Row:
     latent = source.draw(0)
-    coder = Coder(system.engine, info, 1, source.frames, 0, 0)
+    coder = system.coder(info, 1, source.frames)
 
     def target() -> Target:
         if not share:

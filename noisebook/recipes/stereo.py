@@ -42,7 +42,7 @@ Written by `python -m noisebook.recipes.stereo`, on <COUNT> held-out pieces of s
 - **The image** is the level difference and the coherence of left and right in 40 bands, evenly spaced on the ERB-rate
   scale up to 24 kHz (those that begin below the model's Nyquist frequency), every 160 ms. What the bitrate sets aside
   for it goes to the changes that are worth most: a value that stays as it was costs next to nothing, and dynamic
-  programming finds the image of least error for its bits ([format](format.md), 5.11 and 6.3).
+  programming finds the image of least error for its bits ([format](format.md), 5.10 and 6.2).
 - **The decoder** makes a companion of the mono sound, delayed by up to 25 ms with other phases, and in every band makes
   it orthogonal to the mono sound over 0.1 s and as loud over 0.03 s, so that it fades where an attack has passed. Left
   and right are the two, turned by angles whose difference has the coherence as its cosine, with gains whose squares sum

@@ -208,9 +208,7 @@ def _code(settings: Settings, sound: Any, backend: Backend, tell: Tell) -> Made:
 
     steps = _steps(tell, "compressing")
     if settings.codebook:
-        data = api.compress_with_codebook(
-            sound, backend=backend, codebook=settings.codebook, seed=settings.seed, on_step=steps
-        )
+        data = api.compress_with_codebook(sound, backend=backend, codebook=settings.codebook, on_step=steps)
     else:
         choice: dict[str, Any] = {"bitrate": settings.bitrate} if settings.bitrate else {"preset": settings.preset}
         data = api.compress(

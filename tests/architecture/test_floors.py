@@ -78,7 +78,7 @@ def test_a_wrong_floor_would_be_noticed(tmp_path):
     )
     result = lint_imports(upside_down)
     assert result.returncode == 1
-    assert "noisebook.codec.segment -> noisebook.ddcm.rules" in result.stdout
+    assert "noisebook.codec.segment -> noisebook.ddcm.choices" in result.stdout
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

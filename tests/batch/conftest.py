@@ -19,7 +19,7 @@ from noisebook.batch.planning import Batch
 from noisebook.batch.verbs import Engine, Settings
 
 FAST = {"preset": "300"}
-AS_TYPED = {**FAST, "quality": "balanced", "channels": "auto", "seed": 0, "codec": "ddcm"}  # by the command line
+AS_TYPED = {**FAST, "channels": "auto", "codec": "ddcm"}  # by the command line
 
 
 @pytest.fixture(autouse=True)

@@ -192,7 +192,7 @@ def test_info_as_a_table(noisebook, engine, stream):
     assert rows["intact"] == "yes"
     assert rows["sample rate"] == "16000"
     assert rows["seed"] == "0"
-    assert rows["engine"].startswith("rule partitioned, ")
+    assert rows["engine"].startswith("log2_part 8, log2_K 13, ")
 
 
 def test_info_of_damaged_streams_shows_and_fails(noisebook, engine, stream_bytes):
@@ -255,7 +255,7 @@ def test_a_stream_is_not_written_to_a_terminal(sound, capsys, monkeypatch):
     ("options", "other_bytes", "told"),
     [
         (["-p", "30"], 12, "12 bytes are not payload (15.2 bit/s) and choices come 5.12 s of sound at a time (19.5 "),
-        (["-p", "30", "-q", "high"], 21, "21 bytes are not payload (26.7 bit/s) and choices come 10.24 s of sound at "),
+        (["-p", "30", "-q", "high"], 18, "18 bytes are not payload (22.9 bit/s) and choices come 10.24 s of sound at "),
     ],
 )
 def test_the_report_says_why_a_file_has_more_than_was_asked_for(noisebook, engine, options, other_bytes, told):

@@ -69,16 +69,16 @@ def test_a_stream_decodes_to_the_sound_written_beside_it(noisebook, engine):
     assert Path("back.wav").read_bytes() == Path("tune.wav").read_bytes()
     info = json.loads(noisebook("info", "tune.ddcm", "--json", *engine[:2]).out)
     assert (info["seed"], info["tag"], info["intact"], info["sample_count"]) == (9, 1, True, 1600)
-    assert info["engine"]["log2_K"] == 3
+    assert info["engine"]["log2_K"] == 2
 
 
 def test_streams_are_named_and_reported_like_sounds(noisebook, engine):
-    ran = noisebook("generate", "rain", "--ddcm", 2, "--candidates", 2, "--json", *BRIEF, *engine)
+    ran = noisebook("generate", "rain", "--ddcm", 4, "--candidates", 2, "--json", *BRIEF, *engine)
     report = json.loads(ran.out)
     assert report["output"] == "generated.ddcm"
     assert report["bytes"] == Path("generated.ddcm").stat().st_size
     assert report["wav"] is None
-    stream = noisebook("generate", "rain", "-", "--ddcm", 2, "--seed", 3, *BRIEF, *engine)
+    stream = noisebook("generate", "rain", "-", "--ddcm", 4, "--seed", 3, *BRIEF, *engine)
     assert stream.out[:2] == b"\xdd\xc3"
 
 

@@ -113,7 +113,7 @@ def test_a_codebook_is_fitted_and_codes(run, noisebook, engine, sound, tiny_mode
     fitted = run("codebook", "fit", sound, "-o", "mine.safetensors", "--unit", "position", "--method", "kmeans",
                  "--size", 8)  # fmt: skip
     assert fitted["model"].startswith(run("codebook", "info", "mine.safetensors")["model"])
-    run("compress", sound, "--codec", "vq", "--codebook", "mine.safetensors", "--refine", 0.2)
+    run("compress", sound, "--codec", "vq", "--codebook", "mine.safetensors")
     assert run("info", "song.ddcm")["codec"] == "vq"
     run("decompress", "song.ddcm", "back.wav", "--codebook", "mine.safetensors")
     assert read("back.wav").samples.shape == read(sound).samples.shape

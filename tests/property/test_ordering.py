@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from noisebook.codec import layout as layouts
 from noisebook.codec.layout import Layout
 from noisebook.codec.ordering import of_segments, of_stream, what_is_left
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import Engine
 from noisebook.errors import CorruptStream
 
 INFO = SimpleNamespace(frame_values=8, frame_samples=1, frame_multiple=1)
@@ -30,9 +30,7 @@ def _short_segments(monkeypatch):
 @st.composite
 def layouts_that_vary(draw, progressive: bool) -> Layout:
     """A few segments, with pauses or without."""
-    engine = Engine(
-        Rule.PARTITIONED, Codebook.STRUCTURED, 4, draw(st.integers(1, 10)), 1, draw(st.integers(1, 5)), 9, 0
-    )
+    engine = Engine(4, draw(st.integers(1, 10)), draw(st.integers(1, 5)), 9, 0)
     layout = Layout(
         INFO,
         draw(st.integers(1, 2)),
@@ -125,7 +123,7 @@ def test_what_is_left_is_every_step_that_is_there_whole(stream, data):
 
 
 def test_filling_is_zero():
-    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 3, 1, 5, 9, 0)
+    engine = Engine(6, 2, 5, 9, 0)
     layout = Layout(INFO, 1, 5, engine=engine, steps=2, progressive=True)
     assert of_segments([b"\xe0", b"\x20"], layout) == (b"\xe4",)
     with pytest.raises(CorruptStream, match="zero bits"):
@@ -133,7 +131,7 @@ def test_filling_is_zero():
 
 
 def test_segments_stay_as_they_are():
-    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 3, 1, 5, 9, 0)
+    engine = Engine(6, 2, 5, 9, 0)
     layout = Layout(INFO, 1, 10, engine=engine, steps=2)
     assert of_stream([b"a", b"b"], layout) == [b"a", b"b"]
     assert of_segments([b"a", b"b"], layout) == (b"a", b"b")
@@ -142,7 +140,7 @@ def test_segments_stay_as_they_are():
 
 def test_a_long_pause_is_no_longer_than_the_bytes_allow():
     """Three bits of a segment, then 2**37 segments of silence: the limit is not a matter of time or memory."""
-    engine = Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 3, 1, 5, 9, 0)
+    engine = Engine(6, 2, 5, 9, 0)
     layout = Layout(INFO, 1, 5 * 2**37, engine=engine, steps=2, progressive=True, pauses=((2, 5 * 2**36),))
     assert layout.step_size == 1
     assert what_is_left([b"\xe0"], layout, most=40) == [(b"\xe0", 1), *[(b"", 2)] * 39]

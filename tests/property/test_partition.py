@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from noisebook import rng
 from noisebook.codec.layout import Layout
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import Engine
 from noisebook.ddcm.partition import Partition
 from noisebook.errors import ConfigError
 
@@ -54,12 +54,12 @@ def test_every_value_lands_in_exactly_one_part(partition, step):
     frames=st.integers(1, 2000),
     unit_frames=st.integers(1, 300),
     log2_part=st.integers(4, 15),
-    log2_K=st.integers(1, 17),
+    log2_K=st.integers(1, 10),
     coded_steps=st.integers(1, 40),
     pause=st.tuples(st.integers(0, 500), st.integers(1, 500)),
 )
 def test_parts_are_those_that_the_layout_pays_for(channels, frames, unit_frames, log2_part, log2_K, coded_steps, pause):
-    engine = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, log2_part, log2_K, 1, unit_frames, coded_steps, 80)
+    engine = Engine(log2_part, log2_K, unit_frames, coded_steps, 80)
     info = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
     layout = Layout(info, channels, frames * 640, engine=engine, steps=coded_steps)
     partition = Partition((channels, 8, frames, 16), unit_frames, 2**log2_part)

@@ -16,10 +16,10 @@ from noisebook.codec.ddcm import Settings, compress, decompress
 from noisebook.codec.segment import SegmentCoder, decode_segment, encode_with_state
 from noisebook.codec.targeting import compress_to
 from noisebook.coding import container
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import Engine
 from noisebook.errors import ConfigError
 
-ENGINE = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 9, 1, 8, 6, 70)
+ENGINE = Engine(7, 9, 8, 6, 70)
 
 
 @pytest.fixture
@@ -105,10 +105,8 @@ def test_the_default_is_the_shaped_search_and_none_can_be_had(backend, waveform)
     assert by_default == compress(waveform, backend=backend, settings=Settings(preset="3000"))
 
 
-@pytest.mark.parametrize("rule", [Rule.PARTITIONED, Rule.PURSUIT])
-def test_the_state_of_the_encoder_is_the_decoders(rule, backend):
-    pursuit = Engine(Rule.PURSUIT, Codebook.STRUCTURED, 0, 9, 3, 8, 4, 0, level_bits=3)
-    coder = SegmentCoder(ENGINE if rule == Rule.PARTITIONED else pursuit, backend.info, 2, 24, 5, 1)
+def test_the_state_of_the_encoder_is_the_decoders(backend):
+    coder = SegmentCoder(ENGINE, backend.info, 2, 24, 5, 1)
     target = torch.randn(2, 8, 24, 16, generator=torch.Generator().manual_seed(1))
     start = coder.start(backend.device)
     payload, x = encode_with_state(target, coder, backend.denoise, start)

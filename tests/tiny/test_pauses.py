@@ -20,10 +20,7 @@ from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
 from noisebook.codec.pausing import silence_of, worthwhile
 from noisebook.codec.presets import by_name
 from noisebook.coding import container
-from noisebook.coding.container import Codebook, Engine, Rule
-from noisebook.errors import ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
-
-TOP_M = Engine(Rule.TOP_M, Codebook.STRUCTURED, 0, 9, 3, 8, 4, 0)
+from noisebook.errors import CorruptStream, TruncatedStream
 
 
 def broken(seconds: float, *, floor: float = 0.0, channels: int = 1) -> Waveform:
@@ -175,14 +172,6 @@ def test_damaged_ones_are_refused_and_play_as_far_as_they_go(backend):
     late = container.pack(replace(header, pauses=((5, 11), (17, 25))), [data[size:-2]])
     with pytest.raises(CorruptStream, match="cell 25, the sound at 24"):
         api.decompress(late, backend=backend)
-    subset = container.pack(replace(header, preset=0, engine=TOP_M), [b""])
-    with pytest.raises(UnsupportedStream, match="pauses"):
-        api.decompress(subset, backend=backend)
-
-
-def test_only_the_partitioned_rule_has_a_variable_rate(backend):
-    with pytest.raises(ConfigError, match="partitioned"):
-        ddcm.compress(broken(2), backend=backend, settings=Settings(engine=TOP_M, variable_rate=True))
 
 
 def test_info_and_batches(backend):

@@ -11,14 +11,14 @@ from noisebook.codec import aiming
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Timeline
 from noisebook.codec.segment import SegmentCoder, encode_segment
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import Engine
 from noisebook.diffusion.plan import reverse, tail_plan
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError
 from noisebook.recipes._sources import coloured, white
 
 SCHEDULE = scaled_linear()
-ENGINE = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 9, 12, 1, 8, 12, 90)
+ENGINE = Engine(9, 12, 8, 12, 90)
 
 
 def efficiency(source, info, share: float, engine: Engine = ENGINE) -> float:

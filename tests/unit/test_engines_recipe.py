@@ -7,11 +7,11 @@ import re
 import pytest
 
 from noisebook.audio.waveform import Waveform
-from noisebook.coding.container import Codebook, Engine, Rule
 from noisebook.recipes import rate_limit
 from noisebook.recipes._rate_limit_page import bits_for, render
 from noisebook.recipes._sources import coloured, white
 from noisebook.recipes.rate_limit import FRAME_SAMPLES, FRAMES, Bench, measured, started, systems, write_json
+from noisebook.rivals import Published
 
 
 @pytest.fixture
@@ -24,17 +24,18 @@ def test_rates_are_equal(backend):
     """What is compared spends the bits that it names, give or take 6 %."""
     for rate in rate_limit.RATES:
         for system in systems(rate):
-            coder = rate_limit.Coder(system.engine, backend.info, 1, FRAMES, 0, 0, last=system.last)
+            coder = system.coder(backend.info, 1, FRAMES)
+            last = getattr(system.engine, "last", 20)
             bits = coder.partition.parts * system.engine.choice_bits * len(coder.plan)
             assert bits / (FRAMES / 25) == pytest.approx(float(rate), rel=0.06), system
-            assert coder.plan[-1].s == system.last or system.last == 20
+            assert coder.plan[-1].s == last or last == 20
 
 
 def test_every_part_of_the_page(bench, backend, chirp, monkeypatch):
     monkeypatch.setattr(rate_limit, "RATES", ("1500",))
     monkeypatch.setattr(rate_limit, "_LADDER", ("300", "6000"))
     monkeypatch.setattr(rate_limit, "systems", lambda rate: systems(rate)[:1] + systems(rate)[3:5])
-    monkeypatch.setattr(rate_limit, "_TURBO", {"1500": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 8, 3, 8, 19, 0), 180)})
+    monkeypatch.setattr(rate_limit, "_TURBO", {"1500": (Published(8, 3, 8, 19), 180)})
     schedule, spoken = bench.info.schedule, Waveform(0.3 * chirp.repeat(2, 1)[:, :48000], 16000)
     results = {"model": "ab", "clips": ["a", "b"], "ceiling_mel_db": bench.mel_error(bench.latents),
                "rivals": measured(rate_limit.rivals(bench), []),
@@ -77,7 +78,7 @@ def test_bits_for_an_error_lie_between_the_rungs():
 
 def test_the_bound_is_reached_to_three_quarters_on_white_and_more_with_shaping_on_coloured(backend, monkeypatch):
     monkeypatch.setattr(rate_limit, "RATES", ("3000",))
-    monkeypatch.setattr(rate_limit, "_TURBO", {"3000": (Engine(Rule.TOP_M, Codebook.DENSE, 0, 10, 5, 8, 20, 0), 100)})
+    monkeypatch.setattr(rate_limit, "_TURBO", {"3000": (Published(10, 5, 8, 20), 100)})
     schedule = backend.info.schedule
     rows = [row for make in (white, coloured)
             for row in measured(rate_limit.sources(make(schedule, 64), backend.info), [])]  # fmt: skip

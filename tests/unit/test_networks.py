@@ -11,7 +11,7 @@ from noisebook.audio.mel import MelConfig
 from noisebook.backends import mini
 from noisebook.codec import signal
 from noisebook.codec.layout import Layout
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import Engine
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
@@ -19,7 +19,7 @@ from noisebook.networks.vocoder import Vocoder, VocoderConfig
 from noisebook.recipes._clips import KINDS
 
 FRAMES = 64  # latent frames
-ENGINE = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 7, 1, 8, 3, 80)
+ENGINE = Engine(7, 7, 8, 3, 80)
 
 
 def alive(network: torch.nn.Module, seed: int = 0) -> torch.nn.Module:

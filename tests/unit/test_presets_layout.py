@@ -20,7 +20,7 @@ from noisebook.codec.presets import (
     engine_bitrate,
     engine_for,
 )
-from noisebook.coding.container import Codebook, Engine, Rule
+from noisebook.coding.container import Engine
 from noisebook.errors import ConfigError, UnsupportedStream
 
 # Wire ids are in streams that exist: append to this table, never change a row of it.
@@ -35,7 +35,7 @@ WIRE = {
     7: ("3000", 8, 13, 16, 17, 60, 16),
     8: ("6000", 7, 11, 16, 20, 60, 19),
 }
-SMALL_PARTS = Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 9, 1, 8, 12, 70)
+SMALL_PARTS = Engine(7, 9, 8, 12, 70)
 INFO = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
 
 
@@ -51,9 +51,6 @@ def test_presets_mean_what_they_have_always_meant():
     assert {preset.wire_id: row(preset) for preset in PRESETS} == WIRE
     for preset in PRESETS:
         assert by_wire_id(preset.wire_id) is preset
-        assert preset.engine.rule == Rule.PARTITIONED
-        assert preset.engine.codebook == Codebook.STRUCTURED
-        assert preset.engine.M == 1
 
 
 def test_names_and_ids_are_unique_and_found():
@@ -133,10 +130,8 @@ def test_unknown_quality():
 @pytest.mark.parametrize(
     ("engine", "bitrate"),
     [
-        (Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 7, 7, 1, 8, 15, 80), 8 * 8 * 15 / 0.32),
-        (Engine(Rule.PARTITIONED, Codebook.STRUCTURED, 6, 8, 1, 8, 3, 80), 9 * 16 * 3 / 0.32),
-        (Engine(Rule.ONE_OF_K, Codebook.DENSE, 0, 10, 1, 256, 100, 0), 10 * 100 / 10.24),
-        (Engine(Rule.TOP_M, Codebook.DENSE, 0, 12, 2, 8, 18, 0), (23 + 2) * 18 / 0.32),  # C(4096, 2) = 8386560
+        (Engine(7, 7, 8, 15, 80), 8 * 8 * 15 / 0.32),
+        (Engine(6, 8, 8, 3, 80), 9 * 16 * 3 / 0.32),
     ],
 )
 def test_bitrate_by_hand(engine, bitrate):
@@ -225,9 +220,3 @@ def test_frames_are_whole_and_of_the_models_multiple():
         assert Layout(eight, 1, count, engine=SMALL_PARTS, steps=1).frames == frames
     for count, frames in ((1, 1), (640, 1), (641, 2)):
         assert Layout(INFO, 1, count, engine=SMALL_PARTS, steps=1).frames == frames
-
-
-def test_part_size_is_the_unit_where_the_rule_does_not_partition():
-    assert layout.part_size(SMALL_PARTS, 128) == 128
-    whole = Engine(Rule.TOP_M, Codebook.DENSE, 0, 10, 4, 8, 5, 0)
-    assert layout.part_size(whole, 128) == 1024

@@ -1,4 +1,4 @@
-"""Subsets as single integers: the combinatorial number system (`docs/format.md`, section 6.1).
+"""Subsets as single integers: the combinatorial number system.
 
 The subset c_1 < c_2 < ... < c_M of 0 .. K-1 has the rank C(c_1, 1) + C(c_2, 2) + ... + C(c_M, M) in
 colexicographic order (Knuth, The Art of Computer Programming 4A, 7.2.1.3). Both directions walk n down from

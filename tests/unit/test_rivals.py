@@ -1,0 +1,105 @@
+"""The engines of the papers: what they choose is the best they can, costs what they say, and comes back from bits."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from math import ceil, comb, log2
+
+import numpy as np
+import pytest
+import torch
+
+from noisebook import rng
+from noisebook.codec.segment import decode_segment, encode_with_state
+from noisebook.coding.bitio import BitReader, BitWriter
+from noisebook.ddcm.codebooks import Key
+from noisebook.errors import ConfigError, CorruptStream
+from noisebook.rivals import DenseCodebook, Published, PublishedCoder
+
+KEY = Key(seed=3, segment=1, step=5)
+ENGINES = [Published(5, 0, 8, 4), Published(8, 5, 8, 3), Published(6, 2, 5, 3, 80), Published(6, 3, 24, 3, last=180)]
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_dense_atoms_have_mean_square_one_and_are_those_of_the_rng():
+    drawn = rng.gaussian(40 * 96, seed=3, purpose=rng.Purpose.DENSE, segment=1, step=5).reshape(40, 96).astype(float)
+    expected = drawn / np.sqrt(np.square(drawn).mean(1, keepdims=True))
+    one = torch.arange(40)[:, None]
+    assert np.allclose(DenseCodebook(96, 40).synthesize(one, torch.ones_like(one), KEY).numpy(), expected, atol=1e-6)
+
+
+def test_synthesize_and_correlate_are_adjoint():
+    codebook, x = DenseCodebook(200, 64), normal(4, 200)
+    indices = torch.tensor([[0, 5, 63], [1, 2, 3], [9, 10, 60], [7, 20, 21]])
+    signs = torch.tensor([[1, -1, 1]] * 4)
+    left = (codebook.synthesize(indices, signs, KEY) * x).sum(1)
+    right = (codebook.correlate(x, KEY).gather(1, indices) * signs).sum(1)
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-3)
+
+
+def test_bits_of_a_choice():
+    assert Published(13, 0, 8, 5).choice_bits == 13
+    for log2_K, M in ((12, 8), (14, 300), (5, 31)):
+        assert Published(log2_K, M, 8, 5).choice_bits == ceil(log2(comb(2**log2_K, M))) + M
+    assert Published(4, 16, 8, 5).choice_bits == 16  # one subset: signs alone
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_payload_and_back(engine, backend):
+    """The decoder's state is the encoder's, the bits are those that the engine names, and they lead to the target."""
+    coder = PublishedCoder(engine, backend.info, 2, 24)
+    target, start = normal(2, 8, 24, 16, seed=1), coder.start(backend.device)
+    payload, x = encode_with_state(target, coder, backend.denoise, start)
+    assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
+    assert len(payload) == ceil(coder.partition.parts * engine.choice_bits * len(coder.plan) / 8)
+    other = encode_with_state(-target, coder, backend.denoise, start)[1]
+    assert (x - target).square().mean() < (other - target).square().mean()
+    assert engine.kappa_percent or coder.plan[-1].s == engine.last
+
+
+@pytest.mark.parametrize("M", [0, 1, 2])
+def test_the_choice_is_the_best(M, backend):
+    """Brute force over the products of all signed subsets; of one without a sign over all atoms."""
+    coder = PublishedCoder(Published(3, M, 1, 1), backend.info, 1, 1)
+    residual = normal(1, 8, 1, 16, seed=M)
+    choice = coder.choose(residual, 0)
+    products = coder.codebook.correlate(coder.partition.split(residual, 0), Key(0, 0, 0))[0]
+    own = float((products[choice.indices[0]] * choice.signs[0]).sum())
+    signs = (1, -1) if M else (1,)
+    every = [
+        sum(float(products[i]) * s for i, s in zip(subset, each, strict=True))
+        for subset in combinations(range(8), max(1, M))
+        for each in product(signs, repeat=len(subset))
+    ]
+    assert own == pytest.approx(max(every), abs=1e-4)
+    assert choice.indices[0].tolist() == sorted(choice.indices[0].tolist())
+
+
+def test_noise_has_mean_square_1(backend):
+    coder = PublishedCoder(Published(6, 9, 8, 3), backend.info, 1, 8)
+    noise = coder.noise(coder.choose(normal(1, 8, 8, 16), 1), 1)
+    assert float(noise.square().mean()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_order_of_the_bits(backend):
+    """The rank of {1, 3} among pairs of 4 is 4 of 0..5; then the signs + -."""
+    from noisebook.rivals.coder import Subset
+
+    coder, writer = PublishedCoder(Published(2, 2, 8, 1), backend.info, 1, 8), BitWriter()
+    coder.write(Subset(torch.tensor([[1, 3]]), torch.tensor([[1, -1]])), writer)
+    assert (writer.getvalue(), writer.bit_count) == (bytes([0b10001000]), 5)
+
+
+def test_a_rank_that_no_encoder_writes_is_corrupt(backend):
+    assert comb(32, 5) < 2**18
+    with pytest.raises(CorruptStream):
+        PublishedCoder(Published(5, 5, 8, 1), backend.info, 1, 8).read(BitReader(b"\xff\xff\xff"))
+
+
+@pytest.mark.parametrize("wrong", [(3, 9, 8, 1), (3, -1, 8, 1), (3, 1, 0, 1), (3, 1, 8, 0)])
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError):
+        Published(*wrong)
