@@ -1,10 +1,9 @@
-"""Draw a held-out clip and its decode side by side: docs/images/decode.png.
+"""Draw a held-out clip and its decode side by side: docs/images/decode.webp.
 
-    python -m noisebook.recipes.picture CLIP [--out docs/images/decode.png] [--preset 3000] [--model FOLDER] [--start 0]
+    python -m noisebook.recipes.picture CLIP [--out docs/images/decode.webp] [--preset 3000] [--model FOLDER]
 
 Above, on a linear scale from 60 to 1500 Hz and with a window of 4096 samples, which tells partials apart: whether what
-sounds is in tune and stands still. Below, from 0 to 20 kHz: what came back of the whole band. Four seconds are drawn;
-eight bits of colour keep the file small.
+sounds is in tune and stands still. Below, from 0 to 20 kHz: what came back of the whole band. Four seconds are drawn.
 """
 
 from __future__ import annotations
@@ -24,14 +23,13 @@ from noisebook.audio.waveform import Waveform
 _RATE = 48_000
 _WINDOW, _HOP = 4096, 512
 _SECONDS = 4
-_RANGE_DB = 70.0
-_BANDS = ((60, 1500), (0, 20_000))  # Hz, of the rows
+_ROWS = ((60, 1500, 70), (0, 20_000, 90))  # Hz, and dB below the loudest bin that are drawn
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clip", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/images/decode.png"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images/decode.webp"))
     parser.add_argument("--preset", default="3000")
     parser.add_argument("--model", default=api.EMBEDDED)
     parser.add_argument("--start", type=float, default=0.0, help="seconds of the clip that are left out")
@@ -46,21 +44,21 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def draw(sounds: dict[str, Waveform], path: Path) -> None:
-    """Two rows of spectrograms of sounds of one channel at 48 kHz, titled by their keys, as a PNG at `path`."""
+    """Two rows of spectrograms of sounds of one channel at 48 kHz, titled by their keys, at `path`."""
     from matplotlib.figure import Figure
     from PIL import Image
 
     figure = Figure(figsize=(9, 5.4), layout="constrained")
-    axes = figure.subplots(len(_BANDS), len(sounds), sharex=True, sharey="row", squeeze=False)
+    axes = figure.subplots(len(_ROWS), len(sounds), sharex=True, sharey="row", squeeze=False)
     levels = {title: spectrogram(sound.samples[0]) for title, sound in sounds.items()}
     top = max(float(level.max()) for level in levels.values())
     hertz = np.fft.rfftfreq(_WINDOW, 1 / _RATE)
-    for row, (low, high) in enumerate(_BANDS):
+    for row, (low, high, range_db) in enumerate(_ROWS):
         inside = np.flatnonzero((hertz >= low) & (hertz <= high))
         for axis, (title, level) in zip(axes[row], levels.items(), strict=True):
             extent = (0, len(level) * _HOP / _RATE, hertz[inside[0]], hertz[inside[-1]])
             axis.imshow(
-                level[:, inside].T, origin="lower", aspect="auto", cmap="magma", vmin=top - _RANGE_DB, vmax=top,
+                level[:, inside].T, origin="lower", aspect="auto", cmap="magma", vmin=top - range_db, vmax=top,
                 extent=extent,
             )  # fmt: skip
             axis.set_title(title if row == 0 else "", fontsize=10, loc="left")
@@ -69,7 +67,7 @@ def draw(sounds: dict[str, Waveform], path: Path) -> None:
         axis.set_xlabel("s")
     drawn = BytesIO()
     figure.savefig(drawn, dpi=100)
-    Image.open(drawn).convert("RGB").quantize(128).save(path, optimize=True)
+    Image.open(drawn).convert("RGB").save(path, quality=75)
 
 
 def spectrogram(samples: np.ndarray) -> np.ndarray:

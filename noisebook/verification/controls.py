@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from noisebook.audio.io import read
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
 from noisebook.verification.similarity import SAMPLE_RATE, features, of_log_mel, similarity
 
 __all__ = [
     "ControlClip",
+    "at_rate",
     "bundled_clips",
     "bundled_movements",
     "bundled_spectra",
@@ -29,7 +32,7 @@ __all__ = [
 ]
 
 _FOLDER = Path(__file__).parents[1] / "assets" / "controls"
-_PIECE = SAMPLE_RATE // 4  # samples that a shuffle keeps together
+_PIECE = 0.25  # seconds that a shuffle keeps together
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +78,16 @@ def bundled_spectra() -> tuple[np.ndarray, ...]:
     return tuple(features(clip.samples).spectrum for clip in bundled_clips())
 
 
-def control_sounds(reference: np.ndarray) -> dict[str, np.ndarray]:
-    """Sounds that a metric should mark low, each `[N]` and as loud as the reference `[N]` at 16 kHz.
+def control_sounds(reference: np.ndarray, sample_rate: int = SAMPLE_RATE) -> dict[str, np.ndarray]:
+    """Sounds that a metric should mark low, each `[N]` and as loud as the reference `[N]`.
 
     another clip: the bundled one whose long-term spectrum is most like the reference's, repeated where it is shorter.
     shuffled: the reference in pieces of a quarter of a second, in another order.
     pink noise, and silence.
     """
     makers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "another clip": lambda sound: np.resize(_nearest(sound).samples, len(sound)),
-        "shuffled": shuffled,
+        "another clip": lambda sound: np.resize(_nearest(sound, sample_rate), len(sound)),
+        "shuffled": partial(shuffled, sample_rate=sample_rate),
         "pink noise": lambda sound: pink_noise(len(sound)),
         "silence": np.zeros_like,
     }
@@ -98,9 +101,9 @@ def levelled(samples: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return samples * (wanted / rms) if rms > 0 else samples
 
 
-def shuffled(samples: np.ndarray, *, seed: int = 0) -> np.ndarray:
+def shuffled(samples: np.ndarray, *, sample_rate: int = SAMPLE_RATE, seed: int = 0) -> np.ndarray:
     """`[N]` in pieces of 0.25 s in a random order, none in its own place; a sound of one piece is reversed."""
-    pieces = np.array_split(samples, max(1, len(samples) // _PIECE))
+    pieces = np.array_split(samples, max(1, len(samples) // round(_PIECE * sample_rate)))
     if len(pieces) == 1:
         return samples[::-1]
     order = np.random.default_rng(seed).permutation(len(pieces))
@@ -119,7 +122,13 @@ def pink_noise(count: int, *, seed: int = 0) -> np.ndarray:
     return noise / rms if rms > 0 else noise
 
 
-def _nearest(reference: np.ndarray) -> ControlClip:
-    spectrum = features(reference).spectrum
+def at_rate(samples: np.ndarray, given: int, wanted: int) -> np.ndarray:
+    """`[N]` at another rate."""
+    return samples if given == wanted else resample(Waveform.of(samples, given), wanted).samples[0]
+
+
+def _nearest(reference: np.ndarray, sample_rate: int) -> np.ndarray:
+    """`[N]` of the bundled clip whose long-term spectrum is most like the reference's, both at one rate."""
+    spectrum = features(at_rate(reference, sample_rate, SAMPLE_RATE)).spectrum
     likeness = [similarity(spectrum, other) for other in bundled_spectra()]
-    return bundled_clips()[int(np.argmax(likeness))]
+    return at_rate(bundled_clips()[int(np.argmax(likeness))].samples, SAMPLE_RATE, sample_rate)

@@ -23,7 +23,7 @@ from noisebook.errors import ConfigError
 from noisebook.metrics.alignment import Alignment, align
 from noisebook.metrics.composite import summary_score, verify_score
 from noisebook.metrics.suite import METRICS, available, evaluate
-from noisebook.verification.controls import control_sounds
+from noisebook.verification.controls import at_rate, control_sounds
 from noisebook.verification.image import ImageComparison, compare_images
 from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features, similarity
@@ -163,11 +163,12 @@ def verify_sounds(
     """
     names, notes = _names(metrics, reference)
     aligned, other = _aligned(_heard(reference), _heard(estimate), lag)
-    cut = partial(_cut, aligned=aligned, rate=_metric_rate(reference, estimate))
+    rate = _metric_rate(reference, estimate)
+    cut = partial(_cut, aligned=aligned, rate=rate)
     beside = {name: cut(sound) for name, sound in (further_controls or {}).items()}
     if controls:
-        made = control_sounds(aligned.reference)
-        beside = {name: _Cut(sound, _raised(sound, cut.keywords["rate"])) for name, sound in made.items()} | beside
+        made = control_sounds(cut(reference).full, rate)
+        beside = {name: _Cut(at_rate(sound, rate, SAMPLE_RATE), sound) for name, sound in made.items()} | beside
     above = {name: cut(sound) for name, sound in (ceilings or {}).items()}
     image = _image(reference, estimate, aligned)
     if image is None and (of_two := _STEREO.intersection(metrics or ())):
@@ -327,11 +328,6 @@ def _cut(sound: Waveform, *, aligned: Alignment, rate: int, late: int = 0) -> _C
 
     low = part(SAMPLE_RATE)
     return _Cut(low, low if rate == SAMPLE_RATE else part(rate))
-
-
-def _raised(samples: np.ndarray, rate: int) -> np.ndarray:
-    """A control at the rate of the metrics."""
-    return resample(Waveform(samples[None].astype(np.float32), SAMPLE_RATE), rate).samples[0].astype(np.float64)
 
 
 def _comparison(reference: Waveform, estimate: Waveform, aligned: Alignment, *, searched: bool) -> Comparison:

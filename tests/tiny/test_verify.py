@@ -82,6 +82,8 @@ def test_metrics_hear_the_highs_in_time(sound):
     )
     assert top > 20
     assert snr > 60
+    controls = next(row.controls for row in whole.metrics if row.name == "log_spectral_distance_top_db")
+    assert controls["shuffled"] < 10 < controls["silence"]  # noise, in whatever order, has highs
 
 
 def test_a_stream_needs_its_backend(sound, stream, backend):
