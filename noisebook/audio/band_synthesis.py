@@ -5,9 +5,9 @@
 
 **Magnitudes** of the bins are those of the bands around them. **Phases** go on as in a phase vocoder (Flanagan & Golden
 1966), by the frequency of the partial to which a bin belongs: the mode of the fine bands that mean shift (Comaniciu &
-Meer 2002) reaches from it, right to two cents for a lone partial. Above the fine bands they are random. In a **round of
-consistency**, after Griffin & Lim (1984), the front end hears the sound, its STFT is multiplied by what is wanted over
-what is found, and put together again; for each bank in turn.
+Meer 2002) reaches from it, right to two cents for a lone partial. Above the fine bands they are random, but for
+partials that stand alone. In a **round of consistency**, after Griffin & Lim (1984), the front end hears the sound, its
+STFT is multiplied by what is wanted over what is found, and put together again; for each bank in turn.
 
 A sum of frequencies would remember all that was before it. So phases begin anew every `PHASE_BLOCK` frames of the
 timeline, and what they miss of that beginning is spread over the block before it, a detuning of at most 0.2 Hz: nothing
@@ -17,6 +17,7 @@ jumps, and a piece of a timeline sounds as the whole does, `SYNTHESIS_REACH` fra
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +35,8 @@ _SHIFTS = 12  # of the mean shift
 _KERNEL_HZ, _KERNEL_BANDS, _SHARPNESS = 5.0, 0.8, 2.0
 _DELAY = 0.02  # seconds over which the partials of a block begin one after the other, against a click
 _LOBE = 2.0  # bins of the window's main lobe to either side: a partial further away is not this bin's
+_ALONE = (1.2, 2.3)  # nepers (10 and 20 dB) over its surroundings from which a partial may be, and is, alone
+_FOOT = 0.01  # of a main lobe
 _FADED = 0.93  # of the top of a bank: from there the next one takes over
 _MOST = 1.4  # nepers (12 dB) by which one round changes a band
 _AT_ONCE = 256  # frames of an STFT that are held
@@ -51,9 +54,11 @@ def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int =
     """
     with torch.no_grad(), torch.autocast(bands.device.type, enabled=False):
         wanted = bands[:, 0].float()
-        magnitude = (wanted @ _envelope(bands.device)).clamp(max=1.0).exp()
-        spectrum = torch.polar(magnitude, _phases(wanted, first_frame)).split([head.count for head in _HEADS], -1)
-        sound = sum((head.inverse(part) for head, part in zip(_HEADS, spectrum, strict=True)), torch.zeros(()))
+        lone = _lone_partials(wanted[..., _FINE.count :])
+        magnitude = (wanted @ _envelope(bands.device)).clamp(max=1.0).exp() * lone.lobe
+        spectrum = torch.polar(magnitude, _phases(wanted, lone, first_frame))
+        parts = spectrum.split([head.count for head in _HEADS], -1)
+        sound = sum((head.inverse(part) for head, part in zip(_HEADS, parts, strict=True)), torch.zeros(()))
         parts = wanted.split([bank.count for bank in BANDS.banks], -1)
         for _ in range(rounds):
             for bank, own in reversed(list(zip(BANDS.banks, parts, strict=True))):  # pitch has the last word
@@ -135,9 +140,9 @@ def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.
     return (total / stft.power(wanted.shape[1], sound.device))[:, stft.pad : stft.pad + sound.shape[1]]
 
 
-def _phases(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
+def _phases(wanted: torch.Tensor, lone: _Lone, first_frame: int) -> torch.Tensor:
     """Radians `[B, T, bins]` of frames `first_frame` and on, in blocks that begin where they should."""
-    turns, count, beginning = _turns(wanted), wanted.shape[1], _beginning(wanted.device)
+    turns, count, beginning = _turns(wanted) + lone.beyond, wanted.shape[1], _beginning(wanted.device)
     phases = torch.empty_like(turns)
     start = 0
     while start < count:
@@ -152,7 +157,8 @@ def _phases(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
         if whole and not into:
             missed = torch.remainder(0.5 - before[:, -1:], 1.0) - 0.5
             phase += missed * torch.arange(PHASE_BLOCK, device=phase.device)[:, None] / PHASE_BLOCK
-        phases[:, start:end] = phase + _noise(block, wanted.device)[into : into + end - start]
+        noise = _noise(block, wanted.device)[into : into + end - start]
+        phases[:, start:end] = phase + noise * (1 - lone.certain[:, start:end])
         start = end
     return (torch.remainder(phases, 1.0) * 2 * torch.pi).float()
 
@@ -172,6 +178,40 @@ def _turns(wanted: torch.Tensor) -> torch.Tensor:
     beyond = torch.where((hertz - start).abs() < fine["lobe"], hertz - start, 0.0).double()
     own = torch.from_numpy(_bins("turns")).to(wanted.device)
     return own + F.pad(beyond * (_HOP / _RATE), (int(fine["first"]), len(own) - int(fine["first"]) - beyond.shape[-1]))
+
+
+class _Lone(NamedTuple):
+    """Of the bins above the fine bands, each `[B, T, bins]`: how many turns in a hop their partial makes beyond their
+    own frequency, how certain it is that there is one, and the height of its main lobe over theirs."""
+
+    beyond: torch.Tensor
+    certain: torch.Tensor
+    lobe: torch.Tensor
+
+
+def _lone_partials(coarse: torch.Tensor) -> _Lone:
+    """Partials that stand alone among the coarse bands `[B, T, count]`: whistles, beeps, upper partials of high notes.
+
+    Two bands share what lies between their centres, so its frequency is their centroid; a band far above the second
+    next on either side holds nothing else.
+    """
+    own = _coarse(coarse.device)
+    above = F.pad(coarse, (2, 2), value=BAND_FLOOR)
+    before, after = above[..., :-4], above[..., 4:]
+    peak = (coarse >= above[..., 1:-3]) & (coarse >= above[..., 3:-1])
+    contrast = coarse - torch.maximum(before, after) - _ALONE[0]
+    certain = (contrast / (_ALONE[1] - _ALONE[0])).clamp(0, 1) * peak * (coarse > BAND_FLOOR + _ALONE[1])
+    weight = F.pad(coarse.exp() * own["spacing"], (1, 1))
+    moment = F.pad(coarse.exp() * own["spacing"] * own["centres"], (1, 1))
+    centroid = moment.unfold(-1, 3, 1).sum(-1) / weight.unfold(-1, 3, 1).sum(-1)
+    certain, owner = F.max_pool1d(certain, 3, 1, 1, return_indices=True)  # bands beside a peak are part of it
+    near = own["near"].long()
+    certain = certain[..., near] * own["above"]
+    distance = centroid.gather(-1, owner)[..., near] - own["hertz"]
+    bins = (distance / own["lobe"] * _LOBE).abs()
+    lobe = torch.where(bins < _LOBE, (torch.sinc(bins) / (1 - bins.square() + 1e-6)).abs(), 0.0).clamp_min(_FOOT)
+    beyond = torch.where(distance.abs() < own["lobe"], distance, 0.0) * (certain > 0)
+    return _Lone(beyond.double() * (_HOP / _RATE), certain, torch.lerp(torch.ones_like(lobe), lobe, certain))
 
 
 def _risen(hertz: np.ndarray, middle: float, width: float) -> np.ndarray:
@@ -237,12 +277,22 @@ def _fine(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 @lru_cache(maxsize=2)
+def _coarse(device: torch.device) -> dict[str, torch.Tensor]:
+    """What `_lone_partials` needs: the coarse bands, and of each bin the nearest of them."""
+    centres, hertz = BANDS.banks[1].edges[1:-1], _bins("hertz")
+    near = np.abs(hertz[:, None] - centres).argmin(1)
+    arrays = {"centres": centres, "spacing": np.gradient(centres), "hertz": hertz, "lobe": _bins("lobe"),
+              "near": near, "above": hertz > _FINE.edges[-2]}  # fmt: skip
+    return {name: torch.as_tensor(array, dtype=torch.float32, device=device) for name, array in arrays.items()}
+
+
+@lru_cache(maxsize=2)
 def _beginning(device: torch.device) -> torch.Tensor:
     """Turns `[bins]` at which the phases of a block begin: of tones that begin where a frame has its middle, the lower
     ones a little earlier. So the bins of one partial agree, in every block and in every head."""
-    hertz = _bins("hertz")
+    low = np.minimum(_bins("hertz"), _FINE.high)
     half_a_window = np.concatenate([np.arange(head.first, head.first + head.count) / 2 for head in _HEADS])
-    return torch.from_numpy(half_a_window + _DELAY * hertz * (hertz / _FINE.high - 1)).to(device)
+    return torch.from_numpy(half_a_window - _DELAY * low * (1 - low / _FINE.high / 2)).to(device)
 
 
 @lru_cache(maxsize=4)
