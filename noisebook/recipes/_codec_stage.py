@@ -23,15 +23,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from noisebook.audio.bands import BANDS, band_centres, log_bands
-from noisebook.diffusion.plan import LN2
+from noisebook.diffusion.plan import LN2, Denoise
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.denoiser import Denoiser, x0_from_v
 from noisebook.recipes._sounds import Sounds
 from noisebook.recipes._train import mixed_precision, on_device
-from noisebook.recipes.denoiser import noised
 
-__all__ = ["CodecStage", "Rates", "band_weights", "hearing_weights"]
+__all__ = ["LATENT_HOP", "CodecStage", "Rates", "band_weights", "estimator", "hearing_weights"]
 
 LATENT_HOP = 1920  # samples
 _DB = 20 / np.log(10)
@@ -181,3 +180,24 @@ def band_weights(device: torch.device) -> torch.Tensor:
     short = np.arange(len(hertz)) >= BANDS.banks[0].count
     weights = np.where(hertz > _HIGH_HZ, _HIGH_WEIGHT, np.where(short & (hertz < _SPOKEN_HZ), _SPOKEN_WEIGHT, 1.0))
     return torch.from_numpy(weights / weights.mean()).float().to(device)
+
+
+def noised(x0: torch.Tensor, alpha: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`x_t` with fresh noise, and the `v` that belongs to it (Salimans & Ho 2022): `x0 [B, C, T', F']`, `alpha [B]` of
+    its timesteps."""
+    signal, noise_level = (a.sqrt()[:, None, None, None] for a in (alpha, 1 - alpha))
+    noise = torch.randn_like(x0)
+    return signal * x0 + noise_level * noise, signal * noise - noise_level * x0
+
+
+def estimator(denoiser: Denoiser, device: str) -> Denoise:
+    """`(x [B, C, T', F'], t) -> x0_hat`, shaped alike, of a denoiser of v without a tag, in mixed precision."""
+    schedule = scaled_linear()
+
+    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
+        times = torch.full((len(x),), t, device=x.device)
+        with mixed_precision(device):
+            v = denoiser(x, times, torch.zeros_like(times))
+        return x0_from_v(x, v, schedule.alpha(t))
+
+    return denoise

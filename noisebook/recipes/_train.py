@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import math
@@ -15,35 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from noisebook.recipes._clips import PackedAudio
-
 __all__ = [
     "Budget",
     "Ema",
     "Log",
-    "arguments",
     "load_checkpoint",
     "mixed_precision",
     "on_device",
     "save_checkpoint",
-    "waveforms",
 ]
-
-
-def arguments(description: str, *, minutes: float, batch: int) -> argparse.ArgumentParser:
-    """The options that every recipe has."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("data", type=Path, help="packed training audio (recipes.data pack)")
-    parser.add_argument("run", type=Path, help="folder of checkpoints, log and exported weights; resumed if it exists")
-    parser.add_argument("--minutes", type=float, default=minutes, help="training time in all, earlier runs counted")
-    parser.add_argument("--batch", type=int, default=batch, help="clips a step")
-    parser.add_argument("--rate", type=float, default=6e-4, help="peak learning rate")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--save-every", type=float, default=5.0, help="minutes between checkpoints")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan, take ten steps, write nothing")
-    return parser
 
 
 class Budget:
@@ -142,18 +121,3 @@ def on_device(array: np.ndarray, device: str) -> torch.Tensor:
     """A small array on a device, which does not wait for it."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.startswith("cuda") else tensor
-
-
-def waveforms(
-    data: PackedAudio, batch: int, samples: int, rng: np.random.Generator, device: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Crops at the levels the codec codes at: peak 0.5 for the file, so mostly a little less for a crop.
-
-    Returns:
-        waveform `[batch, samples]`, kind ids `[batch]`.
-    """
-    crops, kinds = data.sample(batch, samples, rng)
-    peak = np.maximum(np.abs(crops).max(axis=1, keepdims=True), 1e-3)
-    attenuation = 10 ** (-np.abs(rng.normal(0, 8.0, (batch, 1))) / 20)
-    levelled = (crops * (0.5 / peak * attenuation)).astype(np.float32)
-    return torch.from_numpy(levelled).to(device), torch.from_numpy(kinds).to(device)

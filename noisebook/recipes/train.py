@@ -35,8 +35,7 @@ from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from noisebook.recipes._basis import begin_with_basis
-from noisebook.recipes._codec_stage import LATENT_HOP, CodecStage
-from noisebook.recipes._coded import estimator
+from noisebook.recipes._codec_stage import LATENT_HOP, CodecStage, estimator
 from noisebook.recipes._sounds import Sounds
 from noisebook.recipes._train import Budget, Ema, Log, load_checkpoint, mixed_precision, save_checkpoint
 

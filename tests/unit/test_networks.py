@@ -13,7 +13,6 @@ from noisebook.codec import signal
 from noisebook.codec.layout import Layout
 from noisebook.coding.container import Engine
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
-from noisebook.networks.discriminator import MultiResolutionDiscriminator
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
 from noisebook.recipes._clips import KINDS
@@ -218,19 +217,6 @@ def test_x0_from_v_is_the_inverse_of_the_definition_of_v():
 
 def test_tags_are_the_kinds_of_the_training_data():
     assert DenoiserConfig().tags == KINDS
-
-
-# --- discriminator -----------------------------------------------------------------------------------------------
-
-
-def test_discriminator_shapes_and_gradient():
-    judges = MultiResolutionDiscriminator((256, 512))
-    waveform = torch.randn(2, 4096, requires_grad=True)
-    outputs = judges(waveform)
-    assert [scores.shape[2] for scores, _ in outputs] == [16, 32]
-    assert all(len(features) == 3 for _, features in outputs)
-    sum(scores.mean() for scores, _ in outputs).backward()
-    assert waveform.grad.abs().max() > 0
 
 
 # --- pieces equal the whole --------------------------------------------------------------------------------------
