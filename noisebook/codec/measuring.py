@@ -29,7 +29,8 @@ __all__ = ["features_of", "framed", "measured", "prepared"]
 _TAPER = 1 / 16  # of a window, at either end, counts for nothing
 _TRANSITION = 0.97  # share of a cutoff below which nothing is lost yet
 _REACH = 0.02  # of a filter may lie above that
-_HELD_BINS, _FALL = 6, 0.72  # bins whose mean is held above a cutoff, and nepers that it falls with each octave
+_HELD_BINS = 6  # below a cutoff, whose mean is held above it
+_FALL = 1.4  # nepers (12 dB) that it falls with each octave: nearest to training sounds cut at 3 and at 6 kHz
 _STEEPNESS, _EVEN = 3.0, 0.3  # reliability against distortion: a logistic curve over nepers, a half at `_EVEN`
 
 

@@ -127,7 +127,7 @@ def test_bins_above_a_cutoff_are_lost_and_guessed(backend):
     )
     assert known < 0.05
     assert lost > 3
-    assert (guess - true)[..., first:].abs().mean() < 1
+    assert (guess - true)[..., first:].abs().mean() < 0.4 * lost  # it falls, as most sound and no white noise does
 
 
 def test_a_lower_rate_is_raised_to_the_model_s(backend):
