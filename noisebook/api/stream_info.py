@@ -90,7 +90,7 @@ def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
 
     header, header_size = container.parse_header(data)
     shown = _shown(header, _image_bytes(data, header, header_size), len(data))
-    return shown if info is None else replace(shown, **_measured(data, header, info))
+    return shown if info is None else replace(shown, **_measured(data, header, header_size, info))
 
 
 def _image_bytes(data: bytes, header: Header, header_size: int) -> int:
@@ -136,18 +136,17 @@ def _named(engine: Engine) -> dict[str, int | str]:
     return {key: value.name.lower() if hasattr(value, "name") else value for key, value in vars(engine).items()}
 
 
-def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
+def _measured(data: bytes, header: Header, header_size: int, info: BackendInfo) -> dict[str, Any]:
     """The fields of a `StreamInfo` that need a model."""
     from noisebook.codec.effort import effort_of
     from noisebook.codec.layout import layout_of, timeline_of
     from noisebook.codec.opening import open_stream
-    from noisebook.coding import container
 
     try:
         payloads: tuple[bytes, ...] | None = open_stream(data, info).choices
     except (TruncatedStream, CorruptStream):
         payloads = None
-    image = _image_bytes(data, header, container.parse_header(data)[1])
+    image = _image_bytes(data, header, header_size)
     timeline = timeline_of(header, info)
     measured: dict[str, Any] = {"segments": timeline.segment_count, "intact": payloads is not None}
     measured["work"] = round(effort_of(header, timeline), 3)
@@ -155,18 +154,17 @@ def _measured(data: bytes, header: Header, info: BackendInfo) -> dict[str, Any]:
     if header.latent is not None:
         return measured | {"payload_bytes": there, "coded_steps": 0}
     layout = layout_of(header, info)
-    verified = _verified(data, header, layout)
+    verified = _verified(data, header, header_size, layout)
     walked = header.pauses and not header.progressive  # the sizes of these: only a whole stream is worth it
     size = there if walked else image + layout.payload_size
     return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": verified}
 
 
-def _verified(data: bytes, header: Header, layout: Layout) -> int:
+def _verified(data: bytes, header: Header, header_size: int, layout: Layout) -> int:
     """Segments or steps that are whole, of a stream whose image is."""
     from noisebook.codec.stereo import payload_sizes
     from noisebook.coding import container
 
-    header_size = container.parse_header(data)[1]
     try:
         whole = container.verified(data, header_size, payload_sizes(data, header, header_size, layout.payload_sizes()))
     except TruncatedStream:

@@ -121,20 +121,21 @@ def published_trip(sound: Waveform, engine: Published, backend: Backend) -> Roun
     with timed_stages(backend) as stages:
         begun = clock(backend.device)
         target = ddcm.target_latent(sound, header, backend=backend)
-        heard = clock(backend.device)
+        heard, hearing = clock(backend.device), dict(stages)
         start = coder.start(backend.device)
         denoise = over_timeline(backend)  # of the backend whose stages are timed
         payload, x = encode_with_state(target, coder, denoise, start)
         header = ddcm.as_loud_as(sound, header, ended(x, coder, denoise, tail), (), backend)
         done = clock(backend.device)
-    encode = _with_rest(stages, choices=done - heard, signal=heard - begun)
+    encode = _with_rest(stages, choices=_rest(done - heard, stages, hearing), signal=_rest(heard - begun, hearing))
     with timed_stages(backend) as stages:
         begun = clock(backend.device)
         latent = decode_segment(payload, coder, over_timeline(backend), tail, start)
-        denoised = clock(backend.device)
+        denoised, denoising = clock(backend.device), dict(stages)
         ddcm.synthesise(latent, header, backend=backend)
         done = clock(backend.device)
-    decode = _with_rest(stages, choices=denoised - begun, signal=done - denoised)
+    choices, signal = _rest(denoised - begun, denoising), _rest(done - denoised, stages, denoising)
+    decode = _with_rest(stages, choices=choices, signal=signal)
     rate, calls = 8 * len(payload) / sound.duration, len(coder.plan)
     seconds = call_seconds(header, backend, runs=1)
     return RoundTrip(
@@ -190,30 +191,35 @@ def _encode(sound: Waveform, settings: ddcm.Settings, backend: Backend) -> tuple
         header = ddcm.header_of(sound, settings, backend.info)
         target = ddcm.target_latent(sound, header, backend=backend)
         image = ddcm.image_payload(sound, header, backend.info)
-        heard = clock(backend.device)
+        heard, hearing = clock(backend.device), dict(stages)
         data = ddcm.compress_towards(
             lambda first, end: target[:, :, first:end], header, image=image, backend=backend, sound=sound
         )
         done = clock(backend.device)
-    return data, target, _with_rest(stages, choices=done - heard, signal=heard - start)
+    choices, signal = _rest(done - heard, stages, hearing), _rest(heard - start, hearing)
+    return data, target, _with_rest(stages, choices=choices, signal=signal)
 
 
 def _decode(data: bytes, backend: Backend) -> tuple[torch.Tensor, Stages]:
     with timed_stages(backend) as stages:
         start = clock(backend.device)
         header, latent = ddcm.decode_latent(data, backend=backend)
-        denoised = clock(backend.device)
+        denoised, denoising = clock(backend.device), dict(stages)
         image = ddcm.open_stream(data, backend.info).image
         ddcm.synthesise(latent, header, image=image, backend=backend)
         done = clock(backend.device)
-    return latent, _with_rest(stages, choices=denoised - start, signal=done - denoised)
+    choices, signal = _rest(denoised - start, denoising), _rest(done - denoised, stages, denoising)
+    return latent, _with_rest(stages, choices=choices, signal=signal)
+
+
+def _rest(seconds: float, stages: Stages, before: Stages | None = None) -> float:
+    """What of an interval the stages of the model did not take; `before` is of its begin."""
+    return seconds - sum(stages.values()) + sum((before or {}).values())
 
 
 def _with_rest(stages: Stages, *, choices: float, signal: float) -> Stages:
-    """The stages of the model that ran, and what of the two halves of a coding they did not take."""
-    model = {stage: seconds for stage, seconds in stages.items() if seconds}
-    denoiser = stages["denoiser"]
-    return {**model, "choices": choices - denoiser, "signal": signal - (sum(model.values()) - denoiser)}
+    """The stages of the model that ran, and what they did not take."""
+    return {**{stage: seconds for stage, seconds in stages.items() if seconds}, "choices": choices, "signal": signal}
 
 
 def _adding(method: Callable[..., Any], seconds: Stages, stage: str, device: torch.device) -> Callable[..., Any]:
