@@ -34,14 +34,7 @@ def methods(*, rates: Sequence[float], prompt: str | None, seed: int, model: str
     engine = f" --model {model}" if model != "mini" else ""
     options = engine + (f" --seed {seed}" if seed else "")
     return (
-        _row(
-            "vocoder",
-            "Vocoder on true features",
-            "ceiling",
-            "ceiling",
-            "features, vocoder",
-            lambda c, job: c.vocoded(job),
-        ),
+        _row("vocoder", "Vocoder on true features", "ceiling", "ceiling", "vocoder", lambda c, job: c.vocoded(job)),
         _row("autoencoder", "Autoencoder", "ceiling", "ceiling", "latent, sound", lambda c, job: c.autoencoded(job)),
         *(_reconstruction(preset.name, seed, options) for preset in reconstruction_presets.PRESETS),
         *(_codebook(name, engine) for name in _shipped_names()),
