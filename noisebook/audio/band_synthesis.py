@@ -54,16 +54,33 @@ def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int =
     """
     with torch.no_grad(), torch.autocast(bands.device.type, enabled=False):
         wanted = bands[:, 0].float()
-        lone = _lone_partials(wanted[..., _FINE.count :])
-        magnitude = (wanted @ _envelope(bands.device)).clamp(max=1.0).exp() * lone.lobe
-        spectrum = torch.polar(magnitude, _phases(wanted, lone, first_frame))
-        parts = spectrum.split([head.count for head in _HEADS], -1)
-        sound = sum((head.inverse(part) for head, part in zip(_HEADS, parts, strict=True)), torch.zeros(()))
+        sound = _first_guess(wanted, first_frame)
         parts = wanted.split([bank.count for bank in BANDS.banks], -1)
         for _ in range(rounds):
             for bank, own in reversed(list(zip(BANDS.banks, parts, strict=True))):  # pitch has the last word
                 sound = _consistent(sound, own, bank)
         return sound
+
+
+def _first_guess(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
+    """The sound `[B, hop_length * T]` of bands `[B, T, F]` before any round, put together block by block."""
+    count, device = wanted.shape[1], wanted.device
+    totals = [wanted.new_zeros(len(wanted), (count - 1) * _HOP + head.stft.n_fft) for head in _HEADS]
+    start = 0
+    while start < count:
+        block, into = divmod(first_frame + start, PHASE_BLOCK)
+        end = min(count, start + PHASE_BLOCK - into)
+        piece = wanted[:, start:end]
+        lone = _lone_partials(piece[..., _FINE.count :])
+        magnitude = (piece @ _envelope(device)).clamp(max=1.0).exp() * lone.lobe
+        phases = _phases(_turns(piece) + lone.beyond, into)
+        noise = _noise(block, device)[into : into + end - start] * (1 - lone.certain)
+        spectrum = torch.polar(magnitude, (torch.remainder(phases + noise, 1.0) * 2 * torch.pi).float())
+        for head, total, part in zip(_HEADS, totals, spectrum.split([head.count for head in _HEADS], -1), strict=True):
+            made = head.sound(part)
+            total[:, start * _HOP : start * _HOP + made.shape[1]] += made
+        start = end
+    return torch.stack([head.stft.finished(total, count) for head, total in zip(_HEADS, totals, strict=True)]).sum(0)
 
 
 class _Stft:
@@ -90,19 +107,19 @@ class _Stft:
         windowed = (frames * self.window(frames.device)).transpose(1, 2)
         return F.fold(windowed, (1, length), (1, self.n_fft), stride=(1, _HOP))[:, 0, 0]
 
-    def power(self, count: int, device: torch.device) -> torch.Tensor:
-        """What the windows of `count` frames add up to, squared, shaped as `added` gives it."""
-        square = self.window(device).square()
-        ones = torch.ones(1, 1, count, device=device)
-        return F.conv_transpose1d(ones, square[None, None], stride=_HOP)[0, 0].clamp_min(1e-2)
+    def finished(self, total: torch.Tensor, count: int) -> torch.Tensor:
+        """What `added` made of `count` frames, over the power of their windows: `[B, count * hop_length]`."""
+        square = self.window(total.device).square()
+        power = F.conv_transpose1d(total.new_ones(1, 1, count), square[None, None], stride=_HOP)[0, 0]
+        return (total / power.clamp_min(1e-2))[:, self.pad : self.pad + count * _HOP]
 
 
 class _Head:
     """One inverse STFT, for the bins between two fades."""
 
     def __init__(self, size: int, low: float, high: float, fade: tuple[float, float]) -> None:
-        self._stft = _Stft(size)
-        hertz = self._stft.hertz
+        self.stft = _Stft(size)
+        hertz = self.stft.hertz
         share = _risen(hertz, low, fade[0]) - _risen(hertz, high, fade[1])
         used = np.flatnonzero(share > 0)
         self.first, self.count, self.hertz = int(used[0]), len(used), hertz[used]
@@ -111,16 +128,13 @@ class _Head:
         # A sine of amplitude 1 has a peak of size / 4 behind a Hann window; bands are told in its terms.
         self._gain = torch.from_numpy((share[used] * size / 4).astype(np.float32))
 
-    def inverse(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """`[B, T, count]` complex -> `[B, hop_length * T]`."""
-        stft, frames = self._stft, spectrum.shape[1]
-        total = spectrum.real.new_zeros(len(spectrum), (frames - 1) * _HOP + stft.n_fft)
-        above = stft.n_fft // 2 + 1 - self.first - self.count
-        for first in range(0, frames, _AT_ONCE):
-            piece = spectrum[:, first : first + _AT_ONCE] * _kept(self._gain, spectrum.device)
-            made = stft.added(torch.fft.irfft(F.pad(piece, (self.first, above)), n=stft.n_fft))
-            total[:, first * _HOP : first * _HOP + made.shape[1]] += made
-        return (total / stft.power(frames, total.device))[:, stft.pad : stft.pad + frames * _HOP]
+    def sound(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """`[B, t, count]` complex to what `_Stft.added` makes of it."""
+        above = self.stft.n_fft // 2 + 1 - self.first - self.count
+        frames = torch.fft.irfft(
+            F.pad(spectrum * _kept(self._gain, spectrum.device), (self.first, above)), n=self.stft.n_fft
+        )
+        return self.stft.added(frames)
 
 
 def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.Tensor:
@@ -137,30 +151,21 @@ def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.
         spectrum[..., : gain.shape[-1]] *= gain
         made = stft.added(torch.fft.irfft(spectrum, n=stft.n_fft))
         total[:, first * _HOP : first * _HOP + made.shape[1]] += made
-    return (total / stft.power(wanted.shape[1], sound.device))[:, stft.pad : stft.pad + sound.shape[1]]
+    return stft.finished(total, wanted.shape[1])
 
 
-def _phases(wanted: torch.Tensor, lone: _Lone, first_frame: int) -> torch.Tensor:
-    """Radians `[B, T, bins]` of frames `first_frame` and on, in blocks that begin where they should."""
-    turns, count, beginning = _turns(wanted) + lone.beyond, wanted.shape[1], _beginning(wanted.device)
-    phases = torch.empty_like(turns)
-    start = 0
-    while start < count:
-        block, into = divmod(first_frame + start, PHASE_BLOCK)
-        end = min(count, start + PHASE_BLOCK - into)
-        before = F.pad(turns[:, start:end].cumsum(1), (0, 0, 1, 0))  # [B, end - start + 1, bins]
-        whole = into + end - start == PHASE_BLOCK
-        if into and whole:  # its beginning was cut away: it ends as it should
-            phase = beginning + before[:, :-1] - before[:, -1:]
-        else:
-            phase = beginning + before[:, :-1]
-        if whole and not into:
-            missed = torch.remainder(0.5 - before[:, -1:], 1.0) - 0.5
-            phase += missed * torch.arange(PHASE_BLOCK, device=phase.device)[:, None] / PHASE_BLOCK
-        noise = _noise(block, wanted.device)[into : into + end - start]
-        phases[:, start:end] = phase + noise * (1 - lone.certain[:, start:end])
-        start = end
-    return (torch.remainder(phases, 1.0) * 2 * torch.pi).float()
+def _phases(turns: torch.Tensor, into: int) -> torch.Tensor:
+    """Phases, in turns `[B, t, bins]`, of a stretch of a block that begins `into` it, by what they turn in each hop."""
+    beginning = _beginning(turns.device)
+    before = F.pad(turns.cumsum(1), (0, 0, 1, 0))  # [B, t + 1, bins]
+    whole = into + turns.shape[1] == PHASE_BLOCK
+    if into and whole:  # its beginning was cut away: it ends as it should
+        return beginning + before[:, :-1] - before[:, -1:]
+    phases = beginning + before[:, :-1]
+    if whole:
+        missed = torch.remainder(0.5 - before[:, -1:], 1.0) - 0.5
+        phases = phases + missed * torch.arange(PHASE_BLOCK, device=turns.device)[:, None] / PHASE_BLOCK
+    return phases
 
 
 def _turns(wanted: torch.Tensor) -> torch.Tensor:
