@@ -98,7 +98,7 @@ def build(folder: Path, *, inputs: int = 3, seconds: float = 1.5, failures: bool
 
 
 def _sound(folder: Path, index: int, seconds: float) -> dict[str, Any]:
-    whole = read(ASSETS / ("demo.flac", "demo-speech.flac")[index % 2])
+    whole = read((Path(__file__).parent / "sounds" / "music-16k.flac", ASSETS / "demo-speech.flac")[index % 2])
     count = round(seconds * whole.sample_rate)
     start = (index // 2 + 1) * count % (whole.sample_count - count)
     place = folder / "sounds" / f"in-{index}"

@@ -109,9 +109,13 @@ class _Stft:
 
     def finished(self, total: torch.Tensor, count: int) -> torch.Tensor:
         """What `added` made of `count` frames, over the power of their windows: `[B, count * hop_length]`."""
-        square = self.window(total.device).square()
-        power = F.conv_transpose1d(total.new_ones(1, 1, count), square[None, None], stride=_HOP)[0, 0]
-        return (total / power.clamp_min(1e-2))[:, self.pad : self.pad + count * _HOP]
+        hops = -(-self.n_fft // _HOP)
+        square = F.pad(self.window(total.device).double().square(), (0, hops * _HOP - self.n_fft)).view(hops, _HOP)
+        sums = F.pad(square.cumsum(0), (0, 0, 1, 0))
+        places = torch.arange(1, count + hops, device=total.device)
+        power = sums[places.clamp(max=hops)] - sums[(places - count).clamp(min=0)]  # of the windows that lie there
+        power = power.float().flatten()[: total.shape[1]].clamp_min(1e-2)
+        return (total / power)[:, self.pad : self.pad + count * _HOP]
 
 
 class _Head:

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _CLAMP = 1e-5
+_AT_ONCE = 512  # frames of an STFT that are held
 PHASE_BLOCK = 256  # frames of a timeline, 2.56 s: how far the phases of a synthesis remember (`band_synthesis`)
 SYNTHESIS_REACH = PHASE_BLOCK + 64  # frames from a cut, beyond which a synthesis does not notice it
 BAND_FLOOR = log(_CLAMP)  # the value of silence, -11.513: 100 dB below a sine of full scale
@@ -108,12 +109,18 @@ def _magnitudes(waveform: torch.Tensor, bank: Bank, bands: Bands) -> torch.Tenso
     pad = (n_fft - bands.hop_length) // 2
     padded = F.pad(waveform.reshape(-1, waveform.shape[-1]), (pad, pad))
     window = torch.hann_window(bank.n_fft, device=waveform.device)
-    spectrum = torch.stft(padded, n_fft, bands.hop_length, bank.n_fft, window=window, center=False, return_complex=True)
+    silent = (n_fft - bank.n_fft) // 2
+    window = F.pad(window, (silent, silent))
     filters = band_filters(bank, bands.sample_rate, waveform.device)
-    magnitude = spectrum[:, : len(filters)].abs().transpose(1, 2)
-    if waveform.ndim == 3:
-        magnitude = magnitude.unflatten(0, (len(waveform), -1)).square().mean(1).sqrt()
-    return magnitude @ filters
+
+    def heard(frames: torch.Tensor) -> torch.Tensor:
+        magnitude = torch.fft.rfft(frames * window)[..., : len(filters)].abs()
+        if waveform.ndim == 3:
+            magnitude = magnitude.unflatten(0, (len(waveform), -1)).square().mean(1).sqrt()
+        return magnitude @ filters
+
+    frames = padded.unfold(1, n_fft, bands.hop_length)
+    return torch.cat([heard(piece) for piece in frames.split(_AT_ONCE, 1)], 1)
 
 
 @lru_cache(maxsize=8)

@@ -129,7 +129,7 @@ def _check_shapes(folder: Path, vae: MelVaeConfig | BandVaeConfig, denoiser: Den
 def _require_files(folder: Path) -> None:
     missing = [name for name in _files(folder) if not (folder / name).is_file()]
     if missing:
-        raise ModelError(f"{folder} has no {', '.join(missing)}; a model is a folder with {', '.join(_files(folder))}")
+        raise ModelError(f"{folder} has no {', '.join(missing)}; a mini model is a folder with {', '.join(_files(folder))}")
 
 
 def _files(folder: Path) -> tuple[str, ...]:

@@ -83,8 +83,8 @@ PRESETS = (
     Preset("300", 4, _partitioned(11, 12, 4, 80), 11),
     Preset("700", 5, _partitioned(10, 16, 3, 70), 14),
     Preset("1500", 6, _partitioned(9, 17, 4, 60), 15),
-    Preset("3000", 7, _partitioned(8, 17, 5, 60), 16),
-    Preset("6000", 8, _partitioned(7, 20, 4, 60), 19),
+    Preset("3000", 7, _partitioned(8, 17, 5, 50), 16),
+    Preset("6000", 8, _partitioned(7, 20, 4, 50), 19),
 )
 DEFAULT = "3000"
 

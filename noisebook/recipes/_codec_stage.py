@@ -35,13 +35,13 @@ __all__ = ["LATENT_HOP", "CodecStage", "Rates", "band_weights", "estimator", "he
 LATENT_HOP = 1920  # samples
 _DB = 20 / np.log(10)
 _LENGTHS = (64, 128, 256)  # latent frames to a clip; `clips` counts those of the shortest
-_SLOPE_DB = 1.4
+_SLOPE_DB = 0.5  # at 1.4, the slope of mels at 16 kHz, latents gave up what 3 kbit/s could carry
 _SLOPES = 0.25  # weight of the differences of the error over time and bands
 _SPREAD = 0.1  # keeps the variance near 1, for which the schedule is made
 _KL = 0.004  # of the posterior's variance; at 0.06 latents hold no more than some 4 kbit/s, at any error of the bands
-_UNTAGGED, _UNCODED = 0.6, 1 / 3  # shares of clips without a tag, and of those decoded from the posterior itself
+_UNTAGGED, _UNCODED = 0.6, 0.4  # shares of clips without a tag, and of those decoded from the posterior itself
 _VALUES = 3200  # latent values a second
-_RATES = (60.0, 16000.0)  # bit/s between which coded clips end
+_RATES = (300.0, 20000.0)  # bit/s between which coded clips end
 _MASKED_DB, _LEAST = 45.0, 0.15  # at so many dB below its surroundings a band counts so much
 _AROUND = (7, 25)  # frames and bands: what surrounds it
 _HIGH_HZ, _HIGH_WEIGHT = 8000.0, 0.4
@@ -160,6 +160,8 @@ class Rates:
             np.concatenate((np.cumsum(pieces[::-1])[::-1], [0.0])) + 0.5 * errors[-1] * self._snr[-1] * _VALUES / LN2
         )
         density = -np.diff(np.log(spent), append=np.log(spent[-1])) * ((spent >= lowest) & (spent <= highest))
+        if not density.any():  # no bitrate between the two, as of a denoiser that knows all or nothing
+            density = np.ones_like(density)
         self._density = density / density.sum()
         share = torch.tensor(np.clip(1 - spent / highest, 0, 1), dtype=torch.float32, device=usual.device)
         self.weights = share / usual

@@ -76,7 +76,7 @@ def main() -> None:
 
 def crops(packed: Path, hours: float, backend: Backend) -> list[torch.Tensor]:
     """Latents `[1, C, 512, F']` of random crops."""
-    audio, rng = PackedAudio(packed), np.random.default_rng(0)
+    audio, rng = PackedAudio(packed, backend.info.sample_rate), np.random.default_rng(0)
     samples = _CROP_FRAMES * backend.info.frame_samples
     count = max(1, round(hours * 3600 * backend.info.sample_rate / samples))
     latents = []

@@ -17,7 +17,7 @@ TESTS = Path(__file__).parents[1]
 running = run_path(str(TESTS / "studio" / "server.py"))["running"]
 run_main = run_path(str(TESTS / "cli" / "conftest.py"))["run_main"]
 PLAYER = "document.querySelector('#result noisebook-result').player"
-LIMITS = ("--limit-seconds", "2", "--max-mb", "0.2")
+LIMITS = ("--limit-seconds", "2", "--max-mb", "0.6")
 
 
 @pytest.fixture(scope="module")

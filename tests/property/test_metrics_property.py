@@ -97,5 +97,5 @@ def test_any_two_stereo_sounds_have_a_value_in_the_range(metric, channels, rate)
     pair = np.stack([a, b]), np.stack([c, d])
     value = metric.function(*pair, sample_rate=rate)
     assert type(value) is float
-    assert metric.range[0] <= value <= metric.range[1]
+    assert metric.range[0] <= value <= metric.range[1] + 1e-9  # a mean of values at the limit
     assert metric.function(pair[0], pair[0].copy(), sample_rate=rate) == 0

@@ -123,7 +123,7 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
     tracked = {name for name in package if "__pycache__" not in name}
     assert {name for name in names if ".dist-info/" not in name} == tracked
     for folder, suffix, count in (
-        ("backends/weights", ".safetensors", 3),
+        ("backends/weights", ".safetensors", 2),
         ("quantizers/codebooks", ".safetensors", 11),
         ("report/templates", "", 1),
         ("assets/controls", ".ogg", 1),

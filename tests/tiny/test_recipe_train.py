@@ -104,6 +104,6 @@ def test_rates_rise_towards_the_clean_end_and_follow_what_is_seen() -> None:
     assert rates.weights.min() >= 0
     for _ in range(400):  # a denoiser that knows everything but in the noisiest third
         t = torch.arange(1000)
-        rates.seen(t, torch.where(t > 666, 0.9, 0.01))
+        rates.seen(t, torch.where(t > 666, 0.9, 0.05))
     moved = rates.timesteps(4000, 0, rng)
     assert np.median(moved) != pytest.approx(np.median(coded), abs=20)

@@ -16,11 +16,12 @@ librosa = pytest.importorskip("librosa", reason="needs noisebook[metrics]")
 
 RATE = 16000
 ASSETS = Path(noisebook.__file__).parent / "assets"
+MUSIC = Path(__file__).parents[1] / "sounds" / "music-16k.flac"
 
 
 @pytest.fixture(scope="module")
 def music() -> np.ndarray:
-    return soundfile.read(ASSETS / "demo.flac", dtype="float32")[0][: 3 * RATE]
+    return soundfile.read(MUSIC, dtype="float32")[0][: 3 * RATE]
 
 
 @pytest.fixture(scope="module")

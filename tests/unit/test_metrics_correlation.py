@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 
-import noisebook
 from noisebook.metrics import (
     centroid_correlation,
     mel_correlation,
@@ -21,7 +20,7 @@ from noisebook.metrics import (
 from noisebook.metrics._signals import pearson
 
 RATE = 16000
-ASSETS = Path(noisebook.__file__).parent / "assets"
+MUSIC = Path(__file__).parents[1] / "sounds" / "music-16k.flac"
 SILENCE = np.zeros(RATE)
 METRICS = [waveform_correlation, spectrum_correlation, mel_correlation, centroid_correlation, zcr_correlation]
 FEATURES = {
@@ -35,7 +34,7 @@ FEATURES = {
 
 @pytest.fixture(scope="module")
 def music() -> np.ndarray:
-    return soundfile.read(ASSETS / "demo.flac")[0][RATE : 3 * RATE]
+    return soundfile.read(MUSIC)[0][RATE : 3 * RATE]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 
-import noisebook
 from noisebook.errors import MissingExtra
 from noisebook.metrics import (
     chroma_similarity,
@@ -23,13 +22,13 @@ from noisebook.metrics import (
 librosa = pytest.importorskip("librosa", reason="needs noisebook[metrics]")
 
 RATE = 16000
-ASSETS = Path(noisebook.__file__).parent / "assets"
+MUSIC = Path(__file__).parents[1] / "sounds" / "music-16k.flac"
 METRICS = [mfcc_correlation, mfcc_correlation_without_c0, chroma_similarity, onset_correlation, tempo_agreement]
 
 
 @pytest.fixture(scope="module")
 def music() -> np.ndarray:
-    return soundfile.read(ASSETS / "demo.flac")[0][RATE : 4 * RATE]
+    return soundfile.read(MUSIC)[0][RATE : 4 * RATE]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from noisebook.verification.verdict import other_sounds
 
 CLIPS = bundled_clips()
 ASSETS = Path(noisebook.__file__).parent / "assets"
-SPEECH, MUSIC = (read(ASSETS / name).samples[0][: 4 * SAMPLE_RATE] for name in ("demo-speech.flac", "demo.flac"))
+SOUNDS = ASSETS / "demo-speech.flac", Path(__file__).parents[1] / "sounds" / "music-16k.flac"
+SPEECH, MUSIC = (read(path).samples[0][: 4 * SAMPLE_RATE] for path in SOUNDS)
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
