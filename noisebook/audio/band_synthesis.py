@@ -35,13 +35,14 @@ _SHIFTS = 12  # of the mean shift
 _KERNEL_HZ, _KERNEL_BANDS, _SHARPNESS = 5.0, 0.8, 2.0
 _DELAY = 0.02  # seconds over which the partials of a block begin one after the other, against a click
 _LOBE = 2.0  # bins of the window's main lobe to either side: a partial further away is not this bin's
-_ALONE = (1.2, 2.3)  # nepers (10 and 20 dB) over its surroundings from which a partial may be, and is, alone
+_ALONE = (0.6, 1.2)  # nepers (5 and 10 dB) over its surroundings from which a partial may be, and is, alone
 _FOOT = 0.01  # of a main lobe
 _FADED = 0.93  # of the top of a bank: from there the next one takes over
 _MOST = 1.4  # nepers (12 dB) by which one round changes a band
 _AT_ONCE = 256  # frames of an STFT that are held
 _HOP, _RATE = BANDS.hop_length, BANDS.sample_rate
 _FINE = BANDS.banks[0]
+_FINE_HZ = 1440.0  # up to here it tells partials: beside its last band a mode could only be that band, a steady whistle
 
 
 def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int = ROUNDS) -> torch.Tensor:
@@ -276,7 +277,7 @@ def _spread(bank: Bank, device: torch.device) -> torch.Tensor:
 def _fine(device: torch.device) -> dict[str, torch.Tensor]:
     """What the mean shift needs: the fine bands, and the bins that lie among them, which stand in a row."""
     centres, hertz = _FINE.edges[1:-1], _bins("hertz")
-    used = np.flatnonzero((hertz >= centres[0]) & (hertz <= centres[-1]))
+    used = np.flatnonzero((hertz >= centres[0]) & (hertz <= _FINE_HZ))
     spacing = np.gradient(centres)
     width = np.maximum(_KERNEL_HZ, _KERNEL_BANDS * spacing)
     kernel = np.exp(-0.5 * ((centres[:, None] - centres) / width) ** 2)
@@ -291,7 +292,7 @@ def _coarse(device: torch.device) -> dict[str, torch.Tensor]:
     centres, hertz = BANDS.banks[1].edges[1:-1], _bins("hertz")
     near = np.abs(hertz[:, None] - centres).argmin(1)
     arrays = {"centres": centres, "spacing": np.gradient(centres), "hertz": hertz, "lobe": _bins("lobe"),
-              "near": near, "above": hertz > _FINE.edges[-2]}  # fmt: skip
+              "near": near, "above": hertz > _FINE_HZ}  # fmt: skip
     return {name: torch.as_tensor(array, dtype=torch.float32, device=device) for name, array in arrays.items()}
 
 
@@ -310,7 +311,7 @@ def _noise(block: int, device: torch.device) -> torch.Tensor:
     hertz = _bins("hertz")
     words = np.random.Philox(key=block).random_raw(-(-PHASE_BLOCK * len(hertz) // 4))
     turns = words.view(np.uint16)[: PHASE_BLOCK * len(hertz)].reshape(PHASE_BLOCK, -1) / 65536
-    return torch.from_numpy(np.where(hertz > _FINE.high, turns, 0.0)).to(device)
+    return torch.from_numpy(np.where(hertz > _FINE_HZ, turns, 0.0)).to(device)
 
 
 _copies: dict[tuple[int, torch.device], torch.Tensor] = {}

@@ -1,4 +1,4 @@
-"""The embedded model: mel VAE, denoiser and vocoder from three safetensors files inside the package."""
+"""A model of mels at 16 kHz, as releases until 0.1 had inside: VAE, denoiser and vocoder from safetensors files."""
 
 from __future__ import annotations
 

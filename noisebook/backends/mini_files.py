@@ -102,7 +102,7 @@ def _band_info(folder: Path) -> BackendInfo:
     _check_shapes(folder, vae, denoiser, vae.bands == BANDS.count)
     window = max(bank.n_fft for bank in BANDS.banks) // 2 // (PATCH * BANDS.hop_length)
     return BackendInfo(
-        name="bands",
+        name="mini",
         fingerprint=fingerprint(folder),
         autoencoder=content_digest(folder / FILES[0]),
         sample_rate=BANDS.sample_rate,
@@ -127,9 +127,10 @@ def _check_shapes(folder: Path, vae: MelVaeConfig | BandVaeConfig, denoiser: Den
 
 
 def _require_files(folder: Path) -> None:
-    missing = [name for name in _files(folder) if not (folder / name).is_file()]
+    files = _files(folder)
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
-        raise ModelError(f"{folder} has no {', '.join(missing)}; a mini model is a folder with {', '.join(_files(folder))}")
+        raise ModelError(f"{folder} has no {', '.join(missing)}; a mini model is a folder with {', '.join(files)}")
 
 
 def _files(folder: Path) -> tuple[str, ...]:
