@@ -18,6 +18,7 @@ EARLIER: dict[str, str] = {  # pages that may speak of an earlier model, and why
     "level.md": "how decodes became as loud as their originals, which the codec does behind any model",
     "rate_limit.md": "the rule of choice against theory, not the model",
     "speed.md": "time of parts of the codec, each with the model it was measured on",
+    "stereo.md": "the image, which lies beside a latent of any model",
     "systems.md": "the other systems, and the history of what was tried",
     "verification.md": "the verdict on decodes of several models",
 }
