@@ -50,8 +50,8 @@ def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int =
 
     Args:
         bands: with values of at most about 0.
-        first_frame: of the piece on its timeline.
-        rounds: of consistency.
+        first_frame: index of the piece's first frame on its timeline.
+        rounds: of consistency; 0 leaves what partials alone make.
     """
     with torch.no_grad(), torch.autocast(bands.device.type, enabled=False):
         wanted = bands[:, 0].float()
@@ -78,10 +78,9 @@ def _first_guess(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
         noise = _noise(block, device)[into : into + end - start] * (1 - lone.certain)
         spectrum = torch.polar(magnitude, (torch.remainder(phases + noise, 1.0) * 2 * torch.pi).float())
         for head, total, part in zip(_HEADS, totals, spectrum.split([head.count for head in _HEADS], -1), strict=True):
-            made = head.sound(part)
-            total[:, start * _HOP : start * _HOP + made.shape[1]] += made
+            head.overlap_add(total, part, start)
         start = end
-    return torch.stack([head.stft.finished(total, count) for head, total in zip(_HEADS, totals, strict=True)]).sum(0)
+    return torch.stack([head.stft.normalised(total, count) for head, total in zip(_HEADS, totals, strict=True)]).sum(0)
 
 
 class _Stft:
@@ -102,14 +101,16 @@ class _Stft:
         """`[n_fft]`."""
         return _kept(self._window, device)
 
-    def added(self, frames: torch.Tensor) -> torch.Tensor:
-        """Frames `[B, T, n_fft]`, windowed and added up where they lie: `[B, (T - 1) * hop_length + n_fft]`."""
+    def overlap_add(self, total: torch.Tensor, frames: torch.Tensor, first: int) -> None:
+        """Add frames `[B, t, n_fft]`, windowed, to `total`, in place, from where its frame `first` begins; `total` of T
+        frames is `[B, (T - 1) * hop_length + n_fft]`."""
         length = (frames.shape[1] - 1) * _HOP + self.n_fft
         windowed = (frames * self.window(frames.device)).transpose(1, 2)
-        return F.fold(windowed, (1, length), (1, self.n_fft), stride=(1, _HOP))[:, 0, 0]
+        added = F.fold(windowed, (1, length), (1, self.n_fft), stride=(1, _HOP))[:, 0, 0]
+        total[:, first * _HOP : first * _HOP + length] += added
 
-    def finished(self, total: torch.Tensor, count: int) -> torch.Tensor:
-        """What `added` made of `count` frames, over the power of their windows: `[B, count * hop_length]`."""
+    def normalised(self, total: torch.Tensor, count: int) -> torch.Tensor:
+        """The `total` of `count` frames over the power of their windows: `[B, count * hop_length]`."""
         hops = -(-self.n_fft // _HOP)
         square = F.pad(self.window(total.device).double().square(), (0, hops * _HOP - self.n_fft)).view(hops, _HOP)
         sums = F.pad(square.cumsum(0), (0, 0, 1, 0))
@@ -133,13 +134,11 @@ class _Head:
         # A sine of amplitude 1 has a peak of size / 4 behind a Hann window; bands are told in its terms.
         self._gain = torch.from_numpy((share[used] * size / 4).astype(np.float32))
 
-    def sound(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """`[B, t, count]` complex to what `_Stft.added` makes of it."""
+    def overlap_add(self, total: torch.Tensor, spectrum: torch.Tensor, first: int) -> None:
+        """Add the frames of a complex spectrum `[B, t, count]`, as `_Stft.overlap_add`."""
         above = self.stft.n_fft // 2 + 1 - self.first - self.count
-        frames = torch.fft.irfft(
-            F.pad(spectrum * _kept(self._gain, spectrum.device), (self.first, above)), n=self.stft.n_fft
-        )
-        return self.stft.added(frames)
+        padded = F.pad(spectrum * _kept(self._gain, spectrum.device), (self.first, above))
+        self.stft.overlap_add(total, torch.fft.irfft(padded, n=self.stft.n_fft), first)
 
 
 def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.Tensor:
@@ -154,9 +153,8 @@ def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.
         found = (spectrum[..., : len(filters)].abs() @ filters).log().clamp_min(BAND_FLOOR)
         gain = ((wanted[:, piece] - found).clamp(-_MOST, _MOST) @ spread).exp()
         spectrum[..., : gain.shape[-1]] *= gain
-        made = stft.added(torch.fft.irfft(spectrum, n=stft.n_fft))
-        total[:, first * _HOP : first * _HOP + made.shape[1]] += made
-    return stft.finished(total, wanted.shape[1])
+        stft.overlap_add(total, torch.fft.irfft(spectrum, n=stft.n_fft), first)
+    return stft.normalised(total, wanted.shape[1])
 
 
 def _phases(turns: torch.Tensor, into: int) -> torch.Tensor:
@@ -206,11 +204,10 @@ def _lone_partials(coarse: torch.Tensor) -> _Lone:
     next on either side holds nothing else.
     """
     own = _coarse(coarse.device)
-    above = F.pad(coarse, (2, 2), value=BAND_FLOOR)
-    before, after = above[..., :-4], above[..., 4:]
-    peak = (coarse >= above[..., 1:-3]) & (coarse >= above[..., 3:-1])
-    contrast = coarse - torch.maximum(before, after) - _ALONE[0]
-    certain = (contrast / (_ALONE[1] - _ALONE[0])).clamp(0, 1) * peak * (coarse > BAND_FLOOR + _ALONE[1])
+    padded = F.pad(coarse, (2, 2), value=BAND_FLOOR)
+    peak = (coarse >= padded[..., 1:-3]) & (coarse >= padded[..., 3:-1])
+    contrast = coarse - torch.maximum(padded[..., :-4], padded[..., 4:])
+    certain = ((contrast - _ALONE[0]) / (_ALONE[1] - _ALONE[0])).clamp(0, 1) * peak * (coarse > BAND_FLOOR + _ALONE[1])
     weight = F.pad(coarse.exp() * own["spacing"], (1, 1))
     moment = F.pad(coarse.exp() * own["spacing"] * own["centres"], (1, 1))
     centroid = moment.unfold(-1, 3, 1).sum(-1) / weight.unfold(-1, 3, 1).sum(-1)
@@ -219,7 +216,8 @@ def _lone_partials(coarse: torch.Tensor) -> _Lone:
     certain = certain[..., near] * own["above"]
     distance = centroid.gather(-1, owner)[..., near] - own["hertz"]
     bins = (distance / own["lobe"] * _LOBE).abs()
-    lobe = torch.where(bins < _LOBE, (torch.sinc(bins) / (1 - bins.square() + 1e-6)).abs(), 0.0).clamp_min(_FOOT)
+    hann = torch.sinc(bins) + (torch.sinc(bins - 1) + torch.sinc(bins + 1)) / 2
+    lobe = torch.where(bins < _LOBE, hann, 0.0).clamp_min(_FOOT)
     beyond = torch.where(distance.abs() < own["lobe"], distance, 0.0) * (certain > 0)
     return _Lone(beyond.double() * (_HOP / _RATE), certain, torch.lerp(torch.ones_like(lobe), lobe, certain))
 
@@ -314,12 +312,7 @@ def _noise(block: int, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.where(hertz > _FINE_HZ, turns, 0.0)).to(device)
 
 
-_copies: dict[tuple[int, torch.device], torch.Tensor] = {}
-
-
+@lru_cache(maxsize=16)
 def _kept(constant: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A constant of this module on a device: moved there once."""
-    key = id(constant), device
-    if key not in _copies:
-        _copies[key] = constant.to(device)
-    return _copies[key]
+    return constant.to(device)

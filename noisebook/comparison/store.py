@@ -1,8 +1,8 @@
 """What a comparison has done already, in its folder: results appear whole or not at all, and are known by a key.
 
-OUT/sounds/INPUT/original.flac, METHOD.flac      what is compared, 24 bits
-OUT/files/INPUT/METHOD.SUFFIX                    the coded files whose bytes are counted
-OUT/work/INPUT/METHOD.json                       what was measured
+sounds/INPUT/original.flac, METHOD.flac      what is compared, 24 bits
+files/INPUT/METHOD.SUFFIX                    the coded files whose bytes are counted
+work/INPUT/METHOD.json                       what was measured
 """
 
 from __future__ import annotations
