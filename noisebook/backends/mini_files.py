@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from noisebook.audio.bands import BANDS, SYNTHESIS_REACH
-from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
+from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES, Features
 from noisebook.backends.checkpoint import content_digest, read_config, read_metadata
 from noisebook.config import from_dict
 from noisebook.diffusion.backend import BackendInfo
@@ -78,22 +78,7 @@ def _mel_info(folder: Path) -> BackendInfo:
     mel = MEL_FEATURES
     same_mel = vae.n_mels == vocoder.n_mels == mel.bins and vocoder.hop_length == mel.hop_length
     _check_shapes(folder, vae, denoiser, same_mel)
-    return BackendInfo(
-        name="mini",
-        fingerprint=fingerprint(folder),
-        autoencoder=content_digest(folder / FILES[0]),
-        sample_rate=mel.sample_rate,
-        features=mel,
-        frame_samples=4 * mel.hop_length,
-        latent_channels=vae.latent_channels,
-        latent_bins=vae.latent_bins,
-        frame_multiple=1,
-        window_frames=_WINDOW_FRAMES,
-        margin_frames=margin_frames(vae, vocoder),
-        schedule=scaled_linear(),
-        curve=_curve(folder / FILES[1]),
-        tags=denoiser.tags,
-    )
+    return _info(folder, vae, denoiser, mel, margin_frames(vae, vocoder))
 
 
 def _band_info(folder: Path) -> BackendInfo:
@@ -101,18 +86,25 @@ def _band_info(folder: Path) -> BackendInfo:
     denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
     _check_shapes(folder, vae, denoiser, vae.bands == BANDS.count)
     window = max(bank.n_fft for bank in BANDS.banks) // 2 // (PATCH * BANDS.hop_length)
+    margin = max(1 + window + vae.encoder_reach, vae.decoder_reach + SYNTHESIS_REACH // PATCH)
+    return _info(folder, vae, denoiser, BAND_FEATURES, margin)
+
+
+def _info(
+    folder: Path, vae: MelVaeConfig | BandVaeConfig, denoiser: DenoiserConfig, features: Features, margin: int
+) -> BackendInfo:
     return BackendInfo(
         name="mini",
         fingerprint=fingerprint(folder),
         autoencoder=content_digest(folder / FILES[0]),
-        sample_rate=BANDS.sample_rate,
-        features=BAND_FEATURES,
-        frame_samples=PATCH * BANDS.hop_length,
+        sample_rate=features.sample_rate,
+        features=features,
+        frame_samples=PATCH * features.hop_length,
         latent_channels=vae.latent_channels,
         latent_bins=vae.latent_bins,
         frame_multiple=1,
         window_frames=_WINDOW_FRAMES,
-        margin_frames=max(1 + window + vae.encoder_reach, vae.decoder_reach + SYNTHESIS_REACH // PATCH),
+        margin_frames=margin,
         schedule=scaled_linear(),
         curve=_curve(folder / FILES[1]),
         tags=denoiser.tags,

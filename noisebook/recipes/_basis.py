@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from noisebook.audio.bands import log_bands
+from noisebook.audio.bands import BANDS, log_bands
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.configs import PATCH
 from noisebook.recipes._codec_stage import band_weights
@@ -58,7 +58,7 @@ def _tokens(vae: BandVae, sounds: Sounds, clips: int) -> torch.Tensor:
     """Normalised bands of `PATCH` frames, `[tokens, PATCH * bands]`."""
     pieces = []
     for first in range(0, clips, _AT_A_TIME):
-        waveform, _ = sounds.batch(min(_AT_A_TIME, clips - first), _FRAMES * 480)
+        waveform, _ = sounds.batch(min(_AT_A_TIME, clips - first), _FRAMES * BANDS.hop_length)
         bands = (log_bands(waveform)[:, 0] - vae.config.mean) / vae.config.std
         pieces.append(bands.unflatten(1, (-1, PATCH)).flatten(2).flatten(0, 1))
     return torch.cat(pieces)

@@ -26,13 +26,14 @@ from noisebook.audio.bands import BANDS, band_centres, log_bands
 from noisebook.diffusion.plan import LN2, Denoise
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.band_vae import BandVae
+from noisebook.networks.configs import PATCH
 from noisebook.networks.denoiser import Denoiser, x0_from_v
 from noisebook.recipes._sounds import Sounds
 from noisebook.recipes._train import mixed_precision, on_device
 
 __all__ = ["LATENT_HOP", "CodecStage", "Rates", "band_weights", "estimator", "hearing_weights"]
 
-LATENT_HOP = 1920  # samples
+LATENT_HOP = PATCH * BANDS.hop_length  # samples
 _DB = 20 / np.log(10)
 _LENGTHS = (64, 128, 256)  # latent frames to a clip; `clips` counts those of the shortest
 _SLOPE_DB = 0.5  # at 1.4, the slope of mels at 16 kHz, latents gave up what 3 kbit/s could carry

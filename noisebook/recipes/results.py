@@ -269,7 +269,7 @@ class _Timed:
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._backend, name)
-        if name not in ("to_latent", "to_waveform", "denoise", "decode", "pull"):
+        if name not in ("to_latent", "to_waveform", "denoise", "decode"):
             return attribute
 
         def timed(*args: Any, **kwargs: Any) -> Any:
