@@ -18,7 +18,7 @@ from noisebook.coding import bitio
 from noisebook.coding.container import ChannelMode, Engine
 from noisebook.coding.entropy import SymbolWriter
 from noisebook.coding.image import image_bytes
-from noisebook.quantizers import fit
+from noisebook.quantizers.fitting import fit
 
 __all__ = ["FOLDER", "FOLDERS", "corpus_of", "seeds"]
 

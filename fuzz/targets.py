@@ -28,9 +28,8 @@ from noisebook.coding.entropy import SymbolReader
 from noisebook.coding.image import image_bytes, parse_image
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, Error, ModelError, StreamError
-from noisebook.quantizers import fit
-from noisebook.quantizers.codebook import LatentCodebook
-from noisebook.quantizers.files import load
+from noisebook.quantizers.codebook import LatentCodebook, load
+from noisebook.quantizers.fitting import fit
 
 __all__ = [
     "TARGETS",

@@ -42,7 +42,8 @@ def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInf
         ConfigError: another unit.
         ModelError: no such codebook, a damaged file, or another model.
     """
-    from noisebook.quantizers import load, shipped_names, shipped_path
+    from noisebook.quantizers.codebook import load
+    from noisebook.quantizers.files import shipped_names, shipped_path
 
     path = shipped_path(str(name)) or Path(name)
     if not path.is_file():
@@ -52,7 +53,7 @@ def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInf
 
 def codebook_names() -> tuple[str, ...]:
     """The codebooks inside the package, named by unit and method."""
-    from noisebook.quantizers import shipped_names
+    from noisebook.quantizers.files import shipped_names
 
     return shipped_names()
 
@@ -64,7 +65,8 @@ def codebook_by_fingerprint(fingerprint: bytes) -> LatentCodebook:
     Raises:
         WrongCodebook: there is none.
     """
-    from noisebook.quantizers import find_shipped, load
+    from noisebook.quantizers.codebook import load
+    from noisebook.quantizers.files import find_shipped
 
     path = find_shipped(fingerprint)
     if path is None:
@@ -104,7 +106,7 @@ def fit_codebook(
         ConfigError: settings that no codebook can have, or not enough sound.
     """
     from noisebook.codec.sound import to_latent
-    from noisebook.quantizers import fit
+    from noisebook.quantizers.fitting import fit
 
     latents = [to_latent(sound, backend=backend)[0].cpu() for sound in sounds]
     return fit(
@@ -121,8 +123,7 @@ def codebook_record(name: str) -> CodebookRecord:
     Raises:
         ModelError: no such codebook.
     """
-    from noisebook.quantizers.files import read_record
-    from noisebook.quantizers.shipped import shipped_names, shipped_path
+    from noisebook.quantizers.files import read_record, shipped_names, shipped_path
 
     path = shipped_path(name)
     if path is None:
@@ -174,10 +175,8 @@ def fit_doubt(codebook: LatentCodebook | CodebookRecord) -> str | None:
 
 
 def _fit_of(codebook: LatentCodebook | CodebookRecord, frames_per_second: float) -> dict[str, Any]:
-    from noisebook.quantizers.config import hard_alphabets
-
     record = codebook.record
-    usage = zip(hard_alphabets(codebook.config).items(), record["used"], record["perplexity"], strict=True)
+    usage = zip(codebook.config.stage_shapes(), record["used"], record["perplexity"], strict=True)
     return {
         "fitted_seconds": record["frames"] / frames_per_second,
         "nmse_db": record["nmse_db"],
@@ -186,7 +185,7 @@ def _fit_of(codebook: LatentCodebook | CodebookRecord, frames_per_second: float)
         "fixed_bitrate": record["fixed_bits_per_frame"] * frames_per_second,
         "objective": record.get("objective"),
         "stages": [
-            {"name": stage, "size": size, "used": used, "perplexity": perplexity}
-            for (stage, size), used, perplexity in usage
+            {"name": stage.name, "size": stage.size, "used": used, "perplexity": perplexity}
+            for stage, used, perplexity in usage
         ],
     }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from noisebook.codec.pull import Pull
     from noisebook.codec.transform import Quantised
     from noisebook.diffusion.backend import Backend, BackendInfo
-    from noisebook.quantizers import LatentCodebook
+    from noisebook.quantizers.codebook import LatentCodebook
 
 __all__ = ["TRANSFORM_OPTIONS", "transform"]
 

@@ -26,8 +26,10 @@ from noisebook.diffusion.plan import NoiseFor, Step, reverse
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS, sampled, sampling_timesteps
 from noisebook.errors import ConfigError, ModelError
-from noisebook.quantizers import MIX, TEMPERATURE, LatentCodebook, fit, quantise
-from noisebook.quantizers.soft import SOFT_ATOMS, mixed
+from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, quantise
+from noisebook.quantizers.config import SOFT_ATOMS
+from noisebook.quantizers.fitting import fit
+from noisebook.quantizers.nearest import mixed
 
 __all__ = ["OWN_SIZE", "Quantised", "Settings", "own_codebook", "transform", "transform_latent"]
 

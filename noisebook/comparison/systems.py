@@ -66,7 +66,7 @@ def _coding() -> ModuleType:
 
 
 def _shipped_names() -> tuple[str, ...]:
-    from noisebook.quantizers import shipped_names
+    from noisebook.quantizers.files import shipped_names
 
     return shipped_names()
 

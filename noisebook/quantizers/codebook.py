@@ -1,4 +1,4 @@
-"""A fitted codebook: latents to codes and back."""
+"""A fitted codebook: latents to codes and back; and what it makes of a latent without codes (`quantise`)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,54 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from noisebook import rng
 from noisebook.config import to_dict
-from noisebook.errors import ConfigError
-from noisebook.quantizers import chain
-from noisebook.quantizers.budget import spend
-from noisebook.quantizers.config import DRAWN, FLAT, CodebookConfig
-from noisebook.quantizers.drawing import draw_atoms
-from noisebook.quantizers.soft import WEIGHT_STEPS
-from noisebook.quantizers.stages import Stage, hard_stages, soft_stages
-from noisebook.quantizers.units import join, split, valid_values
+from noisebook.errors import ConfigError, ModelError
+from noisebook.quantizers import chain, files
+from noisebook.quantizers.config import DRAWN, FLAT, RULES, SOFT_ATOMS, WEIGHT_STEPS, CodebookConfig
+from noisebook.quantizers.nearest import mixed
 
-__all__ = ["RULES", "TEMPERATURE", "Codes", "LatentCodebook"]
+__all__ = ["MIX", "QUANTISE_RULES", "TEMPERATURE", "Codes", "LatentCodebook", "Stage", "load", "quantise"]
 
-RULES = ("hard", "soft")
 TEMPERATURE = 1.0  # of the soft rule, in units of Euclidean distance
+QUANTISE_RULES = ("hard", "soft", "hybrid")
+MIX = 0.7  # share of the quantised latent in a hybrid
 Codes = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One sequence of codes of a latent.
+
+    Attributes:
+        name: for people.
+        size: of the alphabet; codes are 0 .. size - 1.
+        counts: how often each code came up in fitting, all >= 1: a model for entropy coding.
+        row_frames: latent frames that share a row of codes.
+        columns: codes of a row.
+    """
+
+    name: str
+    size: int
+    counts: tuple[int, ...]
+    row_frames: int = 1
+    columns: int = 1
+
+    def positions(self, frames: int) -> int:
+        """Codes of a latent of `frames` frames."""
+        return -(-frames // self.row_frames) * self.columns
+
+    def bits(self, codes: torch.Tensor) -> torch.Tensor:
+        """Ideal bits of each code, float64, shaped as `codes`."""
+        counts = torch.tensor(self.counts, dtype=torch.float64, device=codes.device)
+        return -torch.log2(counts / counts.sum())[codes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +64,7 @@ class LatentCodebook:
     Attributes:
         config: shape and kind.
         tensors: what a file holds: `table.0`, `table.1`, ... `[K, d']` (of drawn atoms `mean` and `std`, see
-            `drawing.statistics`), and counts `counts.0`, ... of each stage, `soft.0`, ... of each weight of the soft
+            `fitting.statistics`), and counts `counts.0`, ... of each stage, `soft.0`, ... of each weight of the soft
             rule.
         record: how it was fitted, and what came out; any JSON. Not part of the fingerprint.
     """
@@ -79,7 +107,7 @@ class LatentCodebook:
     def tables(self) -> tuple[torch.Tensor, ...]:
         """The atoms of each view, `[K, d']` float32; drawn ones are drawn at first use."""
         if self.method in DRAWN:
-            return (draw_atoms(self.config, self.tensors["mean"], self.tensors["std"]),)
+            return (_drawn_atoms(self.config, self.tensors["mean"], self.tensors["std"]),)
         return tuple(self.tensors[f"table.{index}"].float() for index in range(len(self.config.views)))
 
     def stages(self, rule: str = "hard") -> tuple[Stage, ...]:
@@ -92,7 +120,14 @@ class LatentCodebook:
             raise ConfigError(f"rule {rule!r}: {', '.join(RULES)} have codes")
         if rule == "soft" and not self.config.flat:
             raise ConfigError(f"soft codes need a method with one table ({', '.join(FLAT)}), not {self.method}")
-        return self._soft_stages if rule == "soft" else self._hard_stages
+        if rule not in self._stages:
+            self._stages[rule] = tuple(
+                Stage(
+                    shape.name, shape.size, tuple(self.tensors[shape.counts].tolist()), shape.row_frames, shape.columns
+                )
+                for shape in self.config.stage_shapes(rule)
+            )
+        return self._stages[rule]
 
     def present(self, earlier: Sequence[torch.Tensor], frames: int, rule: str = "hard") -> torch.Tensor | None:
         """Which codes of stage number `len(earlier)` mean something, by the codes `[B, positions]` of those before.
@@ -109,6 +144,11 @@ class LatentCodebook:
         if rule == "hard" and self.method == "adaptive" and index >= 1:
             return earlier[0] >= index
         return None
+
+    def written(self, codes: Sequence[torch.Tensor], frames: int, rule: str = "hard") -> list[torch.Tensor]:
+        """The codes of each stage that a stream holds, `[n]`."""
+        present = [self.present(codes[:index], frames, rule) for index in range(len(codes))]
+        return [code.flatten() if mask is None else code[mask] for code, mask in zip(codes, present, strict=True)]
 
     def encode(
         self,
@@ -130,8 +170,8 @@ class LatentCodebook:
             ConfigError: a latent or option that does not fit.
         """
         self.stages(rule)  # the errors
-        vectors, tables = split(latent, self.config), self._tables_at(latent.device)
-        valid = valid_values(self.config, latent.shape[2])
+        vectors, tables = chain.split(latent, self.config), self._tables_at(latent.device)
+        valid = chain.valid_values(self.config, latent.shape[2])
         if rule == "soft":
             codes = chain.soft_codes(vectors, tables[0], valid, temperature)
         else:
@@ -162,7 +202,7 @@ class LatentCodebook:
         else:
             used = grids.pop(0) if self.method == "adaptive" else None
             vectors = chain.hard_vectors(grids, config.views, tables, -(-frames // config.row_frames), used)
-        return join(vectors, config, frames)
+        return chain.join(vectors, config, frames)
 
     def save(self, path: Path | str, *, overwrite: bool = True) -> None:
         """Write a safetensors file that `load` reads.
@@ -170,17 +210,12 @@ class LatentCodebook:
         Raises:
             AudioError: it cannot be written.
         """
-        from noisebook.quantizers.files import save
-
-        save(self, path, overwrite=overwrite)
-
-    @cached_property
-    def _hard_stages(self) -> tuple[Stage, ...]:
-        return hard_stages(self.config, self.tensors)
+        about = files.CodebookRecord(self.config, self.record, self.fingerprint)
+        files.write(path, about, self.tensors, overwrite=overwrite)
 
     @cached_property
-    def _soft_stages(self) -> tuple[Stage, ...]:
-        return soft_stages(self.config, self.tensors)
+    def _stages(self) -> dict[str, tuple[Stage, ...]]:
+        return {}
 
     def _tables_at(self, device: torch.device) -> tuple[torch.Tensor, ...]:
         return tuple(table.to(device) for table in self.tables)
@@ -189,8 +224,8 @@ class LatentCodebook:
         self, codes: Sequence[torch.Tensor], squares: Sequence[torch.Tensor], budget: float
     ) -> list[torch.Tensor]:
         """The number of stages of each unit, then the codes, 0 where the budget does not pay for one."""
-        count, *stages = self._hard_stages
-        chosen = spend(
+        count, *stages = self.stages()
+        chosen = chain.spend(
             torch.stack(list(squares), -1),
             torch.stack([stage.bits(code) for stage, code in zip(stages, codes, strict=True)], -1),
             count.bits(torch.arange(count.size, device=codes[0].device)),
@@ -213,3 +248,85 @@ class LatentCodebook:
                 raise ConfigError(f"{stage.name}: codes are 0 to {stage.size - 1}")
         if rule == "soft" and bool((sum(codes[1::2], torch.zeros_like(codes[0])) > WEIGHT_STEPS).any()):
             raise ConfigError(f"weights of more than {WEIGHT_STEPS} sixteenths: nothing is left for the nearest atom")
+
+
+def _drawn_atoms(config: CodebookConfig, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """`[K, d]` float32: K independent atoms with that mean and deviation, Gaussian or uniform, by `noisebook.rng`.
+
+    Seed, mean and deviation stand for a table that is never stored.
+    """
+    count = config.size * config.values
+    purpose = rng.Purpose.DENSE
+    if config.method == "gaussian":
+        drawn = rng.gaussian(count, seed=config.seed, purpose=purpose)
+    else:
+        levels = rng.uniform16(rng.words(-(-count // 4), seed=config.seed, purpose=purpose))[:count]
+        drawn = (levels.astype(np.float32) - 32767.5) * np.float32(sqrt(12) / 65536)  # variance 1 - 2^-32
+    atoms = torch.from_numpy(np.ascontiguousarray(drawn)).view(config.size, config.row_frames, -1)
+    return (mean + std * atoms).flatten(1)
+
+
+def load(path: Path | str, *, unit: str | None = None, model: str | None = None) -> LatentCodebook:
+    """The codebook of a file.
+
+    Args:
+        unit: refuse a codebook of another unit.
+        model: fingerprint of an autoencoder, hexadecimal: refuse a codebook fitted for another.
+
+    Raises:
+        ConfigError: another unit than asked for.
+        ModelError: no such file, not a codebook, damaged, or fitted for another model.
+    """
+    about, tensors = files.read_tensors(Path(path))
+    codebook = LatentCodebook(about.config, tensors, about.record)
+    if codebook.fingerprint != about.fingerprint:
+        raise ModelError(f"{path} is damaged: its content does not have the fingerprint it was written with")
+    if unit is not None and codebook.unit != unit:
+        raise ConfigError(f"{path} is a codebook of unit {codebook.unit}, and one of unit {unit} is needed")
+    if model is not None and codebook.model != model:
+        raise ModelError(f"{path} was fitted for the model {codebook.model or 'none'}, not for {model}; fit one for it")
+    return codebook
+
+
+def quantise(
+    latent: torch.Tensor,
+    codebook: LatentCodebook,
+    *,
+    rule: str = "hard",
+    temperature: float = TEMPERATURE,
+    top_k: int = SOFT_ATOMS,
+    mix: float = MIX,
+    preserve_variance: bool = True,
+) -> torch.Tensor:
+    """The latent `[B, C, L, F']` as the codebook sees it, for analysis and transformation; not a codec.
+
+    Hard is what `encode` and `decode` give; soft takes softmax averages of the nearest atoms, with weights that are not
+    rounded, which a decoder would need as floats; hybrid mixes the hard one with the latent itself.
+
+    Args:
+        rule: one of `QUANTISE_RULES`.
+        temperature, top_k: of the soft rule, applied in every table; an adaptive codebook uses all of its stages.
+        mix: of the hybrid rule, share of the quantised latent; the rest is the original.
+        preserve_variance: give averages (soft, hybrid) the energy that their parts have on average.
+
+    Raises:
+        ConfigError: a latent or option that does not fit.
+    """
+    if rule not in QUANTISE_RULES:
+        raise ConfigError(f"rule {rule!r}: {', '.join(QUANTISE_RULES)} are possible")
+    if not 0 <= mix <= 1:
+        raise ConfigError(f"a mix of {mix}: 0 (the original) to 1 (quantised) is possible")
+    config, frames = codebook.config, latent.shape[2]
+    if rule == "soft":
+        tables = [table.to(latent.device) for table in codebook.tables]
+        averages = chain.soft_averages(
+            chain.split(latent, config), config.views, tables, chain.valid_values(config, frames),
+            temperature=temperature, top_k=top_k, preserve_variance=preserve_variance,
+        )  # fmt: skip
+        return chain.join(averages, config, frames)
+    quantised = codebook.decode(codebook.encode(latent), frames)
+    if rule == "hard":
+        return quantised
+    parts = torch.stack([chain.split(quantised, config), chain.split(latent, config)])
+    weights = torch.tensor([mix, 1 - mix], device=latent.device).view(2, 1, 1, 1).expand(parts.shape[:4])
+    return chain.join(mixed(parts, weights, preserve_variance=preserve_variance), config, frames)

@@ -1,17 +1,36 @@
-"""What a codebook is made of: the unit it quantises, the method, and the tables that follow from them."""
+"""What a codebook is made of: the unit it quantises, the method, and the tables and stages that follow from them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from noisebook.errors import ConfigError
 
-__all__ = ["DRAWN", "FLAT", "METHODS", "UNITS", "CodebookConfig", "View", "hard_alphabets"]
+__all__ = [
+    "DRAWN",
+    "FLAT",
+    "METHODS",
+    "RULES",
+    "SOFT_ATOMS",
+    "UNITS",
+    "WEIGHT_SIZES",
+    "WEIGHT_STEPS",
+    "CodebookConfig",
+    "StageShape",
+    "View",
+]
 
 UNITS = ("clip", "frame", "position")
 DRAWN = ("gaussian", "uniform")  # atoms drawn by `noisebook.rng`: only their statistics are stored
 FLAT = (*DRAWN, "kmeans", "ema")  # one table, one index a unit
 METHODS = (*FLAT, "residual", "product", "hierarchical", "adaptive")
+RULES = ("hard", "soft")  # that have codes
+SOFT_ATOMS = 5  # of the soft rule's codes
+WEIGHT_STEPS = 16  # a coded weight is a multiple of 1 / 16
+# The second largest weight is at most 1/2, the third 1/3, ...; the largest is what they leave and is not coded.
+WEIGHT_SIZES = tuple((2 * WEIGHT_STEPS + i) // (2 * i) + 1 for i in range(2, SOFT_ATOMS + 1))
 MAX_SIZE = 2**16  # atoms of a table
 MAX_VALUES = 2**28  # 1 GiB of float32 for the atoms of all tables
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -28,6 +47,24 @@ class View:
     @property
     def values(self) -> int:
         return self.end - self.first
+
+
+class StageShape(NamedTuple):
+    """One sequence of codes of a latent, but for the counts of its codes.
+
+    Attributes:
+        name: for people.
+        size: of the alphabet; codes are 0 .. size - 1.
+        counts: name of the tensor `[size]` that says how often each code came up in fitting.
+        row_frames: latent frames that share a row of codes.
+        columns: codes of a row.
+    """
+
+    name: str
+    size: int
+    counts: str
+    row_frames: int
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +138,31 @@ class CodebookConfig:
             return (View(0, values, self.block_frames), *[whole] * (self.stages - 1))
         return (whole,) * self.stages
 
+    def stage_shapes(self, rule: str = "hard") -> Iterator[StageShape]:
+        """The sequences of codes of a rule, in their order.
+
+        Hard: the number of stages that are coded, of an adaptive codebook, then one for each table. Soft: the nearest
+        atom, then weight and atom of each further one; the atoms share the counts of the nearest.
+        """
+        rows, columns, adaptive = self.row_frames, self.columns, self.method == "adaptive"
+        if rule == "soft":
+            yield StageShape("atom 1", self.size, "counts.0", rows, columns)
+            for index in range(min(SOFT_ATOMS, self.size) - 1):
+                yield StageShape(f"weight {index + 2}", WEIGHT_SIZES[index], f"soft.{index}", rows, columns)
+                yield StageShape(f"atom {index + 2}", self.size, "counts.0", rows, columns)
+            return
+        if adaptive:
+            yield StageShape("count", self.stages + 1, "counts.0", rows, columns)
+        for index, view in enumerate(self.views):
+            name = f"stage {index + 1}" if len(self.views) > 1 else "atom"
+            yield StageShape(name, self.size, f"counts.{index + adaptive}", rows * view.block, columns)
+
+    @property
+    def alphabets(self) -> dict[str, int]:
+        """Tensors of counts that a codebook has, with their lengths."""
+        rules = RULES if self.flat else RULES[:1]
+        return {shape.counts: shape.size for rule in rules for shape in self.stage_shapes(rule)}
+
     def _check_names(self) -> None:
         if self.unit not in UNITS:
             raise ConfigError(f"unit {self.unit!r}: {', '.join(UNITS)} are possible")
@@ -134,10 +196,3 @@ class CodebookConfig:
             raise ConfigError("hierarchical needs 2 stages or more, and units of frames or positions")
         if self.method == "adaptive" and not self.bits_per_frame > 0:
             raise ConfigError(f"adaptive needs a budget, bits_per_frame above 0, not {self.bits_per_frame}")
-
-
-def hard_alphabets(config: CodebookConfig) -> dict[str, int]:
-    """The stages of the hard rule by name, with the sizes of their alphabets."""
-    one = len(config.views) == 1
-    tables = {"atom" if one else f"stage {index + 1}": config.size for index in range(len(config.views))}
-    return {"count": config.stages + 1, **tables} if config.method == "adaptive" else tables

@@ -1,4 +1,7 @@
-"""Codebooks in files: safetensors with the configuration as metadata, checked at loading; never pickle."""
+"""Codebooks in files: safetensors with the configuration as metadata, checked at loading; never pickle. No torch.
+
+Those inside the package go by name (`frame-residual`: unit and method) or by fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,128 +20,114 @@ from noisebook.quantizers.config import DRAWN, CodebookConfig
 if TYPE_CHECKING:
     import torch
 
-    from noisebook.quantizers.codebook import LatentCodebook
+__all__ = [
+    "FOLDER",
+    "CodebookRecord",
+    "find_shipped",
+    "read_record",
+    "read_tensors",
+    "shipped_names",
+    "shipped_path",
+    "write",
+]
 
-__all__ = ["CodebookRecord", "load", "read_fingerprint", "read_record", "save"]
-
+FOLDER = Path(__file__).parent / "codebooks"
 _FORMAT = "noisebook-codebook-1"
-Shapes = dict[str, tuple[str, tuple[int, ...]]]
 
 
 @dataclass(frozen=True)
 class CodebookRecord:
-    """What a file says about its codebook, the tables unread: configuration, record of the fit, fingerprint."""
+    """What a file says about its codebook: configuration, record of the fit, and the fingerprint it was written with.
+
+    Attributes:
+        config: shape and kind.
+        record: how it was fitted, and what came out; any JSON.
+        fingerprint: SHA-256 of configuration and tensors.
+    """
 
     config: CodebookConfig
     record: Mapping[str, Any]
     fingerprint: bytes
 
 
-def save(codebook: LatentCodebook, path: Path | str, *, overwrite: bool = True) -> None:
-    """Write a file that `load` reads; it appears whole or not at all.
+def write(
+    path: Path | str, about: CodebookRecord, tensors: Mapping[str, torch.Tensor], *, overwrite: bool = True
+) -> None:
+    """Write a file; it appears whole or not at all.
 
     Raises:
         AudioError: it cannot be written.
     """
-    from safetensors.torch import save as to_bytes
+    from safetensors.torch import save
 
     from noisebook.audio.io import write_bytes_atomic
 
     metadata = {
         "format": _FORMAT,
-        "config": json.dumps(to_dict(codebook.config)),
-        "record": json.dumps(dict(codebook.record)),
-        "fingerprint": codebook.fingerprint.hex(),
+        "config": json.dumps(to_dict(about.config)),
+        "record": json.dumps(dict(about.record)),
+        "fingerprint": about.fingerprint.hex(),
     }
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in codebook.tensors.items()}
-    write_bytes_atomic(path, to_bytes(tensors, metadata), overwrite=overwrite)
-
-
-def load(path: Path | str, *, unit: str | None = None, model: str | None = None) -> LatentCodebook:
-    """The codebook of a file.
-
-    Args:
-        unit: refuse a codebook of another unit.
-        model: fingerprint of an autoencoder, hexadecimal: refuse a codebook fitted for another.
-
-    Raises:
-        ConfigError: another unit than asked for.
-        ModelError: no such file, not a codebook, damaged, or fitted for another model.
-    """
-    from noisebook.quantizers.codebook import LatentCodebook
-
-    config, record, fingerprint, tensors = _read(Path(path))
-    codebook = LatentCodebook(config, tensors, record)
-    if codebook.fingerprint.hex() != fingerprint:
-        raise ModelError(f"{path} is damaged: its content does not have the fingerprint it was written with")
-    if unit is not None and codebook.unit != unit:
-        raise ConfigError(f"{path} is a codebook of unit {codebook.unit}, and one of unit {unit} is needed")
-    if model is not None and codebook.model != model:
-        raise ModelError(f"{path} was fitted for the model {codebook.model or 'none'}, not for {model}; fit one for it")
-    return codebook
-
-
-def read_fingerprint(path: Path) -> str:
-    """The fingerprint that a codebook's file was written with, hexadecimal, without reading its tables.
-
-    Raises:
-        ModelError: no such file, or not a codebook.
-    """
-    with _opened(path, "numpy") as file:
-        return _metadata(file, path)["fingerprint"]
+    data = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, metadata)
+    write_bytes_atomic(path, data, overwrite=overwrite)
 
 
 def read_record(path: Path) -> CodebookRecord:
-    """What a codebook's file says about it, without reading its tables, and without torch.
+    """What a codebook's file says about it, without reading its tables.
 
     Raises:
         ModelError: no such file, or not a codebook.
     """
-    with _opened(path, "numpy") as file:
-        metadata = _metadata(file, path)
-        config = from_dict(CodebookConfig, json.loads(metadata["config"]))
-        return CodebookRecord(config, json.loads(metadata["record"]), bytes.fromhex(metadata["fingerprint"]))
+    with _opened(path, "numpy") as (_, about):
+        return about
 
 
-def _read(path: Path) -> tuple[CodebookConfig, dict[str, Any], str, dict[str, torch.Tensor]]:
-    with _opened(path) as file:
-        metadata = _metadata(file, path)
-        config = from_dict(CodebookConfig, json.loads(metadata["config"]))
-        _check_shapes(file, _shapes(config), path)  # before anything is read
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        record, fingerprint = json.loads(metadata["record"]), metadata["fingerprint"]
-    _check_values(tensors, path)
-    return config, record, fingerprint, tensors
+def read_tensors(path: Path) -> tuple[CodebookRecord, dict[str, torch.Tensor]]:
+    """The same with the tensors, whose shapes are checked before anything is read, and whose values after.
+
+    Raises:
+        ModelError: no such file, not a codebook, or damaged.
+    """
+    with _opened(path, "pt") as (file, about):
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+        wanted = _shapes(about.config)
+        if found != wanted:
+            wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+            raise ModelError(f"{path}: the tensors do not fit the configuration: {', '.join(wrong)}")
+        tensors = {name: file.get_tensor(name) for name in slices}
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise ModelError(f"{path}: {name} holds NaN or infinite values")
+        if not tensor.is_floating_point() and int(tensor.min()) < 1:
+            raise ModelError(f"{path}: {name} holds a count below 1")
+    return about, tensors
 
 
 @contextmanager
-def _opened(path: Path, framework: str = "pt") -> Iterator[Any]:
-    """A safetensors file; what goes wrong with it is a `ModelError`."""
+def _opened(path: Path, framework: str) -> Iterator[tuple[Any, CodebookRecord]]:
+    """A codebook's file and what it says; what goes wrong with it is a `ModelError`."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise ModelError(f"{path}: there is no such codebook file")
     try:
         with safe_open(path, framework) as file:
-            yield file
+            metadata: dict[str, str] = file.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise ModelError(f"{path} is a safetensors file, but not a codebook that this version knows")
+            config = from_dict(CodebookConfig, json.loads(metadata["config"]))
+            fingerprint = bytes.fromhex(metadata["fingerprint"])
+            yield file, CodebookRecord(config, json.loads(metadata["record"]), fingerprint)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a whole safetensors file ({error})") from error
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its configuration is damaged: {error}") from error
 
 
-def _metadata(file: Any, path: Path) -> dict[str, str]:
-    metadata: dict[str, str] = file.metadata() or {}
-    if metadata.get("format") != _FORMAT:
-        raise ModelError(f"{path} is a safetensors file, but not a codebook that this version knows")
-    return metadata
-
-
-def _shapes(config: CodebookConfig) -> Shapes:
+def _shapes(config: CodebookConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Type and shape of every tensor that a codebook of this configuration has."""
-    from noisebook.quantizers.stages import alphabets
-
-    counts = {name: ("I32", (length,)) for name, length in alphabets(config).items()}
+    counts = {name: ("I32", (length,)) for name, length in config.alphabets.items()}
     if config.method in DRAWN:
         values = config.values // config.row_frames
         return {**counts, "mean": ("F32", (values,)), "std": ("F32", (values,))}
@@ -145,19 +135,21 @@ def _shapes(config: CodebookConfig) -> Shapes:
     return {**counts, **tables}
 
 
-def _check_shapes(file: Any, shapes: Shapes, path: Path) -> None:
-    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-    found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
-    if found != shapes:
-        wrong = sorted(name for name in found.keys() | shapes.keys() if found.get(name) != shapes.get(name))
-        raise ModelError(f"{path}: the tensors do not fit the configuration: {', '.join(wrong)}")
+def shipped_names() -> tuple[str, ...]:
+    """Names of the codebooks inside the package."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
 
 
-def _check_values(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    import torch
+def shipped_path(name: str) -> Path | None:
+    """The file of the codebook with that name; None: there is none."""
+    return FOLDER / f"{name}.safetensors" if name in shipped_names() else None
 
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{path}: {name} holds NaN or infinite values")
-        if tensor.dtype == torch.int32 and int(tensor.min()) < 1:
-            raise ModelError(f"{path}: {name} holds a count below 1")
+
+def find_shipped(fingerprint: bytes) -> Path | None:
+    """The file of the codebook whose fingerprint begins so; None: there is none."""
+    return next((path for path, own in _fingerprints().items() if own.startswith(fingerprint)), None)
+
+
+@cache
+def _fingerprints() -> dict[Path, bytes]:
+    return {path: read_record(path).fingerprint for path in sorted(FOLDER.glob("*.safetensors"))}

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import log10
 from typing import Any
 
 import numpy as np
 import torch
 
 from noisebook.errors import ConfigError
+from noisebook.quantizers.chain import read, split, write
+from noisebook.quantizers.clustering import EmaSettings, ema, kmeans
 from noisebook.quantizers.codebook import LatentCodebook
-from noisebook.quantizers.config import DRAWN, CodebookConfig, View
-from noisebook.quantizers.drawing import statistics
-from noisebook.quantizers.ema import EmaSettings, ema
-from noisebook.quantizers.kmeans import kmeans
+from noisebook.quantizers.config import DRAWN, CodebookConfig
 from noisebook.quantizers.nearest import nearest
-from noisebook.quantizers.stages import alphabets
-from noisebook.quantizers.units import read, split, write
-from noisebook.quantizers.usage import counted, measure
 
-__all__ = ["DEFAULTS", "fit"]
+__all__ = ["DEFAULTS", "fit", "measure", "statistics"]
 
 OnStep = Callable[[int, int], None]
 Latents = Sequence[torch.Tensor]
@@ -35,6 +32,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adaptive": {"stages": 8, "bits_per_frame": 40.0},
 }
 _EMA = EmaSettings()
+# An adaptive codebook must serve other budgets than its own: its counts are of all of these, in shares of that.
+_BUDGETS = (0.1, 0.25, 0.5, 1.0, 2.0)
 _ROUNDS = 3  # the adaptive method's choices follow from its counts, and its counts from its choices
 
 
@@ -77,13 +76,14 @@ def fit(
         clip_frames=clip_frames, seed=seed, **chosen,
     )  # fmt: skip
     tensors = statistics(latents, config) if method in DRAWN else _tables(latents, config, settings, on_step)
-    ones = {name: torch.ones(length, dtype=torch.int32) for name, length in alphabets(config).items()}
+    ones = {name: torch.ones(length, dtype=torch.int32) for name, length in config.alphabets.items()}
     codebook = LatentCodebook(config, {**tensors, **ones}, {})
     for _ in range(_ROUNDS if method == "adaptive" else 1):
-        codebook = counted(codebook, latents)
+        codebook = _counted(codebook, latents)
     record = measure(codebook, latents)
     if method == "ema":
-        record["objective"] = _objective(record["mse"], settings)
+        # The terms of a VQ-VAE's loss that concern the codebook (see `clustering`).
+        record["objective"] = {"codebook": record["mse"], "commitment": settings.commitment * record["mse"]}
     if on_step:
         on_step(len(config.views) + 1, len(config.views) + 1)
     return replace(codebook, record=record)
@@ -93,13 +93,17 @@ def _tables(latents: Latents, config: CodebookConfig, settings: EmaSettings, on_
     """float16 tables, each fitted to what those before it, as they are stored, leave over."""
     left, generator, tables = _vectors(latents, config), np.random.default_rng(config.seed), {}
     for index, view in enumerate(config.views):
-        seen = torch.cat([read(rows, view).reshape(-1, view.values) for rows in left])
+        seen = [read(rows, view) for rows in left]
+        every = torch.cat([part.reshape(-1, view.values) for part in seen])
         if config.method == "ema":
-            atoms = ema(seen, config.size, generator, settings)
+            atoms = ema(every, config.size, generator, settings)
         else:
-            atoms = kmeans(seen, config.size, generator)
-        table = tables[f"table.{index}"] = atoms.half()
-        left = [_left_over(rows, view, table.float()) for rows in left]
+            atoms = kmeans(every, config.size, generator)
+        tables[f"table.{index}"] = atoms.half()
+        stored = tables[f"table.{index}"].float()
+        for i, part in enumerate(seen):
+            codes = nearest(part.reshape(-1, view.values), stored).view(part.shape[:3])
+            left[i] = left[i] - write(stored[codes], view, left[i])
         if on_step:
             on_step(index + 1, len(config.views) + 1)
     return tables
@@ -115,12 +119,86 @@ def _vectors(latents: Latents, config: CodebookConfig) -> list[torch.Tensor]:
     return whole
 
 
-def _left_over(rows: torch.Tensor, view: View, table: torch.Tensor) -> torch.Tensor:
-    seen = read(rows, view)
-    codes = nearest(seen.reshape(-1, view.values), table).view(seen.shape[:3])
-    return rows - write(table[codes], view, rows)
+def statistics(latents: Sequence[torch.Tensor], config: CodebookConfig) -> dict[str, torch.Tensor]:
+    """Mean and standard deviation of each value of a frame `[C F']`, or of a position `[C]`, float32.
+
+    Those of a clip are the same for all of its frames.
+    """
+    per_frame = replace(config, unit="frame") if config.unit == "clip" else config
+    rows = torch.cat([split(latent, per_frame).flatten(0, 2) for latent in latents]).double().cpu()
+    return {"mean": rows.mean(0).float(), "std": rows.std(0, correction=0).float()}
 
 
-def _objective(mse: float, settings: EmaSettings) -> dict[str, float]:
-    """The terms of a VQ-VAE's loss that concern the codebook (see `ema`)."""
-    return {"codebook": mse, "commitment": settings.commitment * mse}
+def _counted(codebook: LatentCodebook, latents: Latents) -> LatentCodebook:
+    """The codebook with counts of what it makes of these latents, each one more than seen."""
+    counts = {name: torch.ones(length, dtype=torch.int64) for name, length in codebook.config.alphabets.items()}
+
+    def add(name: str, written: torch.Tensor) -> None:
+        counts[name] += torch.bincount(written, minlength=len(counts[name])).cpu()
+
+    for latent in latents:
+        frames = latent.shape[2]
+        for budget in _budgets(codebook, frames):
+            codes = codebook.encode(latent, bits_per_frame=budget)
+            for index, written in enumerate(codebook.written(codes, frames)):
+                add(f"counts.{index}", written)
+        if codebook.config.flat:  # the soft rule's atoms share the counts of the hard one, its weights have their own
+            soft = codebook.written(codebook.encode(latent, "soft"), frames, "soft")
+            for index, written in enumerate(soft[1::2]):
+                add(f"soft.{index}", written)
+    return replace(codebook, tensors={**codebook.tensors, **{name: count.int() for name, count in counts.items()}})
+
+
+def _budgets(codebook: LatentCodebook, frames: int) -> tuple[float | None, ...]:
+    """Budgets to count at, bits a frame, none below what telling that nothing is coded takes."""
+    if codebook.method != "adaptive":
+        return (None,)
+    count = codebook.stages()[0]
+    least = 1.001 * float(count.bits(torch.tensor(0))) * count.positions(frames) / frames
+    return tuple(max(share * codebook.config.bits_per_frame, least) for share in _BUDGETS)
+
+
+def measure(
+    codebook: LatentCodebook,
+    latents: Sequence[torch.Tensor],
+    rule: str = "hard",
+    *,
+    preserve_variance: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """What coding these latents costs and loses.
+
+    Args:
+        rule, options: as of `LatentCodebook.encode`.
+        preserve_variance: as of `LatentCodebook.decode`.
+
+    Returns:
+        `frames`; `nmse_db`, squared error over energy; `mse`, squared error a value; `energy_db`, energy of what is
+        decoded over that of the latents; `bits_per_frame`, ideal by the codebook's counts; `fixed_bits_per_frame`,
+        with whole bits for each code; `perplexity` and `used`, codes of each stage.
+    """
+    stages = codebook.stages(rule)
+    usage = [torch.zeros(stage.size, dtype=torch.int64) for stage in stages]
+    sums = torch.zeros(3, dtype=torch.float64)  # squares of error, result and latent
+    bits = 0.0
+    for latent in latents:
+        frames = latent.shape[2]
+        codes = codebook.encode(latent, rule, **options)
+        decoded = codebook.decode(codes, frames, rule, preserve_variance=preserve_variance)
+        sums += torch.stack([x.double().square().sum().cpu() for x in (decoded - latent, decoded, latent)])
+        for seen, stage, written in zip(usage, stages, codebook.written(codes, frames, rule), strict=True):
+            seen += torch.bincount(written, minlength=stage.size).cpu()
+            bits += float(stage.bits(written).sum())
+    total = sum(len(latent) * latent.shape[2] for latent in latents)
+    fixed = sum(int(seen.sum()) * (stage.size - 1).bit_length() for seen, stage in zip(usage, stages, strict=True))
+    error, result, energy = sums.clamp_min(1e-30).tolist()
+    return {
+        "frames": total,
+        "nmse_db": 10 * log10(error / energy),
+        "mse": error / sum(latent.numel() for latent in latents),
+        "energy_db": 10 * log10(result / energy),
+        "bits_per_frame": bits / total,
+        "fixed_bits_per_frame": fixed / total,
+        "perplexity": [float(torch.special.entr(seen / seen.sum().clamp_min(1)).sum().exp()) for seen in usage],
+        "used": [int((seen > 0).sum()) for seen in usage],
+    }

@@ -24,8 +24,9 @@ from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.sound import to_latent
 from noisebook.diffusion.backend import Backend
-from noisebook.quantizers import LatentCodebook, fit, load, measure, shipped_names, shipped_path
-from noisebook.quantizers.shipped import FOLDER
+from noisebook.quantizers.codebook import LatentCodebook, load
+from noisebook.quantizers.files import FOLDER, shipped_names, shipped_path
+from noisebook.quantizers.fitting import fit, measure
 from noisebook.recipes._clips import AUDIO_SUFFIXES, PackedAudio, read_mono
 from noisebook.recipes._tables import table
 

@@ -34,7 +34,7 @@ from noisebook.codec.signal import levelled
 from noisebook.coding import container
 from noisebook.diffusion.backend import FeatureBackend, with_features
 from noisebook.metrics import evaluate, log_mel_l1_db
-from noisebook.quantizers import LatentCodebook
+from noisebook.quantizers.codebook import LatentCodebook
 from noisebook.recipes._tables import table
 from noisebook.recipes.results import Clip, load_clips
 

@@ -16,7 +16,8 @@ PACKAGE = ROOT / "noisebook"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NUMPY_ONLY = ("coding", "rng", "config", "errors")  # torch is not imported at all
 TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "diffusion/backend", "codec/layout",
-                "codec/presets", "verification", "api", "cli", "diagnosis")  # torch within functions only  # fmt: skip
+                "codec/presets", "verification", "api", "cli", "diagnosis", "quantizers/config",
+                "quantizers/files")  # torch within functions only  # fmt: skip
 ALL_TENSORS = {"audio/band_synthesis"}  # which others import when they call it
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}
 

@@ -10,7 +10,8 @@ import pytest
 
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.quantizers import METHODS, UNITS, load
+from noisebook.quantizers.codebook import load
+from noisebook.quantizers.config import METHODS, UNITS
 
 SMALL = ("--unit", "position", "--method", "kmeans", "--size", 8)
 

@@ -47,7 +47,7 @@ def _small(
     tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """A small model in the place of the embedded one, and its codebook in that of the shipped."""
-    from noisebook.quantizers import shipped
+    from noisebook.quantizers import files as shipped
 
     backend = api.load_backend(str(tiny_model), device="cpu")
     codebooks = tmp_path_factory.mktemp("codebooks")

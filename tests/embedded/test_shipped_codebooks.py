@@ -8,8 +8,8 @@ import pytest
 
 from noisebook import api
 from noisebook.errors import ConfigError, ModelError, WrongCodebook
-from noisebook.quantizers import METHODS, UNITS
-from noisebook.quantizers.shipped import FOLDER
+from noisebook.quantizers.config import METHODS, UNITS
+from noisebook.quantizers.files import FOLDER
 from noisebook.recipes.codebooks import BOOKS
 
 

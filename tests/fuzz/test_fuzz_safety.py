@@ -14,7 +14,7 @@ from fuzz.corpus import corpus_of
 from fuzz.toy import ToyBackend
 from noisebook import api
 from noisebook.errors import StreamError
-from noisebook.quantizers import shipped
+from noisebook.quantizers import files as shipped
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "noisebook"

@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from noisebook.errors import AudioError, ConfigError, ModelError
-from noisebook.quantizers import fit, load
+from noisebook.quantizers.codebook import load
+from noisebook.quantizers.fitting import fit
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,12 @@ import torch
 
 from noisebook import rng
 from noisebook.errors import ConfigError
-from noisebook.quantizers import METHODS, UNITS, LatentCodebook, fit, load, measure, nearest, quantise, soft_assign
-from noisebook.quantizers.config import FLAT
-from noisebook.quantizers.ema import EmaSettings, ema
+from noisebook.quantizers import nearest
+from noisebook.quantizers.clustering import EmaSettings, ema
+from noisebook.quantizers.codebook import LatentCodebook, load, quantise
+from noisebook.quantizers.config import FLAT, METHODS, UNITS
+from noisebook.quantizers.fitting import fit, measure
+from noisebook.quantizers.nearest import soft_assign
 
 FRAMES = 37  # no multiple of any block or clip
 OPTIONS = {"residual": {"stages": 3}, "product": {"groups": 4}, "hierarchical": {"stages": 3, "block_frames": 4}}
@@ -170,7 +173,7 @@ def test_kmeans_is_as_good_as_that_of_scikit_learn():
 
 
 def test_moving_averages_replace_dead_atoms(monkeypatch):
-    from noisebook.quantizers import ema as module
+    from noisebook.quantizers import clustering as module
 
     vectors = torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
     start = torch.cat([vectors[:8], torch.full((8, 4), 1000.0)])  # half of the atoms where nothing is
@@ -316,8 +319,6 @@ def test_measures_of_a_codebook_that_is_perfect_and_of_one_that_is_used_evenly()
     measured = measure(book, [latent])
     assert (measured["perplexity"], measured["used"], measured["frames"]) == ([pytest.approx(4)], [4], 8)
     assert (measured["bits_per_frame"], measured["fixed_bits_per_frame"]) == (pytest.approx(32), 32)
-    assert book.stages()[0].entropy == pytest.approx(2)
-    assert book.stages()[0].perplexity == pytest.approx(4)
 
 
 @pytest.mark.parametrize(

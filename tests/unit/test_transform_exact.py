@@ -18,7 +18,7 @@ from noisebook.diffusion.plan import Curve, make_step
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
-from noisebook.quantizers import fit
+from noisebook.quantizers.fitting import fit
 
 SCHEDULE = scaled_linear()
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

@@ -1,4 +1,9 @@
-"""Dynamic codebooks: exponential moving averages of the vectors that each atom attracts.
+"""Atoms for vectors: by k-means, and by exponential moving averages.
+
+k-means is Lloyd's iteration from k-means++ seeds (Arthur and Vassilvitskii 2007). Ours and not scipy's, whose seeding
+compares all pairs again for every seed, hours for a thousand atoms.
+
+Dynamic codebooks average the vectors that each atom attracts,
 
     N_k <- g N_k + (1 - g) n_k      m_k <- g m_k + (1 - g) sum of its vectors      e_k = m_k / N_k
 
@@ -20,11 +25,76 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from noisebook.quantizers.kmeans import check_enough, sample_rows
-from noisebook.quantizers.nearest import nearest
-from noisebook.quantizers.soft import SOFT_ATOMS, soft_assign
+from noisebook.errors import ConfigError
+from noisebook.quantizers.config import SOFT_ATOMS
+from noisebook.quantizers.nearest import nearest, soft_assign
 
-__all__ = ["EmaSettings", "ema"]
+__all__ = ["EmaSettings", "ema", "kmeans", "sample_rows"]
+
+_ROWS_PER_ATOM = 256  # more vectors than this an atom are a waste of time (as in FAISS, Johnson et al. 2017)
+_SEED_ROWS_PER_ATOM = 16
+_ITERATIONS = 25
+_ENOUGH = 1e-4  # relative gain of an iteration below which it stops
+
+
+def kmeans(vectors: torch.Tensor, size: int, generator: np.random.Generator) -> torch.Tensor:
+    """`size` atoms `[K, d]` for vectors `[N, d]`, of which a random sample is used where they are very many.
+
+    Raises:
+        ConfigError: fewer vectors than atoms.
+    """
+    _check_enough(vectors, size)
+    sample = sample_rows(vectors, _ROWS_PER_ATOM * size, generator)
+    table = _seeds_plus_plus(sample_rows(sample, _SEED_ROWS_PER_ATOM * size, generator), size, generator)
+    before = float("inf")
+    for _ in range(_ITERATIONS):
+        codes = nearest(sample, table)
+        distortion = float((sample - table[codes]).square().mean())
+        if distortion >= before * (1 - _ENOUGH):
+            break
+        before = distortion
+        table = _centroids(sample, codes, table, generator)
+    return table
+
+
+def _seeds_plus_plus(vectors: torch.Tensor, size: int, generator: np.random.Generator) -> torch.Tensor:
+    """`size` of the vectors, each drawn with probability proportional to its squared distance from those before."""
+    draws = generator.random(size)
+    chosen = [int(draws[0] * len(vectors))]
+    norms = vectors.square().sum(1)
+    squares = torch.full_like(norms, torch.inf)
+    for draw in draws[1:]:
+        last = vectors[chosen[-1]]
+        squares = squares.minimum((norms - 2 * (vectors @ last) + last.square().sum()).clamp_min(0))
+        cumulative = squares.double().cumsum(0)
+        index = int(torch.searchsorted(cumulative, draw * cumulative[-1], right=True))
+        chosen.append(min(index, len(vectors) - 1))
+    return vectors[chosen].clone()
+
+
+def sample_rows(vectors: torch.Tensor, count: int, generator: np.random.Generator) -> torch.Tensor:
+    """`count` of the rows without repetition, or all where there are no more."""
+    if len(vectors) <= count:
+        return vectors
+    return vectors[torch.from_numpy(generator.choice(len(vectors), count, replace=False))]
+
+
+def _check_enough(vectors: torch.Tensor, size: int) -> None:
+    """Raise ConfigError where there are fewer vectors than atoms."""
+    if len(vectors) < size:
+        raise ConfigError(f"{size} atoms from {len(vectors)} vectors: give more sound or ask for fewer atoms")
+
+
+def _centroids(
+    vectors: torch.Tensor, codes: torch.Tensor, table: torch.Tensor, generator: np.random.Generator
+) -> torch.Tensor:
+    """Means of the cells; an empty cell starts again at a random vector."""
+    counts = torch.bincount(codes, minlength=len(table))
+    sums = torch.zeros_like(table).index_add_(0, codes, vectors)
+    means = sums / counts.clamp_min(1)[:, None]
+    empty = torch.nonzero(counts == 0)[:, 0]
+    means[empty] = vectors[torch.from_numpy(generator.integers(len(vectors), size=len(empty)))]
+    return means
 
 
 @dataclass(frozen=True)
@@ -57,7 +127,7 @@ def ema(
         ConfigError: fewer vectors than atoms.
     """
     settings = settings or EmaSettings()
-    check_enough(vectors, size)
+    _check_enough(vectors, size)
     table = sample_rows(vectors, size, generator).clone()
     share = min(settings.batch, len(vectors)) / size  # mean usage
     usage, sums = torch.full((size,), share, device=table.device), table * share
