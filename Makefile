@@ -7,24 +7,25 @@ TORCH  ?= torch==2.13.0
 CLIPS  ?= heldout
 REPORT ?= report
 JOBS   ?= 1
+CODE   := noisebook training experiments examples tests fuzz docs
 SECONDS ?= 60  # of each target of fuzz
 
 .PHONY: demo test lint results docs site fuzz release clean
 
 demo: $(VENV)/.demo
-	$(BIN)/python -m noisebook.recipes.demo demo-out
+	$(BIN)/python examples/demo.py demo-out
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check noisebook tests fuzz docs
-	$(BIN)/ruff format --check noisebook tests fuzz docs
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
 results: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[metrics]'
-	$(BIN)/python -m noisebook.recipes.results $(CLIPS) $(REPORT) --readme README.md --jobs $(JOBS)
+	$(BIN)/python -m experiments.results $(CLIPS) $(REPORT) --readme README.md --jobs $(JOBS)
 
 docs: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[docs]'

@@ -1,4 +1,4 @@
-"""A model of bands at 48 kHz, as `recipes.train` makes it: band autoencoder and denoiser from a folder.
+"""A model of bands at 48 kHz, as `training.train` makes it: band autoencoder and denoiser from a folder.
 
 It shares the denoiser, the files and the rules of the fingerprint with `mini`, and hears other features.
 """

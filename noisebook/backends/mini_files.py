@@ -133,4 +133,4 @@ def _curve(path: Path) -> Curve:
     try:
         return from_dict(Curve, json.loads(read_metadata(path).get("record", "{}"))["curve"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} has no error curve in its record ({error}): recipes.train writes one") from error
+        raise ModelError(f"{path} has no error curve in its record ({error}): training.train writes one") from error

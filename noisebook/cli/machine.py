@@ -69,7 +69,7 @@ def _lines(model: dict[str, Any]) -> list[str]:
 
 
 def _training(record: dict[str, Any]) -> str:
-    """What the recipes note about a training; each part may be absent."""
+    """What `training.train` notes about a training; each part may be absent."""
     units = {"minutes": "{:.0f} minutes", "steps": "{} steps", "data_hours": "{:.1f} h of audio"}
     return ", ".join(text.format(record[key]) for key, text in units.items() if key in record) or "no training record"
 

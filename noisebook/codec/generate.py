@@ -48,7 +48,7 @@ class Preset:
 
 PRESETS = (Preset("quick", 10, 5.0), Preset("balanced", 20, 7.5), Preset("detailed", 30, 10.0))
 DEFAULT = "balanced"
-RESCALE = 1.0  # nearest to real sound with the embedded model (recipes.generation); Lin et al. 2024 take 0.7
+RESCALE = 1.0  # nearest to real sound with the embedded model (experiments.generation); Lin et al. 2024 take 0.7
 _LONGEST = 86400  # seconds
 
 

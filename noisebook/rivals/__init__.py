@@ -2,7 +2,7 @@
 
     Published (what is chosen, and what it costs) --PublishedCoder--> bits, and back to the same noise
 
-Beside the codec, which knows nothing of them; `bench` and `recipes.rate_limit` run them.
+Beside the codec, which knows nothing of them; `bench` and `experiments.rate_limit` run them.
 """
 
 from noisebook.rivals.coder import DenseCodebook, PublishedCoder

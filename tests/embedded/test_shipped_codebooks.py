@@ -10,7 +10,7 @@ from noisebook import api
 from noisebook.errors import ConfigError, ModelError, WrongCodebook
 from noisebook.quantizers.config import METHODS, UNITS
 from noisebook.quantizers.files import FOLDER
-from noisebook.recipes.codebooks import BOOKS
+from training.codebooks import BOOKS
 
 
 @pytest.mark.parametrize("name", BOOKS)

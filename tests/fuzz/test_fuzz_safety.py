@@ -34,7 +34,6 @@ ALLOWED = {
     ("comparison/neural.py", "huggingface_hub"): "asks whether a model is on this machine already; downloads nothing",
     ("studio/server.py", "socket"): "listens, where the user asks for the studio",
     ("cli/studio.py", "webbrowser"): "opens the studio's own page",
-    ("recipes/_train.py", "torch.load"): "its own checkpoints, with weights_only=True",
     ("metrics/learned.py", "torch.load"): "weights that lie in the package cdpam, whose code has just been imported",
 }
 
@@ -78,7 +77,7 @@ def test_what_parses_streams_and_files_has_no_exception():
 
 
 def test_the_one_loader_of_training_states_takes_weights_only():
-    calls = [node for node in ast.walk(ast.parse((PACKAGE / "recipes/_train.py").read_text("utf-8")))
+    calls = [node for node in ast.walk(ast.parse((PACKAGE.parent / "training/run.py").read_text("utf-8")))
              if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"]  # fmt: skip
     assert [ast.unparse(k.value) for call in calls for k in call.keywords if k.arg == "weights_only"] == ["True"]
 

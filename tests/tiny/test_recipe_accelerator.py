@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from noisebook.recipes import accelerator
+from experiments import accelerator
 
 
 def test_every_model_precision_and_preset_has_a_row(tiny_model, capsys) -> None:

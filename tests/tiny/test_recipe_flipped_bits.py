@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from experiments.flipped_bits import flipped, step_errors
 from noisebook import api
-from noisebook.recipes.flipped_bits import flipped, step_errors
 
 
 def test_one_bit_is_another_bit():

@@ -1,4 +1,4 @@
-"""The recipes about beginnings of streams and about precision: what they measure."""
+"""The studies of beginnings of streams and of precision: what they measure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.precision import ENDS, errors, times
+from experiments.prefixes import played
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini import MiniBackend
 from noisebook.codec import ddcm, layout
-from noisebook.recipes.precision import ENDS, errors, times
-from noisebook.recipes.prefixes import played
 
 
 @pytest.fixture

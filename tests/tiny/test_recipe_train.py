@@ -15,10 +15,10 @@ from noisebook import api
 from noisebook.audio.bands import log_bands
 from noisebook.errors import ConfigError
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
-from noisebook.recipes import train
-from noisebook.recipes._basis import begin_with_basis
-from noisebook.recipes._codec_stage import Rates
-from noisebook.recipes._sounds import Sounds
+from training import train
+from training.basis import begin_with_basis
+from training.codec_stage import Rates
+from training.sounds import Sounds
 
 
 @pytest.fixture(scope="module")

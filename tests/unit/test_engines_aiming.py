@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from experiments.sources import coloured, white
 from noisebook.codec import aiming
 from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Timeline
@@ -15,7 +16,6 @@ from noisebook.coding.container import Engine
 from noisebook.diffusion.plan import reverse, tail_plan
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError
-from noisebook.recipes._sources import coloured, white
 
 SCHEDULE = scaled_linear()
 ENGINE = Engine(9, 12, 8, 12, 90)

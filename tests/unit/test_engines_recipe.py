@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+from experiments import rate_limit
+from experiments.rate_limit import FRAME_SAMPLES, FRAMES, Bench, measured, started, systems, write_json
+from experiments.rate_limit_page import bits_for, render
+from experiments.sources import coloured, white
 from noisebook.audio.waveform import Waveform
-from noisebook.recipes import rate_limit
-from noisebook.recipes._rate_limit_page import bits_for, render
-from noisebook.recipes._sources import coloured, white
-from noisebook.recipes.rate_limit import FRAME_SAMPLES, FRAMES, Bench, measured, started, systems, write_json
 from noisebook.rivals import Published
 
 

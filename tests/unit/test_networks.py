@@ -15,7 +15,7 @@ from noisebook.coding.container import Engine
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 from noisebook.networks.mel_vae import MelVae, MelVaeConfig
 from noisebook.networks.vocoder import Vocoder, VocoderConfig
-from noisebook.recipes._clips import KINDS
+from training.clips import KINDS
 
 FRAMES = 64  # latent frames
 ENGINE = Engine(7, 7, 8, 3, 80)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noisebook.recipes.codecs import page
+from experiments.codecs import page
 
 KINDS = {"a": "music", "b": "speech", "c": "speech"}
 

@@ -15,11 +15,11 @@ import soundfile
 from click.testing import CliRunner
 
 from noisebook.errors import ConfigError, MissingExtra
-from noisebook.recipes import _cutting, data
-from noisebook.recipes._building import build_package
-from noisebook.recipes._clips import KINDS
-from noisebook.recipes._cutting import judging_pieces, thin, training_pieces
-from noisebook.recipes._packages import HELD_OUT, TRAIN, Package, choose
+from training import cutting, data
+from training.building import build_package
+from training.clips import KINDS
+from training.cutting import judging_pieces, thin, training_pieces
+from training.packages import HELD_OUT, TRAIN, Package, choose
 
 RATE = 48_000
 ROOT = Path(__file__).parents[2]
@@ -154,16 +154,16 @@ def test_sound_catalogue_is_opened(tmp_path: Path) -> None:
         sounds.append((tmp_path / "one.wav").read_bytes())
     (tmp_path / "one.wav").unlink()
     (tmp_path / "all.cat").write_bytes(b"\x18\0\0\0index" + b"name\0".join(sounds))
-    _cutting.unpack_archives(tmp_path)
-    members = _cutting.audio_files(tmp_path)
+    cutting.unpack_archives(tmp_path)
+    members = cutting.audio_files(tmp_path)
     assert [path.read_bytes() for path in members] == sounds
 
 
 def test_g722_without_ffmpeg_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hello.g722").write_bytes(bytes(800))
-    monkeypatch.setattr(_cutting.shutil, "which", lambda name: None)
+    monkeypatch.setattr(cutting.shutil, "which", lambda name: None)
     with pytest.raises(MissingExtra, match="ffmpeg"):
-        _cutting.unpack_archives(tmp_path)
+        cutting.unpack_archives(tmp_path)
 
 
 def test_tables_are_disjoint_and_choose_never_mixes_them() -> None:

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 
+from experiments import generation
+from experiments.generation import band_levels_db, patch_features
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.metrics import frechet_distance
-from noisebook.recipes import generation
-from noisebook.recipes.generation import band_levels_db, patch_features
 
 RNG = np.random.default_rng(0)
 

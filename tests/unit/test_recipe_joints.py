@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments import joints
+from experiments.joints import SOUNDS, jump
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini import model_info
-from noisebook.recipes import joints
-from noisebook.recipes.joints import SOUNDS, jump
 
 RATE = 16000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from experiments.level import as_written
 from noisebook.audio.waveform import Waveform
-from noisebook.recipes.level import as_written
 
 
 def test_what_is_written_is_in_whole_steps_and_within_full_scale():

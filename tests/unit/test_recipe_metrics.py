@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noisebook.recipes import metrics as recipe
+from experiments import metrics as recipe
 
 
 def test_every_estimate_has_a_column_and_every_metric_a_row(backend, chirp):

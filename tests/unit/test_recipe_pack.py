@@ -10,8 +10,8 @@ import soundfile
 from click.testing import CliRunner
 
 from noisebook.errors import AudioError, ConfigError
-from noisebook.recipes import data
-from noisebook.recipes._clips import KINDS, PackedAudio, kind_of, pack_folder, write_opus
+from training import data
+from training.clips import KINDS, PackedAudio, kind_of, pack_folder, write_opus
 
 RATE = 16_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from experiments import picture
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.recipes import picture
 
 TIME = np.arange(48_000) / 48_000
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.rate_distortion import Reference, matched, means_table, random_choices, random_index
+from experiments.results import Clip
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import latent_vq
 from noisebook.coding import container
 from noisebook.quantizers.fitting import fit
-from noisebook.recipes.rate_distortion import Reference, matched, means_table, random_choices, random_index
-from noisebook.recipes.results import Clip
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments import reconstruction as recipe
+from experiments.results import Clip
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.audio.front_ends import by_name
 from noisebook.audio.waveform import Waveform
-from noisebook.recipes import reconstruction as recipe
-from noisebook.recipes.results import Clip
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments import results, steady
+from experiments.tables import first_table, render, table
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.recipes import results, steady
-from noisebook.recipes._tables import first_table, render, table
 
 README = "# Title\n\n| old |\n| --- |\n| 1 |\n\nafter\n"
 

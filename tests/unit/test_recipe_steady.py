@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noisebook.recipes.steady import steadiness, tones, worst
+from experiments.steady import steadiness, tones, worst
 
 TIME = np.arange(4 * 48_000) / 48_000
 

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
+from experiments import stereo
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError
-from noisebook.recipes import stereo
 
 
 @pytest.fixture

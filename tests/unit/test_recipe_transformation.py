@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 import pytest
 
+from experiments import transformation
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.recipes import transformation
-from noisebook.recipes._clips import KINDS, PackedAudio, pack_folder
-from noisebook.recipes._kinds import kind_features, train_judge
+from training.clips import KINDS, PackedAudio, pack_folder
+from training.kinds import kind_features, train_judge
 
 RATE = 16000
 NAMES = ("input-based, no codebook", "guided, linear", "guided, ddcm")

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from experiments import vocoder_quality
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.recipes import vocoder_quality
 
 
 def test_a_tone_is_heard_at_its_level_and_frequency(monkeypatch):

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from noisebook.recipes._train import Budget, Ema, Log, load_checkpoint, save_checkpoint
+from training.run import Budget, Ema, Log, load_checkpoint, save_checkpoint
 
 # --- budget ------------------------------------------------------------------------------------------------------
 

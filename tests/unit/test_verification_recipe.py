@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import noisebook
+from experiments import verification as recipe
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
-from noisebook.recipes import verification as recipe
 from noisebook.verification import bundled_clips
 from noisebook.verification.listening import KINDS, kind_statistics
 

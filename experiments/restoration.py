@@ -1,0 +1,208 @@
+"""Damage held-out clips, restore them, and measure how near the damaged places come to the truth.
+
+    python -m experiments.restoration CLIPS [--limit 3] [--json PATH]
+
+CLIPS is a folder of sounds named by kind, as for `experiments.results`; of each the seconds 2 to 7 are used, at
+peak 0.5 and 48 kHz.
+Three tables, of the error in dB of a log-mel up to 20 kHz inside the damage (all bins of the frames of a gap, the bins
+above a cutoff, the frames with clipped samples):
+
+    restored  the damaged sound; a simple repair; the first guess (strength 0); the restoration; the ceiling, which
+              is the true sound through autoencoder and vocoder (of declipping, which needs no vocoder, no bound)
+    texture   mean step from mel value to mel value, of the guess and the restoration, over that of the truth
+    streams   at a preset, 3000 bit/s by default: the damaged sound compressed; restored, then compressed; restored
+              and compressed at once; and the true sound compressed
+
+The simple repairs are a straight line over the mel (inpaint), nothing (bandwidth), and a cubic spline (declip).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.results import Clip, load_clips
+from experiments.tables import table
+from noisebook import api
+from noisebook.audio.damage import clip, clipped_samples, low_pass, silence
+from noisebook.audio.mel import MelConfig, log_mel, mel_filter_bank
+from noisebook.audio.waveform import Waveform
+from noisebook.diffusion.backend import Backend
+from noisebook.metrics import log_mel_l1_db
+
+_MEL = MelConfig(48_000, 2048, 480, 80, 0.0, 20_000.0)
+_RATE, _HOP = _MEL.sample_rate, _MEL.hop_length
+_CUT = slice(2 * _RATE, 7 * _RATE)
+_GAP = (2.5, 2.9)  # seconds of the cut
+_CUTOFF = 3000.0
+_CLIPPING = (6, 12, 20)  # dB below the peak
+_KINDS = ("music", "speech", "sfx")
+_TABLES = {
+    "restored": ("damaged", "repair", "guess", "restored", "ceiling"),
+    "texture": ("guess texture", "restored texture"),
+    "streams": ("damaged stream", "two streams", "stream", "true stream", "bit/s"),
+}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One damage to one sound; `region` bool `[T, n_mels]` says where."""
+
+    name: str
+    truth: Waveform
+    damaged: Waveform
+    options: dict[str, Any]
+    region: np.ndarray
+
+    def error(self, mel: np.ndarray) -> float:
+        """Log-mel error in dB inside the damage."""
+        return log_mel_l1_db(mel_of(self.truth)[self.region], mel[self.region])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", type=Path, help="folder of held-out sounds")
+    parser.add_argument("--model", default=api.EMBEDDED)
+    parser.add_argument("--limit", type=int, default=3, help="clips of each kind")
+    parser.add_argument("--preset", default="3000", help="of the streams")
+    parser.add_argument("--json", type=Path, help="where to write the numbers of each clip")
+    args = parser.parse_args()
+
+    backend = api.load_backend(args.model, device="cpu")
+    rows: list[Row] = []
+    for one in load_clips(args.clips, args.limit, sample_rate=_RATE):
+        truth = excerpt(one)
+        perfect = api.reconstruct(truth, backend=backend).waveform
+        coded = api.decompress(api.compress(truth, backend=backend, preset=args.preset), backend=backend)
+        for case in cases(truth):
+            print(f"measuring {one.name}: {case.name}", flush=True)
+            limits = {"ceiling": case.error(mel_of(perfect)), "true stream": case.error(mel_of(coded))}
+            names = {"clip": one.name, "kind": one.kind, "case": case.name}
+            rows.append(names | limits | measure(case, backend, args.preset))
+    for title, columns in _TABLES.items():
+        print(f"\n{title}\n\n{summary(rows, columns)}")
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def excerpt(one: Clip) -> Waveform:
+    """The part of a clip that is used, at peak 0.5."""
+    samples = one.sound.samples[:, _CUT]
+    return Waveform(samples * np.float32(0.5 / max(1e-9, float(np.abs(samples).max()))), _RATE)
+
+
+def cases(truth: Waveform) -> Iterator[Case]:
+    """The damages to a sound."""
+    shape = (truth.sample_count // _HOP, _MEL.n_mels)
+    first, last = (round(edge * _RATE) for edge in _GAP)
+    inside = np.zeros(shape, bool)
+    inside[first // _HOP : last // _HOP] = True
+    yield Case("gap 0.4 s", truth, silence(truth, ((first, last),)), {"task": "inpaint", "gaps": (_GAP,)}, inside)
+    above = np.zeros(shape, bool)
+    above[:, lowest_bin_above(_CUTOFF) :] = True
+    options = {"task": "bandwidth", "cutoff": _CUTOFF}
+    yield Case(f"above {_CUTOFF:g} Hz", truth, low_pass(truth, _CUTOFF), options, above)
+    for decibel in _CLIPPING:
+        damaged = clip(truth, 0.5 * 10 ** (-decibel / 20))
+        threshold = float(np.abs(damaged.samples).max())
+        frames = clipped_samples(damaged.samples, threshold)[0].reshape(-1, _HOP).any(axis=1)
+        touched = np.zeros(shape, bool)
+        touched[frames] = True
+        yield Case(f"clipped {decibel} dB", truth, damaged, {"task": "declip", "threshold": threshold}, touched)
+
+
+def lowest_bin_above(cutoff: float) -> int:
+    """The first mel filter that lies above a cutoff with all of its weight."""
+    filters = mel_filter_bank(_MEL)
+    below = np.linspace(0, _RATE / 2, filters.shape[1]) < cutoff
+    return int(np.argmax(filters[:, below].sum(1) == 0))
+
+
+def measure(case: Case, backend: Backend, preset: str) -> Row:
+    """Errors in dB, textures as shares of the truth's, and the bitrate of the stream."""
+    truth, damaged = mel_of(case.truth), mel_of(case.damaged)
+
+    def decoded(stream: bytes) -> float:
+        return case.error(mel_of(api.decompress(stream, backend=backend)))
+
+    guess = api.restore(case.damaged, backend=backend, strength=0.0, **case.options).sound
+    restored = api.restore(case.damaged, backend=backend, **case.options).sound
+    stream = api.restore_stream(case.damaged, backend=backend, preset=preset, **case.options).data
+    return {
+        "damaged": case.error(damaged),
+        "repair": case.error(repaired(case, damaged)),
+        "guess": case.error(mel_of(guess)),
+        "restored": case.error(mel_of(restored)),
+        "guess texture": texture(mel_of(guess), case.region) / texture(truth, case.region),
+        "restored texture": texture(mel_of(restored), case.region) / texture(truth, case.region),
+        "damaged stream": decoded(api.compress(case.damaged, backend=backend, preset=preset)),
+        "two streams": decoded(api.compress(restored, backend=backend, preset=preset)),
+        "stream": decoded(stream),
+        "bit/s": 8 * len(stream) / case.truth.duration,
+    }
+
+
+def repaired(case: Case, damaged: np.ndarray) -> np.ndarray:
+    """The mel `[T, n_mels]` after a repair without any model."""
+    if case.options["task"] == "bandwidth":
+        return damaged
+    if case.options["task"] == "inpaint":
+        frames = np.arange(len(damaged))
+        edges = [round(_GAP[0] * _RATE / _HOP) - 4, round(_GAP[1] * _RATE / _HOP) + 4]  # windows that miss the gap
+        line = np.stack([np.interp(frames, edges, damaged[edges, k]) for k in range(damaged.shape[1])], axis=1)
+        return np.where(case.region, line, damaged)
+    from scipy.interpolate import CubicSpline
+
+    samples = case.damaged.samples[0]
+    threshold = case.options["threshold"]
+    lost = clipped_samples(samples, threshold)
+    places = np.arange(len(samples))
+    spline = np.abs(CubicSpline(places[~lost], samples[~lost])(places))
+    drawn = np.sign(samples) * np.clip(spline, threshold, 4 * threshold)
+    return mel_of(Waveform(np.where(lost, drawn, samples)[None].astype(np.float32), _RATE))
+
+
+def texture(mel: np.ndarray, region: np.ndarray) -> float:
+    """Mean absolute difference of neighbours in time and in frequency, where both lie in the region."""
+    in_time, in_frequency = (region[1:] & region[:-1]), (region[:, 1:] & region[:, :-1])
+    steps = (np.abs(np.diff(mel, axis=0))[in_time], np.abs(np.diff(mel, axis=1))[in_frequency])
+    return float(sum(part.mean() for part in steps if part.size))
+
+
+def mel_of(sound: Waveform) -> np.ndarray:
+    """Log-mel `[T, n_mels]` of a mono sound."""
+    import torch
+
+    return log_mel(torch.from_numpy(sound.samples), _MEL)[0, 0].numpy()
+
+
+def summary(rows: list[Row], columns: tuple[str, ...]) -> str:
+    """Means by case and kind; for errors also on how many clips the restoration beats the others."""
+    lines = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        for kind in (*_KINDS, "all"):
+            own = [row for row in rows if row["case"] == case and kind in (row["kind"], "all")]
+            values = [f"{np.mean([row[name] for row in own]):.2f}" for name in columns]
+            lines.append([f"{case}, {kind}", *values, *_wins(own, columns)])
+    names = [f"beats {name}" for name in _BEATEN.get(columns, ())]
+    return table(["", *columns, *names], lines)
+
+
+_BEATEN = {_TABLES["restored"]: ("damaged", "repair", "guess"), _TABLES["streams"]: ("damaged", "damaged stream")}
+_CANDIDATE = {_TABLES["restored"]: "restored", _TABLES["streams"]: "stream"}
+
+
+def _wins(rows: list[Row], columns: tuple[str, ...]) -> list[str]:
+    names = _BEATEN.get(columns, ())
+    return [f"{sum(row[_CANDIDATE[columns]] < row[name] for row in rows)} of {len(rows)}" for name in names]
+
+
+if __name__ == "__main__":
+    main()
