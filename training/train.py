@@ -5,8 +5,8 @@
     python -m training.train PACKED RUN --dry-run                        # two steps
 
 PACKED is a folder of `training.data pack`, or of sound files (Opus, FLAC, ...), which are decoded into memory. The
-model is RUN/model: `noisebook compress song.wav --model RUN/model`. `--start FOLDER` begins with the weights of a model;
-`--part-mib 16` also writes it in parts that are small enough for a narrow way home (`cat model.tar.* | tar x`).
+model is RUN/model: `noisebook compress song.wav --model RUN/model`. `--start FOLDER` begins with the weights of a
+model; `--part-mib 16` also writes it in parts that are small enough for a narrow way home (`cat model.tar.* | tar x`).
 
     stage   time        networks                what is learned
     basis   a minute    autoencoder             principal components of the bands, where its linear path begins
