@@ -3,8 +3,8 @@
     python -m experiments.rate_limit CLIPS [--out docs/rate_limit.md] [--limit 3]
 
 CLIPS is a folder of sounds named by kind, as of `experiments.results`. Of each sound 3.2 s are coded; every number is
-of a payload that was written. Beside the page lies its `.json` with every measurement, written row by row: what is there
-of the same model and clips is not measured again. Some 20 minutes of a core.
+of a payload that was written. Beside the page lies its `.json` with every measurement, written row by row: what
+is there of the same model and clips is not measured again. Some 20 minutes of a core.
 
     rivals     partitioned with matched timesteps, Turbo-DDCM and classic DDCM as published, at equal bits
     encoder    what the search of the encoder gains, and what it costs
