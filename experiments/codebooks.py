@@ -19,11 +19,11 @@ import torch
 from experiments.tables import table
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.sound import to_latent
 from noisebook.diffusion.backend import Backend
 from noisebook.quantizers.codebook import LatentCodebook, load
 from noisebook.quantizers.files import shipped_names, shipped_path
 from noisebook.quantizers.fitting import measure
+from noisebook.synthesis.sound import to_latent
 from training.clips import AUDIO_SUFFIXES, read_mono
 
 _BUDGETS = (200, 500, 1000, 2000)  # bit/s, at which an adaptive codebook is measured

@@ -34,10 +34,10 @@ from noisebook.audio import io
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.generate import Settings, clipping_gain, generate_latents
-from noisebook.codec.generate_stream import StreamSettings, generate_stream
 from noisebook.diffusion.backend import FeatureBackend, with_features
 from noisebook.metrics import frechet_distance, mel_bands, mel_patches
+from noisebook.synthesis.generate import Settings, clipping_gain, generate_latents
+from noisebook.synthesis.generate_stream import StreamSettings, generate_stream
 from training.clips import KINDS, PREFIX_OF_KIND, PackedAudio
 from training.kinds import KindJudge, train_judge
 

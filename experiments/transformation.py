@@ -30,11 +30,11 @@ from noisebook import api
 from noisebook.audio.level import apply_gain
 from noisebook.audio.mel import log_mel
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.pull import Pull
-from noisebook.codec.sound import Frame, from_latent, to_latent
-from noisebook.codec.transform import Quantised, Settings, transform_latent
 from noisebook.diffusion.backend import Backend
 from noisebook.metrics import log_mel_l1_db
+from noisebook.synthesis.pull import Pull
+from noisebook.synthesis.sound import Frame, from_latent, to_latent
+from noisebook.synthesis.transform import Quantised, Settings, transform_latent
 from training.clips import KINDS, PackedAudio
 from training.kinds import KindJudge, train_judge
 

@@ -19,10 +19,10 @@ import torch
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.sound import to_latent
 from noisebook.diffusion.backend import Backend
 from noisebook.quantizers.files import FOLDER
 from noisebook.quantizers.fitting import fit
+from noisebook.synthesis.sound import to_latent
 from training.clips import PackedAudio
 
 # All together at most 6 MB. The seeds' sizes: 1024 atoms of 8 values (position) and of a whole clip.

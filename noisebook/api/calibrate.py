@@ -41,8 +41,8 @@ def calibrate(
         AudioError: more than two channels.
         ConfigError: no sound.
     """
-    from noisebook.codec.sound import to_latent
     from noisebook.diffusion.calibration import measure_curve
+    from noisebook.synthesis.sound import to_latent
 
     listed = list(sounds)
 

@@ -105,8 +105,8 @@ def fit_codebook(
         AudioError: more than two channels.
         ConfigError: settings that no codebook can have, or not enough sound.
     """
-    from noisebook.codec.sound import to_latent
     from noisebook.quantizers.fitting import fit
+    from noisebook.synthesis.sound import to_latent
 
     latents = [to_latent(sound, backend=backend)[0].cpu() for sound in sounds]
     return fit(

@@ -76,7 +76,7 @@ def generate(
     Raises:
         ConfigError: an option outside its range, or a prompt of which no word is known.
     """
-    from noisebook.codec import generate as codec
+    from noisebook.synthesis import generate as codec
 
     chosen = codec.by_name(codec.DEFAULT if preset is None else preset)
     settings = codec.Settings(
@@ -118,7 +118,7 @@ def generate_stream(
     Raises:
         ConfigError: as `generate`, and for a sound of more than 64 s.
     """
-    from noisebook.codec import generate_stream as codec
+    from noisebook.synthesis import generate_stream as codec
 
     default = codec.StreamSettings()
     settings = codec.StreamSettings(

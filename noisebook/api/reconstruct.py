@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.audio.waveform import Waveform
-    from noisebook.codec.reconstruct import Reconstruction
-    from noisebook.codec.reconstruction_presets import Preset
     from noisebook.diffusion.backend import Backend
+    from noisebook.synthesis.reconstruct import Reconstruction
+    from noisebook.synthesis.reconstruction_presets import Preset
 
 __all__ = ["reconstruct", "reconstruction_preset", "reconstruction_presets"]
 
@@ -54,8 +54,8 @@ def reconstruct(
         ConfigError: a choice that there is not, or a model that hears waveforms.
         ModelError: no vocoder gave sound.
     """
-    from noisebook.codec import reconstruct as codec
     from noisebook.diffusion.backend import with_features
+    from noisebook.synthesis import reconstruct as codec
 
     row = reconstruction_preset(
         preset, front_end=front_end, posterior=posterior, latent_limit=latent_limit, vocoder=vocoder, post=post
@@ -65,7 +65,7 @@ def reconstruct(
 
 def reconstruction_presets() -> tuple[Preset, ...]:
     """The table of presets."""
-    from noisebook.codec.reconstruction_presets import PRESETS
+    from noisebook.synthesis.reconstruction_presets import PRESETS
 
     return PRESETS
 
@@ -77,6 +77,6 @@ def reconstruction_preset(name: str, **axes: Any) -> Preset:
     Raises:
         ConfigError: a preset or a choice that there is not.
     """
-    from noisebook.codec.reconstruction_presets import by_name, with_axes
+    from noisebook.synthesis.reconstruction_presets import by_name, with_axes
 
     return with_axes(by_name(name), **axes)

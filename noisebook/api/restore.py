@@ -13,8 +13,8 @@ from noisebook.audio.waveform import Waveform
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from noisebook.codec.damaged import Damage
     from noisebook.diffusion.backend import Backend
+    from noisebook.synthesis.damaged import Damage
 
 __all__ = ["RestoredSound", "RestoredStream", "restore", "restore_stream", "within_full_scale"]
 
@@ -88,9 +88,9 @@ def restore(
         AudioError: more than two channels.
         ConfigError: an option outside its range or of another task, nothing to restore, or a model of waveforms.
     """
-    from noisebook.codec import restore as codec
-    from noisebook.codec.damaged import damage_of
     from noisebook.diffusion.backend import with_features
+    from noisebook.synthesis import restore as codec
+    from noisebook.synthesis.damaged import damage_of
 
     damaged = as_waveform(waveform, sample_rate)
     damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
@@ -127,9 +127,9 @@ def restore_stream(
     Raises:
         AudioError, ConfigError: as `restore` and `compress`.
     """
-    from noisebook.codec import restore as codec
-    from noisebook.codec.damaged import damage_of
     from noisebook.diffusion.backend import with_features
+    from noisebook.synthesis import restore as codec
+    from noisebook.synthesis.damaged import damage_of
 
     damaged = as_waveform(waveform, sample_rate)
     damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
@@ -149,7 +149,7 @@ def restore_stream(
 def within_full_scale(sound: Waveform) -> tuple[Waveform, float]:
     """The sound, quieter by half decibels where it exceeds full scale, and the gain in dB, 0 or below."""
     from noisebook.audio.level import apply_gain
-    from noisebook.codec.generate import clipping_gain
+    from noisebook.synthesis.generate import clipping_gain
 
     half_db = clipping_gain(sound.samples)
     return (Waveform(apply_gain(sound.samples, -half_db), sound.sample_rate) if half_db else sound), 0.0 - half_db / 2

@@ -13,10 +13,10 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from noisebook.codec.pull import Pull
-    from noisebook.codec.transform import Quantised
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
+    from noisebook.synthesis.pull import Pull
+    from noisebook.synthesis.transform import Quantised
 
 __all__ = ["TRANSFORM_OPTIONS", "transform"]
 
@@ -79,7 +79,7 @@ def transform(
         ConfigError: an option outside its range, or of another method; a prompt of which no word is known.
         ModelError: a codebook that is not there, damaged, or of another model.
     """
-    from noisebook.codec import transform as codec
+    from noisebook.synthesis import transform as codec
 
     own = {"codebook": codebook, "temperature": temperature, "top_k": top_k, "mix": mix,
            "pull": pull, "pull_strength": pull_strength, "scales": scales}  # fmt: skip
@@ -105,7 +105,7 @@ def _given(method: str, own: dict[str, Any]) -> dict[str, Any]:
 
 def _target(method: str, given: dict[str, Any], info: BackendInfo) -> tuple[Quantised | None, Pull | None]:
     """What becomes of the latent before the diffusion, and what pulls towards it."""
-    from noisebook.codec.pull import Pull
+    from noisebook.synthesis.pull import Pull
 
     if method != "guided":
         return _quantised(method, given, info), None
@@ -114,7 +114,7 @@ def _target(method: str, given: dict[str, Any], info: BackendInfo) -> tuple[Quan
 
 
 def _quantised(method: str, given: dict[str, Any], info: BackendInfo) -> Quantised | None:
-    from noisebook.codec.transform import Quantised
+    from noisebook.synthesis.transform import Quantised
 
     choices = dict(given)
     codebook = choices.pop("codebook", "own")

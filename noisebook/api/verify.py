@@ -132,8 +132,8 @@ def _engine(stream: bytes | None) -> Engine:
 def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
     """The sound through the autoencoder without bits; and, where a vocoder follows it, through that alone."""
     from noisebook.audio.channels import downmix
-    from noisebook.codec.sound import from_latent, to_latent
     from noisebook.diffusion.backend import with_features
+    from noisebook.synthesis.sound import from_latent, to_latent
 
     mono = downmix(sound)
     ceilings = {"autoencoder": from_latent(*to_latent(mono, backend=backend), backend=backend)}
@@ -144,10 +144,10 @@ def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
 
 def _vocoded(mono: Waveform, backend: FeatureBackend) -> Waveform:
     """What the vocoder makes of the sound's own features."""
-    from noisebook.codec.measuring import features_of
     from noisebook.codec.signal import restored
-    from noisebook.codec.sound import Frame
-    from noisebook.codec.vocoding import first_working
+    from noisebook.synthesis.measuring import features_of
+    from noisebook.synthesis.sound import Frame
+    from noisebook.synthesis.vocoding import first_working
 
     frame = Frame.of(mono, backend.info)
     timeline, features = frame.timeline(backend.info), features_of(mono, frame, backend)

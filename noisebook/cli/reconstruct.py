@@ -16,8 +16,8 @@ from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
-    from noisebook.codec.reconstruct import Reconstruction
     from noisebook.diffusion.backend import Backend
+    from noisebook.synthesis.reconstruct import Reconstruction
 
 __all__ = ["reconstruct"]
 

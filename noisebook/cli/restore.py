@@ -17,7 +17,7 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     from noisebook.api.restore import RestoredSound, RestoredStream
     from noisebook.audio.waveform import Waveform
-    from noisebook.codec.damaged import Damage
+    from noisebook.synthesis.damaged import Damage
 
 __all__ = ["restore"]
 

@@ -12,15 +12,15 @@ from noisebook import api
 from noisebook.api.codec import coding_settings
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.measuring import features_of
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import restored
-from noisebook.codec.sound import Frame, from_latent, to_latent
-from noisebook.codec.vocoding import first_working
 from noisebook.comparison.methods import Coded, Job
 from noisebook.diffusion.backend import Backend, with_features
 from noisebook.diffusion.plan import Step
 from noisebook.errors import ConfigError
+from noisebook.synthesis.measuring import features_of
+from noisebook.synthesis.sound import Frame, from_latent, to_latent
+from noisebook.synthesis.vocoding import first_working
 
 __all__ = ["Residuals", "autoencoded", "diffused", "quantised", "reconstructed", "transformed", "vocoded"]
 

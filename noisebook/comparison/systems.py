@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from noisebook.codec import presets, reconstruction_presets
+from noisebook.codec import presets
 from noisebook.comparison.methods import Coded, Family, Job, Method
 from noisebook.errors import ConfigError
+from noisebook.synthesis import reconstruction_presets
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -131,9 +131,9 @@ def test_nothing_is_overwritten_unasked(noisebook, fails, engine):
 
 def test_help_tells_the_presets_and_defaults_as_they_are():
     from noisebook.cli.main import cli
-    from noisebook.codec.generate import DEFAULT, PRESETS, RESCALE, Settings
-    from noisebook.codec.generate_stream import StreamSettings
     from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
+    from noisebook.synthesis.generate import DEFAULT, PRESETS, RESCALE, Settings
+    from noisebook.synthesis.generate_stream import StreamSettings
 
     options = {option.name: option for option in cli.commands["generate"].params}
     listed = ", ".join(f"{p.name} {p.steps} and {p.guidance:g}".replace(f"{DEFAULT} ", f"{DEFAULT} (default) ")

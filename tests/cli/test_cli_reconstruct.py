@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from noisebook.audio.io import read
-from noisebook.codec.reconstruction_presets import PRESETS
+from noisebook.synthesis.reconstruction_presets import PRESETS
 
 NAMES = [preset.name for preset in PRESETS]
 

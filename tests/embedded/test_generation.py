@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from noisebook import api
-from noisebook.codec.generate import Settings, generate_latents
+from noisebook.synthesis.generate import Settings, generate_latents
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from noisebook import api
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini import WEIGHTS
-from noisebook.codec.pull import Pull
-from noisebook.codec.sound import to_latent
-from noisebook.codec.transform import Quantised, Settings, transform_latent
+from noisebook.synthesis.pull import Pull
+from noisebook.synthesis.sound import to_latent
+from noisebook.synthesis.transform import Quantised, Settings, transform_latent
 
 SPEECH = WEIGHTS.parents[1] / "assets" / "demo-speech.flac"
 

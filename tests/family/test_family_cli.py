@@ -21,7 +21,7 @@ from noisebook.audio.damage import clip, low_pass, silence
 from noisebook.audio.io import read, write
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.presets import PRESETS
-from noisebook.codec.reconstruction_presets import PRESETS as RECONSTRUCTIONS
+from noisebook.synthesis.reconstruction_presets import PRESETS as RECONSTRUCTIONS
 from tests.family.conftest import LICENCE, noise
 
 Report = Callable[..., dict[str, Any]]

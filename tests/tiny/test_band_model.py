@@ -8,10 +8,10 @@ import pytest
 from noisebook import api, diagnosis
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.timing import timed_stages
-from noisebook.codec.reconstruction_presets import PRESETS
 from noisebook.comparison.coding import vocoded
 from noisebook.comparison.methods import Job
 from noisebook.errors import ModelError
+from noisebook.synthesis.reconstruction_presets import PRESETS
 
 RATE = 48000
 

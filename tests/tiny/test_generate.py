@@ -10,13 +10,13 @@ import torch
 
 from noisebook import api
 from noisebook.codec import ddcm
-from noisebook.codec.generate import Settings, clipping_gain, generate, generate_latents
-from noisebook.codec.generate_stream import StreamSettings, _directions, _Steered, generate_stream
 from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.steering import over_timeline, prompted
 from noisebook.coding import container
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
 from noisebook.errors import ConfigError
+from noisebook.synthesis.generate import Settings, clipping_gain, generate, generate_latents
+from noisebook.synthesis.generate_stream import StreamSettings, _directions, _Steered, generate_stream
 
 QUICK = Settings(prompt="music", steps=3)
 STREAM = StreamSettings(prompt="music", steps=5, K=16)
@@ -155,7 +155,7 @@ def test_the_tag_of_a_stream_is_a_prompt_that_means_one(backend):
 
 def test_candidates_steer_towards_the_prompt(backend, monkeypatch):
     """The chosen noise has the inner product with the direction that the best of so many random atoms has."""
-    from noisebook.codec import generate_stream as module
+    from noisebook.synthesis import generate_stream as module
 
     found: list[float] = []
     original = module._choice

@@ -8,12 +8,12 @@ import torch
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import finishing, vocoding
-from noisebook.codec.finishing import Original, finished
-from noisebook.codec.reconstruction_presets import PRESETS, Post
-from noisebook.codec.sound import Frame, from_latent, to_latent
-from noisebook.codec.vocoding import Vocoder
 from noisebook.errors import AudioError, ConfigError, ModelError
+from noisebook.synthesis import finishing, vocoding
+from noisebook.synthesis.finishing import Original, finished
+from noisebook.synthesis.reconstruction_presets import PRESETS, Post
+from noisebook.synthesis.sound import Frame, from_latent, to_latent
+from noisebook.synthesis.vocoding import Vocoder
 
 
 class Faulty:

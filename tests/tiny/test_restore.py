@@ -17,16 +17,16 @@ from noisebook.audio.io import read
 from noisebook.audio.splice import FADE
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.damaged import damage_of
 from noisebook.codec.layout import Timeline
-from noisebook.codec.measuring import measured
-from noisebook.codec.restore import STRENGTHS, Settings, restore, restore_stream, restored_latent
 from noisebook.codec.segment import encode_segment
-from noisebook.codec.sound import Frame
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import make_step
 from noisebook.diffusion.pulling import Course
 from noisebook.errors import AudioError, ConfigError
+from noisebook.synthesis.damaged import damage_of
+from noisebook.synthesis.measuring import measured
+from noisebook.synthesis.restore import STRENGTHS, Settings, restore, restore_stream, restored_latent
+from noisebook.synthesis.sound import Frame
 
 QUICK = Settings(steps=2)
 OPTIONS = {"inpaint": {"gaps": ((0.5, 0.7),)}, "bandwidth": {"cutoff": 3000.0}, "declip": {"threshold": 0.15}}

@@ -12,15 +12,15 @@ from noisebook import api
 from noisebook.audio.image import FRAME_SECONDS, LEVELS, StereoImage, image_bands, image_frames
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, layout
-from noisebook.codec.damaged import damage_of
 from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import layout_of, timeline_of
-from noisebook.codec.measuring import framed, prepared
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.stereo import Heard, measured_image, read_image
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
+from noisebook.synthesis.damaged import damage_of
+from noisebook.synthesis.measuring import framed, prepared
 
 
 def noise(seconds: float, rate: int = 16000, channels: int = 2, seed: int = 0) -> np.ndarray:

@@ -7,9 +7,9 @@ import pytest
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.sound import from_latent, to_latent
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.codebook import quantise
+from noisebook.synthesis.sound import from_latent, to_latent
 
 METHODS = ("input-based", "improved", "guided")
 

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from noisebook.codec.presets import PRESETS
-from noisebook.codec.reconstruction_presets import PRESETS as RECONSTRUCTIONS
 from noisebook.comparison.catalogue import catalogue
 from noisebook.comparison.methods import FAMILIES, choose
 from noisebook.errors import ConfigError
 from noisebook.quantizers.files import shipped_names
+from noisebook.synthesis.reconstruction_presets import PRESETS as RECONSTRUCTIONS
 
 TABLE = catalogue()
 IDS = [method.id for method in TABLE]

@@ -11,11 +11,11 @@ from noisebook.audio.feature_gain import amplified
 from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
 from noisebook.audio.mel import LOG_FLOOR, log_mel
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.damaged import Damage, damage_of
-from noisebook.codec.measuring import features_of, measured, prepared
-from noisebook.codec.sound import Frame
 from noisebook.diffusion.measurement import Measurement
 from noisebook.errors import ConfigError
+from noisebook.synthesis.damaged import Damage, damage_of
+from noisebook.synthesis.measuring import features_of, measured, prepared
+from noisebook.synthesis.sound import Frame
 
 
 class Linear:

@@ -15,8 +15,9 @@ from noisebook.audio.waveform import Waveform
 from noisebook.cli.codec import compress
 from noisebook.cli.reconstruct import reconstruct
 from noisebook.cli.transform import transform
-from noisebook.codec import presets, reconstruction_presets
+from noisebook.codec import presets
 from noisebook.errors import ConfigError
+from noisebook.synthesis import reconstruction_presets
 from noisebook.verification import bundled_clips
 from noisebook.verification.listening import KINDS, listen
 from noisebook.verification.rules import ASPECTS, NEEDS, RULES, advise

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from noisebook.audio import front_ends
-from noisebook.codec.reconstruct import limited
-from noisebook.codec.reconstruction_presets import (
+from noisebook.errors import ConfigError
+from noisebook.synthesis.reconstruct import limited
+from noisebook.synthesis.reconstruction_presets import (
     LIMITS,
     POSTERIORS,
     PRESETS,
@@ -15,7 +16,6 @@ from noisebook.codec.reconstruction_presets import (
     by_name,
     with_axes,
 )
-from noisebook.errors import ConfigError
 
 
 def latent(std: float, mean: float = 0.0) -> torch.Tensor:

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from noisebook.audio.features import MEL_FEATURES
-from noisebook.codec import transform
 from noisebook.codec.noise import gaussian_noise
-from noisebook.codec.pull import Pull, chosen_noise
-from noisebook.codec.transform import Quantised, Settings, own_codebook, quantised_latent, transform_latent
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.plan import Curve, make_step
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.fitting import fit
+from noisebook.synthesis import transform
+from noisebook.synthesis.pull import Pull, chosen_noise
+from noisebook.synthesis.transform import Quantised, Settings, own_codebook, quantised_latent, transform_latent
 
 SCHEDULE = scaled_linear()
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

@@ -20,14 +20,14 @@ from noisebook.audio import front_ends
 from noisebook.audio.mel import MelConfig
 from noisebook.audio.post import peak_gain, smoothed
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.finishing import Original, finished, measured
 from noisebook.codec.layout import Timeline
 from noisebook.codec.noise import gaussian_noise
-from noisebook.codec.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Preset
 from noisebook.codec.signal import by_latent, heard_by, levelled, levelled_at, restored, segmentwise
-from noisebook.codec.sound import Frame
-from noisebook.codec.vocoding import Vocoder, first_working
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
+from noisebook.synthesis.finishing import Original, finished, measured
+from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Preset
+from noisebook.synthesis.sound import Frame
+from noisebook.synthesis.vocoding import Vocoder, first_working
 
 __all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
 

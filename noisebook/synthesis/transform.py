@@ -18,8 +18,6 @@ import torch
 
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.noise import gaussian_noise, start_noise
-from noisebook.codec.pull import Pull, chosen_noise, pulled_towards
-from noisebook.codec.sound import from_latent, to_latent
 from noisebook.codec.steering import OnStep, prompted
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import NoiseFor, Step, reverse
@@ -30,6 +28,8 @@ from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, quan
 from noisebook.quantizers.config import SOFT_ATOMS
 from noisebook.quantizers.fitting import fit
 from noisebook.quantizers.nearest import mixed
+from noisebook.synthesis.pull import Pull, chosen_noise, pulled_towards
+from noisebook.synthesis.sound import from_latent, to_latent
 
 __all__ = ["OWN_SIZE", "Quantised", "Settings", "own_codebook", "transform", "transform_latent"]
 

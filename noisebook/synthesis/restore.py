@@ -21,13 +21,10 @@ from noisebook.audio.feature_gain import amplified
 from noisebook.audio.splice import faded_in, with_band_above
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.damaged import Damage
 from noisebook.codec.layout import Timeline
-from noisebook.codec.measuring import features_of, framed, measured, prepared
 from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import levelled, restored, segmentwise
-from noisebook.codec.sound import Frame, from_latent
 from noisebook.codec.steering import OnStep, prompted
 from noisebook.codec.stereo import image_bitrate, image_payload
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of
@@ -36,6 +33,9 @@ from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ConfigError
+from noisebook.synthesis.damaged import Damage
+from noisebook.synthesis.measuring import features_of, framed, measured, prepared
+from noisebook.synthesis.sound import Frame, from_latent
 
 __all__ = ["STRENGTHS", "Settings", "restore", "restore_stream", "restored_latent"]
 

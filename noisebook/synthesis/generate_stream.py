@@ -15,7 +15,6 @@ from noisebook import rng
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.generate import clipping_gain, sample_count
 from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
 from noisebook.codec.segment import SegmentCoder
 from noisebook.codec.steering import OnStep, counted, over_timeline
@@ -26,6 +25,7 @@ from noisebook.ddcm.choices import Choice
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.errors import ConfigError
+from noisebook.synthesis.generate import clipping_gain, sample_count
 
 __all__ = ["StreamSettings", "generate_stream"]
 

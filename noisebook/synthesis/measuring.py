@@ -18,11 +18,11 @@ from noisebook.audio.features import Features
 from noisebook.audio.image import StereoImage, image_bands, image_frames
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.damaged import Damage
 from noisebook.codec.signal import by_latent, heard_by, levelled
-from noisebook.codec.sound import Frame
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of
 from noisebook.diffusion.measurement import Measurement
+from noisebook.synthesis.damaged import Damage
+from noisebook.synthesis.sound import Frame
 
 __all__ = ["features_of", "framed", "measured", "prepared"]
 

@@ -16,12 +16,12 @@ import torch
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.noise import gaussian_noise
-from noisebook.codec.sound import Frame, from_latent
 from noisebook.codec.steering import OnStep, prompted
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.plan import reverse
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ConfigError
+from noisebook.synthesis.sound import Frame, from_latent
 
 __all__ = [
     "DEFAULT",

@@ -21,12 +21,12 @@ from noisebook.audio.post import (
     loudness_ratio,
 )
 from noisebook.codec.layout import Timeline
-from noisebook.codec.reconstruction_presets import Post
 from noisebook.codec.signal import heard_by
-from noisebook.codec.vocoding import Vocoder
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
+from noisebook.synthesis.reconstruction_presets import Post
+from noisebook.synthesis.vocoding import Vocoder
 
 __all__ = ["Original", "finished", "measured"]
 
