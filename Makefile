@@ -10,7 +10,7 @@ JOBS   ?= 1
 CODE   := noisebook training experiments examples tests fuzz docs
 SECONDS ?= 60  # of each target of fuzz
 
-.PHONY: demo test lint results docs site fuzz release clean
+.PHONY: demo test lint results docs sounds site fuzz release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo-out
@@ -32,6 +32,9 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m noisebook.cli.reference > docs/cli.md
 	$(BIN)/python docs/draw_figures.py
 	cd docs/notebooks && ../../$(BIN)/jupyter execute --inplace tour.ipynb
+
+sounds: $(VENV)/.dev  # docs/sounds and the table of docs/index.md; needs opusenc
+	$(BIN)/python docs/make_sounds.py
 
 site: $(VENV)/.dev  # the documentation as a site, in build/site
 	$(BIN)/pip install --quiet -e '.[docs]'

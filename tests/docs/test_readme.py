@@ -14,6 +14,8 @@ from noisebook.cli.main import cli
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+CODECS = (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
+SOUNDS = ROOT / "docs" / "sounds"
 COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    noisebook ")]
 
 
@@ -40,6 +42,48 @@ def test_numbers_are_those_of_the_results():
     assert len(rows) >= 7
     for row in rows:
         assert row in RESULTS
+
+
+def measured(method: str, column: str) -> str:
+    """A mean of the first table of docs/codecs.md, without its interval."""
+    head, _, *rows = re.findall(r"^\|.*(?=\n)", CODECS.partition("## In tune")[0], re.MULTILINE)
+    (row,) = (row for row in rows if row.startswith(f"| {method} |"))
+    return row.split(" | ")[head.split(" | ").index(column)].split()[0]
+
+
+def test_what_it_says_of_other_codecs_is_measured():
+    music, opus, codec2 = (
+        measured(method, "music") for method in ("DDCM 3000 bit/s (gen)", "Opus 6 kbit/s", "Codec2 3200 bit/s (gen)")
+    )
+    best, speech = (measured(method, "PESQ-wb (speech)") for method in ("DDCM 6000 bit/s (gen)", "Opus 12 kbit/s"))
+    text = " ".join(README.split())
+    won = f"score {music} in ViSQOL (1 to 5), where Opus at 6 kbit/s scores {opus} and Codec2 at 3.2 kbit/s scores "
+    won += codec2
+    lost = f"Opus at 12 kbit/s scores {speech} in PESQ and noisebook's best preset, 6 kbit/s, {best}"
+    assert won in text
+    assert lost in text
+    assert float(music) > max(float(opus), float(codec2))
+    assert float(speech) > float(best)
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) <= 100
+
+
+def test_the_sounds_are_of_the_embedded_model_and_small():
+    import noisebook
+    from noisebook import api
+
+    streams = sorted(SOUNDS.glob("*.ddcm"))
+    assert len(streams) >= 6
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for stream in streams:
+        assert noisebook.find_model(stream.read_bytes()) == api.EMBEDDED, "make sounds"
+        assert f"{stream.stat().st_size:,} bytes" in page, "make sounds"
+        assert f"sounds/{stream.stem}.opus" in page
+    sounds = list(SOUNDS.glob("*.opus"))
+    assert all(f"sounds/{sound.name}" in page and f"docs/sounds/{sound.name}" in README for sound in sounds)
+    assert sum(sound.stat().st_size for sound in sounds) < 1_200_000
 
 
 def test_python_example_runs(tmp_path, monkeypatch, tiny_model):

@@ -190,7 +190,7 @@ def test_dry_run_writes_nothing_and_adds_up(tmp_path: Path) -> None:
 
 
 def test_docs_and_licences_verb_show_the_table() -> None:
-    text = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     output = CliRunner().invoke(data.cli, ["licences"]).output
     for package in (*TRAIN, *HELD_OUT):
         read = "read" if package.licence_read else "not read"
