@@ -14,7 +14,6 @@ DOCS = Path(__file__).parents[2] / "docs"
 EMBEDDED = api.model_info().fingerprint.hex()[:4]
 RENEWED = ("results.md", "codecs.md")  # by `make results`
 EARLIER: dict[str, str] = {  # pages that may speak of an earlier model, and why
-    "comparison.md": "an example of a report",
     "level.md": "how decodes became as loud as their originals, which the codec does behind any model",
     "rate_limit.md": "the rule of choice against theory, not the model",
     "speed.md": "time of parts of the codec, each with the model it was measured on",
