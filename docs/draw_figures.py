@@ -19,6 +19,7 @@ from noisebook import api
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.layout import layout_of, plan_of
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder, encode_segment
@@ -68,7 +69,7 @@ def walk(
 
     Drawn at random, the noise is that of another sound: the choices for a target of noise.
     """
-    header = ddcm.header_of(clip, ddcm.Settings(preset=preset), backend.info)
+    header = ddcm.header_of(clip, EncodeOptions(preset=preset), backend.info)
     layout, target = layout_of(header, backend.info), ddcm.target_latent(clip, header, backend=backend)
     coder = SegmentCoder(layout.engine, backend.info, layout.channels, layout.frames, header.seed, 0)
     recorder = Recorder(backend.denoise)

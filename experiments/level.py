@@ -24,6 +24,7 @@ from noisebook.audio.io import read, wav_bytes
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.signal import levelled
 from noisebook.diffusion.backend import FeatureBackend, with_features
 
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the page to write; by default it is shown")
     parser.add_argument("--limit", type=int, default=3, help="clips of each kind")
     parser.add_argument("--bitrates", nargs="+", default=BITRATES)
-    parser.add_argument("--search", choices=ddcm.SEARCHES, default="shaped")
+    parser.add_argument("--search", choices=("none", "shaped"), default="shaped")
     args = parser.parse_args()
 
     backend = with_features(api.load_backend(device="cpu"))
@@ -83,7 +84,7 @@ def main() -> None:
         for stage, difference in lost_by(sound, backend).items():
             stages[kind, stage].append(difference)
         for bitrate in args.bitrates:
-            written, coded = differences(sound, ddcm.Settings(preset=bitrate, search=args.search), backend)
+            written, coded = differences(sound, EncodeOptions(preset=bitrate, search=args.search), backend)
             decodes[kind, bitrate].append(written)
             stages[kind, bitrate].append(coded)
     kinds = list(dict.fromkeys(kind for kind, _ in sounds))
@@ -129,9 +130,9 @@ def chord(root: float) -> Waveform:
     return Waveform.of((0.5 * notes / np.abs(notes).max() * fade).astype(np.float32), _RATE)
 
 
-def differences(sound: Waveform, settings: ddcm.Settings, backend: FeatureBackend) -> tuple[float, float]:
+def differences(sound: Waveform, options: EncodeOptions, backend: FeatureBackend) -> tuple[float, float]:
     """Of the loudness of a decode, in LU: as written in 16 bits, and without the encoder's correction."""
-    header, latent = ddcm.decode_latent(ddcm.compress(sound, backend=backend, settings=settings), backend=backend)
+    header, latent = ddcm.decode_latent(ddcm.compress(sound, backend=backend, options=options), backend=backend)
     written = as_written(ddcm.synthesise(latent, header, backend=backend))
     coded = ddcm.synthesise(latent, ddcm.analysed(header, sound), backend=backend)
     return loudness_lufs(written) - loudness_lufs(sound), loudness_lufs(coded) - loudness_lufs(sound)
@@ -144,7 +145,7 @@ def as_written(sound: Waveform) -> Waveform:
 
 def lost_by(sound: Waveform, backend: FeatureBackend) -> dict[str, float]:
     """LU by which the vocoder, and autoencoder and vocoder, are louder than the sound at the codec's level."""
-    header, info = ddcm.header_of(sound, ddcm.Settings(), backend.info), backend.info
+    header, info = ddcm.header_of(sound, EncodeOptions(), backend.info), backend.info
     samples = levelled(sound, header, info)
     padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % info.frame_samples)))
     mel = backend.features(torch.from_numpy(padded).to(backend.device))

@@ -24,6 +24,7 @@ from experiments.tables import table
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
+from noisebook.codec.options import EncodeOptions
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
 
@@ -54,7 +55,7 @@ def main() -> None:
 
 def errors(sound: Waveform, preset: str, backends: dict[str, Backend]) -> list[float]:
     """dB of the decoded latent, for each pair of `ENDS`."""
-    header = ddcm.header_of(sound, ddcm.Settings(preset=preset), backends["float32"].info)
+    header = ddcm.header_of(sound, EncodeOptions(preset=preset), backends["float32"].info)
     targets = {dtype: ddcm.target_latent(sound, header, backend=backend) for dtype, backend in backends.items()}
     reference = targets["float32"]
     streams = {dtype: _stream(targets[dtype], header, backend) for dtype, backend in backends.items()}

@@ -19,6 +19,7 @@ from experiments.tables import table
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.player import Player
 from noisebook.coding import container
 from noisebook.diffusion.backend import Backend
@@ -42,10 +43,10 @@ def main() -> None:
     rows = []
     for preset in args.presets.split(","):
         for progressive in (False, True):
-            settings = ddcm.Settings(preset=preset, progressive=progressive)
-            header = ddcm.header_of(sound, settings, backend.info)
+            options = EncodeOptions(preset=preset, progressive=progressive)
+            header = ddcm.header_of(sound, options, backend.info)
             target = ddcm.target_latent(sound, header, backend=backend)
-            data = ddcm.compress_towards(ddcm.aims_of(target, header, settings, backend), header, backend=backend)
+            data = ddcm.compress_towards(ddcm.aims_of(target, header, options, backend), header, backend=backend)
             order = "steps" if progressive else "segments"
             cells = [_cell(played(data, share, target, backend)) for share in shares]
             rows.append([f"{preset}, {order}", str(len(data)), *cells])

@@ -31,6 +31,7 @@ from experiments.tables import table
 from noisebook import api
 from noisebook.codec import ddcm, latent_vq
 from noisebook.codec.latent_codes import write_codes
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import HIGHEST, LOWEST
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
@@ -104,7 +105,7 @@ class Reference:
 
     @classmethod
     def of(cls, clip: Clip, backend: FeatureBackend, metrics: tuple[str, ...] = ()) -> Reference:
-        header = ddcm.header_of(clip.sound, ddcm.Settings(preset="8"), backend.info)
+        header = ddcm.header_of(clip.sound, EncodeOptions(preset="8"), backend.info)
         mel = backend.features(torch.from_numpy(levelled(clip.sound, header, backend.info)))
         return cls(clip, backend, header, ddcm.target_latent(clip.sound, header, backend=backend), mel, metrics)
 

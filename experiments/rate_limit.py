@@ -33,7 +33,7 @@ from experiments.sources import GaussianSource, coloured, white
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import aiming, ddcm
-from noisebook.codec.ddcm import Settings
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import FRAME_VALUES, by_name
 from noisebook.codec.segment import SegmentCoder, Target, encode_with_state
 from noisebook.codec.signal import levelled
@@ -136,7 +136,7 @@ class Bench:
 
     def __init__(self, sounds: list[Waveform], backend: FeatureBackend) -> None:
         self.backend, self.info = backend, backend.info
-        headers = [ddcm.header_of(sound, Settings(), self.info) for sound in sounds]
+        headers = [ddcm.header_of(sound, EncodeOptions(), self.info) for sound in sounds]
         pairs = list(zip(sounds, headers, strict=True))
         self.latents = torch.cat([ddcm.target_latent(sound, header, backend=backend) for sound, header in pairs])
         levels = [torch.from_numpy(levelled(sound, header, self.info)) for sound, header in pairs]
@@ -191,14 +191,14 @@ def rivals(bench: Bench) -> Iterator[Job]:
 def ladder(bench: Bench) -> Iterator[Job]:
     """The presets, plain and with the search of the encoder, for the bits that equal errors take."""
     for preset in _LADDER:
-        for name in ddcm.SEARCHES:
+        for name in ("none", "shaped"):
             yield _job(bench, System(name, by_name(preset).engine), name == "shaped", preset=preset)
 
 
 def encoders(bench: Bench) -> Iterator[Job]:
     """What the search of the encoder changes, at each rate."""
     for rate in RATES:
-        for name in ddcm.SEARCHES:
+        for name in ("none", "shaped"):
             yield _job(bench, System(name, by_name(rate).engine), name == "shaped", rate=rate)
 
 
@@ -244,11 +244,11 @@ def pauses(sounds: list[Waveform], backend: FeatureBackend) -> Iterator[Job]:
 
 def _paused_row(sounds: list[Waveform], backend: FeatureBackend, rate: str, variable: bool) -> Row:
     """Bytes, and the error of the log-mel where there is sound and where there is silence; means."""
-    settings = Settings(preset=rate, variable_rate=variable)
+    options = EncodeOptions(preset=rate, variable_rate=variable)
     sizes, spoken, silent = [], [], []
     for sound in sounds:
         broken, is_spoken = interrupted(sound)
-        stream = ddcm.compress(broken, backend=backend, settings=settings)
+        stream = ddcm.compress(broken, backend=backend, options=options)
         header, latent = ddcm.decode_latent(stream, backend=backend)
         heard = ddcm.analysed(header, broken)  # the gain of a stream makes up for what its decode lacks
         mel = backend.features(torch.from_numpy(levelled(broken, heard, backend.info)))

@@ -14,8 +14,9 @@ from fuzz.targets import books_of_toy
 from fuzz.toy import ToyBackend
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, latent_vq
+from noisebook.codec.options import CodebookOptions, EncodeOptions
 from noisebook.coding import bitio
-from noisebook.coding.container import ChannelMode, Engine
+from noisebook.coding.container import Engine
 from noisebook.coding.entropy import SymbolWriter
 from noisebook.coding.image import image_bytes
 from noisebook.quantizers.fitting import fit
@@ -61,30 +62,30 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     mono = Waveform((0.2 * rng.standard_normal((1, 4000))).astype(np.float32), 16000)
     stereo = Waveform((0.2 * rng.standard_normal((2, 5000))).astype(np.float32), 44100)
     for name, engine in ENGINES.items():
-        settings = ddcm.Settings(engine=engine, seed=len(name), tag=1)
-        yield name, ddcm.compress(stereo if name == "partitioned" else mono, backend=backend, settings=settings)
-    usual = ddcm.Settings(engine=ENGINES["partitioned"])
+        options = EncodeOptions(engine=engine, seed=len(name), tag="music")
+        yield name, ddcm.compress(stereo if name == "partitioned" else mono, backend=backend, options=options)
+    usual = EncodeOptions(engine=ENGINES["partitioned"])
     long = Waveform(np.tile(mono.samples, 24), 1000)  # 96 s, two segments
-    ordered = ddcm.Settings(engine=replace(ENGINES["partitioned"], log2_part=10, unit_frames=256), progressive=True)
-    yield "progressive", ddcm.compress(long, backend=backend, settings=ordered)
+    ordered = EncodeOptions(engine=replace(ENGINES["partitioned"], log2_part=10, unit_frames=256), progressive=True)
+    yield "progressive", ddcm.compress(long, backend=backend, options=ordered)
     broken = Waveform(np.where(np.arange(16000) // 5500 % 2, 0, 0.2).astype(np.float32)[None], 16000)
-    paused = ddcm.Settings(engine=ENGINES["partitioned"], variable_rate=True)
-    yield "pauses", ddcm.compress(broken, backend=backend, settings=paused)
+    paused = EncodeOptions(engine=ENGINES["partitioned"], variable_rate=True)
+    yield "pauses", ddcm.compress(broken, backend=backend, options=paused)
     longer = Waveform(np.repeat(broken.samples, 6, axis=1), 1000)
-    yield "pauses-progressive", ddcm.compress(longer, backend=backend, settings=replace(ordered, variable_rate=True))
+    yield "pauses-progressive", ddcm.compress(longer, backend=backend, options=replace(ordered, variable_rate=True))
     longer = Waveform(np.repeat(mono.samples, 40, axis=1), 1000)
-    yield "dual", ddcm.compress(stereo, backend=backend, settings=replace(usual, channel_mode=ChannelMode.DUAL))
+    yield "dual", ddcm.compress(stereo, backend=backend, options=replace(usual, channels="dual"))
     equal = replace(stereo, samples=np.repeat(mono.samples, 2, axis=0))
-    yield "equal", ddcm.compress(equal, backend=backend, settings=usual)
+    yield "equal", ddcm.compress(equal, backend=backend, options=usual)
     beside = np.concatenate([longer.samples, np.roll(longer.samples, 9000) / 2])
-    yield "image-progressive", ddcm.compress(Waveform(beside, 1000), backend=backend, settings=ordered)
-    yield "preset", ddcm.compress(mono, backend=backend, settings=ddcm.Settings(preset="3000"))
-    yield "odd-rate", ddcm.compress(replace(mono, sample_rate=7777), backend=backend, settings=ddcm.Settings("8"))
+    yield "image-progressive", ddcm.compress(Waveform(beside, 1000), backend=backend, options=ordered)
+    yield "preset", ddcm.compress(mono, backend=backend, options=EncodeOptions(preset="3000"))
+    yield "odd-rate", ddcm.compress(replace(mono, sample_rate=7777), backend=backend, options=EncodeOptions(preset="8"))
     yield "latent-image", latent_vq.compress(stereo, backend=backend, codebook=books_of_toy()[0])
     for index, book in enumerate(books_of_toy()):
         rule = "soft" if not index else "hard"
-        vq = latent_vq.Settings(rule=rule)
-        yield f"latent-{index}", latent_vq.compress(mono, backend=backend, codebook=book, settings=vq)
+        vq = CodebookOptions(rule=rule)
+        yield f"latent-{index}", latent_vq.compress(mono, backend=backend, codebook=book, options=vq)
 
 
 def _codebooks() -> Iterator[tuple[str, bytes]]:

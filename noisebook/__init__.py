@@ -13,6 +13,9 @@ Importing the package is cheap: torch is loaded by the first call that needs it.
 
 from noisebook._version import __version__
 from noisebook.api import (
+    CodebookOptions,
+    EncodeOptions,
+    Priority,
     StreamInfo,
     Waveform,
     compress,
@@ -36,7 +39,10 @@ from noisebook.api import (
 from noisebook.errors import Error
 
 __all__ = [
+    "CodebookOptions",
+    "EncodeOptions",
     "Error",
+    "Priority",
     "StreamInfo",
     "Waveform",
     "__version__",

@@ -28,12 +28,16 @@ from noisebook.api.stream_info import StreamInfo, read_info
 from noisebook.api.transform import transform
 from noisebook.api.verify import random_stream, verify, verify_sets
 from noisebook.audio.waveform import Waveform
+from noisebook.codec.options import CodebookOptions, EncodeOptions, Priority
 
 __all__ = [
     "EMBEDDED",
+    "CodebookOptions",
     "Decoding",
+    "EncodeOptions",
     "GeneratedSound",
     "GeneratedStream",
+    "Priority",
     "Recommendation",
     "RestoredSound",
     "RestoredStream",

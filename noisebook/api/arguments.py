@@ -5,19 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from noisebook.api.kinds import KINDS, Kind
+from noisebook.api.kinds import KINDS
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import ConfigError
+from noisebook.options import Options, kind_of, wrong
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from noisebook.quantizers.codebook import LatentCodebook
-
-__all__ = ["OnStep", "as_sound", "as_waveform", "checked", "codebook_of"]
+__all__ = ["OnStep", "as_sound", "as_waveform", "checked"]
 
 OnStep = Callable[[int, int], None]  # (steps done, steps in all)
 P = ParamSpec("P")
@@ -30,28 +28,40 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     A value of a neighbouring type is taken for what it says: numbers of numpy, paths as names, the number of a preset
     for its name, bytearrays as bytes, arrays of torch. Any other raises an error that names the argument, what to pass,
     and what was passed.
+
+    Keywords of a function with `**keywords` are options: they change the `Options` among its arguments, of several the
+    first that has them. Its docstring is completed with them.
     """
     signature = inspect.signature(function)
-    kinds = {name: _kind_of(str(parameter.annotation)) for name, parameter in signature.parameters.items()}
+    kinds = {name: kind_of(parameter.annotation, KINDS) for name, parameter in signature.parameters.items()}
+    changed = {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if isinstance(parameter.default, Options)
+    }
 
     @wraps(function)
-    def call(*arguments: P.args, **options: P.kwargs) -> R:
-        bound = signature.bind(*arguments, **options)
+    def call(*arguments: P.args, **given: P.kwargs) -> R:
+        bound = signature.bind(*arguments, **given)
+        keywords = bound.arguments.pop("keywords", {}) if changed else {}
         for name, value in bound.arguments.items():
             kind, can_lack = kinds[name]
+            if name in changed and not isinstance(value, type(changed[name])):
+                raise wrong(name, f"a noisebook.{type(changed[name]).__name__}", value)
             if kind is None or (value is None and can_lack):
                 continue
             several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
             bound.arguments[name] = tuple(kind(name, one) for one in value) if several else kind(name, value)
+        for name, default in changed.items():
+            own = {key: keywords.pop(key) for key in default.names() if key in keywords}
+            last = name == next(reversed(changed))  # it has the error for what no one knows
+            bound.arguments[name] = bound.arguments.get(name, default).replaced(**own, **(keywords if last else {}))
         return function(*bound.args, **bound.kwargs)
 
+    if call.__doc__ and changed:
+        listed = (f"    {line}" for default in changed.values() for line in default.described())
+        call.__doc__ = "\n".join([call.__doc__.rstrip(), "", "    Options:", *listed, ""])
     return call
-
-
-def _kind_of(annotation: str) -> tuple[Kind | None, bool]:
-    """How an argument with that annotation is checked, and whether it may be None."""
-    alternatives = frozenset(annotation.split(" | "))
-    return KINDS.get(alternatives - {"None"}), "None" in alternatives
 
 
 @checked
@@ -77,12 +87,3 @@ def as_sound(sound: Sound | ArrayLike, sample_rate: int | None) -> Sound:
     if sample_rate is None:
         raise ConfigError("an array needs its sample_rate in Hz")
     return Waveform.of(sound, sample_rate)
-
-
-def codebook_of(codebook: LatentCodebook | Path | str) -> LatentCodebook:
-    """The codebook itself, or the one with that name or in that file; errors as of `load_codebook`."""
-    if not isinstance(codebook, Path | str):
-        return codebook
-    from noisebook.api.codebooks import load_codebook
-
-    return load_codebook(codebook)

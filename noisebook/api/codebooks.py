@@ -20,6 +20,7 @@ __all__ = [
     "codebook_by_fingerprint",
     "codebook_info",
     "codebook_names",
+    "codebook_of",
     "codebook_record",
     "fit_codebook",
     "fit_doubt",
@@ -49,6 +50,11 @@ def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInf
     if not path.is_file():
         raise ModelError(f"there is no codebook {name}: give a file, or one of {', '.join(shipped_names())}")
     return load(path, unit=unit, model=None if info is None else info.autoencoder.hex())
+
+
+def codebook_of(codebook: LatentCodebook | Path | str) -> LatentCodebook:
+    """The codebook itself, or the one with that name or in that file; errors as of `load_codebook`."""
+    return load_codebook(codebook) if isinstance(codebook, Path | str) else codebook
 
 
 def codebook_names() -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisebook.api.arguments import OnStep, checked, codebook_of
+from noisebook.api.arguments import OnStep, checked
+from noisebook.api.codebooks import codebook_by_fingerprint, codebook_of
 from noisebook.audio.peak_guard import PeakGuard, guard_margin, guarded
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform
 from noisebook.errors import AudioError, ConfigError
@@ -265,8 +266,6 @@ def _codebook_for(codebook: LatentCodebook | Path | str | None) -> Callable[[byt
     """Finds the codebook of a stream: the one that was given, or one inside the package."""
 
     def find(fingerprint: bytes) -> LatentCodebook:
-        from noisebook.api.codebooks import codebook_by_fingerprint
-
         return codebook_by_fingerprint(fingerprint) if codebook is None else codebook_of(codebook)
 
     return find

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import OnStep, as_waveform, checked
-from noisebook.api.codec import coding_settings
 from noisebook.audio.waveform import Waveform
+from noisebook.codec.options import EncodeOptions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -111,18 +111,15 @@ def restore_stream(
     cutoff: float | None = None,
     threshold: float | None = None,
     strength: float | None = None,
-    preset: str | int | None = None,
-    bitrate: float | None = None,
-    quality: str = "balanced",
-    seed: int = 0,
-    tag: str | None = None,
+    coding: EncodeOptions = EncodeOptions(),
     on_step: OnStep | None = None,
+    **keywords: Any,
 ) -> RestoredStream:
     """Restore and compress at once: the choices of noise that `compress` makes, for what is not damaged alone.
 
     Args:
         waveform, task, backend, sample_rate, gaps, cutoff, threshold, strength, on_step: as of `restore`.
-        preset, bitrate, quality, seed, tag: as of `compress`.
+        coding: as of `compress`; each can also be given as a keyword.
 
     Raises:
         AudioError, ConfigError: as `restore` and `compress`.
@@ -133,7 +130,6 @@ def restore_stream(
 
     damaged = as_waveform(waveform, sample_rate)
     damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
-    coding = coding_settings(damaged, backend.info, preset, bitrate, quality, "auto", seed, tag)
     data = codec.restore_stream(
         damaged,
         damage,

@@ -108,10 +108,11 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
 
 def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) -> Waveform:
     from noisebook.audio.channels import downmix
-    from noisebook.codec.ddcm import Settings, header_of
+    from noisebook.codec.ddcm import header_of
+    from noisebook.codec.options import EncodeOptions
 
     mono = downmix(sound)
-    header = header_of(mono, Settings(engine=_engine(stream)), backend.info)
+    header = header_of(mono, EncodeOptions(engine=_engine(stream)), backend.info)
     return decompress(random_stream(header, backend.info), backend=backend)
 
 

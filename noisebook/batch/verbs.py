@@ -241,16 +241,10 @@ def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
 def _check_coding(options: Mapping[str, Any], engine: Engine) -> None:
     import numpy as np
 
-    from noisebook.api.codec import CHANNEL_MODES, coding_settings
     from noisebook.codec.ddcm import header_of
+    from noisebook.codec.options import AUTO, EncodeOptions
 
+    given = EncodeOptions().replaced(**{name: value for name, value in options.items() if name != "codec"})
+    second = Waveform(np.zeros((2 if given.channels == "dual" else 1, 16000), np.float32), 16000)
     info = api.model_info(engine.model or api.EMBEDDED, offline=engine.offline)
-    channels = options.get("channels", "auto")
-    if channels not in CHANNEL_MODES:
-        raise ConfigError(f"channels {channels!r}: {', '.join(CHANNEL_MODES)} are possible")
-    second = Waveform(np.zeros((2 if channels == "dual" else 1, 16000), np.float32), 16000)
-    coding = coding_settings(
-        second, info, options.get("preset"), options.get("bitrate"), options.get("quality", "balanced"), channels,
-        options.get("seed", 0), options.get("tag"),
-    )  # fmt: skip
-    header_of(second, coding, info)
+    header_of(second, given.replaced(preset=None) if given.preset == AUTO else given, info)

@@ -20,6 +20,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.checks import checks
 from noisebook.benchmark.timing import RoundTrip, Stages, published_trip, trip
 from noisebook.codec import ddcm
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import DEFAULT, PRESETS, by_name, engine_bitrate
 from noisebook.diffusion.backend import Backend
 from noisebook.rivals import CLASSIC_BITS, PublishedCoder, rivals
@@ -121,7 +122,7 @@ def _presets(sound: Waveform, backend: Backend, options: Options, tell: Tell) ->
     piece = _of_length(sound, options.seconds)
     for name in options.presets:
         tell(f"preset {name}, {options.seconds:g} s of sound")
-        row = trip(piece, ddcm.Settings(preset=name), backend, runs=options.runs)
+        row = trip(piece, EncodeOptions(preset=name), backend, runs=options.runs)
         yield {"preset": name, "allowance": row.allowance, **row.as_dict()}
 
 
@@ -130,7 +131,7 @@ def _durations(sound: Waveform, backend: Backend, options: Options, tell: Tell) 
         tell(f"preset {name}, {seconds:g} s of sound")
         long = seconds >= 60
         runs = 1 if long else options.runs
-        row = trip(_of_length(sound, seconds), ddcm.Settings(preset=name), backend, runs=runs, warm=not long)
+        row = trip(_of_length(sound, seconds), EncodeOptions(preset=name), backend, runs=runs, warm=not long)
         yield {"preset": name, "seconds": seconds, **row.as_dict()}
 
 
@@ -143,7 +144,7 @@ def _rivals(sound: Waveform, backend: Backend, options: Options, tell: Tell) -> 
     frames = ceil(CLASSIC_BITS / rate * info.frames_per_second / info.frame_multiple) * info.frame_multiple
     piece = _of_length(sound, frames / info.frames_per_second)
     tell(f"preset {preset.name}, {piece.duration:.2f} s of sound")
-    ours = trip(piece, ddcm.Settings(preset=preset.name), backend, runs=options.runs)
+    ours = trip(piece, EncodeOptions(preset=preset.name), backend, runs=options.runs)
     nominal = engine_bitrate(preset.engine, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
     yield _rival_row(f"preset {preset.name}", nominal, ours)
     for rival in rivals(rate, steps=ours.calls, frames=frames, info=info):

@@ -15,6 +15,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.memory import PeakMemory
 from noisebook.codec import ddcm
 from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import decode_segment, encode_with_state, ended
 from noisebook.codec.steering import over_timeline
 from noisebook.coding import container
@@ -81,18 +82,18 @@ class RoundTrip:
         }
 
 
-def trip(sound: Waveform, settings: ddcm.Settings, backend: Backend, *, runs: int, warm: bool = True) -> RoundTrip:
+def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int, warm: bool = True) -> RoundTrip:
     """Compress and decompress `runs` times, after once to warm up.
 
     Raises:
         AudioError, ConfigError: as `ddcm.compress`.
     """
     if warm:
-        _decode(_encode(sound, settings, backend)[0], backend)
+        _decode(_encode(sound, options, backend)[0], backend)
     memory = PeakMemory(backend.device)
     encodes, decodes = [], []
     for _ in range(runs):
-        data, target, there = _encode(sound, settings, backend)
+        data, target, there = _encode(sound, options, backend)
         latent, back = _decode(data, backend)
         encodes.append(there)
         decodes.append(back)
@@ -115,7 +116,7 @@ def published_trip(sound: Waveform, engine: Published, backend: Backend) -> Roun
     """The same of a published engine, once and without warming up: what it chooses takes the place of a stream's
     choices, and all around it, level, mel, autoencoder and vocoder, is the codec's."""
     memory, info = PeakMemory(backend.device), backend.info
-    header = ddcm.header_of(sound, ddcm.Settings(), info)
+    header = ddcm.header_of(sound, EncodeOptions(), info)
     coder = PublishedCoder(engine, info, header.channel_mode.latents, timeline_of(header, info).frames)
     tail = ddcm.tail_after(coder.plan[-1].s, info.schedule)
     with timed_stages(backend) as stages:
@@ -185,10 +186,10 @@ def clock(device: torch.device) -> float:
     return perf_counter()
 
 
-def _encode(sound: Waveform, settings: ddcm.Settings, backend: Backend) -> tuple[bytes, torch.Tensor, Stages]:
+def _encode(sound: Waveform, options: EncodeOptions, backend: Backend) -> tuple[bytes, torch.Tensor, Stages]:
     with timed_stages(backend) as stages:
         start = clock(backend.device)
-        header = ddcm.header_of(sound, settings, backend.info)
+        header = ddcm.header_of(sound, options, backend.info)
         target = ddcm.target_latent(sound, header, backend=backend)
         image = ddcm.image_payload(sound, header, backend.info)
         heard, hearing = clock(backend.device), dict(stages)

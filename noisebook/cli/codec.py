@@ -58,7 +58,7 @@ class Priorities(click.ParamType):
         found = _PRIORITY.fullmatch(value)
         if found is None:
             self.fail(f"{value!r} is not WEIGHT[@START-END][/LOW-HIGH], such as 3@1.5-4 or 2/300-3400.", param, ctx)
-        from noisebook.codec.aiming import Priority
+        from noisebook.codec.options import Priority
 
         return Priority(**{name: float(number) for name, number in found.groupdict().items() if number is not None})
 

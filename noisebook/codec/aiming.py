@@ -9,61 +9,25 @@ matter more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import inf, sqrt
+from math import sqrt
 
 import torch
 
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.codec.layout import Timeline
 from noisebook.codec.noise import gaussian_noise
+from noisebook.codec.options import Priority
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, Step
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError
 
-__all__ = ["Aim", "Priority", "at", "priority_weights", "shaped", "weighted"]
+__all__ = ["Aim", "at", "priority_weights", "shaped", "weighted"]
 
 Aim = Callable[[Step, torch.Tensor], torch.Tensor]  # (step, x0_hat) -> target, all shaped as the latent
 
 _SHARE = 0.9  # measured: flat from 0.7 to 1
 _SIGHT = 3.0  # times the signal-to-noise ratio at which the bits end; measured, flat from 1 to 3
-
-
-@dataclass(frozen=True)
-class Priority:
-    """A stretch of time and band in which an error counts `weight` times as much.
-
-    Attributes:
-        weight: above 0; below 1 it counts less.
-        start, end: seconds.
-        low, high: Hz.
-    """
-
-    weight: float
-    start: float = 0.0
-    end: float = inf
-    low: float = 0.0
-    high: float = inf
-
-    def __post_init__(self) -> None:
-        if not 0 < self.weight < inf:
-            raise ConfigError(f"priority {self.weight:g}: give a weight above 0, 1 is that of the rest")
-        if not (0 <= self.start < self.end and 0 <= self.low < self.high):
-            raise ConfigError(
-                f"priority of {self.start:g} to {self.end:g} s and {self.low:g} to {self.high:g} Hz: "
-                "both ranges must rise from at least 0"
-            )
-
-    @property
-    def timed(self) -> bool:
-        """It does not hold for the whole sound."""
-        return self.start > 0 or self.end < inf
-
-    @property
-    def banded(self) -> bool:
-        """It does not hold for all frequencies."""
-        return self.low > 0 or self.high < inf
 
 
 def at(latent: torch.Tensor) -> Aim:

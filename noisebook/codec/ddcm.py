@@ -9,7 +9,7 @@ Two channels are one latent and an image, which is the first payload.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ import torch
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec import aiming, ordering
-from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Layout, layout_of, plan_of, timeline_of
 from noisebook.codec.loudness import matched
 from noisebook.codec.opening import FINGERPRINT_BYTES, Opened, check_header, checked_layout, open_stream
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.pausing import BELOW_DB, DIGITAL_DB, silence_of, worthwhile
-from noisebook.codec.presets import DEFAULT, by_name, engine_for, engine_of
+from noisebook.codec.presets import DEFAULT, HIGHEST, LOWEST, MOST_IMAGE, Preset, by_name, engine_for, engine_of
 from noisebook.codec.segment import SegmentCoder, Target, decode_segment, encode_with_state, ended
 from noisebook.codec.signal import analyse, levelled, restored_blocks, restored_sound, synthesised
 from noisebook.codec.signal import synthesise as synthesise_samples
@@ -45,11 +45,9 @@ from noisebook.errors import AudioError, ConfigError
 
 __all__ = [
     "FINGERPRINT_BYTES",
-    "SEARCHES",
     "SHORT_TAIL_STEPS",
     "TAIL_STEPS",
     "Opened",
-    "Settings",
     "aims_of",
     "analysed",
     "as_loud_as",
@@ -73,74 +71,44 @@ __all__ = [
 TAIL_STEPS = 6
 SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (ViSQOL, Zimtohrli)
 _NEAR_SNR = 0.2
-SEARCHES = ("none", "shaped")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an encoder may choose.
-
-    Attributes:
-        preset: name of a row of the preset table; ignored where `engine` is given.
-        engine: explicit coding parameters, as from `presets.engine_for`.
-        seed: 0..255, of all random choices of the stream.
-        tag: conditioning tag of the denoiser, 0 for none.
-        channel_mode: None codes stereo as one latent and an image, or as a model of stereo sound does, and two equal
-            channels as one.
-        search: "none"; or "shaped", a second call of the denoiser a step, for a sound nearer to the original.
-        variable_rate: units far below the level of the sound carry no choices, as those of digital silence never do.
-        priorities: stretches of time and band in which errors count more, or less. Bits go from one time to another
-            only within a unit: with a priority in time units are as long as the window of the model.
-        progressive: order the stream so that what begins it is the whole sound, less exactly.
-    """
-
-    preset: str = DEFAULT
-    engine: Engine | None = None
-    seed: int = 0
-    tag: int = 0
-    channel_mode: ChannelMode | None = None
-    search: str = "shaped"
-    priorities: tuple[Priority, ...] = ()
-    progressive: bool = False
-    variable_rate: bool = False
 
 
 def compress(
-    sound: Sound, *, backend: Backend, settings: Settings = Settings(), on_step: OnStep | None = None
+    sound: Sound, *, backend: Backend, options: EncodeOptions = EncodeOptions(), on_step: OnStep | None = None
 ) -> bytes:
     """A .ddcm stream of the sound.
 
     Raises:
         AudioError: more than two channels.
-        ConfigError: settings outside their range.
+        ConfigError: options that the sound or the model cannot have.
     """
-    header = header_of(sound, settings, backend.info)
+    header = header_of(sound, options, backend.info)
     latent = target_latent(sound, header, backend=backend)
-    aims = aims_of(latent, header, settings, backend)
+    aims = aims_of(latent, header, options, backend)
     image = image_payload(sound, header, backend.info)
     return compress_towards(aims, header, image=image, backend=backend, sound=sound, on_step=on_step)
 
 
-def aims_of(latent: torch.Tensor, header: Header, settings: Settings, backend: Backend) -> Callable[[int, int], Target]:
-    """What `compress_towards` aims at, for a latent `[channels, C, L, F']` and the settings' search and weights.
+def aims_of(
+    latent: torch.Tensor, header: Header, options: EncodeOptions, backend: Backend
+) -> Callable[[int, int], Target]:
+    """What `compress_towards` aims at, for a latent `[channels, C, L, F']` and the options' search and priorities.
 
     Raises:
-        ConfigError: an unknown search, or a search or weights that the model cannot have.
+        ConfigError: priorities that the model cannot have.
     """
-    if settings.search not in SEARCHES:
-        raise ConfigError(f"search {settings.search!r}: {', '.join(SEARCHES)} are possible")
     weights = None
-    if settings.priorities:
+    if options.priorities:
         timeline = timeline_of(header, backend.info)
-        weights = aiming.priority_weights(settings.priorities, timeline).to(latent.device)
+        weights = aiming.priority_weights(options.priorities, timeline).to(latent.device)
     info, denoise = backend.info, over_timeline(backend, tag=header.tag or 0)
     end_of_bits = plan_of(engine_of(header), info)[-1].s or 0
 
     def target_of(start: int, end: int) -> Target:
         part = latent[:, :, start:end]
-        if settings.search == "none" and weights is None:
+        searching = options.search != "none"
+        if not searching and weights is None:
             return part
-        searching = settings.search != "none"
         aim = aiming.shaped(part, denoise, info.schedule, end_of_bits) if searching else aiming.at(part)
         return aim if weights is None else aiming.weighted(aim, weights[start:end])
 
@@ -315,47 +283,56 @@ def synthesise(latent: torch.Tensor, header: Header, *, image: bytes | None = No
     return restored_sound(Heard(pieces, header, read_image(image, timeline), backend.info, last), header)
 
 
-def header_of(sound: Sound, settings: Settings, info: BackendInfo) -> Header:
+def header_of(sound: Sound, options: EncodeOptions, info: BackendInfo) -> Header:
     """The header of the stream of a sound.
 
     Raises:
         AudioError, ConfigError: as `compress`.
     """
-    mode = channel_mode_of(sound, settings.channel_mode, info)
-    engine = _engine_of(settings, mode, info)
+    mode = channel_mode_of(sound, options.channel_mode, info)
+    if options.tag is not None and options.tag not in info.tags:
+        raise ConfigError(f"tag {options.tag!r}: {info.name} knows {', '.join(info.tags) or 'none'}")
+    preset = by_name(str(options.preset or DEFAULT))
+    engine = _engine_of(options, preset, mode, info)
     header = Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
-        preset=0 if engine else by_name(settings.preset).wire_id,
+        preset=0 if engine else preset.wire_id,
         sample_rate=sound.sample_rate,
         channel_mode=mode,
         sample_count=sound.sample_count,
         gain_half_db=coding_gain_of(sound),
-        seed=settings.seed,
-        tag=settings.tag or None,
+        seed=options.seed,
+        tag=None if options.tag is None else 1 + info.tags.index(options.tag),
         engine=engine,
-        progressive=settings.progressive,
+        progressive=options.progressive,
     )
     plan_of(engine_of(header), info)  # the errors
-    below = BELOW_DB if settings.variable_rate else DIGITAL_DB
+    below = BELOW_DB if options.variable_rate else DIGITAL_DB
     return replace(header, pauses=worthwhile(sound, header, info, below_db=below))
 
 
-def _engine_of(settings: Settings, mode: ChannelMode, info: BackendInfo) -> Engine | None:
-    """Explicit coding parameters, where there are any: a priority in time asks for long units, and a preset's bitrate
-    is that of the file, so that each of two channels has half of it."""
-    preset, explicit = by_name(settings.preset), settings.engine
-    if explicit is None and mode is ChannelMode.DUAL:
-        explicit = _of_a_channel(float(preset.name), info)
+def _engine_of(options: EncodeOptions, preset: Preset, mode: ChannelMode, info: BackendInfo) -> Engine | None:
+    """Explicit coding parameters, where a preset's do not serve: for any bitrate or quality; for two channels, each of
+    which has half of the file's bitrate; and for a priority in time, which asks for long units."""
+    explicit = options.engine
+    if explicit is None and (options.bitrate is not None or options.quality != "balanced"):
+        rate = preset.bitrate if options.bitrate is None else options.bitrate
+        explicit = _engine_for(rate, mode, options.quality, info)
+    elif explicit is None and mode is ChannelMode.DUAL:
+        explicit = _engine_for(float(preset.name), mode, options.quality, info)
     engine = explicit or (preset.stereo_engine if mode is ChannelMode.IMAGE else preset.engine)
-    if not any(priority.timed for priority in settings.priorities):
+    if not any(priority.timed for priority in options.priorities):
         return explicit
     return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
 
 
-def _of_a_channel(bitrate: float, info: BackendInfo) -> Engine:
-    """Coding parameters of either channel of a file of so many bit/s."""
-    share = rate_of_latent(bitrate, ChannelMode.DUAL)
-    return engine_for(share, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
+def _engine_for(bitrate: float, mode: ChannelMode, quality: str, info: BackendInfo) -> Engine:
+    """Coding parameters of each latent of a file of so many bit/s."""
+    share = rate_of_latent(bitrate, mode)
+    if mode is ChannelMode.IMAGE and share > HIGHEST:
+        most = HIGHEST + MOST_IMAGE
+        raise ConfigError(f"a bitrate of {bitrate:g} bit/s in stereo: {LOWEST} to {most:g} are possible")
+    return engine_for(share, quality=quality, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
 
 
 def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:
@@ -373,8 +350,6 @@ def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo)
         raise ConfigError(
             f"channel mode {mode.name.lower()} codes {mode.channels} channels, the sound has {sound.channels}"
         )
-    if mode in (ChannelMode.IMAGE, ChannelMode.EQUAL) and info.audio_channels > 1:
-        raise ConfigError(f"{info.name} is a model of stereo sound: it codes left and right jointly")
     return mode
 
 

@@ -7,7 +7,6 @@ decompress: payload -> codes --codebook.decode--> latent -> Waveform
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
@@ -17,31 +16,17 @@ from noisebook.codec.ddcm import FINGERPRINT_BYTES, as_loud_as, channel_mode_of,
 from noisebook.codec.latent_codes import read_codes, write_codes
 from noisebook.codec.layout import timeline_of
 from noisebook.codec.opening import Opened, latent_of, open_stream
+from noisebook.codec.options import CodebookOptions
 from noisebook.codec.steering import OnStep
-from noisebook.codec.stereo import coded_image, image_share
+from noisebook.codec.stereo import coded_image, image_share, rate_of_latent
 from noisebook.coding import container
 from noisebook.coding.blocks import CODEBOOK_BYTES
-from noisebook.coding.container import ChannelMode, Header, LatentCode, LatentRule
+from noisebook.coding.container import Header, LatentCode, LatentRule
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.errors import ConfigError, CorruptStream, ModelError, UnsupportedStream, WrongCodebook
 from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["Settings", "compress", "decode_latent", "decoded_latent", "decompress", "segment_decoder"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an encoder may choose.
-
-    Attributes:
-        rule: "hard", the nearest atom, or "soft", a mean of the nearest ones with quantised weights.
-        bits_per_frame: budget of a codebook that adapts; its own if None.
-        channel_mode: as of `ddcm.Settings`.
-    """
-
-    rule: str = "hard"
-    bits_per_frame: float | None = None
-    channel_mode: ChannelMode | None = None
+__all__ = ["compress", "decode_latent", "decoded_latent", "decompress", "segment_decoder"]
 
 
 def compress(
@@ -49,25 +34,30 @@ def compress(
     *,
     backend: Backend,
     codebook: LatentCodebook,
-    settings: Settings = Settings(),
+    options: CodebookOptions = CodebookOptions(),
     on_step: OnStep | None = None,
 ) -> bytes:
     """A .ddcm stream of the sound's latent in the words of a codebook; `on_step` is called for each segment.
 
     Raises:
         AudioError: more than two channels.
-        ConfigError: settings outside their range, or a rule that the codebook does not have.
+        ConfigError: a bitrate for a codebook that has its own, or a rule that the codebook does not have.
         ModelError: the codebook was fitted for another model.
     """
-    codebook.stages(settings.rule)  # the errors
+    codebook.stages(options.rule)  # the errors
     _check_fits(codebook, backend.info)
-    header = _header(sound, codebook, settings, backend.info)
+    if options.bitrate is not None and codebook.method != "adaptive":
+        raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {codebook.method}, has its own")
+    header = _header(sound, codebook, options, backend.info)
     latent, timeline = target_latent(sound, header, backend=backend), timeline_of(header, backend.info)
+    bits_per_frame = None
+    if options.bitrate is not None:
+        bits_per_frame = rate_of_latent(options.bitrate, header.channel_mode) / backend.info.frames_per_second
     payloads = []
     for index, (start, end) in enumerate(timeline.segments(), start=1):
         piece = latent[:, :, start:end]
-        codes = codebook.encode(piece, settings.rule, bits_per_frame=settings.bits_per_frame)
-        payloads.append(container.sized(write_codes(codes, codebook, end - start, settings.rule)))
+        codes = codebook.encode(piece, options.rule, bits_per_frame=bits_per_frame)
+        payloads.append(container.sized(write_codes(codes, codebook, end - start, options.rule)))
         if on_step is not None:
             on_step(index, timeline.segment_count)
     bitrate = 8 * sum(map(len, payloads)) * sound.sample_rate / sound.sample_count
@@ -137,15 +127,15 @@ def segment_decoder(
     return decode
 
 
-def _header(sound: Sound, codebook: LatentCodebook, settings: Settings, info: BackendInfo) -> Header:
+def _header(sound: Sound, codebook: LatentCodebook, options: CodebookOptions, info: BackendInfo) -> Header:
     return Header(
         fingerprint=info.fingerprint[:FINGERPRINT_BYTES],
         preset=0,
         sample_rate=sound.sample_rate,
-        channel_mode=channel_mode_of(sound, settings.channel_mode, info),
+        channel_mode=channel_mode_of(sound, options.channel_mode, info),
         sample_count=sound.sample_count,
         gain_half_db=coding_gain_of(sound),
-        latent=LatentCode(LatentRule[settings.rule.upper()], codebook.fingerprint[:CODEBOOK_BYTES]),
+        latent=LatentCode(LatentRule[options.rule.upper()], codebook.fingerprint[:CODEBOOK_BYTES]),
     )
 
 

@@ -123,7 +123,9 @@ def by_name(name: str) -> Preset:
     for preset in PRESETS:
         if preset.name == name:
             return preset
-    raise ConfigError(f"preset {name!r}: there are {', '.join(p.name for p in PRESETS)}; for others give a bitrate")
+    raise ConfigError(
+        f"preset {name!r}: there are {', '.join(p.name for p in PRESETS)} and auto; for others give a bitrate"
+    )
 
 
 def by_wire_id(wire_id: int) -> Preset:

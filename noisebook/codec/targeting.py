@@ -13,8 +13,8 @@ import torch
 
 from noisebook.audio.waveform import Sound
 from noisebook.codec import ddcm
-from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import timeline_of
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import HIGHEST, LOWEST, engine_for
 from noisebook.codec.signal import by_latent, heard_by, levelled, segmentwise
 from noisebook.codec.steering import OnStep
@@ -51,8 +51,7 @@ def compress_to(
     target: float,
     *,
     backend: Backend,
-    settings: Settings,
-    quality: str = "balanced",
+    options: EncodeOptions = EncodeOptions(),
     on_step: OnStep | None = None,
 ) -> Found:
     """The smallest stream of a ladder of bitrates whose error is at most `target`.
@@ -60,8 +59,7 @@ def compress_to(
     Args:
         measure: a key of `MEASURES`.
         target: dB.
-        settings: of `ddcm.compress`, but for its preset and engine.
-        quality: of `presets.engine_for`.
+        options: of `ddcm.compress`; those that ask for a bitrate do not count.
         on_step: called with (encodings done, the most that there may be).
 
     Raises:
@@ -73,15 +71,16 @@ def compress_to(
         raise ConfigError(f"measure {measure!r}: {', '.join(MEASURES)} are possible")
     values, rate = backend.info.frame_values, backend.info.frames_per_second
     ladder = [LOWEST * (HIGHEST / LOWEST) ** (i / (_RUNGS - 1)) for i in range(_RUNGS)]
-    header = ddcm.header_of(waveform, settings, backend.info)
+    plain = options.replaced(preset=None, bitrate=None, quality="balanced")
+    header = ddcm.header_of(waveform, plain, backend.info)
     latent = ddcm.target_latent(waveform, header, backend=backend)
     error_of = MEASURES[measure](waveform, header, latent, backend)
     tried: dict[int, tuple[float, bytes]] = {}
 
     def attempt(rung: int) -> float:
         if rung not in tried:
-            engine = engine_for(ladder[rung], quality=quality, frame_values=values, frames_per_second=rate)
-            own = replace(settings, engine=engine)
+            engine = engine_for(ladder[rung], quality=options.quality, frame_values=values, frames_per_second=rate)
+            own = replace(plain, engine=engine)
             coded = ddcm.header_of(waveform, own, backend.info)
             image = ddcm.image_payload(waveform, coded, backend.info)
             aims = ddcm.aims_of(latent, coded, own, backend)

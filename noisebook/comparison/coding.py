@@ -9,9 +9,9 @@ from itertools import count
 import torch
 
 from noisebook import api
-from noisebook.api.codec import coding_settings
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import restored
 from noisebook.comparison.methods import Coded, Job
@@ -68,10 +68,10 @@ def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) 
     """`noisebook compress` and `decompress`, with the error of the latent after every step."""
     backend = _backend(job)
     started = time.perf_counter()
-    settings = coding_settings(job.sound, backend.info, preset, bitrate, "balanced", "auto", seed, None)
-    header = ddcm.header_of(job.sound, settings, backend.info)
+    options = EncodeOptions(preset=preset, bitrate=bitrate, seed=seed)
+    header = ddcm.header_of(job.sound, options, backend.info)
     target = ddcm.target_latent(job.sound, header, backend=backend)
-    residuals = Residuals(target, ddcm.aims_of(target, header, settings, backend))
+    residuals = Residuals(target, ddcm.aims_of(target, header, options, backend))
     image = ddcm.image_payload(job.sound, header, backend.info)
     data = ddcm.compress_towards(residuals.target_of, header, image=image, backend=backend, sound=job.sound)
     coded = time.perf_counter()

@@ -23,6 +23,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.layout import Timeline
 from noisebook.codec.noise import gaussian_noise
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import levelled, restored, segmentwise
 from noisebook.codec.steering import OnStep, prompted
@@ -106,7 +107,7 @@ def restore_stream(
     *,
     backend: FeatureBackend,
     settings: Settings,
-    coding: ddcm.Settings,
+    coding: EncodeOptions,
     on_step: OnStep | None = None,
 ) -> bytes:
     """The restored sound as a .ddcm stream; all of it is synthetic, as of any stream.
@@ -116,7 +117,7 @@ def restore_stream(
         damage: of it.
         backend: the model.
         settings: of these only the strength counts.
-        coding: as for `ddcm.compress`; its channel mode is left to the codec.
+        coding: as for `ddcm.compress`; its channels are left to the codec.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -125,7 +126,7 @@ def restore_stream(
     """
     sound = prepared(waveform, damage, backend.info)
     frame = framed(sound, damage, backend.info)
-    header = ddcm.header_of(sound, replace(coding, channel_mode=None), backend.info)
+    header = ddcm.header_of(sound, coding.replaced(channels="auto"), backend.info)
     if damage.task == "inpaint":
         header = replace(header, pauses=())  # a gap is silent, and shall not stay so
     measurement, guess = measured(waveform, sound, damage, frame, backend)

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "noisebook"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SCRIPTS = [path for folder in ("training", "experiments", "examples") for path in sorted((ROOT / folder).rglob("*.py"))]
-NUMPY_ONLY = ("coding", "rng", "config", "errors")  # torch is not imported at all
+NUMPY_ONLY = ("coding", "rng", "config", "options", "errors")  # torch is not imported at all
 TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "diffusion/backend", "codec/layout",
-                "codec/presets", "verification", "api", "cli", "diagnosis", "quantizers/config",
+                "codec/options", "codec/presets", "verification", "api", "cli", "diagnosis", "quantizers/config",
                 "quantizers/files")  # torch within functions only  # fmt: skip
 ALL_TENSORS = {"audio/band_synthesis"}  # which others import when they call it
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}

@@ -10,6 +10,7 @@ from noisebook import api
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, layout
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.player import Player
 from noisebook.coding import container
 
@@ -20,8 +21,8 @@ def test_the_error_falls_with_every_part_of_a_step_that_arrives(monkeypatch):
     backend = api.load_backend(device="cpu")
     clip = io.read(str(files("noisebook") / "assets" / "demo.flac"))
     clip = Waveform(np.ascontiguousarray(clip.samples[:1, 96_000:216_000]), 48_000)
-    settings = ddcm.Settings(preset="300", progressive=True)
-    stream = ddcm.compress(clip, backend=backend, settings=settings)
+    options = EncodeOptions(preset="300", progressive=True)
+    stream = ddcm.compress(clip, backend=backend, options=options)
     header, size = container.parse_header(stream)
     target = ddcm.target_latent(clip, header, backend=backend)
     assert layout.layout_of(header, backend.info).segment_count == 2

@@ -15,6 +15,7 @@ from fuzz.toy import INFO, ToyBackend
 from noisebook import api
 from noisebook.codec import ddcm
 from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
+from noisebook.codec.options import EncodeOptions
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream
@@ -78,7 +79,7 @@ def test_what_is_left_of_a_damaged_stream_is_bounded_by_its_bytes(seconds: int) 
     whole = ddcm.compress(
         api.as_waveform(np.sin(np.arange(160000, dtype=np.float32))[None], 16000),
         backend=ToyBackend(),
-        settings=ddcm.Settings(preset="300"),
+        options=EncodeOptions(preset="300"),
     )
     header, size = container.parse_header(whole)
     lying = container.pack(replace(header, sample_count=16000 * seconds * 10**6), [b""])[:-2] + whole[size:]

@@ -8,6 +8,7 @@ import torch
 
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
+from noisebook.codec.options import EncodeOptions
 from noisebook.coding import container
 from noisebook.diffusion import windows
 
@@ -18,7 +19,7 @@ ROUNDING = 1e-5  # of the latent's energy, -100 dB in amplitude
 def stream(backend) -> bytes:
     """20 s of noise: a timeline of more than one window."""
     samples = (0.2 * np.random.default_rng(0).standard_normal((1, 320000))).astype(np.float32)
-    return ddcm.compress(Waveform(samples, 16000), backend=backend, settings=ddcm.Settings(preset="300"))
+    return ddcm.compress(Waveform(samples, 16000), backend=backend, options=EncodeOptions(preset="300"))
 
 
 def decoded(stream: bytes, backend) -> torch.Tensor:

@@ -13,6 +13,7 @@ import noisebook
 from noisebook import api
 from noisebook.api.kinds import KINDS
 from noisebook.errors import AudioError, ConfigError, Error, StreamError
+from noisebook.options import Options
 
 WRONG = (object(), "nonsense", b"nonsense", 1.5, -1, 10**9, True, [], [1], [object()], {}, Path("nowhere.wav"), print)
 FUNCTIONS = sorted(
@@ -46,13 +47,24 @@ CASES = [
     (function, name)
     for function in FUNCTIONS
     for name in inspect.signature(getattr(api, function)).parameters
-    if name != "axes"  # of any name, and checked by the table of presets
+    if name not in ("axes", "keywords")  # of any name: checked by the table of presets, and by `Options`
+]
+OPTIONS = [
+    (function, name)
+    for function in FUNCTIONS
+    for one in inspect.signature(getattr(api, function)).parameters.values()
+    if isinstance(one.default, Options)
+    for name in one.default.names()
+    if name != "engine"
 ]
 
 
 @pytest.mark.parametrize(("function", "name"), CASES)
 def test_wrong_types_are_named(function, name):
-    annotation = str(inspect.signature(getattr(api, function)).parameters[name].annotation)
+    parameter = inspect.signature(getattr(api, function)).parameters[name]
+    if isinstance(parameter.default, Options):
+        return  # one class is asked for
+    annotation = str(parameter.annotation)
     kind = KINDS[frozenset(annotation.split(" | ")) - {"None"}]  # every argument is checked
     told = []
     for value in WRONG:
@@ -64,6 +76,27 @@ def test_wrong_types_are_named(function, name):
             told.append(str(error))
     assert told
     assert all(line.startswith((f"{name} is ", f"each of {name} is ")) for line in told), told
+
+
+@pytest.mark.parametrize(("function", "name"), OPTIONS)
+def test_every_option_is_a_keyword_that_is_checked(function, name, good):
+    called = getattr(api, function)
+    assert f"    {name}: " in called.__doc__
+    needed = {key: good[key] for key in inspect.signature(called).parameters if key in good and key != "sample_rate"}
+    with pytest.raises(ConfigError, match=rf"^{name} is .*, not object: <object"):
+        called(**needed, **{name: object()})
+
+
+def test_an_option_that_there_is_not_is_told(backend):
+    with pytest.raises(ConfigError, match=r"^there is no option presset \(did you mean preset\?\); there are preset, "):
+        api.compress(SOUND, sample_rate=16000, backend=backend, presset="300")
+
+
+def test_options_and_keywords_give_the_same(backend):
+    options = api.EncodeOptions(preset="100", search="none")
+    given = api.compress(SOUND, sample_rate=16000, backend=backend, options=options, seed=3)
+    assert given == api.compress(SOUND, sample_rate=16000, backend=backend, preset=100, search="none", seed=3)
+    assert options.changed() == {"preset": "100", "search": "none"}
 
 
 @pytest.mark.parametrize(("function", "name"), CASES)

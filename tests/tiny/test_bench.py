@@ -10,7 +10,7 @@ import pytest
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark import Options, benchmark, runs, timing
-from noisebook.codec.ddcm import Settings
+from noisebook.codec.options import EncodeOptions
 from noisebook.errors import ConfigError
 from noisebook.rivals import engines as rivals
 
@@ -19,7 +19,7 @@ SOUND = Waveform((0.2 * np.random.default_rng(0).standard_normal((1, 20000))).as
 
 def test_stages_add_up_and_the_backend_is_left_as_it_was(backend):
     before = dict(vars(backend))
-    row = timing.trip(SOUND, Settings(preset="300"), backend, runs=2)
+    row = timing.trip(SOUND, EncodeOptions(preset="300"), backend, runs=2)
     assert vars(backend) == before
     assert set(row.encode) == {"features", "autoencoder", "denoiser", "choices", "vocoder", "signal"}  # it hears itself
     assert set(row.decode) == {"autoencoder", "denoiser", "choices", "vocoder", "signal"}

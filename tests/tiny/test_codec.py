@@ -11,8 +11,9 @@ from noisebook.audio.level import loudness_lufs
 from noisebook.audio.peak_guard import guarded
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.ddcm import Settings, compress, decompress
+from noisebook.codec.ddcm import compress, decompress
 from noisebook.codec.layout import layout_of
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import PRESETS
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine
@@ -37,7 +38,7 @@ def latent_error(stream: bytes, waveform: Waveform, backend) -> float:
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda e: f"{e.log2_part}-{e.log2_K}")
 def test_every_engine_round_trips_and_follows_the_target(engine, backend, chirp):
     waveform = Waveform(chirp, 16000)
-    stream = compress(waveform, backend=backend, settings=Settings(engine=engine))
+    stream = compress(waveform, backend=backend, options=EncodeOptions(engine=engine))
     header, size = container.parse_header(stream)
     assert header.engine == engine
     assert len(stream) == container.overhead(header, 1) + layout_of(header, backend.info).payload_size
@@ -54,7 +55,7 @@ def test_every_engine_round_trips_and_follows_the_target(engine, backend, chirp)
 @pytest.mark.parametrize("count", [1, 2, 159, 160, 639, 640, 641, 5000, 16001])
 def test_length_is_exact(count, backend, chirp):
     waveform = Waveform(chirp[:, :count], 16000)
-    decoded = decompress(compress(waveform, backend=backend, settings=Settings(engine=FAST)), backend=backend)
+    decoded = decompress(compress(waveform, backend=backend, options=EncodeOptions(engine=FAST)), backend=backend)
     assert decoded.samples.shape == (1, count)
     assert np.isfinite(decoded.samples).all()
 
@@ -62,16 +63,16 @@ def test_length_is_exact(count, backend, chirp):
 @pytest.mark.parametrize("rate", [1000, 8000, 11025, 44100, 48000, 96000, 384000, 12345])
 def test_sample_rate_is_restored(rate, backend, chirp):
     waveform = Waveform(chirp[:, :3000], rate)
-    decoded = decompress(compress(waveform, backend=backend, settings=Settings(engine=FAST)), backend=backend)
+    decoded = decompress(compress(waveform, backend=backend, options=EncodeOptions(engine=FAST)), backend=backend)
     assert decoded.sample_rate == rate
     assert decoded.samples.shape == waveform.samples.shape
 
 
-@pytest.mark.parametrize("mode", [None, ChannelMode.DUAL, ChannelMode.IMAGE])
-def test_stereo(mode, backend, chirp):
+@pytest.mark.parametrize(("channels", "mode"), [("auto", ChannelMode.IMAGE), ("dual", ChannelMode.DUAL)])
+def test_stereo(channels, mode, backend, chirp):
     stereo = Waveform(np.concatenate([chirp, 0.5 * chirp[:, ::-1]]), 16000)
-    stream = compress(stereo, backend=backend, settings=Settings(engine=FAST, channel_mode=mode))
-    assert container.parse_header(stream)[0].channel_mode == (mode or ChannelMode.IMAGE)
+    stream = compress(stereo, backend=backend, options=EncodeOptions(engine=FAST, channels=channels))
+    assert container.parse_header(stream)[0].channel_mode == mode
     assert decompress(stream, backend=backend).samples.shape == stereo.samples.shape
 
 
@@ -84,7 +85,7 @@ def test_segments_are_independent_and_join(backend, monkeypatch, chirp):
     monkeypatch.setattr("noisebook.codec.layout.SEGMENT_FRAMES", 16)
     monkeypatch.setattr("noisebook.codec.layout._SHORTEST_SEGMENT", 8)
     waveform = Waveform(chirp, 16000)  # 38 latent frames: segments of 16 and 22
-    stream = compress(waveform, backend=backend, settings=Settings(engine=FAST))
+    stream = compress(waveform, backend=backend, options=EncodeOptions(engine=FAST))
     header, size = container.parse_header(stream)
     layout = layout_of(header, backend.info)
     assert list(layout.segments()) == [(0, 16), (16, 38)]
@@ -96,7 +97,7 @@ def test_segments_are_independent_and_join(backend, monkeypatch, chirp):
 
 def test_seed_changes_the_stream_and_only_its_own_decodes(backend, chirp):
     waveform = Waveform(chirp, 16000)
-    streams = [compress(waveform, backend=backend, settings=Settings(engine=FAST, seed=seed)) for seed in (0, 7)]
+    streams = [compress(waveform, backend=backend, options=EncodeOptions(engine=FAST, seed=seed)) for seed in (0, 7)]
     assert streams[0] != streams[1]
     sounds = [decompress(stream, backend=backend).samples for stream in streams]
     assert not np.array_equal(sounds[0], sounds[1])
@@ -104,7 +105,9 @@ def test_seed_changes_the_stream_and_only_its_own_decodes(backend, chirp):
 
 def test_silence_is_made_no_noise_of(backend):
     """In 16 bits it is silence again, with any coding parameters."""
-    stream = compress(Waveform(np.zeros((1, 8000), np.float32), 16000), backend=backend, settings=Settings(engine=FAST))
+    stream = compress(
+        Waveform(np.zeros((1, 8000), np.float32), 16000), backend=backend, options=EncodeOptions(engine=FAST)
+    )
     assert container.parse_header(stream)[0].gain_half_db == 127
     assert np.abs(decompress(stream, backend=backend).samples).max() < 5e-4
 
@@ -112,13 +115,13 @@ def test_silence_is_made_no_noise_of(backend):
 def test_another_model_is_refused_by_name(backend, other_model, chirp):
     from noisebook.backends.mini import MiniBackend
 
-    stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(engine=FAST))
+    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(engine=FAST))
     with pytest.raises(WrongModel, match=backend.info.fingerprint[:2].hex()):
         decompress(stream, backend=MiniBackend(other_model))
 
 
 def test_damage_is_named(backend, chirp):
-    stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(engine=FAST))
+    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(engine=FAST))
     for cut in range(len(stream)):
         with pytest.raises(StreamError):
             decompress(stream[:cut], backend=backend)
@@ -145,7 +148,7 @@ def test_presets_keep_their_promise(preset, backend):
 
 
 def test_a_tag_that_the_model_does_not_have_is_refused(backend, chirp):
-    stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(engine=FAST, tag=3))
+    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(engine=FAST, tag="effects"))
     header, size = container.parse_header(stream)
     payload = stream[size:-2]
     assert container.pack(header, [payload]) == stream
@@ -162,7 +165,7 @@ def test_the_tail_is_short_where_the_bits_end_near_the_sound(backend):
 
 def test_decoders_take_the_tail_that_suits_the_stream(backend, chirp):
     for preset, tail in (("8", 6), ("6000", 3)):
-        stream = compress(Waveform(chirp, 16000), backend=backend, settings=Settings(preset=preset))
+        stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(preset=preset))
         calls = []
         decompress(stream, backend=backend, on_step=lambda *step, calls=calls: calls.append(step))
         coded = layout_of(container.parse_header(stream)[0], backend.info).steps
@@ -174,14 +177,14 @@ def test_a_decode_is_as_loud_as_its_original(backend, search):
     """To half a step of the gain; the choices are those of the gain at which the encoder listens."""
     noise = np.random.default_rng(0).standard_normal((1, 40000)).astype(np.float32)
     for sound in (Waveform(0.05 * noise, 16000), Waveform.of(0.3 * np.sign(noise[0, :30000]), 48000)):
-        settings = Settings(engine=FAST, search=search)
-        stream = compress(sound, backend=backend, settings=settings)
+        options = EncodeOptions(engine=FAST, search=search)
+        stream = compress(sound, backend=backend, options=options)
         decoded = decompress(stream, backend=backend)
         assert loudness_lufs(decoded) == pytest.approx(loudness_lufs(sound), abs=0.3)
-        header = ddcm.header_of(sound, settings, backend.info)
+        header = ddcm.header_of(sound, options, backend.info)
         assert ddcm.analysed(container.parse_header(stream)[0], sound) == header
         target = ddcm.target_latent(sound, header, backend=backend)
-        plain = ddcm.compress_towards(ddcm.aims_of(target, header, settings, backend), header, backend=backend)
+        plain = ddcm.compress_towards(ddcm.aims_of(target, header, options, backend), header, backend=backend)
         assert stream[:-2] != plain[:-2]
         assert stream[container.parse_header(stream)[1] : -2] == plain[container.parse_header(plain)[1] : -2]
 
@@ -189,10 +192,10 @@ def test_a_decode_is_as_loud_as_its_original(backend, search):
 def test_what_the_peak_guard_takes_from_a_clipped_sound_is_given_back(backend):
     noise = np.random.default_rng(1).standard_normal(32000).astype(np.float32)
     sound = Waveform.of(np.clip(noise, -1, 1), 16000)
-    settings = Settings(engine=FAST, search="none")
-    raw = decompress(compress(sound, backend=backend, settings=settings), backend=backend)
+    options = EncodeOptions(engine=FAST, search="none")
+    raw = decompress(compress(sound, backend=backend, options=options), backend=backend)
     assert np.abs(raw.samples).max() > 1
     assert loudness_lufs(guarded(raw)[0]) == pytest.approx(loudness_lufs(sound), abs=1)
     beyond = Waveform(2 * sound.samples, 16000)  # its decode is not for whole numbers
-    raw = decompress(compress(beyond, backend=backend, settings=settings), backend=backend)
+    raw = decompress(compress(beyond, backend=backend, options=options), backend=backend)
     assert loudness_lufs(raw) == pytest.approx(loudness_lufs(beyond), abs=0.3)

@@ -11,8 +11,8 @@ import torch
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.aiming import Priority
-from noisebook.codec.ddcm import Settings, compress, decompress
+from noisebook.codec.ddcm import compress, decompress
+from noisebook.codec.options import EncodeOptions, Priority
 from noisebook.codec.segment import SegmentCoder, decode_segment, encode_with_state
 from noisebook.codec.targeting import compress_to
 from noisebook.coding import container
@@ -40,15 +40,17 @@ def errors(stream: bytes, waveform: Waveform, backend) -> torch.Tensor:
      {"search": "shaped", "priorities": (Priority(0.5, high=300),)}],
 )  # fmt: skip
 def test_the_stream_is_another_of_the_same_size_and_follows_the_sound(options, backend, waveform):
-    plain = compress(waveform, backend=backend, settings=Settings(engine=ENGINE, search="none"))
-    stream = compress(waveform, backend=backend, settings=Settings(**{"engine": ENGINE, "search": "none"} | options))
+    plain = compress(waveform, backend=backend, options=EncodeOptions(engine=ENGINE, search="none"))
+    stream = compress(
+        waveform, backend=backend, options=EncodeOptions(**{"engine": ENGINE, "search": "none"} | options)
+    )
     assert len(stream) == len(plain)
     assert stream != plain
     (header, size), (other, other_size) = container.parse_header(stream), container.parse_header(plain)
     assert (replace(header, gain_half_db=other.gain_half_db), size) == (other, other_size)
     assert decompress(stream, backend=backend).samples.shape == waveform.samples.shape
     other = compress(
-        Waveform(waveform.samples[:, ::-1].copy(), 16000), backend=backend, settings=Settings(engine=ENGINE)
+        Waveform(waveform.samples[:, ::-1].copy(), 16000), backend=backend, options=EncodeOptions(engine=ENGINE)
     )
     assert errors(stream, waveform, backend).mean() < errors(other, waveform, backend).mean()
 
@@ -58,7 +60,9 @@ def test_priority_in_time_moves_the_error(early, weight, backend, waveform):
     half = 0.76
     wanted = Priority(weight, end=half) if early else Priority(weight, start=half)
     plain, stream = (
-        compress(waveform, backend=backend, settings=Settings(engine=replace(ENGINE, unit_frames=256), priorities=p))
+        compress(
+            waveform, backend=backend, options=EncodeOptions(engine=replace(ENGINE, unit_frames=256), priorities=p)
+        )
         for p in ((), (wanted,))
     )
     header = container.parse_header(stream)[0]
@@ -71,16 +75,16 @@ def test_priority_in_time_moves_the_error(early, weight, backend, waveform):
 
 
 def test_a_priority_in_time_makes_long_units_of_a_preset(backend, waveform):
-    settings = Settings(preset="3000", priorities=(Priority(2.0, end=0.5),))
-    header = container.parse_header(compress(waveform, backend=backend, settings=settings))[0]
+    options = EncodeOptions(preset="3000", priorities=(Priority(2.0, end=0.5),))
+    header = container.parse_header(compress(waveform, backend=backend, options=options))[0]
     assert header.engine == replace(ddcm.by_name("3000").engine, unit_frames=256)
-    band = Settings(preset="3000", priorities=(Priority(2.0, low=500),))
-    assert container.parse_header(compress(waveform, backend=backend, settings=band))[0].preset
+    band = EncodeOptions(preset="3000", priorities=(Priority(2.0, low=500),))
+    assert container.parse_header(compress(waveform, backend=backend, options=band))[0].preset
 
 
 def test_priority_of_a_band_moves_the_error(backend, waveform):
     plain, stream = (
-        compress(waveform, backend=backend, settings=Settings(engine=ENGINE, priorities=priorities))
+        compress(waveform, backend=backend, options=EncodeOptions(engine=ENGINE, priorities=priorities))
         for priorities in ((), (Priority(8.0, low=2000),))
     )
     before, after = (errors(s, waveform, backend).mean(0) for s in (plain, stream))
@@ -89,8 +93,8 @@ def test_priority_of_a_band_moves_the_error(backend, waveform):
 
 
 def test_encoding_to_a_quality_takes_search_and_tag(backend, waveform):
-    settings = Settings(tag=1, search="shaped")
-    found = compress_to(waveform, "nmse", 3.0, backend=backend, settings=settings)
+    options = EncodeOptions(tag="music", search="shaped")
+    found = compress_to(waveform, "nmse", 3.0, backend=backend, options=options)
     assert found.error <= 3.0
     assert container.parse_header(found.data)[0].tag == 1
     assert np.isfinite(decompress(found.data, backend=backend).samples).all()
@@ -102,7 +106,7 @@ def test_the_default_is_the_shaped_search_and_none_can_be_had(backend, waveform)
         for options in ({}, {"search": "shaped"}, {"search": "none"})
     )
     assert by_default == shaped != none
-    assert by_default == compress(waveform, backend=backend, settings=Settings(preset="3000"))
+    assert by_default == compress(waveform, backend=backend, options=EncodeOptions(preset="3000"))
 
 
 def test_the_state_of_the_encoder_is_the_decoders(backend):
@@ -116,4 +120,4 @@ def test_the_state_of_the_encoder_is_the_decoders(backend):
 
 def test_an_unknown_search_is_refused(backend, waveform):
     with pytest.raises(ConfigError, match="none, shaped are"):
-        compress(waveform, backend=backend, settings=Settings(engine=ENGINE, search="deep"))
+        compress(waveform, backend=backend, options=EncodeOptions(engine=ENGINE, search="deep"))

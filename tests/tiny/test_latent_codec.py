@@ -17,7 +17,8 @@ from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini import MiniBackend
 from noisebook.codec import ddcm, latent_vq, streams
 from noisebook.codec.latent_codes import write_codes
-from noisebook.codec.latent_vq import Settings, compress, decode_latent, decompress
+from noisebook.codec.latent_vq import compress, decode_latent, decompress
+from noisebook.codec.options import CodebookOptions
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header, LatentCode, LatentRule
 from noisebook.errors import (
@@ -72,7 +73,7 @@ def ideal_bits(codes, codebook: LatentCodebook, frames: int, rule: str) -> float
 @pytest.mark.parametrize(("name", "rule"), CODED)
 def test_every_codebook_round_trips_to_its_own_quantised_latent_at_its_own_size(name, rule, books, backend, chirp):
     codebook, waveform = books[name], Waveform(chirp, 16000)
-    stream = compress(waveform, backend=backend, codebook=codebook, settings=Settings(rule=rule))
+    stream = compress(waveform, backend=backend, codebook=codebook, options=CodebookOptions(rule=rule))
     header, decoded = decode_latent(stream, backend=backend, codebook=codebook)
     assert header.latent == LatentCode(LatentRule[rule.upper()], codebook.fingerprint[:4])
     target = ddcm.target_latent(waveform, header, backend=backend)
@@ -107,12 +108,12 @@ def test_sample_rate_is_restored(rate, book, backend, chirp):
     assert (decoded.sample_rate, decoded.samples.shape) == (rate, waveform.samples.shape)
 
 
-@pytest.mark.parametrize("mode", [None, ChannelMode.DUAL])
-def test_stereo(mode, book, backend, chirp):
+@pytest.mark.parametrize(("channels", "mode"), [("auto", ChannelMode.IMAGE), ("dual", ChannelMode.DUAL)])
+def test_stereo(channels, mode, book, backend, chirp):
     stereo = Waveform(np.concatenate([chirp, 0.5 * chirp[:, ::-1]]), 16000)
-    settings = Settings(channel_mode=mode)
-    stream = compress(stereo, backend=backend, codebook=book, settings=settings)
-    assert container.parse_header(stream)[0].channel_mode == (mode or ChannelMode.IMAGE)
+    options = CodebookOptions(channels=channels)
+    stream = compress(stereo, backend=backend, codebook=book, options=options)
+    assert container.parse_header(stream)[0].channel_mode == mode
     assert decompress(stream, backend=backend, codebook=book).samples.shape == stereo.samples.shape
 
 
@@ -187,13 +188,13 @@ def test_a_codebook_of_another_shape_is_refused(book, backend, chirp):
 
 def test_a_rule_that_there_is_not_is_refused(book, backend, chirp):
     with pytest.raises(ConfigError):
-        compress(Waveform(chirp, 16000), backend=backend, codebook=book, settings=Settings(rule="mixed"))
+        compress(Waveform(chirp, 16000), backend=backend, codebook=book, options=CodebookOptions(rule="mixed"))
 
 
 def test_a_rule_that_the_codebook_lacks_is_refused(books, backend, chirp):
     codebook = books["residual"]
     with pytest.raises(ConfigError, match="one table"):
-        compress(Waveform(chirp, 16000), backend=backend, codebook=codebook, settings=Settings(rule="soft"))
+        compress(Waveform(chirp, 16000), backend=backend, codebook=codebook, options=CodebookOptions(rule="soft"))
     header, _, payloads, _ = latent_vq.open_stream(
         compress(Waveform(chirp, 16000), backend=backend, codebook=codebook), backend.info
     )
@@ -300,7 +301,7 @@ def test_a_stream_without_samples_is_corrupt(book, backend):
 
 
 def test_info_tells_the_codec_with_and_without_the_model(book, backend, chirp):
-    stream = compress(Waveform(chirp, 16000), backend=backend, codebook=book, settings=Settings(rule="soft"))
+    stream = compress(Waveform(chirp, 16000), backend=backend, codebook=book, options=CodebookOptions(rule="soft"))
     shown = api.read_info(stream)
     assert (shown.codec, shown.codebook, shown.rule) == ("vq", book.fingerprint[:4].hex(), "soft")
     assert (shown.preset, shown.engine, shown.intact) == (None, None, None)

@@ -15,8 +15,8 @@ from noisebook.audio.waveform import Waveform
 from noisebook.batch.together import each_with
 from noisebook.codec import ddcm
 from noisebook.codec import layout as layouts
-from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.pausing import silence_of, worthwhile
 from noisebook.codec.presets import by_name
 from noisebook.coding import container
@@ -36,8 +36,8 @@ def coded(sound: Waveform, backend, **options) -> bytes:
 
 def unpaused(sound: Waveform, backend, **options) -> bytes:
     """A stream whose silence is coded as sound is."""
-    settings = Settings(preset="700", search="none", **options)
-    header = replace(ddcm.header_of(sound, settings, backend.info), pauses=())
+    wanted = EncodeOptions(preset="700", search="none", **options)
+    header = replace(ddcm.header_of(sound, wanted, backend.info), pauses=())
     target = ddcm.target_latent(sound, header, backend=backend)
     image = ddcm.image_payload(sound, header, backend.info)
     return ddcm.compress_towards(lambda a, b: target[:, :, a:b], header, backend=backend, image=image, sound=sound)
@@ -89,14 +89,14 @@ def test_what_is_not_far_below_the_level_is_no_silence(backend):
     info = backend.info
     for floor, found in ((1e-5, True), (1e-3, False)):
         sound = broken(7.68, floor=floor)
-        header = ddcm.header_of(sound, Settings(preset="700"), info)
+        header = ddcm.header_of(sound, EncodeOptions(preset="700"), info)
         assert bool(worthwhile(sound, header, info)) == found
 
 
 def test_a_pause_must_pay(backend):
     """Two cells of 100 bit/s are shorter than a unit; without silence a stream is the plain one."""
     short = Waveform(np.where(np.arange(64000) // 12000 == 2, 0, 0.2).astype(np.float32)[None], 16000)
-    header = ddcm.header_of(short, Settings(preset="100"), backend.info)
+    header = ddcm.header_of(short, EncodeOptions(preset="100"), backend.info)
     assert worthwhile(short, header, backend.info) == ()
     brief = replace(by_name("6000").engine, unit_frames=8)
     assert worthwhile(short, replace(header, preset=0, engine=brief), backend.info)

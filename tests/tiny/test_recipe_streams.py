@@ -11,6 +11,7 @@ from experiments.prefixes import played
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini import MiniBackend
 from noisebook.codec import ddcm, layout
+from noisebook.codec.options import EncodeOptions
 
 
 @pytest.fixture
@@ -23,9 +24,9 @@ def test_what_plays_of_a_beginning(backend, noise, monkeypatch):
     monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 10)
     found = {}
     for progressive in (False, True):
-        settings = ddcm.Settings(preset="300", progressive=progressive)
-        data = ddcm.compress(noise, backend=backend, settings=settings)
-        target = ddcm.target_latent(noise, ddcm.header_of(noise, settings, backend.info), backend=backend)
+        options = EncodeOptions(preset="300", progressive=progressive)
+        data = ddcm.compress(noise, backend=backend, options=options)
+        target = ddcm.target_latent(noise, ddcm.header_of(noise, options, backend.info), backend=backend)
         found[progressive] = [played(data, share, target, backend) for share in (0.01, 0.5, 1)]
     assert found[False][0] is found[True][0] is None
     assert found[False][1][0] == 40 / 25, "the first segment of two"

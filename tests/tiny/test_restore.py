@@ -18,6 +18,7 @@ from noisebook.audio.splice import FADE
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.layout import Timeline
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import encode_segment
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import make_step
@@ -151,7 +152,7 @@ def test_three_channels_are_refused(backend):
 
 def test_a_target_may_depend_on_the_estimate(backend):
     """A target that is a function is asked at every step, and one that ignores its arguments is as good as a tensor."""
-    header = ddcm.header_of(noise(), ddcm.Settings("100"), backend.info)
+    header = ddcm.header_of(noise(), EncodeOptions(preset="100"), backend.info)
     coder = ddcm._coder(header, ddcm.layout_of(header, backend.info), 12, 0)
     target = torch.randn(1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
     start, asked = coder.start(torch.device("cpu")), []
@@ -218,7 +219,7 @@ def test_a_stream_aims_at_the_guess_and_then_at_what_is_reliable(pooling, monkey
     monkeypatch.setattr(ddcm, "compress_towards", lambda target_of, header, **_: seen.update(target_of=target_of))
     sound = damaged("inpaint", noise())
     damage = damage_of(sound, "inpaint", pooling.info, **OPTIONS["inpaint"])
-    restore_stream(sound, damage, backend=pooling, settings=Settings(strength=0.5), coding=ddcm.Settings("300"))
+    restore_stream(sound, damage, backend=pooling, settings=Settings(strength=0.5), coding=EncodeOptions(preset="300"))
     measurement, guess = measured(sound, sound, damage, Frame.of(sound, pooling.info), pooling)
     start = Course(pooling.info.schedule, pooling.info.curve, 0.5).start
     aim, x0_hat = seen["target_of"](5, 20), torch.randn(1, 8, 15, 16, generator=torch.Generator().manual_seed(0))
@@ -248,7 +249,9 @@ def test_what_is_lost_has_no_part_in_a_stream_s_choices(backend):
     for sound in (quiet, loud):
         damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
         settings = Settings(strength=0.2)
-        made.append(restore_stream(sound, damage, backend=backend, settings=settings, coding=ddcm.Settings("300")))
+        made.append(
+            restore_stream(sound, damage, backend=backend, settings=settings, coding=EncodeOptions(preset="300"))
+        )
     assert made[0] == made[1]
 
 

@@ -12,8 +12,8 @@ from noisebook import api
 from noisebook.audio.image import FRAME_SECONDS, LEVELS, StereoImage, image_bands, image_frames
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm, layout
-from noisebook.codec.ddcm import Settings
 from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.stereo import Heard, measured_image, read_image
 from noisebook.coding import container
@@ -46,7 +46,7 @@ def test_the_presets_bitrate_is_that_of_the_file(backend):
     that it could spend a rest of its bits on, within 5 %."""
     sound = Waveform(wandering(61.44), 16000)  # six windows of the model: no unit is cut
     for preset in PRESETS:
-        header = ddcm.header_of(sound, Settings(preset=preset.name), backend.info)
+        header = ddcm.header_of(sound, EncodeOptions(preset=preset.name), backend.info)
         image = ddcm.image_payload(sound, header, backend.info)
         assert (header.channel_mode, len(image)) == (ChannelMode.IMAGE, 1)
         payload = len(image[0]) + layout_of(header, backend.info).payload_size

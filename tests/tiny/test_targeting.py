@@ -8,7 +8,6 @@ import torch
 
 from noisebook import api
 from noisebook.codec import ddcm, targeting
-from noisebook.codec.ddcm import Settings
 from noisebook.errors import ConfigError
 
 SOUND = (0.2 * np.random.default_rng(3).standard_normal((1, 20000))).astype(np.float32)
@@ -41,7 +40,7 @@ def test_the_target_is_reached_with_fewer_bits_than_the_most(measure, backend):
     for share in (0.2, 0.6, 0.95):
         target = best + share * (worst - best)
         found = targeting.compress_to(
-            api.Waveform(SOUND, 16000), measure, target, backend=backend, settings=Settings()
+            api.Waveform(SOUND, 16000), measure, target, backend=backend
         )  # fmt: skip
         assert found.error <= target
         assert found.encodings <= 7

@@ -9,8 +9,8 @@ import torch
 
 from experiments.sources import coloured, white
 from noisebook.codec import aiming
-from noisebook.codec.aiming import Priority
 from noisebook.codec.layout import Timeline
+from noisebook.codec.options import Priority
 from noisebook.codec.segment import SegmentCoder, encode_segment
 from noisebook.coding.container import Engine
 from noisebook.diffusion.plan import reverse, tail_plan

@@ -1,0 +1,200 @@
+"""What an encoder may be told, and how people write it. No tensors."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from noisebook.codec.presets import DEFAULT, PRESETS, QUALITIES, by_name
+from noisebook.coding.container import ChannelMode
+from noisebook.errors import ConfigError
+from noisebook.options import KINDS, Options, again, option, several, wrong
+
+if TYPE_CHECKING:
+    from noisebook.coding.container import Engine
+
+__all__ = ["AUTO", "CodebookOptions", "EncodeOptions", "Priority", "parse_rate"]
+
+AUTO = "auto"  # in place of a preset: the one that suits the sound
+_RATE = re.compile(r"(?P<value>\d+(?:\.\d*)?|\.\d+)\s*(?P<kilo>k?)(?:bit/s|bits/s|bps|b/s|bit)?", re.IGNORECASE)
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_PRIORITY = re.compile(
+    rf"(?P<weight>{_NUMBER})(?:@(?P<start>{_NUMBER})-(?P<end>{_NUMBER}))?(?:/(?P<low>{_NUMBER})-(?P<high>{_NUMBER}))?"
+)
+
+
+@dataclass(frozen=True)
+class Priority:
+    """A stretch of time and band in which an error counts `weight` times as much.
+
+    Attributes:
+        weight: above 0; below 1 it counts less.
+        start, end: seconds.
+        low, high: Hz.
+    """
+
+    weight: float
+    start: float = 0.0
+    end: float = inf
+    low: float = 0.0
+    high: float = inf
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < inf:
+            raise ConfigError(f"priority {self.weight:g}: give a weight above 0, 1 is that of the rest")
+        if not (0 <= self.start < self.end and 0 <= self.low < self.high):
+            raise ConfigError(
+                f"priority of {self.start:g} to {self.end:g} s and {self.low:g} to {self.high:g} Hz: "
+                "both ranges must rise from at least 0"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Priority:
+        """From `WEIGHT[@START-END][/LOW-HIGH]`.
+
+        Raises:
+            ConfigError: it is written otherwise.
+        """
+        found = _PRIORITY.fullmatch(text)
+        if found is None:
+            raise ConfigError(f"{text!r} is not WEIGHT[@START-END][/LOW-HIGH], such as 3@1.5-4 or 2/300-3400.")
+        return cls(**{name: float(number) for name, number in found.groupdict().items() if number is not None})
+
+    @property
+    def timed(self) -> bool:
+        """It does not hold for the whole sound."""
+        return self.start > 0 or self.end < inf
+
+    @property
+    def banded(self) -> bool:
+        """It does not hold for all frequencies."""
+        return self.low > 0 or self.high < inf
+
+
+def parse_rate(text: str) -> float:
+    """bit/s of 6000, 6k, 1.5kbit/s or 300bps.
+
+    Raises:
+        ConfigError: no such number.
+    """
+    with suppress(ValueError):
+        return float(text)  # what is possible is the codec's to tell
+    found = _RATE.fullmatch(text.strip())
+    if found is None:
+        raise ConfigError(f"{text!r} is no bitrate: give bit/s, such as 500, 6000 or 6k")
+    return float(found["value"]) * (1000 if found["kilo"] else 1)
+
+
+def _parse_preset(text: str) -> str:
+    """A name, or a bitrate as that of --bitrate: 3k is 3000."""
+    return f"{parse_rate(text):.0f}" if re.fullmatch(r"\d+(\.\d+)?[kK]", text) else text
+
+
+def _priorities(name: str, value: Any) -> tuple[Priority, ...]:
+    listed = several(name, value)
+    for one in listed:
+        if not isinstance(one, Priority):
+            raise wrong(f"each of {name}", "a noisebook.Priority", one)
+    return listed
+
+
+def _preset_names() -> str:
+    """All names in words, with a mark at the default."""
+    *first, last = (f"{row.name} (default)" if row.name == DEFAULT else row.name for row in PRESETS)
+    return f"{', '.join(first)} or {last}"
+
+
+@dataclass(frozen=True)
+class EncodeOptions(Options):
+    """What may be chosen about a stream of noise choices; `help` of each is in its field."""
+
+    preset: str | int | None = option(
+        None,
+        f"{_preset_names()}: bit/s of the file, mono or stereo; or auto, by what the sound is like.",
+        flags=("-p", "--preset"), metavar="NAME", parse=_parse_preset,
+    )  # fmt: skip
+    bitrate: float | None = option(
+        None, "Any other: bit/s of the file, mono or stereo; of vq, only with an adaptive codebook.",
+        flags=("-b", "--bitrate"), metavar="RATE", parse=parse_rate,
+    )  # fmt: skip
+    target_mel_db: float | None = option(
+        None, "In place of a bitrate: the fewest bits for this error of the log-mel, before the vocoder; takes some "
+        "six encodings.", metavar="DB",
+    )  # fmt: skip
+    target_nmse: float | None = option(
+        None, "The same for the error of the latent over its energy.", metavar="DB",
+    )  # fmt: skip
+    quality: str = option(
+        "balanced", "Over how many steps the bits are spread: fast has few, high wastes fewer bits.",
+        choices=tuple(QUALITIES), flags=("-q", "--quality"),
+    )  # fmt: skip
+    channels: str = option(
+        "auto", "auto codes stereo as one channel and where of left and right what is (jointly by a model of stereo "
+        "sound); dual codes left and right apart, each with half of the bits, for two microphones.",
+        choices=("auto", "dual", "mono"),
+    )  # fmt: skip
+    tag: str | None = option(None, "What the sound is, for the model: music, speech or effects.", metavar="TAG")
+    seed: int = option(0, "Of all random numbers.", low=0, high=255)
+    search: str = option(
+        "shaped", "How the encoder looks for what to write, at the same bits: none is the fastest, shaped comes nearer "
+        "in twice the time.", choices=("none", "shaped"),
+    )  # fmt: skip
+    priorities: tuple[Priority, ...] = option(
+        (), "Errors there count so much more: seconds, Hz; 3@1.5-4, 2/300-3400. May be given again.",
+        flags=("--priority",), metavar="WEIGHT[@START-END][/LOW-HIGH]", parse=Priority.parse,
+    )  # fmt: skip
+    progressive: bool = option(
+        False, "Order the stream by steps: what begins it is the whole sound, less exactly (decompress --damaged)."
+    )
+    variable_rate: bool = option(
+        False, "What lies 60 dB below the peak takes no bits and is decoded as silence, as digital silence always is."
+    )
+    engine: Engine | None = option(
+        None, "Explicit coding parameters, in place of preset and bitrate.", command_line=False
+    )
+
+    kinds = KINDS | {frozenset({"tuple[Priority, ...]"}): _priorities}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.preset is not None and self.bitrate is not None:
+            raise ConfigError("give a preset or a bitrate, not both")
+        if self.target is not None and sum(value is not None for value in self._rates()) > 1:
+            raise ConfigError("give one of preset, bitrate, target_mel_db and target_nmse")
+        if self.preset not in (None, AUTO):
+            by_name(str(self.preset))  # the error
+
+    def _rates(self) -> tuple[object, ...]:
+        return self.preset, self.bitrate, self.target_mel_db, self.target_nmse
+
+    @property
+    def target(self) -> tuple[str, float] | None:
+        """The measure and value of a quality that is asked for in place of a bitrate."""
+        if self.target_mel_db is not None:
+            return "mel-db", self.target_mel_db
+        return None if self.target_nmse is None else ("nmse", self.target_nmse)
+
+    @property
+    def channel_mode(self) -> ChannelMode | None:
+        """The mode that is asked for; None leaves it to the codec."""
+        return _MODES[self.channels]
+
+
+@dataclass(frozen=True)
+class CodebookOptions(Options):
+    """What may be chosen about a stream that holds a latent in the words of a codebook."""
+
+    rule: str = option("hard", "vq: nearest atom, or mean of the nearest.", choices=("hard", "soft"))
+    bitrate: float | None = again(EncodeOptions, "bitrate")
+    channels: str = again(EncodeOptions, "channels")
+
+    @property
+    def channel_mode(self) -> ChannelMode | None:
+        """As of `EncodeOptions`."""
+        return _MODES[self.channels]
+
+
+_MODES = {"auto": None, "dual": ChannelMode.DUAL, "mono": ChannelMode.MONO}
