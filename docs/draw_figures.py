@@ -19,8 +19,8 @@ from noisebook import api
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
-from noisebook.codec.options import EncodeOptions
 from noisebook.codec.layout import layout_of, plan_of
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder, encode_segment
 from noisebook.diffusion.backend import Backend, BackendInfo
