@@ -32,6 +32,7 @@ from experiments.results import load_clips
 from experiments.sources import GaussianSource, coloured, white
 from noisebook import api
 from noisebook.audio.waveform import Waveform
+from noisebook.benchmark.baselines import Published, PublishedCoder
 from noisebook.codec import aiming, ddcm
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import FRAME_VALUES, by_name
@@ -41,7 +42,6 @@ from noisebook.codec.steering import over_timeline
 from noisebook.coding.container import Engine
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, with_features
 from noisebook.diffusion.plan import Denoise, no_noise, reverse, tail_plan
-from noisebook.rivals import Published, PublishedCoder
 
 FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s
 RATES = ("300", "1500", "3000")

@@ -45,8 +45,7 @@ from noisebook.coding import container
 from noisebook.comparison import publishing
 from noisebook.comparison.catalogue import catalogue
 from noisebook.comparison.methods import Method, choose
-from noisebook.comparison.planning import planned
-from noisebook.comparison.runs import Run
+from noisebook.comparison.runs import Run, planned
 from noisebook.diffusion.backend import Backend
 from training.clips import PREFIX_OF_KIND
 from training.packages import HELD_OUT

@@ -16,7 +16,7 @@ import numpy as np
 from experiments.results import load_clips
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.comparison.coding import vocoded
+from noisebook.comparison.catalogue import vocoded
 from noisebook.comparison.methods import Job
 from noisebook.diffusion.backend import Backend
 from noisebook.metrics import available, evaluate

@@ -1,10 +1,7 @@
-"""How fast a model codes here, by stage, duration and bitrate, against the engines of the papers; and what must hold.
+"""How fast a model codes here, by stage, duration and bitrate, against the published codecs; and whether all works.
 
-timing    one sound, one engine: seconds of every stage, both ways, and peak memory
-rivals    the engines of DDCM and Turbo-DDCM as published, at the bitrate of a preset
-checks    what a codec without waste keeps to
+runs        all measurements of a model, and the limits that they have to keep to
+timing      one sound, one way to code it: seconds of every stage, both ways, and peak memory
+baselines   DDCM and Turbo-DDCM as published, at the bitrate of a preset; `combinatorics` writes their subsets
+doctor      what is at hand on this machine, and whether a round trip works
 """
-
-from noisebook.benchmark.runs import Options, benchmark
-
-__all__ = ["Options", "benchmark"]

@@ -1,10 +1,13 @@
-"""All measurements of one model on one sound."""
+"""All measurements of one model on one sound, and the limits that they have to keep to.
+
+Every row, of a preset, a duration or a baseline, is a `timing.RoundTrip` with what it is a row of.
+"""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from os import cpu_count
 from pathlib import Path
@@ -17,17 +20,19 @@ from noisebook._version import __version__
 from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.benchmark.checks import checks
+from noisebook.benchmark.baselines import CLASSIC_BITS, PublishedCoder, baselines
 from noisebook.benchmark.timing import RoundTrip, Stages, published_trip, trip
 from noisebook.codec import ddcm
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import DEFAULT, PRESETS, by_name, engine_bitrate
 from noisebook.diffusion.backend import Backend
-from noisebook.rivals import CLASSIC_BITS, PublishedCoder, rivals
 
-__all__ = ["Options", "benchmark"]
+__all__ = ["Check", "Options", "benchmark", "checks", "whole_row"]
 
 LOW = "30"  # the preset of hours
+_LONG = 30  # seconds from which a second of sound costs always the same
+_MEBIBYTE = 2**20
+Row = dict[str, Any]
 Tell = Callable[[str], None]
 
 
@@ -39,8 +44,8 @@ class Options:
         presets: each on `seconds` of sound.
         seconds: of the sound.
         durations: (preset, seconds) of sounds whose time and memory are compared; those of a minute or more run once.
-        against: preset that is compared with the published engines of its bitrate; None for none.
-        whole: run the published engines whole; else the time of the slow ones is extrapolated from some of their
+        against: preset that is compared with the published codecs at its bitrate; None for none.
+        whole: run the published codecs whole; else the time of the slow ones is extrapolated from some of their
             steps, and their error is not known.
         runs: of which the median is taken.
     """
@@ -59,7 +64,7 @@ class Options:
 
     @classmethod
     def full(cls) -> Options:
-        """Half an hour or more: up to an hour of sound, and the published engines whole."""
+        """Half an hour or more: up to an hour of sound, and the published codecs whole."""
         hours = tuple((LOW, seconds) for seconds in (30.0, 60.0, 600.0, 3600.0))
         return cls(durations=(*cls.durations, *hours), whole=True)
 
@@ -83,14 +88,22 @@ def benchmark(
         by_name(name)
     mono = resample(downmix(sound), info.sample_rate)
     mono = Waveform(np.repeat(mono.samples, info.audio_channels, axis=0), info.sample_rate)
+
+    def timed(preset: str, seconds: float, *, warm: bool = True) -> RoundTrip:
+        piece = _of_length(mono, seconds)
+        tell(f"preset {preset}, {piece.duration:.4g} s of sound")
+        return trip(piece, EncodeOptions(preset=preset), backend, runs=options.runs if warm else 1, warm=warm)
+
+    presets = ((name, timed(name, options.seconds)) for name in options.presets)
+    durations = ((name, seconds, timed(name, seconds, warm=seconds < 60)) for name, seconds in options.durations)
     results: dict[str, Any] = {
         "noisebook": __version__,
         "model": {"name": info.name, "fingerprint": info.fingerprint.hex()},
         "machine": machine(backend),
         "runs": options.runs,
-        "presets": list(_presets(mono, backend, options, tell)),
-        "durations": list(_durations(mono, backend, options, tell)),
-        "rivals": list(_rivals(mono, backend, options, tell)),
+        "presets": [{"preset": name, "allowance": row.allowance, **row.as_dict()} for name, row in presets],
+        "durations": [{"preset": name, "seconds": seconds, **row.as_dict()} for name, seconds, row in durations],
+        "rivals": list(_beside_baselines(mono, timed, backend, options, tell)),
     }
     results["checks"] = [check.as_dict() for check in checks(results)]
     return results
@@ -98,10 +111,12 @@ def benchmark(
 
 def machine(backend: Backend) -> dict[str, Any]:
     """Where the times were taken."""
-    device = backend.device
+    device, cpus = backend.device, Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "system": platform.system(),
-        "processor": _processor(),
+        "processor": f"{names[0]} ({platform.machine()})" if names else platform.processor() or platform.machine(),
         "cores": cpu_count(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -110,90 +125,110 @@ def machine(backend: Backend) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    """Its model, where the system has a file of it, else its architecture."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} ({platform.machine()})" if names else platform.processor() or platform.machine()
-
-
-def _presets(sound: Waveform, backend: Backend, options: Options, tell: Tell) -> Iterator[dict[str, Any]]:
-    piece = _of_length(sound, options.seconds)
-    for name in options.presets:
-        tell(f"preset {name}, {options.seconds:g} s of sound")
-        row = trip(piece, EncodeOptions(preset=name), backend, runs=options.runs)
-        yield {"preset": name, "allowance": row.allowance, **row.as_dict()}
-
-
-def _durations(sound: Waveform, backend: Backend, options: Options, tell: Tell) -> Iterator[dict[str, Any]]:
-    for name, seconds in options.durations:
-        tell(f"preset {name}, {seconds:g} s of sound")
-        long = seconds >= 60
-        runs = 1 if long else options.runs
-        row = trip(_of_length(sound, seconds), EncodeOptions(preset=name), backend, runs=runs, warm=not long)
-        yield {"preset": name, "seconds": seconds, **row.as_dict()}
-
-
-def _rivals(sound: Waveform, backend: Backend, options: Options, tell: Tell) -> Iterator[dict[str, Any]]:
-    """The preset, then the published engines, on a sound as long as the bits of the classic one last at its bitrate."""
+def _beside_baselines(
+    sound: Waveform, timed: Callable[[str, float], RoundTrip], backend: Backend, options: Options, tell: Tell
+) -> Iterator[Row]:
+    """The preset, then the published codecs, on a sound as long as the bits of the classic one last at its bitrate."""
     if options.against is None:
         return
     info, preset = backend.info, by_name(options.against)
-    rate = preset.bitrate
-    frames = ceil(CLASSIC_BITS / rate * info.frames_per_second / info.frame_multiple) * info.frame_multiple
-    piece = _of_length(sound, frames / info.frames_per_second)
-    tell(f"preset {preset.name}, {piece.duration:.2f} s of sound")
-    ours = trip(piece, EncodeOptions(preset=preset.name), backend, runs=options.runs)
+    frames = ceil(CLASSIC_BITS / preset.bitrate * info.frames_per_second / info.frame_multiple) * info.frame_multiple
+    ours = timed(preset.name, frames / info.frames_per_second)
     nominal = engine_bitrate(preset.engine, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
-    yield _rival_row(f"preset {preset.name}", nominal, ours)
-    for rival in rivals(rate, steps=ours.calls, frames=frames, info=info):
-        tell(f"{rival.title}, {piece.duration:.2f} s of sound")
-        engine = rival.engine if options.whole else rival.sample
-        theirs = published_trip(piece, engine, backend)
-        steps, end = rival.engine.steps, PublishedCoder(rival.engine, info, 1, frames).plan[-1].s
+    yield whole_row(f"preset {preset.name}", nominal, ours)
+    piece = _of_length(sound, frames / info.frames_per_second)
+    for baseline in baselines(preset.bitrate, steps=ours.calls, frames=frames, info=info):
+        tell(f"{baseline.title}, {piece.duration:.4g} s of sound")
+        theirs = published_trip(piece, baseline.params if options.whole else baseline.sample, backend)
+        end = PublishedCoder(baseline.params, info, 1, frames).plan[-1].s
         tail = len(ddcm.tail_after(end, info.schedule))
-        yield _rival_row(rival.title, rival.engine.bitrate(info), theirs, ours, steps, tail)
+        yield whole_row(
+            baseline.title, baseline.params.bitrate(info), theirs, ours=ours, steps=baseline.params.steps, tail=tail
+        )
 
 
-def _rival_row(
-    title: str, bit_per_second: float, row: RoundTrip, ours: RoundTrip | None = None, steps: int | None = None,
+def whole_row(
+    title: str, bit_per_second: float, row: RoundTrip, *, ours: RoundTrip | None = None, steps: int | None = None,
     tail: int = 0,
-) -> dict[str, Any]:  # fmt: skip
-    """The whole time of an engine with `steps` coded steps and a tail, of which maybe not all were run: both ways, by
-    stage; of our own all were."""
+) -> Row:  # fmt: skip
+    """A row of the whole time of a codec with `steps` coded steps and a tail, of which maybe not all were run; of our
+    own, which the others are compared with, all were."""
     steps = row.calls if steps is None else steps
-    encode = _scaled(row.encode, calls=steps / row.calls, choices=steps / row.calls)
-    decode = _scaled(row.decode, calls=(steps + tail) / (row.calls + tail), choices=steps / row.calls)
-    encode_seconds, decode_seconds = sum(encode.values()), sum(decode.values())
+
+    def scaled(stages: Stages, tail: int) -> Stages:
+        calls, choices = (steps + tail) / (row.calls + tail), steps / row.calls
+        return {**stages, "denoiser": calls * stages["denoiser"], "choices": choices * stages["choices"]}
+
+    whole = replace(
+        row, encode=scaled(row.encode, 0), decode=scaled(row.decode, tail), bit_per_second=bit_per_second,
+        nmse_db=row.nmse_db if steps == row.calls else None,
+    )  # fmt: skip
     return {
         "engine": title,
-        "sound_seconds": row.sound_seconds,
         "steps": steps,
         "measured_steps": row.calls,
-        "bit_per_second": bit_per_second,
-        "encode": encode,
-        "decode": decode,
-        "encode_seconds": encode_seconds,
-        "decode_seconds": decode_seconds,
-        "encode_real_time": encode_seconds / row.sound_seconds,
-        "decode_real_time": decode_seconds / row.sound_seconds,
-        "faster": None if ours is None else encode_seconds / ours.encode_seconds,
-        "nmse_db": row.nmse_db if steps == row.calls else None,
-        "resident": row.resident,
-        "reserved": row.reserved,
+        "faster": None if ours is None else whole.encode_seconds / ours.encode_seconds,
+        **whole.as_dict(),
     }
-
-
-def _scaled(stages: Stages, *, calls: float, choices: float) -> Stages:
-    """Seconds by stage of so many times the calls of the denoiser, and the choices."""
-    return {**stages, "denoiser": calls * stages["denoiser"], "choices": choices * stages["choices"]}
 
 
 def _of_length(sound: Waveform, seconds: float) -> Waveform:
     """The sound cut, or repeated, to so many seconds."""
     count = round(seconds * sound.sample_rate)
-    samples = np.empty((sound.channels, count), np.float32)
-    for channel, line in zip(samples, sound.samples, strict=True):
-        channel[:] = np.resize(line, count)
-    return Waveform(samples, sound.sample_rate)
+    return Waveform(np.stack([np.resize(channel, count) for channel in sound.samples]), sound.sample_rate)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A measured value and its limit; `at_most` says on which side of it the value has to be."""
+
+    name: str
+    value: float
+    limit: float
+    at_most: bool = True
+
+    @property
+    def ok(self) -> bool:
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "ok": self.ok}
+
+
+def checks(results: dict[str, Any]) -> list[Check]:
+    """What a codec without waste keeps to, as far as the measurements allow to say."""
+    found = []
+    if results["presets"]:
+        worst = max(row["encode_seconds"] / row["allowance"] for row in results["presets"])
+        found.append(Check("encoding / (its calls of the denoiser + mel + autoencoder)", worst, 1.2))
+    return [*found, *_against(results["rivals"]), *_of_lengths(results["durations"])]
+
+
+def _against(rows: list[Row]) -> Iterator[Check]:
+    ours = [row for row in rows if row["faster"] is None]
+    for title, least in (("classic", 30), ("turbo", 5)):
+        for row in rows:
+            if row["engine"] == title:
+                yield Check(f"encodes faster than {title}, times", row["faster"], least, at_most=False)
+    for row in rows:
+        if row["faster"] is not None and row["nmse_db"] is not None:
+            better = row["nmse_db"] - ours[0]["nmse_db"]
+            yield Check(f"latent error below {row['engine']}, dB", better, 0, at_most=False)
+
+
+def _of_lengths(rows: list[Row]) -> Iterator[Check]:
+    for way in ("encode", "decode"):
+        by_preset: dict[str, list[float]] = {}
+        for row in rows:
+            if row["seconds"] >= _LONG:
+                by_preset.setdefault(row["preset"], []).append(row[f"{way}_real_time"])
+        if DEFAULT in by_preset:
+            yield Check(f"{way} at preset {DEFAULT}, of real time", max(by_preset[DEFAULT]), 0.5)
+        for preset, same in by_preset.items():
+            if len(same) > 1:
+                title = f"{way} at preset {preset}, {_LONG} s and longer: dearest / cheapest second"
+                yield Check(title, max(same) / min(same), 1.1)
+    peaks = [row["resident"] for row in rows if row["resident"] is not None]
+    if peaks:
+        yield Check("most memory, MiB", max(peaks) / _MEBIBYTE, 2048)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import torch
 
 from noisebook.audio.waveform import Waveform
-from noisebook.benchmark.memory import PeakMemory
+from noisebook.benchmark.baselines import Published, PublishedCoder
 from noisebook.codec import ddcm
 from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.options import EncodeOptions
@@ -21,13 +23,14 @@ from noisebook.codec.steering import over_timeline
 from noisebook.coding import container
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
-from noisebook.rivals import Published, PublishedCoder
 
-__all__ = ["RoundTrip", "Stages", "call_seconds", "clock", "published_trip", "timed_stages", "trip"]
+__all__ = ["PeakMemory", "RoundTrip", "Stages", "Stopwatch", "call_seconds", "clock", "published_trip", "stopwatch",
+           "trip"]  # fmt: skip
 
 _AUTOENCODER = {"encode": "autoencoder", "decode": "autoencoder"}
 _OF_FEATURES = {"features": "features", **_AUTOENCODER, "vocode": "vocoder", "denoise": "denoiser"}
 _OF_WAVEFORMS = {"to_latent": "autoencoder", "to_waveform": "autoencoder", "denoise": "denoiser"}
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 Stages = dict[str, float]
 
@@ -43,7 +46,7 @@ class RoundTrip:
         call_seconds: of one such call by itself.
         encode, decode: seconds by stage: those of the model, "choices" (codebooks, selection, bits, container,
             windows) and "signal" (level, channels, rate, cutting).
-        nmse_db: error of the decoded latent over its target.
+        nmse_db: error of the decoded latent over its target; None where not all of its steps were run.
         resident, reserved: the most bytes of main memory, and of a CUDA device.
     """
 
@@ -53,7 +56,7 @@ class RoundTrip:
     call_seconds: float
     encode: Stages
     decode: Stages
-    nmse_db: float
+    nmse_db: float | None
     resident: int | None
     reserved: int | None
 
@@ -90,8 +93,7 @@ def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int
     """
     if warm:
         _decode(_encode(sound, options, backend)[0], backend)
-    memory = PeakMemory(backend.device)
-    encodes, decodes = [], []
+    memory, encodes, decodes = PeakMemory(backend.device), [], []
     for _ in range(runs):
         data, target, there = _encode(sound, options, backend)
         latent, back = _decode(data, backend)
@@ -100,54 +102,68 @@ def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int
     header = container.parse_header(data)[0]
     layout = layout_of(header, backend.info)
     return RoundTrip(
-        sound.duration,
-        8 * len(data) / sound.duration,
-        layout.segment_count * layout.steps,
-        call_seconds(header, backend, runs=runs),
-        _medians(encodes),
-        _medians(decodes),
-        _nmse_db(latent, target),
-        memory.resident(),
-        memory.reserved(),
-    )
+        sound.duration, 8 * len(data) / sound.duration, layout.segment_count * layout.steps,
+        call_seconds(header, backend, runs=runs), _medians(encodes), _medians(decodes), _nmse_db(latent, target),
+        memory.resident(), memory.reserved(),
+    )  # fmt: skip
 
 
-def published_trip(sound: Waveform, engine: Published, backend: Backend) -> RoundTrip:
-    """The same of a published engine, once and without warming up: what it chooses takes the place of a stream's
+def _encode(sound: Waveform, options: EncodeOptions, backend: Backend) -> tuple[bytes, torch.Tensor, Stages]:
+    with stopwatch(backend) as watch:
+        header = ddcm.header_of(sound, options, backend.info)
+        target = ddcm.target_latent(sound, header, backend=backend)
+        image = ddcm.image_payload(sound, header, backend.info)
+        watch.lap("signal")
+        data = ddcm.compress_towards(
+            lambda first, end: target[:, :, first:end], header, image=image, backend=backend, sound=sound
+        )
+        watch.lap("choices")
+    return data, target, watch.stages
+
+
+def _decode(data: bytes, backend: Backend) -> tuple[torch.Tensor, Stages]:
+    with stopwatch(backend) as watch:
+        header, latent = ddcm.decode_latent(data, backend=backend)
+        watch.lap("choices")
+        image = ddcm.open_stream(data, backend.info).image
+        ddcm.synthesise(latent, header, image=image, backend=backend)
+        watch.lap("signal")
+    return latent, watch.stages
+
+
+def published_trip(sound: Waveform, params: Published, backend: Backend) -> RoundTrip:
+    """The same of a published codec, once and without warming up: what it chooses takes the place of a stream's
     choices, and all around it, level, mel, autoencoder and vocoder, is the codec's."""
     memory, info = PeakMemory(backend.device), backend.info
     header = ddcm.header_of(sound, EncodeOptions(), info)
-    coder = PublishedCoder(engine, info, header.channel_mode.latents, timeline_of(header, info).frames)
+    coder = PublishedCoder(params, info, header.channel_mode.latents, timeline_of(header, info).frames)
     tail = ddcm.tail_after(coder.plan[-1].s, info.schedule)
-    with timed_stages(backend) as stages:
-        begun = clock(backend.device)
+    with stopwatch(backend) as there:
         target = ddcm.target_latent(sound, header, backend=backend)
-        heard, hearing = clock(backend.device), dict(stages)
+        there.lap("signal")
         start = coder.start(backend.device)
         denoise = over_timeline(backend)  # of the backend whose stages are timed
         payload, x = encode_with_state(target, coder, denoise, start)
         header = ddcm.as_loud_as(sound, header, ended(x, coder, denoise, tail), (), backend)
-        done = clock(backend.device)
-    encode = _with_rest(stages, choices=_rest(done - heard, stages, hearing), signal=_rest(heard - begun, hearing))
-    with timed_stages(backend) as stages:
-        begun = clock(backend.device)
+        there.lap("choices")
+    with stopwatch(backend) as back:
         latent = decode_segment(payload, coder, over_timeline(backend), tail, start)
-        denoised, denoising = clock(backend.device), dict(stages)
+        back.lap("choices")
         ddcm.synthesise(latent, header, backend=backend)
-        done = clock(backend.device)
-    choices, signal = _rest(denoised - begun, denoising), _rest(done - denoised, stages, denoising)
-    decode = _with_rest(stages, choices=choices, signal=signal)
-    rate, calls = 8 * len(payload) / sound.duration, len(coder.plan)
-    seconds = call_seconds(header, backend, runs=1)
+        back.lap("signal")
     return RoundTrip(
-        sound.duration, rate, calls, seconds, encode, decode, _nmse_db(latent, target), memory.resident(),
-        memory.reserved(),
+        sound.duration, 8 * len(payload) / sound.duration, len(coder.plan), call_seconds(header, backend, runs=1),
+        there.stages, back.stages, _nmse_db(latent, target), memory.resident(), memory.reserved(),
     )  # fmt: skip
 
 
 def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
     """Squared error over energy, dB."""
     return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
+
+
+def _medians(runs: Sequence[Stages]) -> Stages:
+    return {stage: median(run[stage] for run in runs) for stage in runs[0]}
 
 
 def call_seconds(header: Header, backend: Backend, *, runs: int) -> float:
@@ -159,19 +175,56 @@ def call_seconds(header: Header, backend: Backend, *, runs: int) -> float:
     for _ in range(runs):
         for start, end in layout.segments():
             x = torch.randn(layout.channels, info.latent_channels, end - start, info.latent_bins, device=backend.device)
-            times.append(_seconds(lambda x=x: denoise(x, middle), backend.device))  # type: ignore[misc]
+            begun = clock(backend.device)
+            denoise(x, middle)
+            times.append(clock(backend.device) - begun)
     return sum(times) / len(times) if layout.segment_count > 1 else median(times)
 
 
+class Stopwatch:
+    """Runs from when it is made.
+
+    Attributes:
+        model: seconds by stage of the model.
+    """
+
+    def __init__(self, stages: Sequence[str], device: torch.device) -> None:
+        self.model = dict.fromkeys(stages, 0.0)
+        self._between = {"choices": 0.0, "signal": 0.0}
+        self._device, self._seen, self._since = device, 0.0, clock(device)
+
+    def lap(self, name: str) -> None:
+        """Count as `name`, "choices" or "signal", what of the time since the last lap the model did not take."""
+        now, model = clock(self._device), sum(self.model.values())
+        self._between[name] += now - self._since - (model - self._seen)
+        self._since, self._seen = now, model
+
+    @property
+    def stages(self) -> Stages:
+        """Seconds of the stages of the model that ran, and of what lies between them."""
+        return {stage: seconds for stage, seconds in self.model.items() if seconds} | self._between
+
+    def timed(self, method: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        """The method, which adds its seconds to a stage."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = clock(self._device)
+            result = method(*args, **kwargs)
+            self.model[stage] += clock(self._device) - start
+            return result
+
+        return timed
+
+
 @contextmanager
-def timed_stages(backend: Backend) -> Iterator[Stages]:
-    """Adds up the seconds of the backend's stages while the block runs."""
+def stopwatch(backend: Backend) -> Iterator[Stopwatch]:
+    """A stopwatch that adds up the seconds of the backend's stages while the block runs."""
     methods = _OF_FEATURES if backend.info.features else _OF_WAVEFORMS
-    seconds = dict.fromkeys(methods.values(), 0.0)
+    watch = Stopwatch(list(methods.values()), backend.device)
     for method, stage in methods.items():
-        setattr(backend, method, _adding(getattr(backend, method), seconds, stage, backend.device))
+        setattr(backend, method, watch.timed(getattr(backend, method), stage))
     try:
-        yield seconds
+        yield watch
     finally:
         for method in methods:
             delattr(backend, method)  # what was set on the object hid the method of its class
@@ -186,58 +239,32 @@ def clock(device: torch.device) -> float:
     return perf_counter()
 
 
-def _encode(sound: Waveform, options: EncodeOptions, backend: Backend) -> tuple[bytes, torch.Tensor, Stages]:
-    with timed_stages(backend) as stages:
-        start = clock(backend.device)
-        header = ddcm.header_of(sound, options, backend.info)
-        target = ddcm.target_latent(sound, header, backend=backend)
-        image = ddcm.image_payload(sound, header, backend.info)
-        heard, hearing = clock(backend.device), dict(stages)
-        data = ddcm.compress_towards(
-            lambda first, end: target[:, :, first:end], header, image=image, backend=backend, sound=sound
-        )
-        done = clock(backend.device)
-    choices, signal = _rest(done - heard, stages, hearing), _rest(heard - start, hearing)
-    return data, target, _with_rest(stages, choices=choices, signal=signal)
+class PeakMemory:
+    """The most memory a stretch of work took, from when this is made.
 
+    Attributes:
+        since_start: the peak is that of the whole process, where its system keeps no other (all but Linux).
+    """
 
-def _decode(data: bytes, backend: Backend) -> tuple[torch.Tensor, Stages]:
-    with timed_stages(backend) as stages:
-        start = clock(backend.device)
-        header, latent = ddcm.decode_latent(data, backend=backend)
-        denoised, denoising = clock(backend.device), dict(stages)
-        image = ddcm.open_stream(data, backend.info).image
-        ddcm.synthesise(latent, header, image=image, backend=backend)
-        done = clock(backend.device)
-    choices, signal = _rest(denoised - start, denoising), _rest(done - denoised, stages, denoising)
-    return latent, _with_rest(stages, choices=choices, signal=signal)
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        self.since_start = not _CLEAR.exists()
+        if not self.since_start:
+            _CLEAR.write_text("5")  # proc(5): resets the peak of the resident set
 
+    def resident(self) -> int | None:
+        """Bytes of main memory; None where the system does not tell."""
+        if not self.since_start:
+            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+            return 1024 * int(line.split()[1])
+        if sys.platform == "win32":
+            return None
+        import resource
 
-def _rest(seconds: float, stages: Stages, before: Stages | None = None) -> float:
-    """What of an interval the stages of the model did not take; `before` is of its begin."""
-    return seconds - sum(stages.values()) + sum((before or {}).values())
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
-
-def _with_rest(stages: Stages, *, choices: float, signal: float) -> Stages:
-    """The stages of the model that ran, and what they did not take."""
-    return {**{stage: seconds for stage, seconds in stages.items() if seconds}, "choices": choices, "signal": signal}
-
-
-def _adding(method: Callable[..., Any], seconds: Stages, stage: str, device: torch.device) -> Callable[..., Any]:
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        start = clock(device)
-        result = method(*args, **kwargs)
-        seconds[stage] += clock(device) - start
-        return result
-
-    return timed
-
-
-def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    start = clock(device)
-    run()
-    return clock(device) - start
-
-
-def _medians(runs: Sequence[Stages]) -> Stages:
-    return {stage: median(run[stage] for run in runs) for stage in runs[0]}
+    def reserved(self) -> int | None:
+        """Bytes that torch reserved on a CUDA device; None for other devices."""
+        return torch.cuda.max_memory_reserved(self._device) if self._device.type == "cuda" else None

@@ -14,7 +14,7 @@ from noisebook.cli._shared import backend_from, engine_options, json_option
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
-    from noisebook.benchmark import Options
+    from noisebook.benchmark.runs import Options
 
 __all__ = ["bench"]
 
@@ -63,7 +63,7 @@ def bench(
     """
     if quick and full:
         raise click.UsageError("--quick and --full do not go together", click.get_current_context())
-    from noisebook.benchmark import Options, benchmark
+    from noisebook.benchmark.runs import Options, benchmark
 
     chosen = Options.quick() if quick else Options.full() if full else Options()
     chosen = _changed(chosen, presets, seconds, runs)
@@ -106,19 +106,6 @@ def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dic
     return rows
 
 
-def _by_workers(rows: list[dict[str, Any]]) -> list[list[str]]:
-    heads = ["engine", "workers", "files together", "files", "sound s", "start s", "then s", "sound s a second"]
-    return [heads] + [
-        [
-            row["engine"],
-            *(str(row[name]) for name in ("workers", "together", "files")),
-            *(f"{row[name]:.1f}" for name in ("audio_seconds", "start_seconds", "seconds")),
-            f"{row['rate']:.2f}",
-        ]
-        for row in rows
-    ]
-
-
 def _changed(options: Options, presets: str | None, seconds: float | None, runs: int | None) -> Options:
     names = presets and tuple(name.strip() for name in presets.split(","))
     wanted: dict[str, Any] = {"presets": names, "seconds": seconds, "runs": runs}
@@ -137,98 +124,78 @@ def _show(results: dict[str, Any]) -> None:
         f"median of {results['runs']}",
         highlight=False,
     )
+    presets = results["presets"]
     tables = (
-        ("Encoding", _stages(results["presets"], "encode")),
-        ("Decoding", _stages(results["presets"], "decode")),
-        ("By duration", _by_duration(results["durations"])),
-        ("Published engines, same model", _by_engine(results["rivals"])),
-        ("A corpus", _by_workers(results["corpus"])),
-        ("Checks (limits of an idle machine)", _by_check(results["checks"])),
+        ("Encoding", presets, _by_stage(presets, "encode")),
+        ("Decoding", presets, _by_stage(presets, "decode")),
+        ("By duration", results["durations"], _BY_DURATION),
+        ("Published engines, same model", results["rivals"], _BY_BASELINE),
+        ("A corpus", results["corpus"], _BY_WORKERS),
+        ("Checks (limits of an idle machine)", results["checks"], _BY_CHECK),
     )
-    for title, rows in tables:
-        if len(rows) > 1:
+    for title, rows, columns in tables:
+        if rows:
             table = Table(title=title, title_justify="left")
-            for index, head in enumerate(rows[0]):
+            for index, (head, _, _) in enumerate(columns):
                 table.add_column(head, justify="right" if index else "left")
-            for row in rows[1:]:
-                table.add_row(*row)
+            for row in rows:
+                table.add_row(*(_cell(row, key, form) for _, key, form in columns))
             console.print(table)
 
 
-def _stages(rows: list[dict[str, Any]], way: str) -> list[list[str]]:
+# Columns of a table: heading, key of a row (or keys, one in the other; see `_cell`), format.
+Columns = tuple[tuple[str, str, str], ...]
+_BY_DURATION: Columns = (
+    ("preset", "preset", ""), ("sound s", "seconds", "g"), ("encode s", "encode_seconds", ".2f"),
+    ("decode s", "decode_seconds", ".2f"), ("encode, of real time", "encode_real_time", ".4f"),
+    ("decode, of real time", "decode_real_time", ".4f"), ("MiB", "memory", ""),
+)  # fmt: skip
+_BY_BASELINE: Columns = (
+    ("engine", "engine", ""), ("bit/s", "bit_per_second", ".0f"), ("steps", "steps", ""),
+    ("of them run", "measured_steps", ""), ("encode s", "encode_seconds", ".2f"),
+    ("denoiser", "encode denoiser", ".2f"), ("choices", "encode choices", ".2f"),
+    ("of real time", "encode_real_time", ".2f"), ("decode s", "decode_seconds", ".2f"),
+    ("denoiser", "decode denoiser", ".2f"), ("choices", "decode choices", ".2f"),
+    ("of real time", "decode_real_time", ".2f"), ("times slower", "faster", ".1f"), ("NMSE dB", "nmse_db", ".1f"),
+    ("MiB", "memory", ""),
+)  # fmt: skip
+_BY_WORKERS: Columns = (
+    ("engine", "engine", ""), ("workers", "workers", ""), ("files together", "together", ""), ("files", "files", ""),
+    ("sound s", "audio_seconds", ".1f"), ("start s", "start_seconds", ".1f"), ("then s", "seconds", ".1f"),
+    ("sound s a second", "rate", ".2f"),
+)  # fmt: skip
+_BY_CHECK: Columns = (
+    ("", "name", ""), ("measured", "value", ".3g"), ("limit", "limit", ""), ("", "kept", ""),
+)  # fmt: skip
+
+
+def _by_stage(rows: list[dict[str, Any]], way: str) -> Columns:
     """Seconds of every stage of encoding or decoding, preset by preset."""
-    names = list(dict.fromkeys(stage for row in rows for stage in row[way]))
-    heads = ["preset", f"{way} s", *names, "of real time"]
+    stages = dict.fromkeys(stage for row in rows for stage in row[way])
+    columns = [("preset", "preset", ""), (f"{way} s", f"{way}_seconds", ".3f")]
+    columns += [(stage, f"{way} {stage}", ".3f") for stage in stages]
+    columns += [("of real time", f"{way}_real_time", ".3f")]
     if way == "encode":
-        heads += ["calls", "of its calls", "bit/s", "NMSE dB", "MiB"]
-    return [heads] + [
-        [
-            row["preset"],
-            f"{row[f'{way}_seconds']:.3f}",
-            *(f"{row[way][stage]:.3f}" for stage in names),
-            f"{row[f'{way}_real_time']:.3f}",
-            *(_of_encoding(row) if way == "encode" else ()),
-        ]
-        for row in rows
-    ]
+        columns += [("calls", "calls", ""), ("of its calls", "share", ".2f"), ("bit/s", "bit_per_second", ".0f"),
+                    ("NMSE dB", "nmse_db", ".1f"), ("MiB", "memory", "")]  # fmt: skip
+    return tuple(columns)
 
 
-def _of_encoding(row: dict[str, Any]) -> list[str]:
-    share = row["encode_seconds"] / row["allowance"]
-    return [str(row["calls"]), f"{share:.2f}", f"{row['bit_per_second']:.0f}", f"{row['nmse_db']:.1f}", _mebibytes(row)]
-
-
-def _by_duration(rows: list[dict[str, Any]]) -> list[list[str]]:
-    heads = ["preset", "sound s", "encode s", "decode s", "encode, of real time", "decode, of real time", "MiB"]
-    return [heads] + [
-        [
-            row["preset"],
-            f"{row['seconds']:g}",
-            f"{row['encode_seconds']:.2f}",
-            f"{row['decode_seconds']:.2f}",
-            f"{row['encode_real_time']:.4f}",
-            f"{row['decode_real_time']:.4f}",
-            _mebibytes(row),
-        ]
-        for row in rows
-    ]
-
-
-def _by_engine(rows: list[dict[str, Any]]) -> list[list[str]]:
-    heads = ["engine", "bit/s", "steps", "of them run", "encode s", "denoiser", "choices", "of real time"]
-    heads += ["decode s", "denoiser", "choices", "of real time", "times slower", "NMSE dB", "MiB"]
-    return [heads] + [
-        [
-            row["engine"],
-            f"{row['bit_per_second']:.0f}",
-            str(row["steps"]),
-            str(row["measured_steps"]),
-            *(cell for way in ("encode", "decode") for cell in _way_of_engine(row, way)),
-            "" if row["faster"] is None else f"{row['faster']:.1f}",
-            "" if row["nmse_db"] is None else f"{row['nmse_db']:.1f}",
-            _mebibytes(row),
-        ]
-        for row in rows
-    ]
-
-
-def _way_of_engine(row: dict[str, Any], way: str) -> list[str]:
-    seconds = (row[f"{way}_seconds"], row[way]["denoiser"], row[way]["choices"], row[f"{way}_real_time"])
-    return [f"{value:.2f}" for value in seconds]
-
-
-def _by_check(rows: list[dict[str, Any]]) -> list[list[str]]:
-    return [["", "measured", "limit", ""]] + [
-        [
-            row["name"],
-            f"{row['value']:.3g}",
-            f"{'at most' if row['at_most'] else 'at least'} {row['limit']:g}",
-            "ok" if row["ok"] else "missed",
-        ]
-        for row in rows
-    ]
-
-
-def _mebibytes(row: dict[str, Any]) -> str:
-    sizes = [row["resident"], row["reserved"]]
-    return " + ".join(f"{size / 2**20:.0f}" for size in sizes if size is not None) or "-"
+def _cell(row: dict[str, Any], key: str, form: str) -> str:
+    """One value as text; empty for None."""
+    value: Any
+    match key:
+        case "memory":
+            sizes = [size for size in (row["resident"], row["reserved"]) if size is not None]
+            value = " + ".join(f"{size / 2**20:.0f}" for size in sizes) or "-"
+        case "share":
+            value = row["encode_seconds"] / row["allowance"]
+        case "limit":
+            value = f"{'at most' if row['at_most'] else 'at least'} {row['limit']:g}"
+        case "kept":
+            value = "ok" if row["ok"] else "missed"
+        case _:
+            value = row
+            for name in key.split():
+                value = value[name]
+    return "" if value is None else format(value, form)

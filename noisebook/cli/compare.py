@@ -119,7 +119,7 @@ def tally(sheets: tuple[Path, ...], key: Path, as_json: bool) -> None:
     \b
     noisebook tally anna.csv ben.csv --key report/mushra/key.json
     """
-    from noisebook.report.blind import tally as count
+    from noisebook.report.tally import tally as count
 
     counted = count(sheets, key)
     report(counted, "\n".join(_tally_lines(counted)), as_json=as_json)
@@ -150,7 +150,7 @@ def _compare(sources: Sequence[Path], options: Mapping[str, Any]) -> int:
 
 
 def _planned(sources: Sequence[Path], options: Mapping[str, Any]) -> Run:
-    from noisebook.comparison.planning import DEFAULT_METHODS, planned
+    from noisebook.comparison.runs import DEFAULT_METHODS, planned
 
     def load_backend() -> Backend:
         return backend_from(options)

@@ -9,7 +9,7 @@ import click
 from noisebook.cli._shared import json_option, report
 
 if TYPE_CHECKING:
-    from noisebook.diagnosis import Check
+    from noisebook.benchmark.doctor import Check
 
 __all__ = ["doctor", "models"]
 
@@ -30,7 +30,7 @@ def models(install: str | None, as_json: bool) -> None:
     noisebook models --install downloads/model
     """
     from noisebook import api
-    from noisebook.diagnosis import list_models
+    from noisebook.benchmark.doctor import list_models
 
     if install is not None:
         found = api.install_model(install)
@@ -53,7 +53,7 @@ def doctor(model: str | None, device: str, as_json: bool) -> int:
     noisebook doctor --model audioldm2-music --device cuda
     noisebook doctor --json
     """
-    from noisebook.diagnosis import diagnose, diagnose_model
+    from noisebook.benchmark.doctor import diagnose, diagnose_model
 
     checks = diagnose() if model is None else diagnose_model(model, device)
     report({"checks": [vars(check) for check in checks]}, "\n".join(map(_line, checks)), as_json=as_json)

@@ -17,6 +17,7 @@ from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.metrics.alignment import align
+from noisebook.metrics.signals import windows
 
 __all__ = ["envelope_delay", "measured_delay", "probe"]
 
@@ -61,7 +62,7 @@ def _envelopes(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """`[frames, bands]` dB, one frame every millisecond."""
     window, hop = round(_WINDOW * sample_rate), round(_HOP * sample_rate)
     padded = np.pad(samples, (window // 2, window // 2))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop] * np.hanning(window).astype(np.float32)
+    frames = windows(padded, window, hop) * np.hanning(window).astype(np.float32)
     power = np.abs(np.fft.rfft(frames)) ** 2
     edges = np.unique(np.rint(np.geomspace(*_EDGES_HZ, _BANDS + 1) * _WINDOW).astype(int))
     bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)

@@ -15,9 +15,9 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.metrics import METRICS, available, evaluate
 from noisebook.metrics.alignment import align
-from noisebook.verification import features, judge
-from noisebook.verification.similarity import SAMPLE_RATE
-from noisebook.verification.verdict import other_sounds
+from noisebook.metrics.suite import chosen_metrics
+from noisebook.verification.similarity import SAMPLE_RATE, features
+from noisebook.verification.verdict import judge, other_sounds
 
 __all__ = ["DEFAULT_METRICS", "Placed", "metric_names", "placed", "score", "verdict"]
 
@@ -74,11 +74,9 @@ def metric_names(names: Sequence[str] | None, *, stereo: bool = False) -> tuple[
     """
     installed = available(stereo=stereo)
     usual = [name for name in (*DEFAULT_METRICS, *_STEREO) if name in installed]
-    meaning = {"all": [*usual, *installed]}
-    chosen = usual if names is None else [one for name in names for one in meaning.get(name, [name])]
-    silence = np.zeros(1000)
-    unknown = [name for name in chosen if name not in installed and name not in _STEREO]
-    evaluate(silence, silence, sample_rate=1000, names=unknown)  # the errors
+    every = [*usual, *installed]
+    chosen = usual if names is None else [one for name in names for one in (every if name == "all" else [name])]
+    chosen_metrics(chosen)  # the errors
     return tuple(dict.fromkeys(chosen))
 
 
@@ -91,7 +89,8 @@ def score(reference: Waveform, estimate: Placed, names: Iterable[str], *, speech
     kinds = {metric.name: metric.kind for metric in METRICS}
     values: dict[str, float | None] = {}
     part = slice(estimate.start, estimate.end)
-    original, heard = (_channels(sound.samples[:, part]) for sound in (reference, estimate.sound))
+    both = (sound.samples[:, part] for sound in (reference, estimate.sound))
+    original, heard = (samples[0] if len(samples) == 1 else samples for samples in both)  # as metrics take them
     matched = heard * np.float32(10 ** (-(estimate.gain_db or 0.0) / 20))
     for name in names:
         if (kinds[name] == "speech" and not speech) or (kinds[name] == "stereo" and original.ndim == 1):
@@ -101,11 +100,6 @@ def score(reference: Waveform, estimate: Placed, names: Iterable[str], *, speech
         value = evaluate(original, judged, sample_rate=reference.sample_rate, names=[name])[name]
         values[name] = value if isfinite(value) else None
     return values
-
-
-def _channels(samples: np.ndarray) -> np.ndarray:
-    """As metrics take them: `[N]` of one channel, `[2, N]` of two."""
-    return samples[0] if len(samples) == 1 else samples
 
 
 def verdict(reference: Waveform, estimate: Placed) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["FAMILIES", "Coded", "Family", "Job", "Method", "choose"]
+__all__ = ["FAMILIES", "Coded", "Family", "Job", "Method", "choose", "round_trip"]
 
 Family = Literal["ceiling", "reconstruct", "vq", "ddcm", "transform", "codec", "control"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -52,6 +53,15 @@ class Coded:
     encode_seconds: float | None = None
     decode_seconds: float | None = None
     residuals: tuple[float, ...] = ()
+
+
+def round_trip(encode: Callable[[], bytes], decode: Callable[[bytes], Waveform]) -> Coded:
+    """Code and decode, and what each took."""
+    started = time.perf_counter()
+    data = encode()
+    coded = time.perf_counter()
+    sound = decode(data)
+    return Coded(sound, data, coded - started, time.perf_counter() - coded)
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def choose(methods: Sequence[Method], names: Iterable[str]) -> tuple[Method, ...
     """
     chosen: set[str] = set()
     for name in names:
-        found = {method.id for method in methods if _named(method, name)}
+        found = {m.id for m in methods if name in ("all", m.family, m.series) or fnmatchcase(m.id, name)}
         if not found:
             series = dict.fromkeys(method.series for method in methods)
             raise ConfigError(
@@ -115,7 +125,3 @@ def choose(methods: Sequence[Method], names: Iterable[str]) -> tuple[Method, ...
     if not chosen:
         raise ConfigError("no method is named: give all, a family, a series, an id or a pattern of ids")
     return tuple(method for method in methods if method.id in chosen)
-
-
-def _named(method: Method, name: str) -> bool:
-    return name in ("all", method.family, method.series) or fnmatchcase(method.id, name)

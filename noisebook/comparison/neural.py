@@ -7,11 +7,11 @@ these weights.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from math import ceil, log2
@@ -23,17 +23,13 @@ import numpy as np
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.coding.bitio import pack
-from noisebook.comparison.methods import Coded, Job, Method
+from noisebook.comparison.methods import Coded, Job, Method, round_trip
 from noisebook.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CODECS", "NeuralCodec", "methods"]
-
-# (model, sound [1, 1, N], setting) -> codes, and the sound [1, 1, N'] of those codes
-Encode = Callable[[Any, "torch.Tensor", float], list["torch.Tensor"]]
-Decode = Callable[[Any, list["torch.Tensor"]], "torch.Tensor"]
+__all__ = ["CODECS", "NeuralCodec", "load", "methods"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,9 @@ class NeuralCodec:
         repository: of its weights in the hub's cache.
         package, cls: the class that loads them.
         settings: bit/s to the setting of `encode`.
-        encode, decode: what its model does; the size of a codebook is `codebook_size` of its configuration.
+        encode: (model, sound `[1, 1, N]`, setting) to codes; the size of a codebook is `codebook_size` of the model's
+            configuration.
+        decode: (model, codes) to the sound `[1, 1, N']` of those codes.
     """
 
     name: str
@@ -55,46 +53,28 @@ class NeuralCodec:
     package: str
     cls: str
     settings: dict[float, float]
-    encode: Encode
-    decode: Decode
-
-
-def _encodec_encode(model: Any, sound: torch.Tensor, setting: float) -> list[torch.Tensor]:
-    return [model.encode(sound, bandwidth=setting).audio_codes]
-
-
-def _encodec_decode(model: Any, codes: list[torch.Tensor]) -> torch.Tensor:
-    return model.decode(codes[0], [None] * len(codes[0])).audio_values
-
-
-def _dac_encode(model: Any, sound: torch.Tensor, setting: float) -> list[torch.Tensor]:
-    return [model.encode(sound, n_quantizers=int(setting)).audio_codes]
-
-
-def _dac_decode(model: Any, codes: list[torch.Tensor]) -> torch.Tensor:
-    return model.decode(audio_codes=codes[0]).audio_values.reshape(1, 1, -1)
-
-
-def _snac_encode(model: Any, sound: torch.Tensor, setting: float) -> list[torch.Tensor]:
-    return list(model.encode(sound))
-
-
-def _snac_decode(model: Any, codes: list[torch.Tensor]) -> torch.Tensor:
-    return model.decode(codes)
+    encode: Callable[[Any, torch.Tensor, float], list[torch.Tensor]]
+    decode: Callable[[Any, list[torch.Tensor]], torch.Tensor]
 
 
 CODECS = (
     NeuralCodec(
         "encodec", "EnCodec 24 kHz", "encodec_24khz", "facebook/encodec_24khz", "transformers", "EncodecModel",
-        {1500: 1.5, 3000: 3.0, 6000: 6.0}, _encodec_encode, _encodec_decode,
+        {1500: 1.5, 3000: 3.0, 6000: 6.0},
+        encode=lambda model, sound, kilobits: [model.encode(sound, bandwidth=kilobits).audio_codes],
+        decode=lambda model, codes: model.decode(codes[0], [None] * len(codes[0])).audio_values,
     ),
     NeuralCodec(
         "dac", "DAC 16 kHz", "dac_16khz", "descript/dac_16khz", "transformers", "DacModel",
-        {1000: 2, 3000: 6, 6000: 12}, _dac_encode, _dac_decode,
+        {1000: 2, 3000: 6, 6000: 12},
+        encode=lambda model, sound, quantizers: [model.encode(sound, n_quantizers=int(quantizers)).audio_codes],
+        decode=lambda model, codes: model.decode(audio_codes=codes[0]).audio_values.reshape(1, 1, -1),
     ),
     NeuralCodec(
         "snac", "SNAC 24 kHz", "snac_24khz", "hubertsiuzdak/snac_24khz", "snac", "SNAC",
-        {980: 0}, _snac_encode, _snac_decode,
+        {980: 0},
+        encode=lambda model, sound, _: list(model.encode(sound)),
+        decode=lambda model, codes: model.decode(codes),
     ),
 )  # fmt: skip
 
@@ -120,7 +100,6 @@ def _row(codec: NeuralCodec, rate: float, weights: Path | None) -> Method:
         command=f"{codec.package}.{codec.cls}.from_pretrained('{codec.repository}'), {rate:g} bit/s",
         run=partial(_through, codec=codec, folder=str(folder), setting=codec.settings[rate]),
         bit_per_second=rate,
-        generative=False,
         mono=True,
         suffix=".codes",
         version=f"{codec.package} {version(codec.package)}" if installed else "",
@@ -130,28 +109,25 @@ def _row(codec: NeuralCodec, rate: float, weights: Path | None) -> Method:
 
 def _folder(codec: NeuralCodec, weights: Path | None) -> Path | None:
     """Where the weights are; None: nowhere."""
-    own = [] if weights is None else [weights / codec.folder]
+    places = [] if weights is None else [weights / codec.folder]
     if find_spec("huggingface_hub") is not None:
         from huggingface_hub import try_to_load_from_cache
 
         cached = try_to_load_from_cache(codec.repository, "config.json")
-        own += [Path(cached).parent] if isinstance(cached, str) else []
-    return next((folder for folder in own if (folder / "config.json").is_file() and _weight_files(folder)), None)
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    return [path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern)]
+        places += [Path(cached).parent] if isinstance(cached, str) else []
+    for folder in places:
+        if (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
+            return folder
+    return None
 
 
 @cache
-def _model(codec_name: str, folder: str) -> Any:
+def load(codec_name: str, folder: str) -> Any:
     """The codec, loaded from a folder and from nowhere else.
 
     Raises:
         ModelError: the files do not fit.
     """
-    from importlib import import_module
-
     from safetensors import SafetensorError
 
     codec = next(codec for codec in CODECS if codec.name == codec_name)
@@ -185,21 +161,20 @@ def _through(job: Job, *, codec: NeuralCodec, folder: str, setting: float) -> Co
     """Code and decode, with the same noise every time where the decoder has some."""
     import torch
 
-    model = _model(codec.name, folder)
+    model = load(codec.name, folder)
     config = getattr(model, "config", model)
     sound = torch.from_numpy(resample(job.sound, config.sampling_rate).samples)[None]
+    codes: list[torch.Tensor] = []
+
+    def encode() -> bytes:
+        codes.extend(codec.encode(model, sound, setting))
+        flat = np.concatenate([code.reshape(-1).cpu().numpy() for code in codes]).astype(np.int64)
+        return pack(flat, ceil(log2(config.codebook_size)))
+
+    def decode(_: bytes) -> Waveform:
+        samples = codec.decode(model, codes)[0, :, : sound.shape[-1]].float().numpy()
+        return Waveform(np.ascontiguousarray(samples), config.sampling_rate)
+
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        started = time.perf_counter()
-        codes = codec.encode(model, sound, setting)
-        coded = time.perf_counter()
-        decoded = codec.decode(model, codes)
-        seconds = time.perf_counter() - coded
-    data = _packed(codes, config.codebook_size)
-    samples = decoded[0, :, : sound.shape[-1]].float().numpy()
-    return Coded(Waveform(np.ascontiguousarray(samples), config.sampling_rate), data, coded - started, seconds)
-
-
-def _packed(codes: list[torch.Tensor], size: int) -> bytes:
-    flat = np.concatenate([code.reshape(-1).cpu().numpy() for code in codes])
-    return pack(flat.astype(np.int64), ceil(log2(size)))
+        return round_trip(encode, decode)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -22,12 +21,10 @@ import numpy as np
 from noisebook.audio import io
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.comparison.methods import Coded, Job, Method
+from noisebook.comparison.methods import Coded, Job, Method, round_trip
 from noisebook.errors import AudioError
 
-__all__ = ["CODECS", "Codec", "Point", "Tool", "methods", "run"]
-
-_SOURCE, _FILE, _DECODED = "IN", "FILE", "OUT"  # words of a command that stand for files
+__all__ = ["CODECS", "Codec", "Point", "Tool", "method_of", "methods", "run"]
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ CODECS = (
 
 def methods() -> tuple[Method, ...]:
     """A row for each setting of each codec."""
-    return tuple(_row(codec, point) for codec in CODECS for point in codec.points)
+    return tuple(method_of(codec, point) for codec in CODECS for point in codec.points)
 
 
 def run(command: Sequence[str], folder: Path, *, timeout: float) -> None:
@@ -179,10 +176,12 @@ def run(command: Sequence[str], folder: Path, *, timeout: float) -> None:
         )
 
 
-def _row(codec: Codec, point: Point) -> Method:
+def method_of(codec: Codec, point: Point) -> Method:
+    """The row of one setting, by the first tool at hand."""
     tools = [tool for tool in codec.tools if not point.only or tool.programs[0] in point.only]
     tool = next((tool for tool in tools if _at_hand(tool)), None)
     shown = tool or tools[0]
+    needs = (f"ffmpeg with {tool.encoder}" if tool.encoder else " and ".join(tool.programs) for tool in tools)
     return Method(
         id=f"{codec.name}-{point.name}",
         label=f"{codec.label} {point.label}",
@@ -196,70 +195,55 @@ def _row(codec: Codec, point: Point) -> Method:
         mono=codec.mono,
         suffix=codec.suffix,
         version=_version(tool.programs[0]) if tool else "",
-        missing=None if tool else f"not at hand: {' or '.join(map(_needs, tools))}",
+        missing=None if tool else f"not at hand: {' or '.join(needs)}",
     )
 
 
 def _at_hand(tool: Tool) -> bool:
-    found = all(shutil.which(program) for program in tool.programs)
-    return found and (not tool.encoder or tool.encoder in _ffmpeg_encoders())
+    if not all(shutil.which(program) for program in tool.programs):
+        return False
+    listed = (line.split() for line in _told("ffmpeg", "-hide_banner", "-encoders")) if tool.encoder else ()
+    return not tool.encoder or any(tool.encoder in words[1:2] for words in listed)
 
 
-def _needs(tool: Tool) -> str:
-    return f"ffmpeg with {tool.encoder}" if tool.encoder else " and ".join(tool.programs)
-
-
-@cache
-def _ffmpeg_encoders() -> frozenset[str]:
-    listing = subprocess.run(
-        ["ffmpeg", "-hide_banner", "-encoders"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
-    )
-    lines = [line.split() for line in listing.stdout.decode(errors="replace").splitlines()]
-    return frozenset(words[1] for words in lines if len(words) > 1)
-
-
-@cache
 def _version(program: str) -> str:
-    """What a program says of its version; nothing where it does not say. c2enc has no such option."""
+    """What a program says of its version; its name where it does not say. c2enc has no such option."""
     options = {"ffmpeg": "-version", "opusenc": "--version", "speexenc": "--version"}
-    if program not in options:
-        return program
-    said = subprocess.run(
-        [program, options[program]], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
-    )
-    lines = (said.stdout + said.stderr).decode(errors="replace").strip().splitlines()
+    lines = _told(program, options[program]) if program in options else ()
     return lines[0].strip() if lines else program
+
+
+@cache
+def _told(*command: str) -> tuple[str, ...]:
+    """What a program says of itself, line by line."""
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return tuple((ended.stdout + ended.stderr).decode(errors="replace").strip().splitlines())
 
 
 def _through(job: Job, *, codec: Codec, tool: Tool, setting: str) -> Coded:
     """Code and decode with files in a folder of their own."""
     kind = ".raw" if tool.raw else ".wav"
-    names = {_SOURCE: f"in{kind}", _FILE: f"coded{codec.suffix}", _DECODED: f"out{kind}"}
+    names = {"IN": f"in{kind}", "FILE": f"coded{codec.suffix}", "OUT": f"out{kind}"}
+
+    def words(command: str) -> list[str]:
+        return [names.get(word, word) for word in shlex.split(command.format(setting))]
+
     with TemporaryDirectory(prefix="noisebook-") as name:
-        folder = Path(name)
-        _write(folder / names[_SOURCE], resample(job.sound, codec.sample_rate))
-        started = time.perf_counter()
-        run(_words(tool.encode, setting, names), folder, timeout=job.timeout)
-        coded = time.perf_counter()
-        run(_words(tool.decode, setting, names), folder, timeout=job.timeout)
-        decoded = time.perf_counter()
-        data = (folder / names[_FILE]).read_bytes()
-        sound = _read(folder / names[_DECODED], codec.sample_rate)
-    return Coded(sound, data, coded - started, decoded - coded)
+        folder, sound = Path(name), resample(job.sound, codec.sample_rate)
+        source, decoded = folder / names["IN"], folder / names["OUT"]
+        if tool.raw:
+            source.write_bytes(np.clip(np.rint(sound.samples[0] * 32768), -32768, 32767).astype("<i2").tobytes())
+        else:
+            io.write(source, sound)
 
+        def encode() -> bytes:
+            run(words(tool.encode), folder, timeout=job.timeout)
+            return (folder / names["FILE"]).read_bytes()
 
-def _words(command: str, setting: str, names: dict[str, str]) -> list[str]:
-    return [names.get(word, word) for word in shlex.split(command.format(setting))]
+        def decode(_: bytes) -> Waveform:
+            run(words(tool.decode), folder, timeout=job.timeout)
+            if not tool.raw:
+                return io.read(decoded)
+            return Waveform.of(np.frombuffer(decoded.read_bytes(), "<i2").astype(np.int16), codec.sample_rate)
 
-
-def _write(path: Path, sound: Waveform) -> None:
-    if path.suffix == ".wav":
-        io.write(path, sound)
-    else:
-        path.write_bytes(np.clip(np.rint(sound.samples[0] * 32768), -32768, 32767).astype("<i2").tobytes())
-
-
-def _read(path: Path, sample_rate: int) -> Waveform:
-    if path.suffix == ".wav":
-        return io.read(path)
-    return Waveform.of(np.frombuffer(path.read_bytes(), "<i2").astype(np.int16), sample_rate)
+        return round_trip(encode, decode)

@@ -15,13 +15,13 @@ import numpy as np
 from noisebook._version import __version__
 from noisebook.comparison.inputs import SAMPLE_RATE, Input
 from noisebook.comparison.methods import Method
-from noisebook.comparison.ranking import ranking
 from noisebook.comparison.runs import ORIGINAL, Run
 from noisebook.comparison.store import Store
-from noisebook.metrics import METRICS
+from noisebook.metrics import METRICS, bootstrap_interval
 from noisebook.report import blind, figures, page, tables
+from noisebook.report.results import goodness
 
-__all__ = ["Blind", "manifest", "publish", "results_of"]
+__all__ = ["Blind", "manifest", "publish", "ranking", "results_of"]
 
 Blind = Literal["mushra", "abx"]
 _PACKAGES = ("numpy", "torch", "soundfile", "soxr", "librosa", "pystoi", "pesq", "visqol-python", "zimtohrli")
@@ -68,6 +68,41 @@ def results_of(run: Run, rows: list[dict[str, Any]], *, about: dict[str, Any]) -
         "ranking": ranking(rows, metrics),
         "figures": {"rate_quality": [], "residuals": []},
     }
+
+
+def ranking(
+    rows: Sequence[dict[str, Any]], metrics: Sequence[dict[str, Any]], *, seed: int = 0
+) -> list[dict[str, Any]]:
+    """A line for each method and metric that has a value: means over inputs, and the order of the methods.
+
+    A method that lacks values which others have (it failed, or they are not finite) is ranked behind those that have
+    them all: to fail on the hardest clip must not pay.
+
+    Args:
+        rows: of the results.
+        metrics: of the results: name and direction.
+        seed: of the bootstrap.
+
+    Returns:
+        Lines of method, metric, mean, low and high (95 %, percentile bootstrap over inputs; None for one input), n, and
+        rank from 1.
+    """
+    ranked = []
+    for metric in metrics:
+        values: dict[str, list[float]] = {}
+        for row in rows:
+            if row["metrics"].get(metric["name"]) is not None:
+                values.setdefault(row["method"], []).append(row["metrics"][metric["name"]])
+        lines: list[dict[str, Any]] = []
+        for method, own in values.items():
+            mean, *ends = bootstrap_interval(own, level=0.95, seed=seed)
+            low, high = ends if len(own) > 1 else (None, None)
+            lines.append(
+                {"method": method, "metric": metric["name"], "mean": mean, "low": low, "high": high, "n": len(own)}
+            )
+        lines.sort(key=lambda line: (-line["n"], -goodness(line["mean"], metric["direction"])))
+        ranked += [{**line, "rank": rank} for rank, line in enumerate(lines, 1)]
+    return ranked
 
 
 def publish(
@@ -154,15 +189,12 @@ def _curves(results: dict[str, Any], metric: str) -> tuple[dict[str, list[figure
         if line is None:
             continue
         if method["bit_per_second"] and method["family"] in ("ddcm", "vq", "codec"):
-            point = figures.Point(method["bit_per_second"], line["mean"], _interval(line))
+            interval = None if line["low"] is None else (line["low"], line["high"])
+            point = figures.Point(method["bit_per_second"], line["mean"], interval)
             curves.setdefault(method["label"].split()[0], []).append(point)
         elif method["family"] in ("ceiling", "control"):
             levels[method["label"]] = line["mean"]
     return curves, levels
-
-
-def _interval(line: dict[str, Any]) -> tuple[float, float] | None:
-    return None if line["low"] is None else (line["low"], line["high"])
 
 
 def _input(source: Input, store: Store) -> dict[str, Any]:

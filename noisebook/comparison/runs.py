@@ -1,11 +1,16 @@
-"""The loop over inputs and methods: what has been done is kept, what is missing is done, failures are rows."""
+"""From what is asked for to rows of results: a loop over inputs and methods.
+
+Everything is checked before the work that can be; what has been done is kept, what is missing is done, failures are
+rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +20,68 @@ from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
 from noisebook.comparison import judging
 from noisebook.comparison.delays import measured_delay, probe
-from noisebook.comparison.inputs import SAMPLE_RATE, Input
-from noisebook.comparison.methods import Coded, Job, Method
+from noisebook.comparison.inputs import SAMPLE_RATE, Input, load
+from noisebook.comparison.methods import Job, Method, choose
 from noisebook.comparison.store import Store, key_of
-from noisebook.errors import Error
+from noisebook.errors import ConfigError, Error
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["ORIGINAL", "OnStep", "Run", "model_identity"]
+__all__ = ["DEFAULT_METHODS", "ORIGINAL", "OnStep", "Run", "model_identity", "planned"]
 
 OnStep = Callable[[int, int], None]
+DEFAULT_METHODS = ("ceiling", "ddcm", "codec", "control")
 ORIGINAL = "original"  # in the place of a method, where sounds are kept
+
+
+def planned(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    catalogue: Sequence[Method],
+    load_backend: Callable[[], Backend],
+    methods: Sequence[str] = DEFAULT_METHODS,
+    metrics: Sequence[str] | None = None,
+    limit_seconds: float = 30.0,
+    mono: bool = False,
+    verdicts: bool = True,
+    dtype: str = "float32",
+    timeout: float = 600.0,
+    force: bool = False,
+) -> Run:
+    """A run of the methods that can run here; those that cannot are in its `skipped`.
+
+    Args:
+        sources: files and folders.
+        out: folder of the results.
+        catalogue: all methods.
+        methods: ids, patterns of ids, series, families or `all`.
+        metrics: names, or `all`; the usual ones if None.
+        limit_seconds: of the beginning of each input.
+        mono: give every method the mean of two channels.
+        load_backend, verdicts, dtype, timeout, force: of `Run`.
+
+    Raises:
+        AudioError: an input that cannot be read.
+        ConfigError: an unknown method or metric, no method that can run, or a folder that holds something else.
+        MissingExtra: a metric that is asked for and not installed.
+    """
+    chosen = choose(catalogue, methods)
+    judging.metric_names(metrics)  # the errors, before anything is read
+    inputs = load(sources, limit_seconds=limit_seconds, beside=out, mono=mono)
+    names = judging.metric_names(metrics, stereo=any(one.sound.channels == 2 for one in inputs))
+    if len(inputs) == 1:
+        chosen = tuple(replace(m, missing="needs two inputs or more") if m.needs_other else m for m in chosen)
+    skipped = [method for method in chosen if method.missing]
+    able = [method for method in chosen if not method.missing]
+    if not able:
+        reasons = "; ".join(f"{method.id}: {method.missing}" for method in skipped)
+        raise ConfigError(f"none of the methods can run here: {reasons}")
+    return Run(
+        Store(out), inputs, able, names, load_backend, skipped=skipped, verdicts=verdicts, dtype=dtype,
+        timeout=timeout, force=force,
+    )  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -87,15 +142,19 @@ class Run:
         return f"{model_identity(self.backend)}, {self.backend.device}, {self.dtype}"
 
     def _row(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
+        place = {"input": source.id, "method": method.id, "file": None}
         try:
             record = self._measured(source, other, method)
         except Error as error:
             self.store.forget(source.id, method.id)
-            return _row(source, method) | {"error": " ".join(str(error).split())}
-        kept = {name: record[name] for name in _MEASURED}
-        judged = {"metrics": {name: record["metrics"][name] for name in self.metrics}}
-        place = {"file": self.store.sound_name(source.id, method.id)}
-        return _row(source, method) | kept | judged | place | {"verdict": record["verdict"] if self.verdicts else None}
+            nothing: dict[str, Any] = dict.fromkeys(_MEASURED) | {"residuals_db": []}
+            return place | nothing | {"metrics": {}, "verdict": None, "error": " ".join(str(error).split())}
+        place["file"] = self.store.sound_name(source.id, method.id)
+        judged = {
+            "metrics": {name: record["metrics"][name] for name in self.metrics},
+            "verdict": record["verdict"] if self.verdicts else None,
+        }
+        return place | {name: record[name] for name in _MEASURED} | judged | {"error": None}
 
     def _measured(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
         """The record of an input and a method: the stored one, with what it lacks, or a new one."""
@@ -132,8 +191,10 @@ class Run:
         stream = None
         if coded.data is not None:
             stream = self.store.write_file(coded.data, source.id, f"{method.id}{method.suffix}")
+        size = None if coded.data is None else len(coded.data)
         return {
-            **_sizes(coded, source),
+            "bytes": size,
+            "bit_per_second": None if size is None else round(8 * size / source.sound.duration, 2),
             "encode_seconds": _rounded(coded.encode_seconds),
             "decode_seconds": _rounded(coded.decode_seconds),
             "lag_samples": place.lag,
@@ -189,19 +250,6 @@ _MEASURED = (
     "bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db", "part", "held",
     "stream", "residuals_db",
 )  # fmt: skip
-
-
-def _row(source: Input, method: Method) -> dict[str, Any]:
-    """The row of a result that is not there."""
-    nothing: dict[str, Any] = {name: None for name in _MEASURED} | {"residuals_db": []}
-    name = {"input": source.id, "method": method.id, "file": None}
-    return name | nothing | {"metrics": {}, "verdict": None, "error": None}
-
-
-def _sizes(coded: Coded, source: Input) -> dict[str, Any]:
-    if coded.data is None:
-        return {"bytes": None, "bit_per_second": None}
-    return {"bytes": len(coded.data), "bit_per_second": round(8 * len(coded.data) / source.sound.duration, 2)}
 
 
 def _rounded(seconds: float | None) -> float | None:

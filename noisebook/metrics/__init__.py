@@ -6,7 +6,6 @@
     estimate  [N]             -> correlation  (tracks and spectra, numpy alone)    -> float
                               -> spectral     (spectrograms, by bands)             -> float
                               -> pitch        (whether peaks stay where they are)  -> float
-                              -> features     (timbre, harmony, rhythm; librosa)   -> float
                               -> perceptual   (listeners' models, optional extras) -> float
                               -> learned      (networks, optional extras)          -> float
     left and right [2, N]     -> image        (level differences, coherence)       -> float
@@ -17,13 +16,17 @@
 They judge audio, whoever coded it, so they know no codec and no model.
 """
 
-from noisebook.metrics._signals import validate
 from noisebook.metrics.alignment import Alignment, align
 from noisebook.metrics.composite import Composite, summary_score, verify_score
 from noisebook.metrics.correlation import (
     centroid_correlation,
+    chroma_similarity,
     mel_correlation,
+    mfcc_correlation,
+    mfcc_correlation_without_c0,
+    onset_correlation,
     spectrum_correlation,
+    tempo_agreement,
     waveform_correlation,
     zcr_correlation,
 )
@@ -36,17 +39,11 @@ from noisebook.metrics.distribution import (
     mel_embedding,
     mel_patches,
 )
-from noisebook.metrics.features import (
-    chroma_similarity,
-    mfcc_correlation,
-    mfcc_correlation_without_c0,
-    onset_correlation,
-    tempo_agreement,
-)
 from noisebook.metrics.image import image_coherence, image_level_db, mean_coherence
 from noisebook.metrics.learned import cdpam, dnsmos
 from noisebook.metrics.perceptual import estoi, pesq_wb, stoi, visqol, zimtohrli
 from noisebook.metrics.pitch import tuning_10, tuning_25, tuning_50, tuning_cents, tuning_grid
+from noisebook.metrics.signals import validate
 from noisebook.metrics.spectral import (
     band_energy_ratio_db,
     band_level_db,

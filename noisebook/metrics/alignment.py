@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisebook.errors import ConfigError
-from noisebook.metrics._signals import check_rate, check_samples
+from noisebook.metrics.signals import check_rate, check_samples
 from noisebook.metrics.waveform import energy_ratio_db
 
 __all__ = ["Alignment", "align"]
@@ -86,7 +86,9 @@ def align(
             f"a lag of {lag} samples leaves nothing in common of {reference.size} and {estimate.size}: give less"
         )
     common = reference[start[0] : stop[0]], estimate[start[0] + lag : stop[0] + lag]
-    return Alignment(*common, int(lag), energy_ratio_db(*common, sample_rate=sample_rate), _cosine(*common))
+    scale = np.linalg.norm(common[0]) * np.linalg.norm(common[1])
+    correlation = float(np.clip(common[0] @ common[1] / scale, -1, 1)) if scale > 0 else 0.0
+    return Alignment(*common, int(lag), energy_ratio_db(*common, sample_rate=sample_rate), correlation)
 
 
 def _find_lag(reference: np.ndarray, estimate: np.ndarray, *, reach: int) -> int:
@@ -114,17 +116,11 @@ def _energy(signal: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarr
 
 def _products(reference: np.ndarray, estimate: np.ndarray, reach: int) -> np.ndarray:
     """`sum_n reference[n] estimate[n + lag]` for the lags -reach to reach, block by block, by the FFT."""
+    from scipy.signal import correlate
+
     late = np.pad(estimate, (reach, reach + max(0, reference.size - estimate.size)))
     products = np.zeros(2 * reach + 1)
     for first in range(0, reference.size, _BLOCK):
         block = reference[first : first + _BLOCK]
-        reachable = late[first : first + block.size + 2 * reach]
-        n_fft = 1 << (reachable.size - 1).bit_length()
-        spectrum = np.fft.rfft(reachable, n_fft) * np.fft.rfft(block, n_fft).conj()
-        products += np.fft.irfft(spectrum, n_fft)[: products.size]
+        products += correlate(late[first : first + block.size + 2 * reach], block, mode="valid", method="fft")
     return products
-
-
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    scale = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(np.clip(a @ b / scale, -1, 1)) if scale > 0 else 0.0

@@ -4,12 +4,12 @@
       + 0.05 (SNR + 20) / 40      `summary_score`
       + 0.05 zero-crossing rate   `verify_score`
 
-Conventions: 16 kHz, both cut to the shorter one, the definitions of `correlation` and `features`. The predecessor
+Conventions: 16 kHz, both cut to the shorter one, the definitions of `correlation`. The predecessor
 called a score above 0.2 related, above 0.3 surely so, above 0.5 highly. These scores are weak: unrelated sounds pass
 those levels (docs/metrics.md). They are here to be compared with, never to decide.
 
-Where the predecessor got NaN (a constant track, two signals without a beat) a correlation counts as `correlation` and
-`features` say; where it got -inf (a silent reference) the power in the SNR is floored at 1e-10, as its noise was.
+Where the predecessor got NaN (a constant track, two signals without a beat) a correlation counts as `correlation`
+says; where it got -inf (a silent reference) the power in the SNR is floored at 1e-10, as its noise was.
 
 Functions: `summary_score`, `verify_score`.
 """
@@ -22,8 +22,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from noisebook.metrics import correlation, features
-from noisebook.metrics._signals import check_rate, check_samples, resample
+from noisebook.metrics import correlation
+from noisebook.metrics.signals import check_rate, check_samples, resample
 
 __all__ = ["WEIGHTS", "Composite", "summary_score", "verify_score"]
 
@@ -33,8 +33,8 @@ _PARTS = {
     "waveform_correlation": (correlation.waveform_correlation, 0.25),
     "spectrum_correlation": (correlation.spectrum_correlation, 0.20),
     "mel_correlation": (correlation.mel_correlation, 0.20),
-    "mfcc_correlation": (features.mfcc_correlation, 0.15),
-    "tempo_agreement": (features.tempo_agreement, 0.10),
+    "mfcc_correlation": (correlation.mfcc_correlation, 0.15),
+    "tempo_agreement": (correlation.tempo_agreement, 0.10),
     "centroid_correlation": (correlation.centroid_correlation, 0.05),
 }
 _LAST_WEIGHT = 0.05
@@ -55,12 +55,7 @@ class Composite:
 
 
 def summary_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> Composite:
-    """The score of the predecessor's final summary, with the signal-to-noise ratio.
-
-    Args:
-        reference: `[N]` real samples.
-        estimate: `[N']` real samples.
-        sample_rate: Hz of both.
+    """The score of the predecessor's final summary, with the signal-to-noise ratio, of `[N]` and `[N']` samples.
 
     Raises:
         AudioError: signals that are not `[N]` real finite samples.
@@ -75,18 +70,7 @@ def summary_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: i
 
 
 def verify_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> Composite:
-    """The score of the predecessor's verification, with the zero-crossing rate.
-
-    Args:
-        reference: `[N]` real samples.
-        estimate: `[N']` real samples.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError: signals that are not `[N]` real finite samples.
-        ConfigError: a rate that is not positive.
-        MissingExtra: librosa is not installed.
-    """
+    """The score of the predecessor's verification, with the zero-crossing rate; as `summary_score` else."""
     pair = _common(reference, estimate, sample_rate)
     zcr = correlation.zcr_correlation(*pair, sample_rate=_RATE)
     return _weighted(pair, {"zcr_correlation": zcr}, _LAST_WEIGHT * zcr)

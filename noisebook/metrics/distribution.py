@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike
 from noisebook.audio.level import apply_gain, coding_gain
 from noisebook.audio.mel import log_mel
 from noisebook.errors import ConfigError
-from noisebook.metrics._signals import check_rate, check_samples, resample
+from noisebook.metrics.signals import check_rate, check_samples, resample
 
 __all__ = [
     "bootstrap_interval",
@@ -54,30 +54,28 @@ _MEDIAN_OF = 2000  # features that settle the width of the kernel
 def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     """`|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a^1/2 C_b C_a^1/2)^1/2)` of features `[n, V]` and `[m, V]`, >= 0.
 
-    The root is taken of a symmetric matrix, by its eigenvalues: real and stable also where covariances are singular.
+    The root is taken of a symmetric matrix, by its eigenvalues: real and stable also where covariances are singular, as
+    `scipy.linalg.sqrtm` is not.
 
     Raises:
         ConfigError: not two sets `[n, V]` of finite numbers and the same V, or one of fewer than two features.
     """
     a, b = _sets(a, b)
-    covariance_a, covariance_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = _root(np.atleast_2d(covariance_a))
-    cross = np.sqrt(np.linalg.eigvalsh(root @ np.atleast_2d(covariance_b) @ root).clip(0)).sum()
+    covariance_a, covariance_b = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (a, b))
+    values, vectors = np.linalg.eigh(covariance_a)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ covariance_b @ root).clip(0)).sum()
     shift = np.square(a.mean(0) - b.mean(0)).sum()
-    return float(max(0.0, shift + np.trace(root @ root) + np.trace(np.atleast_2d(covariance_b)) - 2 * cross))
+    return float(max(0.0, shift + np.trace(root @ root) + np.trace(covariance_b) - 2 * cross))
 
 
 def frechet_distance_extrapolated(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> float:
     """The Frechet distance of endless sets, by a line through the distances of subsets over 1 / size.
 
-    Both sets are thinned alike, to ten sizes from a quarter to the whole, so that sounds of one kind come out near 0 on
-    either side of it: unlike the distance, this can be negative. (The tools that extrapolate FAD thin one set only, and
-    keep the other's bias.) Takes features drawn independently; patches of one clip are less than that.
-
-    Args:
-        a: `[n, V]`.
-        b: `[m, V]`.
-        seed: of the subsets.
+    Both sets are thinned alike, to ten sizes from a quarter to the whole, drawn by `seed`, so that sounds of one kind
+    come out near 0 on either side of it: unlike the distance, this can be negative. (The tools that extrapolate FAD
+    thin one set only, and keep the other's bias.) Takes features drawn independently; patches of one clip are less
+    than that.
 
     Raises:
         ConfigError: as `frechet_distance`; also fewer than 8 features in a set.
@@ -85,7 +83,11 @@ def frechet_distance_extrapolated(a: ArrayLike, b: ArrayLike, *, seed: int = 0) 
     a, b = _sets(a, b, least=8)
     rng = np.random.default_rng(seed)
     fractions = np.linspace(0.25, 1.0, _SIZES)
-    distances = [frechet_distance(_thinned(a, part, rng), _thinned(b, part, rng)) for part in fractions]
+
+    def thinned(features: np.ndarray, part: float) -> np.ndarray:
+        return rng.permutation(features)[: max(2, round(part * len(features)))]
+
+    distances = [frechet_distance(thinned(a, part), thinned(b, part)) for part in fractions]
     return float(np.polyfit(1 / fractions, distances, deg=1)[1])
 
 
@@ -97,27 +99,32 @@ def kernel_distance(a: ArrayLike, b: ArrayLike) -> float:
     tool prints 100 times this). Without bias at any size, so that sets of one kind come out on either side of 0; n * m
     kernel values are computed.
 
-    Args:
-        a: `[n, V]`, the reference.
-        b: `[m, V]`.
-
     Raises:
         ConfigError: as `frechet_distance`; also a reference of which half of the features are equal.
     """
+    from scipy.spatial.distance import cdist, pdist
+
     a, b = _sets(a, b)
-    width = _median_distance(a)
+    width = float(np.median(pdist(a[:: -(-len(a) // _MEDIAN_OF)])))  # of so many that lie evenly in the set
     if width == 0:
         raise ConfigError("the features of the reference are equal to one another: give a set of different sounds")
     n, m = len(a), len(b)
-    within_a = (_kernel_sum(a, a, width) - n) / (n * (n - 1))
-    within_b = (_kernel_sum(b, b, width) - m) / (m * (m - 1))
-    return within_a + within_b - 2 * _kernel_sum(a, b, width) / (n * m)
+
+    def kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
+        blocks = (cdist(x[first : first + _ROWS], y, "sqeuclidean") for first in range(0, len(x), _ROWS))
+        return float(sum(np.exp(-block / (2 * width**2)).sum() for block in blocks))
+
+    within_a, within_b = (kernel_sum(a, a) - n) / (n * (n - 1)), (kernel_sum(b, b) - m) / (m * (m - 1))
+    return within_a + within_b - 2 * kernel_sum(a, b) / (n * m)
 
 
 def bootstrap_interval(
     values: Sequence[float] | np.ndarray, *, level: float = 0.95, seed: int = 0, resamples: int = 2000
 ) -> tuple[float, float, float]:
     """Mean of some clips' values and its percentile bootstrap interval.
+
+    Not by `scipy.stats.bootstrap`: the ends are means that were drawn, not points between two of them, so that infinite
+    values make no NaN, and one value has an interval too.
 
     Args:
         values: `[n]`, n >= 1, independent of one another. Infinite ones of one sign are taken as they are.
@@ -204,29 +211,3 @@ def _sets(a: ArrayLike, b: ArrayLike, *, least: int = 2) -> tuple[np.ndarray, np
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ConfigError("features hold NaN or infinite values: look for what made them")
     return a, b
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """The symmetric square root of a covariance."""
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(values.clip(0))) @ vectors.T
-
-
-def _thinned(features: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
-    return rng.permutation(features)[: max(2, round(part * len(features)))]
-
-
-def _square_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    square = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
-    return np.maximum(square, 0)
-
-
-def _median_distance(features: np.ndarray) -> float:
-    """Median distance between different features, of at most `_MEDIAN_OF` that lie evenly in the set."""
-    some = features[:: -(-len(features) // _MEDIAN_OF)]
-    return float(np.sqrt(np.median(_square_distances(some, some)[np.triu_indices(len(some), k=1)])))
-
-
-def _kernel_sum(a: np.ndarray, b: np.ndarray, width: float) -> float:
-    blocks = (a[first : first + _ROWS] for first in range(0, len(a), _ROWS))
-    return float(sum(np.exp(-_square_distances(block, b) / (2 * width**2)).sum() for block in blocks))

@@ -4,9 +4,10 @@ Aim: errors of the level difference between left and right, and of their coheren
 everything that both channels have in common.
 
 Conventions: `reference` and `estimate` are `[2, N]` real samples, left and right, aligned and of equal length; 0 is
-right, and identical sounds give exactly 0. Both metrics are means weighted by `E^0.3`, E the energy of a band and
-moment of the reference in both channels, without what lies 60 dB below its loudest. A silent reference has no image:
-0 if the estimate is silent too, else the worst.
+right, and identical sounds give exactly 0. Other shapes, lengths that differ, and complex or non-finite samples are an
+AudioError; a sample rate below 1 kHz, where the bands are empty, is a ConfigError. Both metrics are means weighted by
+`E^0.3`, E the energy of a band and moment of the reference in both channels, without what lies 60 dB below its loudest.
+A silent reference has no image: 0 if the estimate is silent too, else the worst.
 
 Metrics: `image_level_db`, `image_coherence`; and `mean_coherence` of one sound.
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisebook.errors import AudioError, ConfigError
-from noisebook.metrics._signals import check_rate, check_samples
+from noisebook.metrics.signals import check_rate, check_samples, windows
 
 __all__ = ["image_coherence", "image_level_db", "mean_coherence"]
 
@@ -47,15 +48,6 @@ def image_level_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: 
 
     In 20 bands, evenly spaced on the ERB-rate scale up to 8 kHz, over 100 ms, differences cut to +-30 dB. Left and
     right exchanged, a source pulled to the middle, and both channels alike all cost what they move.
-
-    Args:
-        reference: `[2, N]`.
-        estimate: `[2, N]`.
-        sample_rate: Hz of both, 1 kHz or more.
-
-    Raises:
-        AudioError: other shapes, lengths that differ, complex or non-finite samples.
-        ConfigError: a sample rate below 1 kHz, where the bands are empty.
     """
     true, got = _images(reference, estimate, sample_rate)
     levels, levels_hat = (np.clip(image.level, -_MOST_DB, _MOST_DB) for image in (true, got))
@@ -69,25 +61,13 @@ def image_coherence(reference: np.ndarray, estimate: np.ndarray, *, sample_rate:
     for unlike channels, -1 for opposite ones. Of unlike channels it fluctuates by 0.1 and more around 0, and no two
     sounds agree in that: a mean error of 0.1 to 0.2 is what the right width has, and `mean_coherence` tells widths
     apart.
-
-    Args:
-        reference: `[2, N]`.
-        estimate: `[2, N]`.
-        sample_rate: Hz of both, 1 kHz or more.
-
-    Raises:
-        AudioError, ConfigError: as `image_level_db`.
     """
     true, got = _images(reference, estimate, sample_rate)
     return _weighted(np.abs(true.coherence - got.coherence), true, got, 2.0)
 
 
 def mean_coherence(sound: np.ndarray, *, sample_rate: int, weights: np.ndarray | None = None) -> float:
-    """Mean coherence of left and right `[2, N]`, weighted by its energies or by those of the sound `weights` `[2, N]`.
-
-    Raises:
-        AudioError, ConfigError: as `image_level_db`.
-    """
+    """Mean coherence of left and right of `[2, N]`, weighted by its energies or by those of `weights`, `[2, N]` too."""
     heard, got = _images(sound if weights is None else weights, sound, sample_rate)
     weight = _weights(heard.energy)
     return float((got.coherence * weight).sum() / weight.sum()) if weight.any() else 1.0
@@ -120,7 +100,7 @@ def _image(sound: np.ndarray, sample_rate: int) -> _Image:
     starts, end = _band_bins(sample_rate)
     padded = np.pad(sound, ((0, 0), (size // 2, size // 2 + max(0, size - sound.shape[1]))))
     padded = np.pad(padded, ((0, 0), (0, -(padded.shape[1] - size) % hop)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)[:, ::hop]
+    frames = windows(padded, size, hop)
     window = np.hanning(size + 1)[:-1]
     sums = []
     for first in range(0, frames.shape[1], _BLOCK):

@@ -2,7 +2,7 @@
 
 Aim: opinions that no formula gives. Networks know what they were trained on: speech, and the damage of their day.
 
-Conventions: as `perceptual`. Nothing is downloaded.
+Conventions: as `perceptual`, errors too. Nothing is downloaded.
 
     | metric | judges                     | rate     | silence, or too short  | packages            |
     |--------|----------------------------|----------|------------------------|---------------------|
@@ -24,8 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from noisebook.metrics._extras import require
-from noisebook.metrics._signals import Scale, judge, resample, validate
+from noisebook.metrics.signals import Scale, judge, require, resample, validate
 
 __all__ = ["cdpam", "dnsmos"]
 
@@ -39,15 +38,6 @@ def dnsmos(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> 
     So it does not see whether the words are right: clean speech of another sentence scores as well. The reference's own
     score is `dnsmos(reference, reference)`, and what is below it was lost. Music scores near 1. Clips below 9.01 s are
     repeated by the package; samples beyond full scale are scaled down to it.
-
-    Args:
-        reference: `[N]`; checked, not judged.
-        estimate: `[N]` speech.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-        MissingExtra: speechmos, or onnxruntime that it runs on, is not installed.
     """
     require("onnxruntime")
     package = require("speechmos.dnsmos")
@@ -63,15 +53,6 @@ def cdpam(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> f
     """CDPAM, a distance that was learned from just noticeable differences, >= 0: 0 identical, above 1 other sounds.
 
     Some seconds of one core for a second of sound.
-
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-        MissingExtra: cdpam, or resampy that it imports, is not installed.
     """
     network = _cdpam_network()
     import torch

@@ -7,7 +7,8 @@ Conventions: `reference` and `estimate` are `[N]` real samples in [-1, 1], align
 any rate (resampled inside); higher is better. A mean opinion score (MOS) runs from 1 to 5. A clip on which
 a measure has no meaning - one side digital silence, shorter than the measure's minimum, or no utterance in
 it - scores the measure's best if the estimate is identical, else its worst: never NaN, and never the high
-marks that level matching gives to silence.
+marks that level matching gives to silence. All raise AudioError and ConfigError as `validate` does, and MissingExtra
+where their package is not installed.
 
     | metric    | rate of analysis | minimum | worst | best (identical)     | package        |
     |-----------|------------------|---------|-------|----------------------|----------------|
@@ -35,11 +36,9 @@ from typing import Any, Literal
 import numpy as np
 
 from noisebook.errors import ConfigError
-from noisebook.metrics._extras import require
-from noisebook.metrics._signals import Scale, judge
+from noisebook.metrics.signals import Scale, judge, require
 
 __all__ = ["estoi", "pesq_wb", "stoi", "visqol", "zimtohrli"]
-
 
 _VISQOL = {"audio": Scale(48000, 1.0, 1.0, 4.732101), "speech": Scale(16000, 1.0, 1.0, 5.0)}
 _ZIMTOHRLI = Scale(48000, 0.25, 1.0, 5.0)  # below 0.09 s the package corrupts its heap
@@ -63,14 +62,8 @@ def visqol(
     numba is installed.
 
     Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-        mode: "audio" judges at 48 kHz, "speech" at 16 kHz.
-
-    Raises:
-        AudioError, ConfigError: see `validate`; ConfigError also for another mode.
-        MissingExtra: visqol-python is not installed.
+        reference, estimate, sample_rate: as everywhere here.
+        mode: "audio" judges at 48 kHz, "speech" at 16 kHz; another is a ConfigError.
     """
     if mode not in _VISQOL:
         raise ConfigError(f"ViSQOL mode {mode!r} is not one of {', '.join(_VISQOL)}")
@@ -86,32 +79,13 @@ def zimtohrli(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) 
     """Zimtohrli's mean opinion score, 1 to 5, at 48 kHz.
 
     Orders small and moderate defects; under gross ones (noise within some 5 dB of the sound) it rises again.
-
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-        MissingExtra: zimtohrli is not installed.
     """
     package = require("zimtohrli")
     return judge(reference, estimate, sample_rate, _ZIMTOHRLI, package.mos_from_signals)
 
 
 def stoi(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Short-time objective intelligibility of speech, about 0 to 1: what additive noise and clipping leave.
-
-    Args:
-        reference: `[N]` clean speech.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-        MissingExtra: pystoi is not installed.
-    """
+    """Short-time objective intelligibility of speech, about 0 to 1: what additive noise and clipping leave."""
     return _intelligibility(reference, estimate, sample_rate, extended=False)
 
 
@@ -119,31 +93,12 @@ def estoi(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> f
     """Extended short-time objective intelligibility of speech, about 0 (nothing understood) to 1.
 
     Like `stoi`, for maskers that are modulated too: codecs and speech in other speech.
-
-    Args:
-        reference: `[N]` clean speech.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-        MissingExtra: pystoi is not installed.
     """
     return _intelligibility(reference, estimate, sample_rate, extended=True)
 
 
 def pesq_wb(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Wide-band PESQ, MOS-LQO of ITU-T P.862.2, 1 to 4.64.
-
-    Args:
-        reference: `[N]` clean speech.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-        MissingExtra: pesq is not installed.
-    """
+    """Wide-band PESQ, MOS-LQO of ITU-T P.862.2, 1 to 4.64."""
     package = require("pesq")
 
     def measure(reference: np.ndarray, estimate: np.ndarray) -> float | None:

@@ -2,9 +2,9 @@
 
 Aim: codecs that synthesise their phases move partials, most of all to multiples of their frame rate.
 
-Conventions: those of `spectral`. The strongest peaks between 60 and 1000 Hz of each quarter of a second of the
-reference are looked for in the estimate, as its strongest bin within two and a half semitones. Chance is far from 0:
-another clip of music has about an eighth of them within 25 cents.
+Conventions: those of `spectral`, errors too. The strongest peaks between 60 and 1000 Hz of each quarter of a second of
+the reference are looked for in the estimate, as its strongest bin within two and a half semitones. Chance is far from
+0: another clip of music has about an eighth of them within 25 cents.
 
 Metrics: `tuning_10`, `tuning_25`, `tuning_50`, `tuning_cents`, `tuning_grid`.
 """
@@ -12,34 +12,30 @@ Metrics: `tuning_10`, `tuning_25`, `tuning_50`, `tuning_cents`, `tuning_grid`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from noisebook.metrics._signals import Scale, judge
+from noisebook.metrics.signals import Scale, judge, windows
 
 __all__ = ["tuning_10", "tuning_25", "tuning_50", "tuning_cents", "tuning_grid"]
 
 _RATE = 16_000  # Hz, of the analysis
 _WINDOW, _HOP, _PADDING = 0.25, 0.1, 8  # seconds, seconds, and how much finer the bins are than the window's
+_SIZE = int(_WINDOW * _RATE)
 _LOWEST, _HIGHEST = 60.0, 1000.0  # Hz
 _COUNT = 6  # peaks to a frame
 _FAINT, _APART = 0.05, 12  # of the frame's strongest peak, and bins between peaks
 _SEARCHED = 2.5 / 12  # octaves to either side
-_FURTHEST = 1200 * _SEARCHED  # cents
 _GRID, _NEAR = 50.0, 4.0  # Hz
+_SHARE = Scale(_RATE, _WINDOW, 0.0, 1.0)
+_CENTS = Scale(_RATE, _WINDOW, 1200 * _SEARCHED, 0.0)
+_EXCESS = Scale(_RATE, _WINDOW, 1.0, 0.0)
 
 
 def tuning_10(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
     """Share of the reference's peaks that are within 10 cents in the estimate, 0 to 1.
 
-    Args:
-        reference, estimate: `[N]`, aligned. Below a quarter of a second, and where either is silence: 0, unless they
-            are identical.
-        sample_rate: Hz of both.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
+    Below a quarter of a second, and where either is silence: 0, unless the two are identical.
     """
     return _share(reference, estimate, sample_rate, 10)
 
@@ -61,7 +57,7 @@ def tuning_cents(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: in
         moved = _moved(a, b)
         return float(np.median(moved)) if moved.size else None
 
-    return judge(reference, estimate, sample_rate, _scale(_FURTHEST, 0.0), median)
+    return judge(reference, estimate, sample_rate, _CENTS, median)
 
 
 def tuning_grid(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -71,24 +67,7 @@ def tuning_grid(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int
         shares = [_on_grid(signal) for signal in (a, b)]
         return None if shares[0] is None or shares[1] is None else max(0.0, shares[1] - shares[0])
 
-    return judge(reference, estimate, sample_rate, _scale(1.0, 0.0), excess)
-
-
-@dataclass(frozen=True)
-class _Spectra:
-    """Magnitudes `[T, bins]` of frames that sound, from `_LOWEST` less the search up, and the frequency of each bin."""
-
-    magnitudes: np.ndarray
-    hz: np.ndarray
-
-    def peaks(self) -> Iterator[np.ndarray]:
-        """Hz, of the strongest peaks of each frame."""
-        from scipy.signal import find_peaks
-
-        inside = np.flatnonzero((self.hz >= _LOWEST) & (self.hz <= _HIGHEST))
-        for frame in self.magnitudes[:, inside]:
-            found, _ = find_peaks(frame, height=_FAINT * frame.max(), distance=_APART)
-            yield self.hz[inside[found[np.argsort(-frame[found])[:_COUNT]]]]
+    return judge(reference, estimate, sample_rate, _EXCESS, excess)
 
 
 def _share(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, cents: float) -> float:
@@ -96,11 +75,7 @@ def _share(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, cents:
         moved = _moved(a, b)
         return float(np.mean(moved <= cents)) if moved.size else None
 
-    return judge(reference, estimate, sample_rate, _scale(0.0, 1.0), share)
-
-
-def _scale(worst: float, best: float) -> Scale:
-    return Scale(_RATE, _WINDOW, worst, best)
+    return judge(reference, estimate, sample_rate, _SHARE, share)
 
 
 def _moved(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
@@ -108,9 +83,10 @@ def _moved(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     if np.array_equal(reference, estimate):
         return np.zeros(1)
     sounding = _sounding(reference)
-    original, decoded = _spectra(reference, sounding), _spectra(estimate, sounding)
-    hz, moved = original.hz, []
-    for peaks, frame in zip(original.peaks(), decoded.magnitudes, strict=True):
+    hz, original = _spectra(reference, sounding)
+    _, decoded = _spectra(estimate, sounding)
+    moved = []
+    for peaks, frame in zip(_peaks(hz, original), decoded, strict=True):
         for peak in peaks:
             near = np.flatnonzero((hz > peak * 2**-_SEARCHED) & (hz < peak * 2**_SEARCHED))
             moved.append(abs(1200 * np.log2(hz[near[frame[near].argmax()]] / peak)))
@@ -119,7 +95,7 @@ def _moved(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
 
 def _on_grid(signal: np.ndarray) -> float | None:
     """Share of the peaks near a multiple of 50 Hz; None where there are none."""
-    peaks = np.concatenate([np.empty(0), *_spectra(signal, _sounding(signal)).peaks()])
+    peaks = np.concatenate([np.empty(0), *_peaks(*_spectra(signal, _sounding(signal)))])
     if not peaks.size:
         return None
     return float(np.mean(np.abs((peaks + _GRID / 2) % _GRID - _GRID / 2) < _NEAR))
@@ -127,23 +103,29 @@ def _on_grid(signal: np.ndarray) -> float | None:
 
 def _frames(signal: np.ndarray) -> np.ndarray:
     """`[T, n]` windows of a quarter of a second."""
-    size = int(_WINDOW * _RATE)
-    signal = np.pad(signal, (0, max(0, size - signal.size)))  # resampling may have taken a sample
-    return np.lib.stride_tricks.sliding_window_view(signal, size)[:: int(_HOP * _RATE)]
+    signal = np.pad(signal, (0, max(0, _SIZE - signal.size)))  # resampling may have taken a sample
+    return windows(signal, _SIZE, int(_HOP * _RATE))
 
 
 def _sounding(signal: np.ndarray) -> np.ndarray:
     """`[T]` bool: frames whose energy is within 26 dB of the loudest one's."""
-    energy = np.sqrt(np.square(_frames(signal)).sum(1))
-    sounding: np.ndarray = energy > _FAINT * energy.max()
-    return sounding
+    energy = np.linalg.norm(_frames(signal), axis=1)
+    return np.asarray(energy > _FAINT * energy.max())
 
 
-def _spectra(signal: np.ndarray, frames: np.ndarray) -> _Spectra:
-    size = int(_WINDOW * _RATE)
-    hz = np.fft.rfftfreq(_PADDING * size, 1 / _RATE)
-    used = slice(
-        int(np.searchsorted(hz, _LOWEST * 2**-_SEARCHED)), int(np.searchsorted(hz, _HIGHEST * 2**_SEARCHED)) + 1
-    )
-    spectrum = np.fft.rfft(_frames(signal)[frames] * np.hanning(size), _PADDING * size)
-    return _Spectra(np.abs(spectrum[:, used]), hz[used])
+def _spectra(signal: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The frequency of each bin, from `_LOWEST` less the search up, and their magnitudes `[T, bins]` in some frames."""
+    hz = np.fft.rfftfreq(_PADDING * _SIZE, 1 / _RATE)
+    first, last = np.searchsorted(hz, (_LOWEST * 2**-_SEARCHED, _HIGHEST * 2**_SEARCHED))
+    spectrum = np.fft.rfft(_frames(signal)[frames] * np.hanning(_SIZE), _PADDING * _SIZE)
+    return hz[first : last + 1], np.abs(spectrum[:, first : last + 1])
+
+
+def _peaks(hz: np.ndarray, magnitudes: np.ndarray) -> Iterator[np.ndarray]:
+    """Hz, of the strongest peaks of each frame."""
+    from scipy.signal import find_peaks
+
+    inside = np.flatnonzero((hz >= _LOWEST) & (hz <= _HIGHEST))
+    for frame in magnitudes[:, inside]:
+        found, _ = find_peaks(frame, height=_FAINT * frame.max(), distance=_APART)
+        yield hz[inside[found[np.argsort(-frame[found])[:_COUNT]]]]

@@ -8,6 +8,8 @@ floored as each metric says, so that silence has a finite level and no input giv
 value is `multi_resolution_stft` against a silent reference, whose relative error has no scale. Signals
 shorter than half a window are extended with silence.
 
+All raise AudioError and ConfigError as `validate` does.
+
 A band is `low < f <= high` in Hz. Where the rate leaves nothing of it, neither signal has anything there, and they
 agree: 0.
 
@@ -27,7 +29,7 @@ from functools import lru_cache
 import numpy as np
 
 from noisebook.errors import AudioError
-from noisebook.metrics._signals import power_spectrogram, resample, validate
+from noisebook.metrics.signals import power_spectrogram, resample, validate
 
 __all__ = [
     "Band",
@@ -79,14 +81,7 @@ def mel_db_mae(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int,
     Hz; then `10 log10(max(., 1e-10))` with full scale as reference, and each spectrogram clamped from below
     at its own maximum - 80 dB.
 
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-        band: only the filters whose centres lie in it.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
+    Of the band count the filters whose centres lie in it.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     levels, levels_hat = (_mel_db(resample(signal, sample_rate=sample_rate, to=_MEL_RATE)) for signal in pair)
@@ -99,14 +94,7 @@ def multi_resolution_stft(reference: np.ndarray, estimate: np.ndarray, *, sample
     Per resolution `|S - S_hat|_F / |S|_F + mean |ln S - ln S_hat|` on magnitudes floored at 1e-5 in the
     logarithm; hop n_fft / 4 and a Hann window of n_fft (Parallel WaveGAN: about a tenth and a half),
     centred. A number without unit. +inf against a silent reference unless the estimate is silent too.
-
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz; does not enter the value: the window lengths are counted in samples.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
+    The rate does not enter the value: the window lengths are counted in samples.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     return float(np.mean([_stft_distance(*pair, n_fft=n_fft) for n_fft in _RESOLUTIONS]))
@@ -118,15 +106,7 @@ def log_spectral_distance_db(
     """Log spectral distance in dB (Gray & Markel 1976): RMS over frequency, mean over frames.
 
     On `10 log10(max(power, 1e-10))` of the STFT of n_fft 2048, hop 512, Hann, centred.
-
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz; the window length is counted in samples, so it enters only through the band.
-        band: only the frequencies in it.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
+    The window length is counted in samples, so the rate enters only through the band.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     levels, levels_hat = (
@@ -144,15 +124,6 @@ def band_level_db(
     Power of the band in each frame of the STFT of n_fft 2048, hop 512, Hann, centred; floored at 60 dB below the
     loudest frame of the reference over all frequencies. Frames in which both are at the floor are left out; where all
     are, 0.
-
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-        band: in Hz.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     inside = _inside(np.fft.rfftfreq(_LSD_N_FFT, 1 / sample_rate), band)
@@ -169,15 +140,6 @@ def band_energy_ratio_db(
     """Energy of the estimate in a band over that of the reference, `10 log10` in dB: 0 is right, below is dull.
 
     Energies of the whole clip, each floored at -100 dB of full scale: silence gives a large finite number.
-
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz of both.
-        band: in Hz.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     inside = _inside(np.fft.rfftfreq(pair[0].size, 1 / sample_rate), band)

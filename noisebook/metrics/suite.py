@@ -21,10 +21,10 @@ from typing import Literal, Protocol
 import numpy as np
 
 from noisebook.errors import ConfigError, MissingExtra
-from noisebook.metrics import correlation, features, image, learned, perceptual, pitch, spectral, waveform
-from noisebook.metrics._extras import install_line
+from noisebook.metrics import correlation, image, learned, perceptual, pitch, spectral, waveform
+from noisebook.metrics.signals import install_line
 
-__all__ = ["METRICS", "Metric", "MetricFunction", "available", "evaluate"]
+__all__ = ["METRICS", "Metric", "MetricFunction", "available", "chosen_metrics", "evaluate"]
 
 
 class MetricFunction(Protocol):
@@ -85,11 +85,11 @@ METRICS: tuple[Metric, ...] = (
     _correlation("mel_correlation", correlation.mel_correlation),
     _correlation("centroid_correlation", correlation.centroid_correlation),
     _correlation("zcr_correlation", correlation.zcr_correlation),
-    _correlation("mfcc_correlation", features.mfcc_correlation, needs="librosa"),
-    _correlation("mfcc_correlation_without_c0", features.mfcc_correlation_without_c0, needs="librosa"),
-    _correlation("chroma_similarity", features.chroma_similarity, needs="librosa"),
-    _correlation("onset_correlation", features.onset_correlation, needs="librosa"),
-    Metric("tempo_agreement", features.tempo_agreement, "", "higher", (0.0, 1.0), needs="librosa"),
+    _correlation("mfcc_correlation", correlation.mfcc_correlation, needs="librosa"),
+    _correlation("mfcc_correlation_without_c0", correlation.mfcc_correlation_without_c0, needs="librosa"),
+    _correlation("chroma_similarity", correlation.chroma_similarity, needs="librosa"),
+    _correlation("onset_correlation", correlation.onset_correlation, needs="librosa"),
+    Metric("tempo_agreement", correlation.tempo_agreement, "", "higher", (0.0, 1.0), needs="librosa"),
     Metric("mel_db_mae", spectral.mel_db_mae, "dB", "lower", _DISTANCE),
     _in_band("mel_db_mae_low", spectral.mel_db_mae, _LOW),
     _in_band("mel_db_mae_mid", spectral.mel_db_mae, _MID),
@@ -155,13 +155,18 @@ def evaluate(
     """
     reference, estimate = np.asarray(reference), np.asarray(estimate)
     stereo = reference.ndim == estimate.ndim == 2 and len(reference) == len(estimate) == 2
-    chosen = _choose(available(stereo=stereo) if names is None else names)
+    chosen = chosen_metrics(available(stereo=stereo) if names is None else names)
     pair = reference, estimate
     mono = tuple(sound.mean(axis=0) for sound in pair) if stereo else pair
     return {m.name: m.function(*(pair if m.kind == "stereo" else mono), sample_rate=sample_rate) for m in chosen}
 
 
-def _choose(names: Sequence[str]) -> list[Metric]:
+def chosen_metrics(names: Sequence[str]) -> list[Metric]:
+    """The rows of these names, all of which can run.
+
+    Raises:
+        ConfigError, MissingExtra: as `evaluate`.
+    """
     table = {metric.name: metric for metric in METRICS}
     unknown = [name for name in names if name not in table]
     if unknown:

@@ -4,7 +4,8 @@ Aim: sample-by-sample fidelity. Generative codecs invent phases, so these are lo
 right; they tell a waveform codec from a generative one and catch wrong levels, polarity and lag.
 
 Conventions: `reference` and `estimate` are `[N]` real samples, aligned and of equal length; results in dB.
-Identical signals give the perfect value, silence included; no input gives NaN. Infinite values are exact
+Identical signals give the perfect value, silence included; no input gives NaN. All raise
+AudioError and ConfigError as `validate` does. Infinite values are exact
 statements:
 
     |                        | identical | silent estimate    | silent reference   | orthogonal |
@@ -28,7 +29,7 @@ import numpy as np
 
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.waveform import Waveform
-from noisebook.metrics._signals import validate
+from noisebook.metrics.signals import validate
 
 __all__ = ["energy_ratio_db", "loudness_difference_lu", "si_sdr_db", "snr_db"]
 
@@ -36,16 +37,7 @@ _GATE = -70.0  # LUFS, below which BS.1770 hears nothing
 
 
 def snr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Signal-to-noise ratio, `10 log10(|s|^2 / |s - s_hat|^2)` in dB, any real number or +-inf.
-
-    Args:
-        reference: `[N]` the signal s.
-        estimate: `[N]` the estimate s_hat.
-        sample_rate: Hz; does not enter the value.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-    """
+    """Signal-to-noise ratio, `10 log10(|s|^2 / |s - s_hat|^2)` in dB; the rate does not enter the value."""
     reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
     if np.array_equal(reference, estimate):
         return math.inf
@@ -57,14 +49,6 @@ def si_sdr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) 
 
     `10 log10(|a s|^2 / |a s - s_hat|^2)` with `a = <s_hat, s> / |s|^2`. Means are not removed, as in the
     definition. Blind to gain, polarity included: `-s` scores as `s` does.
-
-    Args:
-        reference: `[N]` the signal s.
-        estimate: `[N]` the estimate s_hat.
-        sample_rate: Hz; does not enter the value.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
     """
     reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
     if np.array_equal(reference, estimate):
@@ -77,16 +61,7 @@ def si_sdr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) 
 
 
 def energy_ratio_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Level error, `10 log10(|s_hat|^2 / |s|^2)` in dB: positive where the estimate is too loud, 0 is right.
-
-    Args:
-        reference: `[N]` the signal s.
-        estimate: `[N]` the estimate s_hat.
-        sample_rate: Hz; does not enter the value.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
-    """
+    """Level error, `10 log10(|s_hat|^2 / |s|^2)` in dB: positive where the estimate is too loud, 0 is right."""
     reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
     if np.array_equal(reference, estimate):
         return 0.0
@@ -99,13 +74,7 @@ def loudness_difference_lu(reference: np.ndarray, estimate: np.ndarray, *, sampl
     Integrated, gated loudness of ITU-R BS.1770-4 (`noisebook.audio.level.loudness_lufs`). What does not reach the
     absolute gate counts as -70 LUFS, so that silence is as far as the gate and no value is infinite.
 
-    Args:
-        reference: `[N]`.
-        estimate: `[N]`.
-        sample_rate: Hz of both, 1 to 384 kHz.
-
-    Raises:
-        AudioError, ConfigError: see `validate`; AudioError also for a rate out of that range.
+    A rate outside 1 to 384 kHz is an AudioError.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     loudness, loudness_hat = (max(_GATE, loudness_lufs(Waveform.of(signal, sample_rate))) for signal in pair)

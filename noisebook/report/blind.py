@@ -1,4 +1,4 @@
-"""Blind listening tests as one web page, and what the listeners' sheets say.
+"""Blind listening tests as one web page.
 
 Two designs. MUSHRA (ITU-R BS.1534-3): the listener rates all versions of a sound from 0 to 100 beside the open
 reference; a hidden copy of the reference and a low-pass of 3.5 kHz are among them. ABX: the listener says whether X is
@@ -6,10 +6,12 @@ A or B, of which one is the original and the other what a method made of it.
 
     write_blind -> index.html (give it to listeners) and key.json (keep it)
     listeners   -> one CSV sheet each, saved by the page
-    tally       -> sheets and key joined: means with intervals, or counts with p-values
+    tally.tally -> sheets and key joined: means with intervals, or counts with p-values
 
 Nothing in the page tells which sound is which: names are random, all sounds of a trial are WAV of one length, and
 loudness is matched. The page's script could be read for equal samples; a blind test trusts its listeners that far.
+
+The page is our own, for it works from one file without a server, which webMUSHRA and its kind do not.
 """
 
 from __future__ import annotations
@@ -28,16 +30,15 @@ from noisebook.audio.io import read, write_bytes_atomic
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
-from noisebook.report._results import group
-from noisebook.report._sheets import ANCHOR, REFERENCE, read_key, read_sheets, tally_abx, tally_mushra
-from noisebook.report._sounds import inside, matched_gains, sound_uri
-from noisebook.report._templates import render
+from noisebook.report.results import group
+from noisebook.report.web import inside, matched_gains, render, sound_uri
 
-__all__ = ["Design", "low_anchor", "tally", "write_blind"]
+__all__ = ["ANCHOR", "REFERENCE", "Design", "low_anchor", "write_blind"]
 
 Json = dict[str, Any]
 Design = Literal["mushra", "abx"]
 
+REFERENCE, ANCHOR = "reference", "anchor-3500"  # conditions that are no methods
 MAX_STIMULI = 12  # to be rated in one trial, after BS.1534-3
 ABX_TRIALS = 8  # of each method at least: all right by chance has p = 0.004
 MAX_MEGABYTES = 64.0
@@ -81,7 +82,13 @@ def write_blind(
         )
     sounds: dict[str, Waveform] = {}
     trials, answers = (_mushra if design == "mushra" else _abx)(inputs, sounds, draw)
-    uris = _uris(sounds, max_megabytes)
+    uris = {code: sound_uri(sound, "WAV") for code, sound in sorted(sounds.items())}  # in an order that says nothing
+    megabytes = sum(map(len, uris.values())) / 1e6
+    if megabytes > max_megabytes:
+        raise ConfigError(
+            f"the test has {megabytes:.1f} MB of sound, and {max_megabytes:g} are allowed: "
+            "choose fewer methods or shorter clips"
+        )
     identity = {"kit": hashlib.sha256("".join(uris).encode()).hexdigest()[:12], "design": design}
     conditions = CONDITIONS | {method["id"]: method["label"] for method in chosen}
     facts = {"format": 1, "seed": seed, "noisebook": results["noisebook"], "conditions": conditions, "trials": answers}
@@ -91,28 +98,6 @@ def write_blind(
     out.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(out / "index.html", page.encode("utf-8"), overwrite=True)
     write_bytes_atomic(out / "key.json", key.encode("utf-8"), overwrite=True)
-
-
-def tally(sheets: Sequence[Path], key: Path) -> Json:
-    """What the listeners heard.
-
-    MUSHRA: for each condition mean, 95 % bootstrap interval and number of ratings (a rating of one listener in one
-    trial counts as one), without the listeners that BS.1534-3 excludes after the test: those who rate the hidden
-    reference below 90 in more than 15 % of their trials. ABX: for each method and each listener the right answers and
-    the one-sided binomial p-value, the chance of so many or more by guessing.
-
-    Returns:
-        {"design", "kit", "listeners": [...], "conditions": [...]} or {..., "methods": [...]}, all JSON.
-
-    Raises:
-        ConfigError: a key or sheet that is malformed or of another test; the message names file and line.
-    """
-    if not sheets:
-        raise ConfigError("no sheet to tally: give the CSV files that the page saved")
-    answers = read_key(key)
-    lines = read_sheets(sheets, answers)
-    counted = tally_mushra(lines, answers) if answers["design"] == "mushra" else tally_abx(lines, answers)
-    return {"design": answers["design"], "kit": answers["kit"], **counted}
 
 
 def low_anchor(sound: Waveform) -> Waveform:
@@ -126,25 +111,12 @@ def low_anchor(sound: Waveform) -> Waveform:
     rate = sound.sample_rate
     if rate < 2 * _ANCHOR_STOP:
         raise ConfigError(f"an anchor of 3.5 kHz of a sound at {rate} Hz: compare at 8000 Hz or above, or use ABX")
-    width = 2 * np.pi * (_ANCHOR_STOP - _ANCHOR_PASS) / rate
-    half = int(np.ceil((60 - 7.95) / (2.285 * width) / 2))  # Kaiser's formula for 60 dB
-    cut = (_ANCHOR_PASS + _ANCHOR_STOP) / rate  # twice the middle of the transition, over the rate
-    taps = cut * np.sinc(cut * np.arange(-half, half + 1)) * np.kaiser(2 * half + 1, 0.1102 * (60 - 8.7))
-    padded = np.pad(sound.samples, ((0, 0), (half, half)))
-    filtered = np.stack([np.convolve(channel, taps / taps.sum(), mode="valid") for channel in padded])
+    from scipy.signal import firwin, kaiserord, oaconvolve
+
+    count, beta = kaiserord(60, 2 * (_ANCHOR_STOP - _ANCHOR_PASS) / rate)
+    taps = firwin(count | 1, (_ANCHOR_PASS + _ANCHOR_STOP) / 2, window=("kaiser", beta), fs=rate)
+    filtered = oaconvolve(sound.samples, taps[None], mode="same", axes=1)
     return Waveform(filtered.astype(np.float32), rate)
-
-
-def _uris(sounds: dict[str, Waveform], max_megabytes: float) -> dict[str, str]:
-    """Data URIs by code, in the order of the codes, which says nothing."""
-    uris = {code: sound_uri(sound, "WAV") for code, sound in sorted(sounds.items())}
-    megabytes = sum(map(len, uris.values())) / 1e6
-    if megabytes > max_megabytes:
-        raise ConfigError(
-            f"the test has {megabytes:.1f} MB of sound, and {max_megabytes:g} are allowed: "
-            "choose fewer methods or shorter clips"
-        )
-    return uris
 
 
 def _choose(results: Json, names: Sequence[str] | None) -> list[Json]:

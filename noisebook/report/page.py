@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from noisebook.audio.io import read, write_bytes_atomic
-from noisebook.report._results import ARROWS, GROUPS, best, cells, group, members, number, ordered, rate
-from noisebook.report._sounds import data_uri, inside, matched_gains, outline, sound_uri
-from noisebook.report._templates import render
+from noisebook.report.results import ARROWS, GROUPS, best, cells, group, members, number, ordered, rate
+from noisebook.report.web import data_uri, inside, matched_gains, outline, render, sound_uri
 
 __all__ = ["MAX_MEGABYTES", "write_page"]
 
@@ -47,7 +46,12 @@ def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float 
 
 
 def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
-    methods = [_method(index, method) for index, method in enumerate(results["methods"])]
+    methods = [
+        method | {"index": index, "group": group(method), "rate": rate(method["bit_per_second"])}
+        for index, method in enumerate(results["methods"])
+    ]
+    titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
+    labels = {method["id"]: method["label"] for method in methods}
     return {
         "noisebook": results["noisebook"],
         "created": results["created"],
@@ -66,14 +70,14 @@ def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
         "inputs": list(_inputs(results, folder, max_megabytes)),
         "max_megabytes": max_megabytes,
         "skipped": results["skipped"],
-        "failures": [_failure(row, results) for row in results["rows"] if row["error"]],
+        "failures": [
+            {"title": titles[row["input"]], "label": labels[row["method"]], "error": row["error"]}
+            for row in results["rows"]
+            if row["error"]
+        ],
         "manifest": list(_flatten(results["manifest"])),
         "number": number,
     }
-
-
-def _method(index: int, method: Json) -> Json:
-    return method | {"index": index, "group": group(method), "rate": rate(method["bit_per_second"])}
 
 
 def _summary(results: Json) -> Json:
@@ -176,30 +180,15 @@ def _tracks(sound: Json, rows: list[Json], results: Json, folder: Path) -> list[
     sounds = [read(inside(folder, file)) for file in files]
     facts: list[Json] = [{"group": "reference", "label": "Original", "family": "reference", "generative": False}]
     facts += [
-        {
-            "group": group(method),
-            "label": method["label"],
-            "family": method["family"],
-            "generative": method["generative"],
-            "rate": rate(by_method[method["id"]]["bit_per_second"]),
-        }
+        {key: method[key] for key in ("label", "family", "generative")}
+        | {"group": group(method), "rate": rate(by_method[method["id"]]["bit_per_second"])}
         for method in chosen
     ]
     return [
-        {"rate": ""} | fact | {"gain_db": gain, "gain": _gain(gain), "uri": sound_uri(one)}
+        {"rate": "", "gain_db": gain, "gain": f"{gain:+.1f} dB" if abs(gain) >= 0.05 else "", "uri": sound_uri(one)}
+        | fact
         for fact, gain, one in zip(facts, matched_gains(sounds), sounds, strict=True)
     ]
-
-
-def _gain(decibel: float) -> str:
-    """Empty where it rounds to nothing."""
-    return f"{decibel:+.1f} dB" if abs(decibel) >= 0.05 else ""
-
-
-def _failure(row: Json, results: Json) -> Json:
-    titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
-    labels = {method["id"]: method["label"] for method in results["methods"]}
-    return {"title": titles[row["input"]], "label": labels[row["method"]], "error": row["error"]}
 
 
 def _picture(folder: Path, name: str) -> str:

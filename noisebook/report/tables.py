@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
-from noisebook.report._results import ARROWS, GROUPS, best, cells, members, number, ordered, rate
+from noisebook.report.results import ARROWS, GROUPS, best, cells, members, number, ordered, rate
 
 __all__ = ["to_csv", "to_markdown"]
 
@@ -33,7 +32,7 @@ def to_csv(results: dict[str, Any]) -> str:
     for row in results["rows"]:
         sound, method, verdict = inputs[row["input"]], methods[row["method"]], row["verdict"] or {}
         writer.writerow(
-            _text(value)
+            str(value).lower() if isinstance(value, bool) else value
             for value in (
                 *(sound["id"], sound["title"], sound["kind"], sound["seconds"]),
                 *(method["id"], method["label"], method["family"], method["generative"]),
@@ -53,38 +52,26 @@ def to_markdown(results: dict[str, Any]) -> str:
     the first metric, ceilings and controls below the methods. Skipped methods follow as a list.
     """
     metrics, means, winners = results["metrics"], cells(results), best(results)
-    header = ["", "bit/s", *(_heading(metric) for metric in metrics)]
-    lines = []
+    headings = (" ".join(filter(None, (m["name"], m["unit"], ARROWS[m["direction"]]))) for m in metrics)
+    lines = [["", "bit/s", *headings], ["---", *["---:"] * (len(metrics) + 1)]]
     for name in GROUPS:
-        for method in _by_first_metric(members(results, name), metrics, means):
-            numbers = [_cell(means.get(key), key in winners) for key in ((method["id"], m["name"]) for m in metrics)]
-            lines.append([_escape(_label(method, name)), rate(method["bit_per_second"]), *numbers])
+        own = members(results, name)
+        known = ordered(own, metrics[0], means) if metrics else []
+        for method in known + [method for method in own if method not in known]:
+            label = method["label"]
+            if name != "method" and not label.startswith(f"{name}:"):
+                label = f"{name}: {label}"
+            keys = [(method["id"], metric["name"]) for metric in metrics]
+            numbers = [_cell(means.get(key), key in winners) for key in keys]
+            lines.append([_escape(label), rate(method["bit_per_second"]), *numbers])
     parts = [
-        _table(header, lines),
+        "\n".join(f"| {' | '.join(line)} |" for line in lines),
         "Mean over inputs [95 % interval]; ↑ higher is better, ↓ lower, → 0 nearest to zero.",
     ]
     if results["skipped"]:
-        parts.append(
-            "\n".join(f"- skipped: {_escape(s['method'])}: {_escape(s['reason'])}" for s in results["skipped"])
-        )
+        skipped = (f"- skipped: {_escape(one['method'])}: {_escape(one['reason'])}" for one in results["skipped"])
+        parts.append("\n".join(skipped))
     return "\n\n".join(parts) + "\n"
-
-
-def _by_first_metric(
-    methods: list[dict[str, Any]], metrics: list[dict[str, Any]], means: dict[tuple[str, str], Any]
-) -> list[dict[str, Any]]:
-    known = ordered(methods, metrics[0], means) if metrics else []
-    return known + [method for method in methods if method not in known]
-
-
-def _label(method: dict[str, Any], name: str) -> str:
-    """The label, which says so of a ceiling or control."""
-    label = str(method["label"])
-    return label if name == "method" or label.startswith(f"{name}:") else f"{name}: {label}"
-
-
-def _heading(metric: dict[str, Any]) -> str:
-    return " ".join(filter(None, (metric["name"], metric["unit"], ARROWS[metric["direction"]])))
 
 
 def _cell(line: dict[str, Any] | None, winner: bool) -> str:
@@ -94,16 +81,7 @@ def _cell(line: dict[str, Any] | None, winner: bool) -> str:
     return mean if line["low"] is None else f"{mean} [{number(line['low'])}, {number(line['high'])}]"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _escape(text: str) -> str:
     """Text that stays in its cell and means nothing in Markdown or HTML."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{letter}" if letter in "\\|*_`[]" else letter for letter in text)
-
-
-def _text(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value

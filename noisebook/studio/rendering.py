@@ -13,9 +13,8 @@ from markupsafe import Markup
 
 from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
-from noisebook.report._results import ARROWS, number, rate
-from noisebook.report._sounds import matched_gains, outline
-from noisebook.report._templates import asset_of, environment_of
+from noisebook.report.results import ARROWS, number, rate
+from noisebook.report.web import asset_of, environment_of, matched_gains, outline
 from noisebook.studio.jobs import Result, Track
 from noisebook.studio.pictures import spectrograms
 from noisebook.studio.shelf import Shelf

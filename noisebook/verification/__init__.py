@@ -9,35 +9,3 @@
 
 They judge sound, whoever made it, so they know no codec and no model; `noisebook.api` brings those in.
 """
-
-from noisebook.verification.controls import ControlClip, bundled_clips, control_sounds
-from noisebook.verification.listening import Traits, listen
-from noisebook.verification.rules import RULES, Advice, Rule, advise
-from noisebook.verification.sets import Distance, SetComparison, compare_sets
-from noisebook.verification.similarity import Features, features, similarity
-from noisebook.verification.sounds import MetricRow, Verification, verify_sounds
-from noisebook.verification.verdict import LEVEL, Verdict, judge
-
-__all__ = [
-    "LEVEL",
-    "RULES",
-    "Advice",
-    "ControlClip",
-    "Distance",
-    "Features",
-    "MetricRow",
-    "Rule",
-    "SetComparison",
-    "Traits",
-    "Verdict",
-    "Verification",
-    "advise",
-    "bundled_clips",
-    "compare_sets",
-    "control_sounds",
-    "features",
-    "judge",
-    "listen",
-    "similarity",
-    "verify_sounds",
-]

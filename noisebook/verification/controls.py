@@ -101,9 +101,11 @@ def levelled(samples: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return samples * (wanted / rms) if rms > 0 else samples
 
 
-def shuffled(samples: np.ndarray, *, sample_rate: int = SAMPLE_RATE, seed: int = 0) -> np.ndarray:
-    """`[N]` in pieces of 0.25 s in a random order, none in its own place; a sound of one piece is reversed."""
-    pieces = np.array_split(samples, max(1, len(samples) // round(_PIECE * sample_rate)))
+def shuffled(
+    samples: np.ndarray, *, sample_rate: int = SAMPLE_RATE, seed: int = 0, piece: float = _PIECE
+) -> np.ndarray:
+    """`[N]` in pieces of so many seconds in a random order, none in its own place; a sound of one piece is reversed."""
+    pieces = np.array_split(samples, max(1, len(samples) // round(piece * sample_rate)))
     if len(pieces) == 1:
         return samples[::-1]
     order = np.random.default_rng(seed).permutation(len(pieces))
@@ -112,14 +114,12 @@ def shuffled(samples: np.ndarray, *, sample_rate: int = SAMPLE_RATE, seed: int =
     return np.concatenate([pieces[i] for i in successor])
 
 
-def pink_noise(count: int, *, seed: int = 0) -> np.ndarray:
-    """`[count]`: Gaussian noise whose power falls by 3 dB an octave, RMS about 1."""
+def pink_noise(count: int, *, seed: int = 0, flat_below: float = 1.0) -> np.ndarray:
+    """`[count]`: Gaussian noise whose power falls by 3 dB an octave from the bin `flat_below` up, RMS 1."""
     white = np.fft.rfft(np.random.default_rng(seed).standard_normal(count))
-    slope = 1 / np.sqrt(np.maximum(np.arange(len(white)), 1))
+    slope = 1 / np.sqrt(np.maximum(np.arange(len(white)), max(flat_below, 1.0)))
     slope[0] = 0 if count > 1 else 1
-    noise = np.fft.irfft(white * slope, n=count)
-    rms = float(np.sqrt(np.square(noise).mean()))
-    return noise / rms if rms > 0 else noise
+    return levelled(np.fft.irfft(white * slope, n=count), np.ones(1))
 
 
 def at_rate(samples: np.ndarray, given: int, wanted: int) -> np.ndarray:

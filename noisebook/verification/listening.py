@@ -17,8 +17,10 @@ import numpy as np
 
 from noisebook.audio.channels import downmix
 from noisebook.audio.high_pass import HighPassed
+from noisebook.audio.level import peak_db
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
+from noisebook.metrics.signals import windows
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 
 __all__ = ["KINDS", "KINDS_FILE", "Traits", "kind_statistics", "listen"]
@@ -70,20 +72,21 @@ def listen(waveform: Waveform) -> Traits:
 
     An offset, and what lies below 20 Hz, counts for `offset_dbfs` and `peak_dbfs` alone: no codec here keeps it.
     """
-    part = _middle(waveform)
+    count = round(_LISTENED * waveform.sample_rate)
+    start = max(0, waveform.sample_count - count) // 2
+    part = Waveform(waveform.samples[:, start : start + count], waveform.sample_rate)
     audible = resample(HighPassed(part), part.sample_rate)  # an offset would count as a loud, steady tone
     mono = downmix(audible)
     heard = resample(mono, SAMPLE_RATE).samples[0].astype(np.float64)
     found = features(heard)
-    peak = float(np.abs(waveform.samples).max())
-    likeness = _likeness(heard)
+    likeness, offset = _likeness(heard), float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())
     return Traits(
         seconds=waveform.duration,
         channels=waveform.channels,
         sample_rate=waveform.sample_rate,
         bandwidth=_bandwidth(mono),
-        peak_dbfs=_decibel(peak),
-        offset_dbfs=_decibel(float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())),
+        peak_dbfs=peak_db(waveform.samples),
+        offset_dbfs=20 * float(np.log10(offset)) if offset > 0 else float("-inf"),
         kind=max(likeness, key=likeness.__getitem__),
         likeness=likeness,
         onsets=_onsets(found),
@@ -91,10 +94,6 @@ def listen(waveform: Waveform) -> Traits:
         silence=_silence(heard),
         side_db=_side_db(audible),
     )
-
-
-def _decibel(magnitude: float) -> float:
-    return 20 * float(np.log10(magnitude)) if magnitude > 0 else float("-inf")
 
 
 def kind_statistics(heard: np.ndarray) -> np.ndarray:
@@ -117,7 +116,7 @@ def kind_statistics(heard: np.ndarray) -> np.ndarray:
 
 @cache
 def _discriminants() -> dict[str, np.ndarray]:
-    """`centre` and `scale` `[75]`, `weights` `[75, 3]`, `bias` `[3]`."""
+    """`centre` and `scale` `[75]`, `weights` `[75, 3]`, `bias` `[3]`. Three lines apply what was fitted."""
     return {name: np.array(values) for name, values in json.loads(KINDS_FILE.read_text(encoding="utf-8")).items()}
 
 
@@ -130,17 +129,10 @@ def _likeness(heard: np.ndarray) -> dict[str, float]:
     return dict(zip(KINDS, (odds / odds.sum()).tolist(), strict=True))
 
 
-def _middle(waveform: Waveform) -> Waveform:
-    count = round(_LISTENED * waveform.sample_rate)
-    start = max(0, waveform.sample_count - count) // 2
-    return Waveform(waveform.samples[:, start : start + count], waveform.sample_rate)
-
-
 def _power(samples: np.ndarray, size: int) -> np.ndarray:
     """Power spectra `[frames, size // 2 + 1]` of half-overlapping Hann windows; a short sound is one window."""
     padded = np.pad(samples, (0, max(0, size - len(samples))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 2]
-    return np.abs(np.fft.rfft(frames * np.hanning(size + 1)[:-1])) ** 2
+    return np.abs(np.fft.rfft(windows(padded, size, size // 2) * np.hanning(size + 1)[:-1])) ** 2
 
 
 def _bandwidth(mono: Waveform) -> float:

@@ -104,13 +104,13 @@ def compare_sets(references: Sequence[np.ndarray], estimates: Sequence[np.ndarra
 def _interval(
     distance: Callable[[np.ndarray, np.ndarray], float], ours: list[np.ndarray], theirs: list[np.ndarray], seed: int
 ) -> tuple[float, float]:
-    """Sounds are drawn, not pieces: those of one sound are no independent witnesses."""
+    """Sounds are drawn, not pieces: those of one sound are no independent witnesses. (For `scipy.stats.bootstrap` all
+    observations are alike, and here a sound has as many pieces as it is long.)"""
     rng = np.random.default_rng(seed)
-    values = [distance(_drawn(ours, rng), _drawn(theirs, rng)) for _ in range(_RESAMPLES)]
-    low, high = np.quantile(values, (0.025, 0.975))
+
+    def drawn(sounds: list[np.ndarray]) -> np.ndarray:
+        pieces = np.concatenate([sounds[i] for i in rng.integers(len(sounds), size=len(sounds))])
+        return rng.permutation(pieces)[:_MOST_PIECES]
+
+    low, high = np.quantile([distance(drawn(ours), drawn(theirs)) for _ in range(_RESAMPLES)], (0.025, 0.975))
     return float(low), float(high)
-
-
-def _drawn(sounds: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    pieces = np.concatenate([sounds[i] for i in rng.integers(len(sounds), size=len(sounds))])
-    return rng.permutation(pieces)[:_MOST_PIECES]

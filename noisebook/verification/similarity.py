@@ -14,8 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisebook.audio.mel import MelConfig, mel_filter_bank
+from noisebook.metrics.signals import windows
 
-__all__ = ["FRAME_RATE", "SAMPLE_RATE", "Features", "at_every_shift", "features", "of_log_mel", "similarity"]
+__all__ = [
+    "FRAME_RATE",
+    "SAMPLE_RATE",
+    "Features",
+    "at_every_shift",
+    "features",
+    "likeness",
+    "of_log_mel",
+    "similarity",
+]
 
 SAMPLE_RATE = 16_000
 FRAME_RATE = 50  # a second
@@ -78,6 +88,13 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.vdot(a, b)) / norm if norm > 0 else 0.0
 
 
+def likeness(reference: Features, sound: Features) -> float:
+    """Similarity of the movements of two sounds; of the spectra, where the reference is steady."""
+    if reference.steady:
+        return similarity(reference.spectrum, sound.spectrum)
+    return similarity(reference.movement, sound.movement)
+
+
 def at_every_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`similarity` of `[T, V]` with `b` turned on by 0, 1, ... T - 1 frames, its end following before its start."""
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
@@ -90,7 +107,7 @@ def at_every_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _mel_power(samples: np.ndarray) -> np.ndarray:
     """`[T, 32]`: only of frames that lie within the sound, since an edge would be one thing that all sounds share."""
     padded = np.pad(samples, (0, max(0, _MEL.n_fft - len(samples))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _MEL.n_fft)[:: _MEL.hop_length]
+    frames = windows(padded, _MEL.n_fft, _MEL.hop_length)
     window, bank = np.hanning(_MEL.n_fft + 1)[:-1], mel_filter_bank(_MEL).T
     blocks = (frames[start : start + _BLOCK] * window for start in range(0, len(frames), _BLOCK))
     return np.concatenate([np.abs(np.fft.rfft(block)) ** 2 @ bank for block in blocks])

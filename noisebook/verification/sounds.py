@@ -21,12 +21,13 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 from noisebook.metrics.alignment import Alignment, align
-from noisebook.metrics.composite import summary_score, verify_score
+from noisebook.metrics.composite import Composite, summary_score, verify_score
+from noisebook.metrics.signals import install_line
 from noisebook.metrics.suite import METRICS, available, evaluate
 from noisebook.verification.controls import at_rate, control_sounds
 from noisebook.verification.image import ImageComparison, compare_images
 from noisebook.verification.listening import listen
-from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features, similarity
+from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, features, likeness
 from noisebook.verification.verdict import Verdict, judge
 
 __all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "verify_sounds"]
@@ -148,10 +149,8 @@ def verify_sounds(
     """Compare two sounds of any rate, length and channels.
 
     Args:
-        reference: what the estimate should be like.
-        estimate: what is judged.
-        lag: samples at 16 kHz by which the estimate is late; None takes 0 or the lag of the largest cross-correlation,
-            whichever brings the log-mels nearer.
+        reference, estimate: what is judged is the estimate, by how like the reference it is.
+        lag: samples at 16 kHz by which the estimate is late; None: 0 or that of the best cross-correlation, by log-mel.
         metrics: names of rows of `metrics.METRICS`, and of composite scores, "summary" and "verify"; None takes all
             that can run here, those for speech only if the reference sounds like speech.
         controls: whether metrics and composite scores are shown with controls; the verdict always has its own.
@@ -163,27 +162,33 @@ def verify_sounds(
     """
     names, notes = _names(metrics, reference)
     aligned, other = _aligned(_heard(reference), _heard(estimate), lag)
-    rate = _metric_rate(reference, estimate)
-    cut = partial(_cut, aligned=aligned, rate=rate)
-    beside = {name: cut(sound) for name, sound in (further_controls or {}).items()}
-    if controls:
-        made = control_sounds(cut(reference).full, rate)
-        beside = {name: _Cut(at_rate(sound, rate, SAMPLE_RATE), sound) for name, sound in made.items()} | beside
-    above = {name: cut(sound) for name, sound in (ceilings or {}).items()}
+    rate = _FULL_RATE if max(reference.sample_rate, estimate.sample_rate) > SAMPLE_RATE else SAMPLE_RATE
     image = _image(reference, estimate, aligned)
     if image is None and (of_two := _STEREO.intersection(metrics or ())):
         raise ConfigError(f"{min(of_two)} compares left and right, and neither sound is stereo")
     warning = (image.warning,) if image is not None and image.warning else ()
-    alignment = _comparison(reference, estimate, aligned, searched=lag is None)
+    alignment = _comparison(reference, estimate, aligned, rate, searched=lag is None)
     verdict = judge(features(aligned.reference), features(aligned.estimate), lag=other)
     if features(aligned.reference).silent:  # every ratio to it is infinite, and none means anything
-        if image is not None and _sounds_apart(reference):
+        apart = (Waveform(samples[None], reference.sample_rate) for samples in reference.samples)
+        if image is not None and not all(features(_heard(channel)).silent for channel in apart):
             return Verification(alignment, (), {}, verdict, {}, (_CANCELS, *warning), image=image)
         return Verification(alignment, (), {}, verdict, {}, (_SILENT,))
-    found = _all_judged(cut(reference), {"": cut(estimate, late=aligned.lag)} | beside | above, names, on_step)
+    cut = partial(_cut, aligned=aligned, rate=rate)
+    original, beside = cut(reference), {name: cut(sound) for name, sound in (further_controls or {}).items()}
+    if controls:
+        made = control_sounds(original.full, rate)
+        beside = {name: _Cut(at_rate(sound, rate, SAMPLE_RATE), sound) for name, sound in made.items()} | beside
+    above = {name: cut(sound) for name, sound in (ceilings or {}).items()}
+    sounds = {"": cut(estimate, late=aligned.lag)} | beside | above
+    found: dict[str, _Judged] = {}
+    for name, sound in sounds.items():
+        found[name] = _judged(original, sound, names, rate)
+        if on_step is not None:
+            on_step(len(found), len(sounds))
     return Verification(
         alignment=alignment,
-        metrics=_rows(found, list(beside)),
+        metrics=_metric_rows(found, list(beside)),
         composites=_composite_rows(found, list(beside), list(above)),
         verdict=verdict,
         ceilings={name: found[name].values for name in above},
@@ -217,37 +222,36 @@ class _Judged:
     """All numbers of one sound beside the reference."""
 
     values: dict[str, float]
-    composites: dict[str, tuple[float, dict[str, float]]]
+    composites: dict[str, Composite]
 
 
-def _all_judged(
-    reference: _Cut, sounds: Mapping[str, _Cut], names: Sequence[str], on_step: OnStep | None
-) -> dict[str, _Judged]:
-    found = {}
-    for done, (name, sound) in enumerate(sounds.items(), 1):
-        found[name] = _judged(reference, sound, names)
-        if on_step is not None:
-            on_step(done, len(sounds))
-    return found
-
-
-def _judged(reference: _Cut, sound: _Cut, names: Sequence[str]) -> _Judged:
-    values = {"similarity": _similarity(features(reference.low), features(sound.low))}
+def _judged(reference: _Cut, sound: _Cut, names: Sequence[str], rate: int) -> _Judged:
+    values = {"similarity": likeness(features(reference.low), features(sound.low))}
     chosen = [name for name in names if name not in _COMPOSITES and name not in _STEREO]
-    rate = SAMPLE_RATE * len(reference.full) // len(reference.low)
     values |= evaluate(reference.full, sound.full, sample_rate=rate, names=chosen)
-    composites = {}
-    for name in (name for name in names if name in _COMPOSITES):
-        result = _COMPOSITES[name](reference.low, sound.low, sample_rate=SAMPLE_RATE)
-        composites[name] = (result.score, dict(result.parts))
-    return _Judged(values, composites)
+    scores = {name: _COMPOSITES[name] for name in names if name in _COMPOSITES}
+    low = reference.low, sound.low
+    return _Judged(values, {name: score(*low, sample_rate=SAMPLE_RATE) for name, score in scores.items()})
 
 
-def _similarity(reference: Features, sound: Features) -> float:
-    """What the verdict goes by."""
-    if reference.steady:
-        return similarity(reference.spectrum, sound.spectrum)
-    return similarity(reference.movement, sound.movement)
+def _metric_rows(found: Mapping[str, _Judged], controls: Sequence[str]) -> tuple[MetricRow, ...]:
+    facts = {metric.name: (metric.unit, metric.direction) for metric in METRICS} | {"similarity": ("", "higher")}
+    return tuple(
+        MetricRow(name, *facts[name], value, {control: found[control].values[name] for control in controls})
+        for name, value in found[""].values.items()
+    )
+
+
+def _composite_rows(
+    found: Mapping[str, _Judged], controls: Sequence[str], ceilings: Sequence[str]
+) -> dict[str, CompositeRow]:
+    def scores(name: str, sounds: Sequence[str]) -> dict[str, float]:
+        return {sound: found[sound].composites[name].score for sound in sounds}
+
+    return {
+        name: CompositeRow(own.score, dict(own.parts), scores(name, controls), scores(name, ceilings))
+        for name, own in found[""].composites.items()
+    }
 
 
 def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence[str], tuple[str, ...]]:
@@ -261,8 +265,9 @@ def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence
         missing |= dict.fromkeys(_COMPOSITES, "metrics")
     else:
         names = (*names, *_COMPOSITES)
-    install = f"pip install 'noisebook[{','.join(sorted(set(missing.values())))}]'"
-    return names, (f"left out, since not installed: {', '.join(missing)}; {install}",) if missing else ()
+    if not missing:
+        return names, ()
+    return names, (f"left out, since not installed: {', '.join(missing)}; {install_line(*missing.values())}",)
 
 
 def _heard(waveform: Waveform, rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -270,19 +275,9 @@ def _heard(waveform: Waveform, rate: int = SAMPLE_RATE) -> np.ndarray:
     return resample(downmix(_centred(waveform)), rate).samples[0]
 
 
-def _metric_rate(*sounds: Waveform) -> int:
-    return _FULL_RATE if max(sound.sample_rate for sound in sounds) > SAMPLE_RATE else SAMPLE_RATE
-
-
 def _centred(waveform: Waveform) -> Waveform:
     offsets = _offsets(waveform)
     return Waveform(waveform.samples - offsets, waveform.sample_rate) if offsets.any() else waveform
-
-
-def _sounds_apart(sound: Waveform) -> bool:
-    """Whether any channel by itself is more than silence."""
-    channels = (Waveform(samples[None], sound.sample_rate) for samples in sound.samples)
-    return not all(features(_heard(channel)).silent for channel in channels)
 
 
 def _image(reference: Waveform, estimate: Waveform, aligned: Alignment) -> ImageComparison | None:
@@ -304,7 +299,7 @@ def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tu
         return found, 0
     unmoved = align(reference, estimate, sample_rate=SAMPLE_RATE, lag=0)
     frames = round(found.lag * FRAME_RATE / SAMPLE_RATE)
-    scores = [_similarity(features(pair.reference), features(pair.estimate)) for pair in (found, unmoved)]
+    scores = [likeness(features(pair.reference), features(pair.estimate)) for pair in (found, unmoved)]
     return (found, frames) if scores[0] > scores[1] else (unmoved, -frames)
 
 
@@ -330,43 +325,16 @@ def _cut(sound: Waveform, *, aligned: Alignment, rate: int, late: int = 0) -> _C
     return _Cut(low, low if rate == SAMPLE_RATE else part(rate))
 
 
-def _comparison(reference: Waveform, estimate: Waveform, aligned: Alignment, *, searched: bool) -> Comparison:
+def _comparison(
+    reference: Waveform, estimate: Waveform, aligned: Alignment, rate: int, *, searched: bool
+) -> Comparison:
     seconds = len(aligned.reference) / SAMPLE_RATE
-
-    def side(sound: Waveform) -> Side:
-        return Side(sound.sample_rate, sound.channels, sound.duration, max(0.0, sound.duration - seconds))
-
-    return Comparison(
-        SAMPLE_RATE,
-        _metric_rate(reference, estimate),
-        side(reference),
-        side(estimate),
-        seconds,
-        aligned.lag,
-        searched,
-        aligned.gain_db,
-        aligned.correlation,
-    )
-
-
-def _rows(found: Mapping[str, _Judged], controls: Sequence[str]) -> tuple[MetricRow, ...]:
-    facts = {metric.name: (metric.unit, metric.direction) for metric in METRICS} | {"similarity": ("", "higher")}
-    return tuple(
-        MetricRow(name, *facts[name], value, {control: found[control].values[name] for control in controls})
-        for name, value in found[""].values.items()
-    )
-
-
-def _composite_rows(
-    found: Mapping[str, _Judged], controls: Sequence[str], ceilings: Sequence[str]
-) -> dict[str, CompositeRow]:
-    def scores(name: str, sounds: Sequence[str]) -> dict[str, float]:
-        return {sound: found[sound].composites[name][0] for sound in sounds}
-
-    return {
-        name: CompositeRow(score, parts, scores(name, controls), scores(name, ceilings))
-        for name, (score, parts) in found[""].composites.items()
-    }
+    sides = [
+        Side(sound.sample_rate, sound.channels, sound.duration, max(0.0, sound.duration - seconds))
+        for sound in (reference, estimate)
+    ]
+    found = (aligned.lag, searched, aligned.gain_db, aligned.correlation)
+    return Comparison(SAMPLE_RATE, rate, sides[0], sides[1], seconds, *found)
 
 
 def _plain(value: Any) -> Any:

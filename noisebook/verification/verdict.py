@@ -13,7 +13,7 @@ A control at another time has the estimate's own spectrum, rhythm and density, s
 that kind: if the estimate knew nothing of the reference, no shift of it would be better than another (random shifts
 around a torus: Lotwick & Silverman 1982). An estimate is called related if it beats all but 5 % of the controls of
 *each* family; the p-value is the largest of theirs, `(1 + controls >= score) / (1 + controls)` (Davison & Hinkley
-1997, chapter 4).
+1997, chapter 4). `scipy.stats.permutation_test` draws its controls from the two samples, and has no such families.
 
 A loop resembles its own shifts by whole periods; turned around its end it falls out of step with the reference, so that
 a true copy is still the best of all shifts. So is another loop of the same tempo that happens to be in phase, and only
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisebook.verification.controls import bundled_clips, bundled_movements, bundled_spectra
-from noisebook.verification.similarity import FRAME_RATE, Features, at_every_shift, similarity
+from noisebook.verification.similarity import FRAME_RATE, Features, at_every_shift, likeness, similarity
 
 __all__ = ["LEVEL", "Family", "Verdict", "judge", "other_sounds"]
 
@@ -102,12 +102,12 @@ def judge(
         if sound.silent:
             return _undecided(f"the {name} is silent: there is nothing to compare")
     found = dict(other_sounds(reference, lag) if others is None else others)
-    if reference.steady:
-        score = similarity(reference.spectrum, estimate.spectrum)
-    else:
-        score = similarity(reference.movement, estimate.movement)
+    if not reference.steady:
         found["other times"] = _other_times(reference, estimate, lag)
-        found["other pitches"] = _other_pitches(reference, estimate)
+        turns = range(_NEIGHBOURS, estimate.movement.shape[1] - _NEIGHBOURS + 1)
+        pitches = (similarity(reference.movement, np.roll(estimate.movement, turn, axis=1)) for turn in turns)
+        found["other pitches"] = np.array(list(pitches))
+    score = likeness(reference, estimate)
     families = tuple(_family(name, score, scores) for name, scores in found.items() if len(scores) >= _FEWEST)
     return _verdict(score, families, reference)
 
@@ -120,13 +120,13 @@ def other_sounds(reference: Features, lag: int = 0) -> dict[str, np.ndarray]:
     for clip, movement in zip(bundled_clips(), bundled_movements(), strict=True):
         repeated = np.resize(movement, (max(reference.frames, len(movement)), movement.shape[1]))
         turns = range(0, len(movement), -(-len(movement) // _TURNS))
-        found = (max(_turned(reference, repeated, place) for place in {turn, turn + lag}) for turn in turns)
+
+        def turned(turn: int, repeated: np.ndarray = repeated) -> float:
+            return similarity(reference.movement, np.roll(repeated, turn, axis=0)[: reference.frames])
+
+        found = (max(turned(place) for place in {turn, turn + lag}) for turn in turns)
         scores.setdefault(f"other {clip.kind}", []).extend(found)
     return {name: np.array(found) for name, found in scores.items()}
-
-
-def _turned(reference: Features, movement: np.ndarray, turn: int) -> float:
-    return similarity(reference.movement, np.roll(movement, turn, axis=0)[: reference.frames])
 
 
 def _other_times(reference: Features, estimate: Features, lag: int) -> np.ndarray:
@@ -135,22 +135,15 @@ def _other_times(reference: Features, estimate: Features, lag: int) -> np.ndarra
     forwards, backwards = (
         at_every_shift(reference.movement, movement) for movement in (estimate.movement, estimate.movement[::-1])
     )
+
+    def distance(shifts: np.ndarray) -> np.ndarray:
+        """From no shift at all, either way around."""
+        return np.minimum(shifts % frames, -shifts % frames)
+
     shifts = np.arange(0, frames, step)
-    away = _distance(shifts, frames) >= _GUARD
-    away &= _distance(shifts + lag, frames) >= _GUARD
+    away = (distance(shifts) >= _GUARD) & (distance(shifts + lag) >= _GUARD)
     forwards, backwards = (np.maximum(found, np.roll(found, -lag)) for found in (forwards, backwards))
     return np.concatenate([forwards[shifts[away]], backwards[shifts]])
-
-
-def _other_pitches(reference: Features, estimate: Features) -> np.ndarray:
-    """Scores of the estimate in time, its bands in the places of others."""
-    turns = range(_NEIGHBOURS, estimate.movement.shape[1] - _NEIGHBOURS + 1)
-    return np.array([similarity(reference.movement, np.roll(estimate.movement, turn, axis=1)) for turn in turns])
-
-
-def _distance(shifts: np.ndarray, frames: int) -> np.ndarray:
-    """From no shift at all, either way around."""
-    return np.minimum(shifts % frames, -shifts % frames)
 
 
 def _family(name: str, score: float, controls: np.ndarray) -> Family:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from noisebook.report.blind import tally, write_blind
+from noisebook.report.blind import write_blind
+from noisebook.report.tally import tally
 
 CHOSEN = ["ddcm-300", "opus-6"]
 

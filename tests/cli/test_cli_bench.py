@@ -44,7 +44,7 @@ def seen(monkeypatch):
         tell("something")
         return json.loads(json.dumps(RESULTS))
 
-    monkeypatch.setattr("noisebook.benchmark.benchmark", benchmark)
+    monkeypatch.setattr("noisebook.benchmark.runs.benchmark", benchmark)
     return seen
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from noisebook import diagnosis
+from noisebook.benchmark import doctor
 
 
 @pytest.fixture
@@ -109,27 +109,27 @@ def test_doctor_names_what_fails(noisebook, no_model):
 
 
 def test_doctor_survives_any_failure(monkeypatch):
-    monkeypatch.setattr(diagnosis, "_torch", lambda: 1 / 0)
-    checks = {check.name: check for check in diagnosis.diagnose()}
-    assert checks["torch"] == diagnosis.Check("torch", "failed", "ZeroDivisionError: division by zero")
+    monkeypatch.setattr(doctor, "_torch", lambda: 1 / 0)
+    checks = {check.name: check for check in doctor.diagnose()}
+    assert checks["torch"] == doctor.Check("torch", "failed", "ZeroDivisionError: division by zero")
 
 
 def test_doctor_notices_a_codec_that_returns_nonsense(embedded, monkeypatch):
     from noisebook.audio.waveform import Waveform
 
     monkeypatch.setattr("noisebook.api.decompress", lambda *_, **__: Waveform.of([0.0, 0.0], 16000))
-    checks = {check.name: check for check in diagnosis.diagnose()}
+    checks = {check.name: check for check in doctor.diagnose()}
     assert checks["round trip"].state == "failed"
     assert "(1, 2)" in checks["round trip"].detail
 
 
 def test_doctor_says_what_optional_parts_are_for(monkeypatch):
     def nothing(name: str) -> str:
-        raise diagnosis.PackageNotFoundError(name)
+        raise doctor.PackageNotFoundError(name)
 
-    monkeypatch.setattr(diagnosis, "version", nothing)
+    monkeypatch.setattr(doctor, "version", nothing)
     monkeypatch.setenv("PATH", "")
-    checks = {check.name: check for check in diagnosis.diagnose()}
+    checks = {check.name: check for check in doctor.diagnose()}
     assert checks["ffmpeg"].state == checks["matplotlib"].state == "missing"
     assert checks["matplotlib"].detail == "figures: pip install 'noisebook[plot]'"
     assert checks["libraries"].state == "failed"

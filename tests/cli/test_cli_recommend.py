@@ -9,7 +9,7 @@ import pytest
 
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.verification import RULES
+from noisebook.verification.rules import RULES
 
 
 def test_the_command_comes_first_and_every_choice_has_its_reason(noisebook, sound):

@@ -64,7 +64,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noisebook.cli.bench._corpus", lambda *args: [])
     monkeypatch.setattr("webbrowser.open", lambda url: None)
     monkeypatch.setattr(
-        "noisebook.benchmark.benchmark", lambda *args, **options: {**empty, "model": model, "machine": dict(machine)}
+        "noisebook.benchmark.runs.benchmark",
+        lambda *args, **options: {**empty, "model": model, "machine": dict(machine)},
     )
 
 

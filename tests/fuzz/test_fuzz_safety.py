@@ -30,7 +30,7 @@ ALLOWED = {
     ): "libraries by literal names; the hub, for the model that is named",
     ("backends/pipelines.py", "import_module"): "modules of this package, by a table",
     ("comparison/neural.py", "import_module"): "codecs of other projects, by a table",
-    ("metrics/_extras.py", "import_module"): "optional packages, by literal names",
+    ("metrics/signals.py", "import_module"): "optional packages, by literal names",
     ("comparison/neural.py", "huggingface_hub"): "asks whether a model is on this machine already; downloads nothing",
     ("studio/server.py", "socket"): "listens, where the user asks for the studio",
     ("cli/studio.py", "webbrowser"): "opens the studio's own page",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noisebook.benchmark.combinatorics import rank, subset_bits, unrank
 from noisebook.errors import ConfigError, CorruptStream
-from noisebook.rivals.combinatorics import rank, subset_bits, unrank
 
 
 @pytest.mark.parametrize(("K", "M"), [(K, M) for K in range(9) for M in range(K + 1)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noisebook import api, diagnosis
+from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.benchmark.timing import timed_stages
-from noisebook.comparison.coding import vocoded
+from noisebook.benchmark import doctor
+from noisebook.benchmark.timing import stopwatch
+from noisebook.comparison.catalogue import vocoded
 from noisebook.comparison.methods import Job
 from noisebook.errors import ModelError
 from noisebook.synthesis.reconstruction_presets import PRESETS
@@ -82,16 +83,16 @@ def test_a_decode_is_verified_against_both_ceilings(bands, sound):
 
 
 def test_the_doctor_takes_every_part(tiny_bands):
-    checks = diagnosis.diagnose_model(str(tiny_bands), "cpu")
+    checks = doctor.diagnose_model(str(tiny_bands), "cpu")
     assert [check.state for check in checks] == ["ok", "ok"], checks
     assert checks[1].detail == "encoder, denoiser with a prompt, decoder, vocoder: finite"
 
 
 def test_the_benchmark_sees_every_stage(bands, sound):
-    with timed_stages(bands) as seconds:
+    with stopwatch(bands) as watch:
         api.reconstruct(sound, backend=bands)
-    assert seconds["features"] > 0
-    assert seconds["vocoder"] > 0
+    assert watch.model["features"] > 0
+    assert watch.model["vocoder"] > 0
 
 
 def test_a_comparison_has_its_vocoder(bands, sound):

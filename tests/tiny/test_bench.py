@@ -9,10 +9,10 @@ import pytest
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.benchmark import Options, benchmark, runs, timing
+from noisebook.benchmark import baselines, runs, timing
+from noisebook.benchmark.runs import Options, benchmark
 from noisebook.codec.options import EncodeOptions
 from noisebook.errors import ConfigError
-from noisebook.rivals import engines as rivals
 
 SOUND = Waveform((0.2 * np.random.default_rng(0).standard_normal((1, 20000))).astype(np.float32), 16000)
 
@@ -32,7 +32,7 @@ def test_stages_add_up_and_the_backend_is_left_as_it_was(backend):
 
 def test_the_backend_is_left_as_it_was_after_a_failure(backend):
     before = dict(vars(backend))
-    with pytest.raises(ConfigError), timing.timed_stages(backend):
+    with pytest.raises(ConfigError), timing.stopwatch(backend):
         backend.denoise(SOUND, 0, tag=99)
     assert vars(backend) == before
 
@@ -41,17 +41,17 @@ def test_stages_nest_in_what_calls_them(backend):
     """`to_latent` goes by way of mel and encode, and both are seen."""
     import torch
 
-    with timing.timed_stages(backend) as seconds:
+    with timing.stopwatch(backend) as watch:
         backend.to_latent(torch.zeros(1, 1, 6400))
-    assert seconds["features"] > 0
-    assert seconds["autoencoder"] > 0
-    assert seconds["denoiser"] == seconds["vocoder"] == 0
+    assert watch.model["features"] > 0
+    assert watch.model["autoencoder"] > 0
+    assert watch.model["denoiser"] == watch.model["vocoder"] == 0
 
 
 def test_the_whole_benchmark(backend, monkeypatch):
-    monkeypatch.setattr(rivals, "_TURBO_ATOMS", 6)
-    monkeypatch.setattr(rivals, "_UNIT_ATOMS", 6)
-    monkeypatch.setattr(rivals, "_CLASSIC_ATOMS", 4)
+    monkeypatch.setattr(baselines, "_TURBO_ATOMS", 6)
+    monkeypatch.setattr(baselines, "_UNIT_ATOMS", 6)
+    monkeypatch.setattr(baselines, "_CLASSIC_ATOMS", 4)
     told: list[str] = []
     options = Options(("300",), 1.0, (("300", 0.5), ("30", 1.0)), against="6000", runs=1)
     results = benchmark(SOUND, backend=backend, options=options, tell=told.append)
@@ -77,7 +77,7 @@ def test_the_time_of_all_steps_is_told_from_some(backend):
     """20 of 979 calls and 3 of the tail: the choices of 979, and 979 + 3 calls at the decoder."""
     stages = {"features": 1.0, "denoiser": 23.0, "choices": 20.0}
     row = timing.RoundTrip(10.0, 100.0, 20, 1.0, {**stages, "denoiser": 20.0}, stages, -3.0, None, None)
-    found = runs._rival_row("classic", 3000.0, row, row, steps=979, tail=3)
+    found = runs.whole_row("classic", 3000.0, row, ours=row, steps=979, tail=3)
     assert found["encode"] == {"features": 1.0, "denoiser": 979.0, "choices": 979.0}
     assert found["decode"] == {"features": 1.0, "denoiser": pytest.approx(982.0), "choices": 979.0}
     assert found["faster"] == pytest.approx((1 + 979 + 979) / 41)

@@ -15,8 +15,7 @@ from noisebook.backends.mini import MiniBackend
 from noisebook.codec import ddcm
 from noisebook.comparison.catalogue import catalogue
 from noisebook.comparison.methods import Coded, Job, Method, choose
-from noisebook.comparison.planning import planned
-from noisebook.comparison.runs import Run, model_identity
+from noisebook.comparison.runs import Run, model_identity, planned
 from noisebook.errors import AudioError, ConfigError
 
 

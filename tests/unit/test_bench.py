@@ -1,4 +1,4 @@
-"""The parts of the benchmark that need no model: rivals, checks, memory."""
+"""The parts of the benchmark that need no model: baselines, checks, memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from noisebook.backends.mini import model_info
-from noisebook.benchmark.checks import Check, checks
-from noisebook.benchmark.memory import PeakMemory
-from noisebook.rivals import CLASSIC_BITS, MAX_DENSE_VALUES, rivals
+from noisebook.benchmark.baselines import CLASSIC_BITS, MAX_DENSE_VALUES, baselines
+from noisebook.benchmark.runs import Check, checks
+from noisebook.benchmark.timing import PeakMemory
 
 ROW = {"preset": "3000", "encode_seconds": 1.1, "allowance": 1.0}
 LENGTHS = [
@@ -30,8 +30,8 @@ def info(tiny_model):
 
 @pytest.mark.parametrize("frames", [8, 82, 256])
 @pytest.mark.parametrize("rate", [30, 3000])
-def test_rivals_can_be_coded_and_keep_to_the_bitrate(info, rate, frames):
-    found = {rival.title: rival.engine for rival in rivals(rate, steps=12, frames=frames, info=info)}
+def test_baselines_can_be_coded_and_keep_to_the_bitrate(info, rate, frames):
+    found = {baseline.title: baseline.params for baseline in baselines(rate, steps=12, frames=frames, info=info)}
     assert len(found) == 3
     for engine in found.values():
         assert 2**engine.log2_K * engine.unit_frames * info.frame_values <= MAX_DENSE_VALUES
@@ -44,9 +44,9 @@ def test_rivals_can_be_coded_and_keep_to_the_bitrate(info, rate, frames):
 
 
 def test_a_part_of_the_steps_stands_for_all(info):
-    for rival in rivals(3000, steps=12, frames=82, info=info):
-        assert rival.sample.steps == (rival.measured_steps or rival.engine.steps)
-        assert rival.sample.steps <= rival.engine.steps
+    for baseline in baselines(3000, steps=12, frames=82, info=info):
+        assert baseline.sample.steps == (baseline.measured_steps or baseline.params.steps)
+        assert baseline.sample.steps <= baseline.params.steps
 
 
 def test_checks_find_what_is_wrong():

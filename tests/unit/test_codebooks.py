@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from noisebook import rng
+from noisebook.benchmark.baselines import DenseCodebook
 from noisebook.ddcm import codebooks
 from noisebook.ddcm.codebooks import Key, StructuredCodebook, hadamard_transform
 from noisebook.errors import ConfigError
-from noisebook.rivals import DenseCodebook
 
 KEY = Key(seed=3, segment=1, step=5)
 

@@ -8,7 +8,7 @@ import pytest
 from noisebook.audio.waveform import Waveform
 from noisebook.comparison.delays import envelope_delay, measured_delay, probe
 from noisebook.comparison.judging import DEFAULT_METRICS, Placed, metric_names, placed, score, verdict
-from noisebook.comparison.ranking import ranking
+from noisebook.comparison.publishing import ranking
 from noisebook.errors import ConfigError
 from noisebook.metrics import METRICS, available
 

@@ -26,7 +26,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
-    neural._model.cache_clear()
+    neural.load.cache_clear()
 
 
 def rows(weights: Path | None) -> dict[str, object]:

@@ -25,7 +25,7 @@ SAMPLES = np.rint(SOUND.samples * 32768) / 32768
 def method(encode: str = COPY, decode: str = BACK, *, raw: bool = False, rate: int = 16000, timeout: float = 60):
     tool = Tool((sys.executable,), encode, decode, raw=raw)
     codec = Codec("copy", "Copy", ".copy", rate, (tool,), (Point("x", "as it is", 1000, "x"),))
-    row = programs._row(codec, codec.points[0])
+    row = programs.method_of(codec, codec.points[0])
     return row.run(Job(SOUND, timeout=timeout))
 
 
@@ -82,7 +82,7 @@ DELAYS = {"opus": range(-6, 7), "mp3": range(1100, 1111), "codec2": range(600, 1
 @pytest.mark.parametrize(("codec", "tool"), TOOLS)
 def test_real_codecs(codec, tool):
     point = codec.points[-1]
-    row = programs._row(replace(codec, tools=(tool,)), point)
+    row = programs.method_of(replace(codec, tools=(tool,)), point)
     if row.missing:
         pytest.skip(f"{codec.label} is {row.missing}")
     speech = probe(48000)

@@ -11,7 +11,7 @@ from experiments.rate_limit import FRAME_SAMPLES, FRAMES, Bench, measured, start
 from experiments.rate_limit_page import bits_for, render
 from experiments.sources import coloured, white
 from noisebook.audio.waveform import Waveform
-from noisebook.rivals import Published
+from noisebook.benchmark.baselines import Published
 
 
 @pytest.fixture

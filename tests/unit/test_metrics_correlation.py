@@ -17,7 +17,7 @@ from noisebook.metrics import (
     waveform_correlation,
     zcr_correlation,
 )
-from noisebook.metrics._signals import pearson
+from noisebook.metrics.signals import pearson
 
 RATE = 16000
 MUSIC = Path(__file__).parents[1] / "sounds" / "music-16k.flac"

@@ -8,7 +8,7 @@ import pytest
 
 from noisebook.errors import AudioError, ConfigError
 from noisebook.metrics import METRICS, validate
-from noisebook.metrics._signals import power_spectrogram, resample
+from noisebook.metrics.signals import power_spectrogram, resample
 
 PAIR = np.ones(8, np.float32)
 NUMPY_ONLY = [metric for metric in METRICS if metric.needs is None]

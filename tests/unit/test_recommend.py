@@ -18,7 +18,7 @@ from noisebook.cli.transform import transform
 from noisebook.codec import presets
 from noisebook.errors import ConfigError
 from noisebook.synthesis import reconstruction_presets
-from noisebook.verification import bundled_clips
+from noisebook.verification.controls import bundled_clips
 from noisebook.verification.listening import KINDS, listen
 from noisebook.verification.rules import ASPECTS, NEEDS, RULES, advise
 

@@ -14,10 +14,10 @@ import noisebook
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
-from noisebook.verification import LEVEL, bundled_clips, control_sounds, features, judge, similarity, verify_sounds
-from noisebook.verification.controls import levelled, pink_noise, shuffled
-from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, at_every_shift
-from noisebook.verification.verdict import other_sounds
+from noisebook.verification.controls import bundled_clips, control_sounds, levelled, pink_noise, shuffled
+from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, at_every_shift, features, similarity
+from noisebook.verification.sounds import verify_sounds
+from noisebook.verification.verdict import LEVEL, judge, other_sounds
 
 CLIPS = bundled_clips()
 ASSETS = Path(noisebook.__file__).parent / "assets"

@@ -7,7 +7,7 @@ import pytest
 
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
-from noisebook.verification import verify_sounds
+from noisebook.verification.sounds import verify_sounds
 
 RATE = 16000
 

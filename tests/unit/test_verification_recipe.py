@@ -14,7 +14,7 @@ from experiments import verification as recipe
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
-from noisebook.verification import bundled_clips
+from noisebook.verification.controls import bundled_clips
 from noisebook.verification.listening import KINDS, kind_statistics
 
 

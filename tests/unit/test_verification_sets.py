@@ -10,7 +10,7 @@ from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.cli.verify import verify
 from noisebook.errors import ConfigError
-from noisebook.verification import compare_sets
+from noisebook.verification.sets import compare_sets
 
 
 def chords(count: int, seed: int) -> list[np.ndarray]:

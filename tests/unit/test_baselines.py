@@ -1,4 +1,4 @@
-"""The engines of the papers: what they choose is the best they can, costs what they say, and comes back from bits."""
+"""The codecs of the papers: what they choose is the best they can, costs what they say, and comes back from bits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from noisebook import rng
+from noisebook.benchmark.baselines import DenseCodebook, Published, PublishedCoder
 from noisebook.codec.segment import decode_segment, encode_with_state
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.ddcm.codebooks import Key
 from noisebook.errors import ConfigError, CorruptStream
-from noisebook.rivals import DenseCodebook, Published, PublishedCoder
 
 KEY = Key(seed=3, segment=1, step=5)
-ENGINES = [Published(5, 0, 8, 4), Published(8, 5, 8, 3), Published(6, 2, 5, 3, 80), Published(6, 3, 24, 3, last=180)]
+PARAMS = [Published(5, 0, 8, 4), Published(8, 5, 8, 3), Published(6, 2, 5, 3, 80), Published(6, 3, 24, 3, last=180)]
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -47,17 +47,17 @@ def test_bits_of_a_choice():
     assert Published(4, 16, 8, 5).choice_bits == 16  # one subset: signs alone
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_payload_and_back(engine, backend):
-    """The decoder's state is the encoder's, the bits are those that the engine names, and they lead to the target."""
-    coder = PublishedCoder(engine, backend.info, 2, 24)
+@pytest.mark.parametrize("params", PARAMS, ids=str)
+def test_payload_and_back(params, backend):
+    """The decoder's state is the encoder's, the bits are those that were named, and they lead to the target."""
+    coder = PublishedCoder(params, backend.info, 2, 24)
     target, start = normal(2, 8, 24, 16, seed=1), coder.start(backend.device)
     payload, x = encode_with_state(target, coder, backend.denoise, start)
     assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
-    assert len(payload) == ceil(coder.partition.parts * engine.choice_bits * len(coder.plan) / 8)
+    assert len(payload) == ceil(coder.partition.parts * params.choice_bits * len(coder.plan) / 8)
     other = encode_with_state(-target, coder, backend.denoise, start)[1]
     assert (x - target).square().mean() < (other - target).square().mean()
-    assert engine.kappa_percent or coder.plan[-1].s == engine.last
+    assert params.kappa_percent or coder.plan[-1].s == params.last
 
 
 @pytest.mark.parametrize("M", [0, 1, 2])
@@ -86,7 +86,7 @@ def test_noise_has_mean_square_1(backend):
 
 def test_the_order_of_the_bits(backend):
     """The rank of {1, 3} among pairs of 4 is 4 of 0..5; then the signs + -."""
-    from noisebook.rivals.coder import Subset
+    from noisebook.benchmark.baselines import Subset
 
     coder, writer = PublishedCoder(Published(2, 2, 8, 1), backend.info, 1, 8), BitWriter()
     coder.write(Subset(torch.tensor([[1, 3]]), torch.tensor([[1, -1]])), writer)

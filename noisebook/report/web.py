@@ -1,22 +1,68 @@
-"""Sounds for pages: of one loudness, in a form that a browser plays, inside the page."""
+"""What pages are made of: templates, and sounds of one loudness in a form that a browser plays, inside the page."""
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from noisebook.audio.formats import encode
 from noisebook.audio.level import loudness_lufs, peak_db
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 
-__all__ = ["data_uri", "inside", "matched_gains", "outline", "sound_uri"]
+__all__ = [
+    "MAX_GAIN_DB",
+    "asset_of",
+    "data_uri",
+    "environment_of",
+    "inside",
+    "matched_gains",
+    "outline",
+    "render",
+    "sound_uri",
+]
 
 MAX_GAIN_DB = 20.0  # a nearly silent sound is not blown up further
 _TYPES = {"FLAC": "audio/flac", "WAV": "audio/wav"}
+_PACKAGE = "noisebook.report"
+
+
+def render(template: str, **facts: object) -> str:
+    """One file of `templates/`, filled in. All text is escaped; a name that the template asks for and was not given
+    raises. `asset(name)` puts in a style sheet or script of the same folder, as it is."""
+    return environment_of(_PACKAGE, _asset).get_template(template).render(**facts)
+
+
+@cache
+def environment_of(package: str, asset: Callable[[str], Markup]) -> Environment:
+    """The templates of a package, strict about names and escaping all text; `asset` is theirs to call."""
+    environment = Environment(
+        autoescape=True,
+        loader=PackageLoader(package, "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = asset
+    return environment
+
+
+def asset_of(package: str, name: str) -> Markup:
+    """A style sheet or script of a package's `templates/`, as it is."""
+    text = files(package).joinpath("templates", name).read_text(encoding="utf-8")
+    assert not re.search(r"</(script|style)", text, re.IGNORECASE), f"{name} would end its own element"
+    return Markup(text)
+
+
+_asset = partial(asset_of, _PACKAGE)
 
 
 def matched_gains(sounds: Sequence[Waveform]) -> list[float]:

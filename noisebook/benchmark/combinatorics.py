@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 from math import comb
 
@@ -41,7 +40,10 @@ def rank(indices: Sequence[int] | NDArray[np.integer], K: int) -> int:
         ConfigError: an index outside 0 .. K-1, or indices that are not strictly increasing.
     """
     members = [int(index) for index in indices]
-    _check_members(members, K)
+    if any(low >= high for low, high in pairwise(members)):
+        raise ConfigError("subset indices are not strictly increasing: sort them and remove duplicates")
+    if members and (members[0] < 0 or members[-1] >= K):
+        raise ConfigError(f"subset indices run from {members[0]} to {members[-1]}: all must be 0 to {K - 1}")
     # The rank does not depend on K: the walk starts just above the largest index.
     n = members[-1] + 1 if members else 0
     k = len(members)
@@ -72,7 +74,7 @@ def unrank(rank: int, K: int, M: int) -> NDArray[np.int64]:
     indices = np.empty(M, dtype=np.int64)
     while k:
         if n > _SPARSE * k * k:
-            n = bisect_right(range(n), rank, key=partial(_subsets_of, k)) - 1
+            n = bisect_right(range(n), rank, key=lambda n, k=k: comb(n, k)) - 1  # type: ignore[misc]
             rank -= comb(n, k)
             k -= 1
             indices[k], total = n, comb(n, k)
@@ -89,17 +91,6 @@ def unrank(rank: int, K: int, M: int) -> NDArray[np.int64]:
     return indices
 
 
-def _subsets_of(k: int, n: int) -> int:
-    return comb(n, k)
-
-
 def _check_size(K: int, M: int) -> None:
     if not 0 <= M <= K:
         raise ConfigError(f"a subset of M = {M} out of K = {K}: M must be 0 to K")
-
-
-def _check_members(members: list[int], K: int) -> None:
-    if any(low >= high for low, high in pairwise(members)):
-        raise ConfigError("subset indices are not strictly increasing: sort them and remove duplicates")
-    if members and (members[0] < 0 or members[-1] >= K):
-        raise ConfigError(f"subset indices run from {members[0]} to {members[-1]}: all must be 0 to {K - 1}")

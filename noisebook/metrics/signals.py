@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
-from noisebook.errors import AudioError, ConfigError
+from noisebook.errors import AudioError, ConfigError, MissingExtra
 
-__all__ = ["Scale", "check_rate", "check_samples", "judge", "pearson", "power_spectrogram", "resample", "validate"]
+__all__ = ["Scale", "check_rate", "check_samples", "install_line", "judge", "pearson", "power_spectrogram", "require",
+           "resample", "validate", "windows"]  # fmt: skip
 
 
 def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +103,7 @@ def resample(signal: np.ndarray, *, sample_rate: int, to: int) -> np.ndarray:
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
     """Pearson correlation of all entries, -1 to 1, never NaN: 1 for equal arrays, else 0 where one is constant.
 
-    Constant is what varies by less than rounding does, 1e-12 of its size.
+    Constant is what varies by less than rounding does, 1e-12 of its size. (`scipy.stats.pearsonr` gives NaN there.)
     """
     if np.array_equal(a, b):
         return 1.0
@@ -120,6 +123,11 @@ def _deviations(values: np.ndarray) -> np.ndarray:
     return values / length if length > 1e-12 * np.sqrt(values.size) else np.zeros_like(values)
 
 
+def windows(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """`[..., N]` cut into `[..., T, size]`, one every `hop` samples, those that lie inside; a view."""
+    return np.lib.stride_tricks.sliding_window_view(signal, size, axis=-1)[..., ::hop, :]
+
+
 def power_spectrogram(signal: np.ndarray, *, n_fft: int, hop_length: int, pad_mode: str = "reflect") -> np.ndarray:
     """Power of the short-time Fourier transform, `[1 + N // hop_length, n_fft // 2 + 1]`.
 
@@ -131,6 +139,24 @@ def power_spectrogram(signal: np.ndarray, *, n_fft: int, hop_length: int, pad_mo
     if pad_mode == "reflect":
         signal = np.pad(signal, (0, max(0, half + 1 - signal.size)))
     padded = np.pad(signal, half, mode=pad_mode)  # type: ignore[call-overload]
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
-    spectrum = np.fft.rfft(frames * np.hanning(n_fft + 1)[:-1])
+    spectrum = np.fft.rfft(windows(padded, n_fft, hop_length) * np.hanning(n_fft + 1)[:-1])
     return spectrum.real**2 + spectrum.imag**2
+
+
+def install_line(*extras: str) -> str:
+    """The command that brings the packages of these extras."""
+    return f"pip install 'noisebook[{','.join(sorted(set(extras)))}]'"
+
+
+def require(module: str, *, extra: str = "metrics") -> Any:
+    """Import an optional module, as the function does that needs it.
+
+    Raises:
+        MissingExtra: it is not importable; the message carries the install line.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"this metric needs the package {module}, not importable here: {install_line(extra)}"
+        ) from error

@@ -7,18 +7,20 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisebook.errors import Error
 
 if TYPE_CHECKING:
     from noisebook.backends.checkpoint_folder import Checkpoint
-    from noisebook.backends.installed import InstalledModel
-    from noisebook.diffusion.backend import Backend, BackendInfo
+    from noisebook.diffusion.backend import Backend
 
 __all__ = ["Check", "diagnose", "diagnose_model", "list_models"]
 
 _WORKING = 1.5e9  # bytes, measured at the size of AudioLDM 2 (docs/audioldm2.md)
+_FFMPEG = "not on the PATH; needed for other sound formats (m4a, wma, video)"
+_NEEDED = ("numpy", "safetensors", "soundfile", "soxr", "click", "rich")
 _OPTIONAL = {
     "matplotlib": "figures: pip install 'noisebook[plot]'",
     "visqol-python": "the metric ViSQOL: pip install 'noisebook[metrics]'",
@@ -46,37 +48,44 @@ def list_models() -> list[dict[str, Any]]:
     Raises:
         ModelError: the embedded model cannot be read.
     """
-    from noisebook.backends.installed import installed
-
-    return [_row(model) for model in installed()]
-
-
-def _row(model: InstalledModel) -> dict[str, Any]:
     from noisebook.backends import mini_files as mini
     from noisebook.backends.checkpoint import count_parameters
+    from noisebook.backends.installed import installed
 
-    files = [model.folder / name for name in mini.FILES if (model.folder / name).is_file()]
-    return {
-        "name": model.name,
-        "folder": str(model.folder),
-        "source": model.source,
-        "fingerprint": model.fingerprint,
-        "parameters": sum(map(count_parameters, files)),
-        "training": {name: parts.get("record", {}) for name, parts in mini.describe(model.folder).items()},
-    }
+    def files(folder: Path) -> list[Path]:
+        return [folder / name for name in mini.FILES if (folder / name).is_file()]
+
+    return [
+        {
+            "name": model.name,
+            "folder": str(model.folder),
+            "source": model.source,
+            "fingerprint": model.fingerprint,
+            "parameters": sum(map(count_parameters, files(model.folder))),
+            "training": {name: parts.get("record", {}) for name, parts in mini.describe(model.folder).items()},
+        }
+        for model in installed()
+    ]
 
 
 def diagnose() -> list[Check]:
     """Every check, in order; never raises."""
+
+    def embedded_model() -> str:
+        model = list_models()[0]
+        return f"{model['parameters'] / 1e6:.1f} M parameters, fingerprint {model['fingerprint'][:4]}"
+
     checks = [
         _attempt("python", lambda: f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        _attempt("libraries", _libraries),
+        _attempt("libraries", lambda: ", ".join(f"{name} {version(name)}" for name in _NEEDED)),
         _attempt("torch", _torch),
-        _attempt("embedded model", _embedded_model),
+        _attempt("embedded model", embedded_model),
         _attempt("round trip", _round_trip),
-        Check("ffmpeg", *_executable("ffmpeg", "other sound formats (m4a, wma, video)")),
+        _optional(
+            "ffmpeg", shutil.which("ffmpeg"), "not on the PATH; needed for other sound formats (m4a, wma, video)"
+        ),
     ]
-    return checks + [Check(name, *_package(name, use)) for name, use in _OPTIONAL.items()]
+    return checks + [_optional(name, _version(name), use) for name, use in _OPTIONAL.items()]
 
 
 def diagnose_model(model: str, device: str = "auto") -> list[Check]:
@@ -95,8 +104,14 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
         return [Check("model", "failed", str(error))]
     checks = [Check("model", "ok", f"{checkpoint.pipeline} in {checkpoint.folder}")]
     checks += [_part(checkpoint, part, driver) for part in checkpoint.parts]
+
+    def latents() -> str:
+        info = driver.info_of(checkpoint)
+        shape = f"{info.latent_channels} x {info.latent_bins} values, {info.frames_per_second:.4g} frames a second"
+        return f"{shape}, stream id {info.fingerprint.hex()[:4]}"
+
     if all(check.state != "failed" for check in checks):
-        checks.append(_attempt("latents", lambda: _latents(driver.info_of(checkpoint))))
+        checks.append(_attempt("latents", latents))
     if all(check.state != "failed" for check in checks):
         missing = [check.name for check in checks if check.state == "missing"]
         checks += [_empty_prompt(checkpoint, driver, missing), _memory(checkpoint, driver.CODING_PARTS, device)]
@@ -188,11 +203,6 @@ def _empty_prompt(checkpoint: Checkpoint, driver: Any, missing: list[str]) -> Ch
     return Check(name, "ok", "made at the first use")
 
 
-def _latents(info: BackendInfo) -> str:
-    shape = f"{info.latent_channels} x {info.latent_bins} values, {info.frames_per_second:.4g} frames a second"
-    return f"{shape}, stream id {info.fingerprint.hex()[:4]}"
-
-
 def _memory(checkpoint: Checkpoint, coding_parts: tuple[str, ...], device: str) -> Check:
     """What coding needs, at most, beside what is free. A window of 10 s takes `_WORKING` beside the weights."""
     from noisebook.backends.checkpoint_folder import stored_parameters
@@ -223,12 +233,6 @@ def _attempt(name: str, check: Callable[[], str]) -> Check:
         return Check(name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def _libraries() -> str:
-    return ", ".join(
-        f"{name} {version(name)}" for name in ("numpy", "safetensors", "soundfile", "soxr", "click", "rich")
-    )
-
-
 def _torch() -> str:
     import torch
 
@@ -238,11 +242,6 @@ def _torch() -> str:
     if torch.backends.mps.is_available():
         devices.append("mps")
     return f"{torch.__version__}, {torch.get_num_threads()} threads, devices: {', '.join(devices)}"
-
-
-def _embedded_model() -> str:
-    model = list_models()[0]
-    return f"{model['parameters'] / 1e6:.1f} M parameters, fingerprint {model['fingerprint'][:4]}"
 
 
 def _round_trip() -> str:
@@ -259,13 +258,12 @@ def _round_trip() -> str:
     return f"1 s of sound through {len(stream)} bytes"
 
 
-def _executable(name: str, use: str) -> tuple[str, str]:
-    path = shutil.which(name)
-    return ("ok", path) if path else ("missing", f"not on the PATH; needed for {use}")
+def _optional(name: str, found: str | None, use: str) -> Check:
+    return Check(name, "missing", use) if found is None else Check(name, "ok", found)
 
 
-def _package(name: str, use: str) -> tuple[str, str]:
+def _version(package: str) -> str | None:
     try:
-        return "ok", version(name)
+        return version(package)
     except PackageNotFoundError:
-        return "missing", use
+        return None

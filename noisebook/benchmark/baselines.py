@@ -1,0 +1,243 @@
+"""The codecs of the papers, to measure ours against on the same model. They write payloads and no streams.
+
+    Published (what is chosen, and what it costs) --PublishedCoder--> bits, and back to the same noise
+
+turbo              Turbo-DDCM (Vaisman et al., ICLR 2026): uniform steps, M signed atoms of 16384 dense ones, each
+                   as long as the whole latent
+turbo, by units    the same with 4096 atoms for every 0.32 s
+classic            DDCM (Ohayon et al., ICML 2025): every timestep, one dense atom of 1024 as long as the latent
+
+The codec knows nothing of them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import torch
+
+from noisebook import rng
+from noisebook.benchmark.combinatorics import rank, subset_bits, unrank
+from noisebook.codec.noise import start_noise
+from noisebook.coding.bitio import BitReader, BitWriter
+from noisebook.ddcm.codebooks import Key
+from noisebook.ddcm.partition import Partition
+from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.plan import Denoise, Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
+from noisebook.errors import ConfigError
+
+__all__ = [
+    "CLASSIC_BITS",
+    "MAX_DENSE_VALUES",
+    "Baseline",
+    "DenseCodebook",
+    "Published",
+    "PublishedCoder",
+    "Subset",
+    "baselines",
+]
+
+MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
+_TURBO_ATOMS, _UNIT_ATOMS, _CLASSIC_ATOMS = 14, 12, 10  # log2 K; the paper of DDCM has 1000
+_UNIT_FRAMES = 8
+_CLASSIC_STEPS = 979  # every timestep from 999 to 20, where the published schedules end
+CLASSIC_BITS = _CLASSIC_ATOMS * _CLASSIC_STEPS  # of a whole sound, however long
+_MOST_ATOMS = 4096  # of a subset
+
+
+@dataclass(frozen=True)
+class Published:
+    """Atoms for each unit of time from a dense Gaussian codebook.
+
+    Attributes:
+        log2_K: of atoms.
+        M: signed atoms of Turbo-DDCM; 0: one atom without a sign, as DDCM has it.
+        unit_frames: latent frames that an atom is long.
+        steps: coded steps.
+        kappa_percent: 0, uniform steps, as published; else matched as those of the presets.
+        last: timestep at which uniform steps end; after an earlier one the rest is a tail without bits.
+    """
+
+    log2_K: int
+    M: int
+    unit_frames: int
+    steps: int
+    kappa_percent: int = 0
+    last: int = 20
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.M <= 2**self.log2_K and min(self.unit_frames, self.steps) >= 1):
+            raise ConfigError(f"{self.M} atoms of {2**self.log2_K}, units of {self.unit_frames}, {self.steps} steps")
+
+    @property
+    def choice_bits(self) -> int:
+        """Bits of a unit and step: an index; or the rank of a subset, and its signs."""
+        return subset_bits(2**self.log2_K, self.M) + self.M if self.M else self.log2_K
+
+    def bitrate(self, info: BackendInfo) -> float:
+        """Payload in bit/s."""
+        return self.choice_bits * self.steps * info.frames_per_second / self.unit_frames
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A published codec.
+
+    Attributes:
+        title: for people.
+        params: as it is coded.
+        measured_steps: how many of its steps are run if its time is extrapolated from them; None: it is always run.
+    """
+
+    title: str
+    params: Published
+    measured_steps: int | None
+
+    @property
+    def sample(self) -> Published:
+        """The same with only the measured steps: a step costs the same at every timestep."""
+        return self.params if self.measured_steps is None else replace(self.params, steps=self.measured_steps)
+
+
+def baselines(bit_per_second: float, *, steps: int, frames: int, info: BackendInfo) -> Iterator[Baseline]:
+    """Those for a latent of `frames` frames; turbo with `steps` steps and the subsets that the bitrate pays for."""
+
+    def atoms(wanted: int) -> int:
+        """log2 of the number of atoms as long as the latent, or of as many as fit."""
+        return min(wanted, (MAX_DENSE_VALUES // (frames * info.frame_values)).bit_length() - 1)
+
+    def turbo(unit_frames: int, log2_K: int) -> Published:
+        """With as many atoms as the bitrate pays for, and one at least."""
+        bits = bit_per_second * unit_frames / info.frames_per_second / steps
+        most = min(2 ** (log2_K - 1), _MOST_ATOMS)
+        M = bisect_right(range(1, most + 1), bits, key=lambda M: subset_bits(2**log2_K, M) + M)
+        return Published(log2_K, max(1, M), unit_frames, steps)
+
+    yield Baseline("turbo", turbo(frames, atoms(_TURBO_ATOMS)), min(2, steps))
+    yield Baseline("turbo, by units", turbo(min(_UNIT_FRAMES, frames), _UNIT_ATOMS), None)
+    yield Baseline("classic", Published(atoms(_CLASSIC_ATOMS), 0, frames, _CLASSIC_STEPS), 20)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Signed atoms of P units, each `[P, M]` int64; indices rise along M."""
+
+    indices: torch.Tensor
+    signs: torch.Tensor
+
+    def to(self, device: torch.device) -> Subset:
+        return Subset(self.indices.to(device), self.signs.to(device))
+
+
+@dataclass(frozen=True)
+class DenseCodebook:
+    """K independent Gaussian atoms of d values a step, shared by all units, each of mean square 1."""
+
+    part: int
+    size: int
+
+    def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
+        """Inner products of each part `[P, d]` with all atoms, `[P, K]`."""
+        return parts @ _dense_atoms(key, self.size, self.part).to(parts.device).T
+
+    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
+        """Sums of signed atoms `[P, d]`: `indices [P, M]` int64, `signs [P, M]` of +-1."""
+        atoms = _dense_atoms(key, self.size, self.part).to(indices.device)
+        return (atoms[indices] * signs.to(torch.float32)[..., None]).sum(1)
+
+
+@lru_cache(maxsize=1)  # drawing them is most of the work, and the encoder needs those of a step twice
+def _dense_atoms(key: Key, size: int, part: int) -> torch.Tensor:
+    """`[K, d]`, each atom scaled to mean square 1 exactly."""
+    purpose = rng.Purpose.DENSE
+    drawn = rng.gaussian(size * part, seed=key.seed, purpose=purpose, segment=key.segment, step=key.step)
+    atoms = torch.from_numpy(drawn).view(size, part)
+    return atoms * torch.rsqrt(atoms.square().mean(1, keepdim=True))
+
+
+@dataclass(frozen=True)
+class PublishedCoder:
+    """What encoder and decoder share; satisfies `codec.segment.Coder`.
+
+    Attributes:
+        params: coding parameters.
+        info: of the model.
+        channels, frames: of the latent.
+    """
+
+    params: Published
+    info: BackendInfo
+    channels: int
+    frames: int
+
+    @cached_property
+    def plan(self) -> Plan:
+        params, schedule = self.params, self.info.schedule
+        if not params.kappa_percent:
+            return coded_plan(schedule, uniform_timesteps(schedule, steps=params.steps, last=params.last))
+        bits, kappa = params.choice_bits / self.codebook.part, params.kappa_percent / 100
+        matched = kl_matched_timesteps(schedule, self.info.curve, steps=params.steps, bits_per_value=bits, kappa=kappa)
+        return coded_plan(schedule, matched)
+
+    @cached_property
+    def partition(self) -> Partition:
+        shape = (self.channels, self.info.latent_channels, self.frames, self.info.latent_bins)
+        return Partition(shape, self.params.unit_frames, self.codebook.part)
+
+    @cached_property
+    def codebook(self) -> DenseCodebook:
+        return DenseCodebook(self.params.unit_frames * self.info.frame_values, 2**self.params.log2_K)
+
+    def choose(self, residual: torch.Tensor, step: int) -> Subset:
+        """The atoms of largest inner product: one, or M in magnitude with their signs."""
+        products = self.codebook.correlate(self.partition.split(residual, step), Key(0, 0, step))
+        if not self.params.M:
+            best = products.argmax(1, keepdim=True)
+            return Subset(best, torch.ones_like(best))
+        indices = products.abs().topk(self.params.M, dim=1).indices.sort(1).values
+        return Subset(indices, torch.where(products.gather(1, indices) < 0, -1, 1))
+
+    def write(self, choice: Subset, writer: BitWriter) -> None:
+        """Append an index a unit; or the rank of its subset, then its signs, 1 for minus."""
+        indices, minus = choice.indices.cpu().numpy(), (choice.signs < 0).long().cpu().numpy()
+        if not self.params.M:
+            writer.write_array(indices[:, 0], self.params.log2_K)
+            return
+        width = subset_bits(self.codebook.size, self.params.M)
+        for row, signs in zip(indices, minus, strict=True):
+            writer.write(rank(row, self.codebook.size), width)
+            writer.write_array(signs, 1)
+
+    def read(self, reader: BitReader) -> Subset:
+        """What `write` left; on the CPU.
+
+        Raises:
+            StreamError: no encoder writes this.
+        """
+        parts, size, M = self.partition.parts, self.codebook.size, self.params.M
+        if not M:
+            indices = torch.from_numpy(reader.read_array(parts, self.params.log2_K))[:, None]
+            return Subset(indices, torch.ones_like(indices))
+        subsets, signs = [], []
+        for _ in range(parts):
+            subsets.append(torch.from_numpy(unrank(reader.read(subset_bits(size, M)), size, M)))
+            signs.append(1 - 2 * torch.from_numpy(reader.read_array(M, 1)))
+        return Subset(torch.stack(subsets), torch.stack(signs))
+
+    def noise(self, choice: Subset, step: int) -> torch.Tensor:
+        """`[channels, C, frames, F']`: the sum of the atoms, with mean square 1."""
+        total = self.codebook.synthesize(choice.indices, choice.signs, Key(0, 0, step))
+        if choice.indices.shape[1] > 1:
+            total = total * torch.rsqrt(total.square().mean(1, keepdim=True).clamp_min(1e-12))
+        return self.partition.join(total, step)
+
+    def start(self, device: torch.device) -> torch.Tensor:
+        """x_T."""
+        return start_noise(self.partition.shape, seed=0, segment=0, device=device)
+
+    def rested(self, denoise: Denoise) -> Denoise:
+        """The denoiser as it is: published codecs know no pauses."""
+        return denoise
