@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 
 from noisebook.audio import io
-from noisebook.audio.channels import downmix
 from noisebook.audio.mel import log_mel
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.metrics import log_mel_l1_db
 from noisebook.report.figures import spectrogram_grid
 

@@ -16,9 +16,8 @@ import numpy as np
 
 from noisebook import api
 from noisebook.audio import io
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 
 _RATE = 48_000
 _WINDOW, _HOP = 4096, 512

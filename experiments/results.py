@@ -36,9 +36,8 @@ from experiments.steady import through, worst
 from experiments.tables import first_table, render
 from noisebook import api
 from noisebook.audio import io
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.codec import ddcm
 from noisebook.codec.layout import layout_of
 from noisebook.coding import container

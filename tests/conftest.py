@@ -25,7 +25,7 @@ def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the three files of a mini model: every layer real and small, weights random."""
+    """A folder with the files of a mini model: every layer real and small, weights random."""
     return make_tiny_model(tmp_path_factory.mktemp("tiny"), seed=0)
 
 
@@ -37,64 +37,47 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_tiny_model(folder: Path, *, seed: int) -> Path:
     import torch
 
-    from noisebook.networks.denoiser import Denoiser, DenoiserConfig
-    from noisebook.networks.mel_vae import MelVae, MelVaeConfig
-    from noisebook.networks.vocoder import Vocoder, VocoderConfig
-
-    torch.manual_seed(seed)
-    return _stored(
-        folder,
-        MelVae(MelVaeConfig(dim=32, hidden=32, encoder_blocks=1, decoder_blocks=1)),
-        Denoiser(DenoiserConfig(dim=32, hidden=32, blocks=1, heads=2)),
-        Vocoder(VocoderConfig(dim=32, hidden=32, blocks=1)),
-    )
-
-
-@pytest.fixture(scope="session")
-def tiny_bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of a model of bands at 48 kHz, as small and as random."""
-    import torch
-
     from noisebook.networks.band_vae import BandVae, BandVaeConfig
     from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 
-    torch.manual_seed(0)
-    return _stored(
-        tmp_path_factory.mktemp("bands"),
+    torch.manual_seed(seed)
+    return stored_model(
+        folder,
         BandVae(BandVaeConfig(dim=32, hidden=32, encoder_blocks=1, decoder_blocks=1)),
         Denoiser(DenoiserConfig(dim=32, hidden=32, blocks=1, heads=2)),
     )
 
 
-def _stored(folder: Path, *networks: Any) -> Path:
+def stored_model(folder: Path, *networks: Any) -> Path:
     """The folder, with a file for each network of a model."""
     import torch
 
     from noisebook.backends.checkpoint import save_network
-    from noisebook.backends.mini import FILES
+    from noisebook.backends.mini_files import FILES
     from noisebook.config import to_dict
-    from noisebook.diffusion.plan import Curve
+    from tests.mels import CURVE
 
-    curve = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
-    for name, network in zip(FILES, networks, strict=False):
+    for name, network in zip(FILES, networks, strict=True):
         for parameter in network.parameters():  # the zero-initialised layers too
             parameter.data += 0.02 * torch.randn_like(parameter)
-        save_network(folder / name, network, {"curve": to_dict(curve)})
+        save_network(folder / name, network, {"curve": to_dict(CURVE)})
     return folder
 
 
 @pytest.fixture(scope="session")
-def bands(tiny_bands: Path):  # type: ignore[no-untyped-def]
-    from noisebook.backends.bands import BandBackend
-
-    return BandBackend(tiny_bands)
-
-
-@pytest.fixture(scope="session")
-def backend(tiny_model: Path):  # type: ignore[no-untyped-def]
+def bands(tiny_model: Path):  # type: ignore[no-untyped-def]
+    """The small model of bands at 48 kHz."""
     from noisebook.backends.mini import MiniBackend
 
     return MiniBackend(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def backend():  # type: ignore[no-untyped-def]
+    """A model of mels at 16 kHz, much quicker than one of bands."""
+    from tests.mels import MelModel
+
+    return MelModel()
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from noisebook.audio.channels import downmix
 from noisebook.audio.io import read
 from noisebook.audio.resample import resample
+from noisebook.audio.waveform import downmix
 from noisebook.errors import AudioError, ConfigError
 
 __all__ = [

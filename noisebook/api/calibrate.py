@@ -76,5 +76,5 @@ def store_calibration(model: str, curve: Curve | None) -> Path:
         if curve is None:
             raise ConfigError("a mini model has no typical curve to go back to; calibrate it anew")
         return mini.store_curve(folder, curve)
-    checkpoint, driver = diffusers_checkpoint(model, offline=True)
-    return curves.store_curve(curves.curve_folder(checkpoint, driver.weights_digest(checkpoint)), curve)
+    checkpoint, family = diffusers_checkpoint(model, offline=True)
+    return curves.store_curve(curves.curve_folder(checkpoint, family.weights_digest(checkpoint)), curve)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import OnStep, as_sound, checked
 from noisebook.api.codebooks import codebook_of
-from noisebook.audio.waveform import Sound, Waveform
+from noisebook.audio.waveform import Sound
 from noisebook.codec.options import AUTO, CodebookOptions, EncodeOptions
 
 if TYPE_CHECKING:
@@ -90,6 +90,6 @@ def _mixed(sound: Sound, channels: str) -> Sound:
     """The sound to be coded, mixed down where that is asked for."""
     if channels != "mono":
         return sound
-    from noisebook.audio.channels import Downmix, downmix
+    from noisebook.audio.waveform import downmix
 
-    return downmix(sound) if isinstance(sound, Waveform) else Downmix(sound)
+    return downmix(sound)

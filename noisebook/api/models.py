@@ -45,7 +45,7 @@ def load_backend(
     Args:
         model: "mini", the model inside the package; eight or more digits of the fingerprint of an installed
             one; "audioldm2", "audioldm2-large" or "audioldm2-music"; a repository
-            of the hub such as "cvssp/audioldm-s-full-v2"; or a folder that holds a model: the three files of a mini
+            of the hub such as "cvssp/audioldm-s-full-v2"; or a folder that holds a model: the two files of a mini
             model, or a checkpoint of AudioLDM, AudioLDM 2, MusicLDM or Stable Audio Open in the layout of diffusers.
         device: "auto", or a kind of device, "cpu", "cuda", "mps" or "xpu", with its number where there are several
             ("cuda:1").
@@ -71,14 +71,11 @@ def load_backend(
     precision = automatic_dtype(usable_device(device)) if dtype == "auto" else getattr(torch, dtype)
     folder = mini_folder(model)
     if folder is not None:
-        from noisebook.backends import bands, mini_files
         from noisebook.backends.mini import MiniBackend
 
-        if mini_files.holds_bands(folder):
-            return bands.BandBackend(folder, device=device, dtype=precision)
         return MiniBackend(folder, device=device, dtype=precision)
-    checkpoint, driver = diffusers_checkpoint(model, offline=offline)
-    backend: Backend = driver.Backend(checkpoint, device=device, dtype=precision, offload=offload)
+    checkpoint, family = diffusers_checkpoint(model, offline=offline)
+    backend: Backend = family(checkpoint, device=device, dtype=precision, offload=offload)
     return backend
 
 
@@ -94,8 +91,8 @@ def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     folder = mini_folder(model)
     if folder is not None:
         return mini_files.model_info(folder)
-    checkpoint, driver = diffusers_checkpoint(model, offline=offline)
-    info: BackendInfo = driver.info_of(checkpoint)
+    checkpoint, family = diffusers_checkpoint(model, offline=offline)
+    info: BackendInfo = family.info_of(checkpoint)
     return info
 
 
@@ -159,14 +156,14 @@ def mini_folder(model: str) -> Path | None:
 
 
 def diffusers_checkpoint(model: str, *, offline: bool = False) -> tuple[Checkpoint, Any]:
-    """A checkpoint in the layout of diffusers, opened and not loaded, and the module that drives it.
+    """A checkpoint in the layout of diffusers, opened and not loaded, and the class that drives it.
 
     Raises:
         ModelError: no such model, or a pipeline that noisebook does not know.
         MissingExtra: the libraries are not installed.
     """
     from noisebook.backends.checkpoint_folder import ALIASES, is_hub_id, open_checkpoint
-    from noisebook.backends.pipelines import driver_of
+    from noisebook.backends.pipeline import family_of
 
     if not Path(model).exists() and model not in ALIASES and not is_hub_id(model):
         names = ", ".join((EMBEDDED, *ALIASES))
@@ -175,4 +172,4 @@ def diffusers_checkpoint(model: str, *, offline: bool = False) -> tuple[Checkpoi
             "or the fingerprint of an installed one (noisebook models)"
         )
     checkpoint = open_checkpoint(model, offline=offline)
-    return checkpoint, driver_of(checkpoint)
+    return checkpoint, family_of(checkpoint)

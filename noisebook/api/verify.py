@@ -107,7 +107,7 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
 
 
 def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) -> Waveform:
-    from noisebook.audio.channels import downmix
+    from noisebook.audio.waveform import downmix
     from noisebook.codec.ddcm import header_of
     from noisebook.codec.options import EncodeOptions
 
@@ -132,7 +132,7 @@ def _engine(stream: bytes | None) -> Engine:
 
 def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
     """The sound through the autoencoder without bits; and, where a vocoder follows it, through that alone."""
-    from noisebook.audio.channels import downmix
+    from noisebook.audio.waveform import downmix
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis.sound import from_latent, to_latent
 
@@ -162,8 +162,8 @@ def verify_sets(references: Iterable[Waveform], estimates: Iterable[Waveform], *
     Raises:
         ConfigError: fewer than four references or two estimates.
     """
-    from noisebook.audio.channels import downmix
     from noisebook.audio.resample import resample
+    from noisebook.audio.waveform import downmix
     from noisebook.verification.sets import compare_sets
     from noisebook.verification.similarity import SAMPLE_RATE
 

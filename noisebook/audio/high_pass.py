@@ -7,52 +7,27 @@ make offsets of their own beside loud bass, of some hundredths of its peak.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from noisebook.audio.waveform import Sound
+from noisebook.audio.waveform import Processed, Sound
 
-__all__ = ["CUTOFF", "SETTLED_SECONDS", "HighPassed", "high_passed"]
+__all__ = ["CUTOFF", "SETTLED_SECONDS", "high_passed", "high_passed_blocks"]
 
 CUTOFF = 20.0  # Hz, where 3 dB are lost; at 40 Hz it is 0.26 dB, and below 0.2 dB from 43 Hz on
 SETTLED_SECONDS = 0.25  # until what came before counts for less than 1e-9: it fades as exp(-2 pi CUTOFF t / sqrt(2))
 
 
-@dataclass(frozen=True)
-class HighPassed:
-    """A sound without what lies below `CUTOFF`, block by block: a Butterworth filter of second order.
+def high_passed(sound: Sound) -> Processed:
+    """A sound without what lies below `CUTOFF`: a Butterworth filter of second order, block by block.
 
     Its state begins as if the first sample had lasted for ever, so that an offset is gone from the start.
-
-    Attributes:
-        sound: what is filtered.
     """
-
-    sound: Sound
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.sound.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return self.sound.channels
-
-    @property
-    def sample_count(self) -> int:
-        """N."""
-        return self.sound.sample_count
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """All samples in order, `[C, n]` float32."""
-        return high_passed(self.sound.blocks(), self.sample_rate)
+    return Processed(sound, lambda blocks: high_passed_blocks(blocks, sound.sample_rate), sound.channels)
 
 
-def high_passed(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
-    """`HighPassed` of blocks `[C, n]`, in order."""
+def high_passed_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
+    """`high_passed` of blocks `[C, n]`, in order."""
     from scipy.signal import butter, sosfilt, sosfilt_zi
 
     sections = butter(2, CUTOFF, "highpass", fs=sample_rate, output="sos")

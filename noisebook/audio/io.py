@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from noisebook.audio.formats import WRITABLE, encode
-from noisebook.audio.recording import Recording, read
+from noisebook.audio.recording import Recording, read, reason
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, Error
 
@@ -85,7 +85,7 @@ def write_atomic(path: StrPath, fill: Callable[[IO[bytes]], T], *, overwrite: bo
     except Error:
         raise
     except (OSError, ValueError) as error:
-        raise AudioError(f"cannot write {path}: {_reason(error)}") from error
+        raise AudioError(f"cannot write {path}: {reason(error)}") from error
 
 
 def _to_device(path: StrPath, fill: Callable[[IO[bytes]], T]) -> T:
@@ -107,7 +107,3 @@ def _replace(target: Path, fill: Callable[[IO[bytes]], T]) -> T:
     finally:
         temporary.unlink(missing_ok=True)
     return result
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,4 +1,4 @@
-"""How loud a sound is: peak, RMS, the codec's coding gain, and loudness after ITU-R BS.1770-4.
+"""How loud a sound is: peak, the codec's coding gain, and loudness after ITU-R BS.1770-4.
 
 Loudness is measured block by block and at any rate, for sounds of hours at 1 to 384 kHz; pyloudnorm takes a whole
 array, and none shorter than 400 ms.
@@ -11,22 +11,16 @@ from math import inf, log10
 
 import numpy as np
 
-from noisebook.audio.high_pass import HighPassed
+from noisebook.audio.high_pass import high_passed
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["apply_gain", "coding_gain", "coding_gain_of", "loudness_lufs", "loudness_of", "peak_db", "rms_db"]
+__all__ = ["apply_gain", "coding_gain", "coding_gain_of", "loudness_lufs", "loudness_of", "peak_db"]
 
 
 def peak_db(samples: np.ndarray) -> float:
     """Largest magnitude of an array of any shape, in dB relative to 1.0; -inf for silence."""
     return _decibel(_peak(samples) ** 2)
-
-
-def rms_db(samples: np.ndarray) -> float:
-    """Root mean square over an array of any shape, in dB relative to 1.0 (a full-scale sine has -3.01 dB);
-    -inf for silence."""
-    return _decibel(float(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def coding_gain(samples: np.ndarray, *, target_peak: float = 0.5) -> int:
@@ -52,7 +46,7 @@ def coding_gain(samples: np.ndarray, *, target_peak: float = 0.5) -> int:
 
 def coding_gain_of(sound: Sound) -> int:
     """`coding_gain` of a sound that need not be held whole, of what is not below hearing in it."""
-    return coding_gain(np.array([_peak(block) for block in HighPassed(sound).blocks()]))
+    return coding_gain(np.array([_peak(block) for block in high_passed(sound).blocks()]))
 
 
 def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:

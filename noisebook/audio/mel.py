@@ -19,7 +19,7 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LOG_FLOOR", "MelConfig", "hz_to_mel", "log_mel", "magnitudes", "mel_edges", "mel_filter_bank"]
+__all__ = ["LOG_FLOOR", "MelConfig", "hz_to_mel", "log_mel", "magnitudes", "mel_edges", "mel_filter_bank", "mel_to_hz"]
 
 _CLAMP = 1e-5
 LOG_FLOOR = log(_CLAMP)  # the value of silence, -11.513
@@ -92,7 +92,7 @@ def mel_filter_bank(config: MelConfig) -> np.ndarray:
 def mel_edges(config: MelConfig) -> np.ndarray:
     """Hz, `[n_mels, 3]`: where each filter begins, peaks and ends; evenly spaced in mel."""
     low, high = hz_to_mel(np.array([config.fmin, config.fmax]))
-    edges = _mel_to_hz(np.linspace(low, high, config.n_mels + 2))
+    edges = mel_to_hz(np.linspace(low, high, config.n_mels + 2))
     return np.stack([edges[:-2], edges[1:-1], edges[2:]], axis=1)
 
 
@@ -106,6 +106,7 @@ def hz_to_mel(hz: np.ndarray) -> np.ndarray:
     return np.where(hz < _BREAK_HZ, linear, _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP)
 
 
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+def mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    """The inverse."""
     linear = mel * _BREAK_HZ / _BREAK_MEL
     return np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shutil
+import struct
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -14,18 +18,23 @@ from typing import IO, TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
-from noisebook.audio.announced import missing_share
-from noisebook.audio.ffmpeg import decode_to_au
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform, check_finite, check_sample_rate
 from noisebook.errors import AudioError
 
 if TYPE_CHECKING:
     import soundfile
 
-__all__ = ["Recording", "read"]
+__all__ = ["Recording", "read", "reason"]
 
 _BLOCK = 2**18  # samples of a channel at a time
 _NOTICED = 1e-3  # of a sound that lacks: less is a header that counts its padding
+_DATA = {b"WAVE": ("<", b"data"), b"AIFF": (">", b"SSND"), b"AIFC": (">", b"SSND")}
+_UNKNOWN = 0x7FFFF000  # bytes from which a size stands for "not known yet", as in what was written to a pipe
+# What ffmpeg may open. Playlists (hls, concat, dash) are left out: they name further files to read.
+_FORMATS = (
+    "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,iff,m4a,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,"
+    "mpegts,mxf,nut,ogg,oma,rm,shn,tak,truehd,tta,voc,w64,wav,webm,wv"
+)
 _log = logging.getLogger(__name__)
 
 StrPath = str | os.PathLike[str]
@@ -102,7 +111,13 @@ def _decoded(source: StrPath | BinaryIO, work: Callable[[IO[bytes]], T]) -> tupl
                 raise AudioError("the file is empty (0 bytes)")
             try:
                 made = work(file)
-                _warn_if_cut(file, label)
+                if (share := _missing_share(file)) >= _NOTICED:
+                    _log.warning(
+                        "%s is cut short: its header promises %.3g times as much sound as it holds; what is there is "
+                        "taken",
+                        label,
+                        1 + share,
+                    )
                 return label, file, made
             except soundfile.LibsndfileError as error:
                 refusal = error.error_string.strip().rstrip(".")
@@ -114,16 +129,6 @@ def _decoded(source: StrPath | BinaryIO, work: Callable[[IO[bytes]], T]) -> tupl
     except BaseException:
         file.close()
         raise
-
-
-def _warn_if_cut(file: IO[bytes], label: str) -> None:
-    share = missing_share(file)
-    if share >= _NOTICED:
-        _log.warning(
-            "%s is cut short: its header promises %.3g times as much sound as it holds; what is there is taken",
-            label,
-            1 + share,
-        )
 
 
 def _measured(file: IO[bytes]) -> tuple[int, int, int]:
@@ -191,7 +196,7 @@ def _errors(label: str) -> Iterator[None]:
     try:
         yield
     except (AudioError, OSError) as error:
-        raise AudioError(f"cannot read {label}: {_reason(error)}") from error
+        raise AudioError(f"cannot read {label}: {reason(error)}") from error
 
 
 def _opened(source: StrPath | BinaryIO) -> tuple[IO[bytes], str, Path | None]:
@@ -214,7 +219,7 @@ def _open(path: Path) -> IO[bytes]:
     except FileNotFoundError:
         raise AudioError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
-        raise AudioError(f"cannot open {path}: {_reason(error)}") from error
+        raise AudioError(f"cannot open {path}: {reason(error)}") from error
 
 
 def _through_ffmpeg(file: IO[bytes], path: Path | None) -> IO[bytes]:
@@ -227,12 +232,69 @@ def _through_ffmpeg(file: IO[bytes], path: Path | None) -> IO[bytes]:
                 path = Path(folder, "input")
                 file.seek(0)
                 path.write_bytes(file.read())
-            decode_to_au(path, decoded)
+            _decode_to_au(path, decoded)
     except BaseException:
         decoded.close()
         raise
     return decoded
 
 
-def _reason(error: Exception) -> str:
+def _decode_to_au(path: Path, target: IO[bytes]) -> None:
+    """Write the first audio stream of a file as 32-bit float AU, rate and channels kept.
+
+    AU is a header and samples, without a length that would have to be known before the end. Only `path`
+    itself is opened: no network and no other file, whatever the file names.
+
+    Args:
+        path: a regular file; some formats (an m4a with its index at the end) cannot be read from a pipe.
+        target: a file with a descriptor, written from its current position.
+
+    Raises:
+        AudioError: ffmpeg is not on the PATH, or does not read the file.
+    """
+    executable = shutil.which("ffmpeg")
+    if executable is None:
+        raise AudioError("ffmpeg, which might, is not on the PATH: install it, or convert the file to WAV")
+    arguments = ["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist", _FORMATS]
+    arguments += ["-i", f"file:{path.absolute()}", "-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+    result = subprocess.run(
+        [executable, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=target,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if result.returncode:
+        # The first line of what it said names the cause.
+        told = (result.stderr.decode(errors="replace").strip() or "no reason given").splitlines()[0].strip()
+        told = re.sub(r"^\[[^]]*\] ", "", told)  # without addresses
+        raise AudioError(f"ffmpeg: {told[:100]}")
+
+
+def _missing_share(file: IO[bytes]) -> float:
+    """What a WAV or AIFF file lacks of the sound that its header announces, over what it holds; 0 for other files.
+
+    The chunks are those of EA IFF 85 and of RIFF: four letters, a size of four bytes, that many bytes, and one to make
+    them even.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] not in (b"RIFF", b"FORM") or head[8:12] not in _DATA:
+        return 0.0
+    order, name = _DATA[head[8:12]]
+    position = 12
+    while position + 8 < size:
+        file.seek(position)
+        found, length = struct.unpack(f"{order}4sI", file.read(8))
+        position += 8
+        if found == name:
+            held = size - position
+            return (length - held) / held if 0 < held < length < _UNKNOWN else 0.0
+        position += length + length % 2
+    return 0.0
+
+
+def reason(error: Exception) -> str:
+    """What an error of the system says, without its number and path."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

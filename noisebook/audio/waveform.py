@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import index
-from typing import Protocol, runtime_checkable
+from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,10 +16,12 @@ __all__ = [
     "MAX_SAMPLES",
     "MAX_SAMPLE_RATE",
     "MIN_SAMPLE_RATE",
+    "Processed",
     "Sound",
     "Waveform",
     "check_finite",
     "check_sample_rate",
+    "downmix",
 ]
 
 # Between any two rates of this range soxr takes milliseconds for a second of sound. Beyond it does not: 384 kHz
@@ -119,6 +121,48 @@ class Waveform:
         """The samples, `[C, n]` at a time."""
         for start in range(0, self.sample_count, _BLOCK):
             yield self.samples[:, start : start + _BLOCK]
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A sound that need not be held whole, with something done to its blocks on their way.
+
+    Attributes:
+        sound: what it is made of.
+        process: blocks `[C, n]` to as many samples, in order; called anew for each run through the sound.
+        channels: of the result.
+    """
+
+    sound: Sound
+    process: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+    channels: int
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.sound.sample_rate
+
+    @property
+    def sample_count(self) -> int:
+        """N, samples per channel."""
+        return self.sound.sample_count
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All samples in order, `[C, n]` float32."""
+        return self.process(self.sound.blocks())
+
+
+@overload
+def downmix(sound: Waveform) -> Waveform: ...
+@overload
+def downmix(sound: Sound) -> Sound: ...
+def downmix(sound: Sound) -> Sound:
+    """Mean of all channels, `[1, N]`: a waveform of a waveform; a mono sound comes back as it is."""
+    if sound.channels == 1:
+        return sound
+    if isinstance(sound, Waveform):
+        return Waveform(sound.samples.mean(axis=0, keepdims=True), sound.sample_rate)
+    return Processed(sound, lambda blocks: (block.mean(axis=0, keepdims=True) for block in blocks), 1)
 
 
 def check_sample_rate(sample_rate: int) -> int:

@@ -40,7 +40,8 @@ def remembered(kind: str, paths: Sequence[Path], compute: Callable[[], bytes]) -
     Raises:
         OSError: a file that is not there.
     """
-    key = "\n".join(_state(path.resolve()) for path in paths)
+    states = ((path.resolve(), path.stat()) for path in paths)
+    key = "\n".join(f"{path} {status.st_size} {status.st_mtime_ns}" for path, status in states)
     store = cache_folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     try:
         known = json.loads(store.read_text(encoding="utf-8"))
@@ -51,11 +52,6 @@ def remembered(kind: str, paths: Sequence[Path], compute: Callable[[], bytes]) -
     digest = compute()
     write_text(store, json.dumps({"file": key, "sha256": digest.hex()}))
     return digest
-
-
-def _state(path: Path) -> str:
-    status = path.stat()
-    return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def write_text(path: Path, text: str) -> bool:

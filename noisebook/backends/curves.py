@@ -7,8 +7,9 @@ calibration is refused after it, and the other way round.
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
@@ -37,8 +38,9 @@ def curve_folder(checkpoint: Checkpoint, digest: bytes) -> Path:
 def typical_curve(schedule: Schedule) -> Curve:
     """The curve to plan with until a denoiser was measured, for any schedule."""
     timesteps = tuple(sorted({t * (len(schedule) - 1) // TIMESTEPS[-1] for t in TIMESTEPS}))
-    errors = tuple(float(f"{_typical_error(schedule.snr(t)):.6g}") for t in timesteps)
-    return Curve(timesteps, errors)
+    ratios, known = zip(*_TYPICAL, strict=True)
+    errors = np.interp([schedule.snr(t) for t in timesteps], ratios, known)
+    return Curve(timesteps, tuple(float(f"{error:.6g}") for error in errors))
 
 
 def load_curve(folder: Path) -> Curve | None:
@@ -71,13 +73,3 @@ def store_curve(folder: Path, curve: Curve | None) -> Path:
     elif not write_text(path, json.dumps(to_dict(curve), indent=1) + "\n"):
         raise ModelError(f"{path} cannot be written; make its folder writable")
     return path
-
-
-def _typical_error(snr: float) -> float:
-    """Linear between the rows, constant beyond them; never above that of an estimate of zero."""
-    if snr <= _TYPICAL[0][0]:
-        return _TYPICAL[0][1]
-    for (low, above), (high, below) in pairwise(_TYPICAL):
-        if snr <= high:
-            return above + (below - above) * (snr - low) / (high - low)
-    return _TYPICAL[-1][1]

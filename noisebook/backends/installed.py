@@ -16,7 +16,6 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from noisebook.backends import mini_files
 from noisebook.backends.cache import remembered
@@ -157,13 +156,10 @@ def _of_packages() -> Iterator[tuple[Path, str]]:
     for entry in entry_points(group=GROUP):
         source = f"package {entry.dist.name if entry.dist else entry.value}"
         try:
-            yield _folder_of(entry.load()), source
+            found = entry.load()
+            yield Path(found.__path__[0] if isinstance(found, ModuleType) else found), source
         except Exception as error:  # whatever somebody else's package does
             _warn(f"{source}: entry point {entry.name} of {GROUP} fails: {type(error).__name__}: {error}")
-
-
-def _folder_of(found: Any) -> Path:
-    return Path(found.__path__[0] if isinstance(found, ModuleType) else found)
 
 
 def _check_told_apart(own: str, other: str, name: str) -> None:

@@ -1,62 +1,85 @@
-"""A model of mels at 16 kHz, as releases until 0.1 had inside: VAE, denoiser and vocoder from safetensors files."""
+"""A model of our own, as `training.train` makes it: an autoencoder of bands at 48 kHz, and a denoiser that knows sounds
+by tags, from safetensors files."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from noisebook.audio.band_synthesis import synthesise_bands
 from noisebook.backends.checkpoint import load_network, read_metadata, save_network
-from noisebook.backends.compiling import compile_network
-from noisebook.backends.feature_model import FeatureModel
-from noisebook.backends.mini_files import FILES, WEIGHTS, describe, fingerprint, margin_frames, model_info
+from noisebook.backends.mini_files import FILES, WEIGHTS, model_info
 from noisebook.backends.placement import usable_device
-from noisebook.backends.tagged import TaggedModel
+from noisebook.backends.vocabulary import tag_weights
 from noisebook.config import to_dict
+from noisebook.diffusion.backend import Condition, FeatureModel
 from noisebook.diffusion.plan import Curve
-from noisebook.errors import ModelError
-from noisebook.networks.denoiser import Denoiser, DenoiserConfig
-from noisebook.networks.mel_vae import MelVae, MelVaeConfig
-from noisebook.networks.vocoder import Vocoder, VocoderConfig
+from noisebook.errors import ConfigError, ModelError
+from noisebook.networks.band_vae import BandVae, BandVaeConfig
+from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 
-__all__ = ["FILES", "WEIGHTS", "MiniBackend", "describe", "fingerprint", "margin_frames", "model_info", "store_curve"]
+__all__ = ["MiniBackend", "store_curve"]
 
 
-class MiniBackend(TaggedModel, FeatureModel):
+class MiniBackend(FeatureModel):
     """Satisfies `noisebook.diffusion.backend.FeatureBackend`.
 
     Args:
         folder: holds the files named in `FILES`.
         device: of torch.
         dtype: float32, or bfloat16 for the matrix products of the networks; everything between stays float32.
-        compiled: the denoiser by torch.compile; its first call takes a minute.
 
     Raises:
         ModelError: a file is missing or does not fit.
-        ConfigError: a device that is not there, or nothing that compiles.
+        ConfigError: a device that is not there.
     """
 
-    def __init__(
-        self,
-        folder: Path = WEIGHTS,
-        *,
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        compiled: bool = False,
-    ) -> None:
-        self.info = model_info(folder)
-        self.device = usable_device(device)
-        self.dtype = dtype
-        self._vae = load_network(folder / FILES[0], MelVae, MelVaeConfig).to(self.device)
+    def __init__(self, folder: Path = WEIGHTS, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self.info, self.device, self.dtype = model_info(folder), usable_device(device), dtype
+        self._vae = load_network(folder / FILES[0], BandVae, BandVaeConfig).to(self.device)
         self._denoiser = load_network(folder / FILES[1], Denoiser, DenoiserConfig).to(self.device)
-        self._vocoder = load_network(folder / FILES[2], Vocoder, VocoderConfig).to(self.device)
-        if compiled:
-            compile_network(self._denoiser, self.device)
+
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return self._vae.encode(features).float()
+
+    def posterior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with self._inference():
+            mean, log_variance = self._vae.posterior(features)
+            scale = self._vae.config.scaling_factor
+            return mean.float() * scale, (0.5 * log_variance.float()).exp() * scale
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return self._vae.decode(latent)
 
     def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+        return synthesise_bands(features, first_frame=first_frame)
+
+    def condition(self, text: str) -> Condition:
+        weights, unknown = tag_weights(text, self.info.tags)
+        return Condition(text, unknown, weights)
+
+    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
+        if not 0 <= tag <= len(self.info.tags):
+            raise ConfigError(f"tag {tag}: {self.info.name} has tags 0 (none) to {len(self.info.tags)}")
+        times = torch.full((len(x),), t, device=x.device)
+        tags = torch.full_like(times, tag)
+        if condition is not None:
+            tags = torch.tensor(condition.value, device=x.device).expand(len(x), -1)
         with self._inference():
-            return self._vocoder(features)
+            v = self._denoiser(x, times, tags)
+            return x0_from_v(x, v, self.info.schedule.alpha(t))
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        with torch.no_grad(), mixed:
+            yield
 
 
 def store_curve(folder: Path, curve: Curve) -> Path:

@@ -26,7 +26,7 @@ from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.placement import computing
 from noisebook.errors import ModelError
 
-__all__ = ["EncodedPrompt", "Prompts", "Tokens", "encoder_of", "language_model_steps", "tokens"]
+__all__ = ["ENCODERS", "EncodedPrompt", "Prompts", "Tokens", "language_model_steps", "tokens"]
 
 Embedding = dict[str, torch.Tensor]  # arguments of the denoiser, batch size 1
 Part = Callable[[str], Any]
@@ -114,20 +114,16 @@ def _audioldm(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
 
 def _musicldm(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
     words = _clap_tokens(checkpoint, text)
-    return EncodedPrompt({"class_labels": _clap_features(part("text_encoder"), words)}, words.dropped)
+    features = _clap_features(part("text_encoder"), words)
+    return EncodedPrompt({"class_labels": features}, words.dropped)
 
 
-_ENCODERS: dict[str, Callable[[str, Part, Checkpoint], EncodedPrompt]] = {
+# By the pipeline's class: how it encodes a text, given its networks.
+ENCODERS: dict[str, Callable[[str, Part, Checkpoint], EncodedPrompt]] = {
     "AudioLDM2Pipeline": _audioldm2,
     "AudioLDMPipeline": _audioldm,
     "MusicLDMPipeline": _musicldm,
 }
-
-
-def encoder_of(checkpoint: Checkpoint, part: Part) -> Callable[[str], EncodedPrompt]:
-    """How a checkpoint of the family encodes a prompt; `part` gives its networks."""
-    encode = _ENCODERS[checkpoint.pipeline]
-    return lambda text: encode(text, part, checkpoint)
 
 
 class Tokens(NamedTuple):

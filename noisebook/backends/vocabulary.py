@@ -57,17 +57,15 @@ def tag_weights(text: str, tags: tuple[str, ...]) -> tuple[tuple[float, ...], tu
     """
     if not text.strip():
         return (1.0, *(0.0 for _ in tags)), ()
-    kinds = {form: _kinds(form, tags) for form in _spoken_words(text)}
+    words = re.findall(r"\w+", text.lower())
+    spoken = [word for word in words if word not in _SILENT and word.removesuffix("s") not in _SILENT]
+    kinds = {word: _kinds(word, tags) for word in spoken}
     known = [found for found in kinds.values() if found]
     if not known:
-        raise ConfigError(f"no word of the prompt {text!r} is known; {_known_words(tags)}")
+        lists = (f"{tag} ({', '.join(sorted(_TABLE[tag])[4::9])}, ...)" if tag in _TABLE else tag for tag in tags)
+        raise ConfigError(f"no word of the prompt {text!r} is known; known are words for {'; '.join(lists)}")
     weights = [sum((tag in found) / len(found) for found in known) / len(known) for tag in tags]
     return (0.0, *weights), tuple(word for word, found in kinds.items() if not found)
-
-
-def _spoken_words(text: str) -> list[str]:
-    words = re.findall(r"\w+", text.lower())
-    return [word for word in words if word not in _SILENT and word.removesuffix("s") not in _SILENT]
 
 
 def _kinds(word: str, tags: tuple[str, ...]) -> list[str]:
@@ -77,8 +75,3 @@ def _kinds(word: str, tags: tuple[str, ...]) -> list[str]:
         if found:
             return found
     return []
-
-
-def _known_words(tags: tuple[str, ...]) -> str:
-    lists = (f"{tag} ({', '.join(sorted(_TABLE[tag])[4::9])}, ...)" if tag in _TABLE else tag for tag in tags)
-    return f"known are words for {'; '.join(lists)}"

@@ -99,14 +99,14 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
             info = api.model_info(model)
             found = Check("model", "ok", f"mini model in {folder}, stream id {info.fingerprint.hex()[:4]}")
             return [found, _passes(model, device, prompts=True)]
-        checkpoint, driver = diffusers_checkpoint(model, offline=True)
+        checkpoint, family = diffusers_checkpoint(model, offline=True)
     except Error as error:
         return [Check("model", "failed", str(error))]
     checks = [Check("model", "ok", f"{checkpoint.pipeline} in {checkpoint.folder}")]
-    checks += [_part(checkpoint, part, driver) for part in checkpoint.parts]
+    checks += [_part(checkpoint, part, family) for part in checkpoint.parts]
 
     def latents() -> str:
-        info = driver.info_of(checkpoint)
+        info = family.info_of(checkpoint)
         shape = f"{info.latent_channels} x {info.latent_bins} values, {info.frames_per_second:.4g} frames a second"
         return f"{shape}, stream id {info.fingerprint.hex()[:4]}"
 
@@ -114,9 +114,9 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
         checks.append(_attempt("latents", latents))
     if all(check.state != "failed" for check in checks):
         missing = [check.name for check in checks if check.state == "missing"]
-        checks += [_empty_prompt(checkpoint, driver, missing), _memory(checkpoint, driver.CODING_PARTS, device)]
+        checks += [_empty_prompt(checkpoint, family, missing), _memory(checkpoint, family.CODING_PARTS, device)]
     if all(check.state != "failed" for check in checks):
-        prompts = not any(name in driver.CLASSES or name.startswith("tokenizer") for name in missing)
+        prompts = not any(name in family.CLASSES or name.startswith("tokenizer") for name in missing)
         checks.append(_passes(model, device, prompts=prompts))
     return checks
 
@@ -170,14 +170,14 @@ def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
             yield "decoder", finite(backend.to_waveform(latent))
 
 
-def _part(checkpoint: Checkpoint, part: str, driver: Any) -> Check:
+def _part(checkpoint: Checkpoint, part: str, family: Any) -> Check:
     """One part: its class and size, or what is wrong; a part that only prompts need may be missing."""
     detail = checkpoint.parts[part][1]
     try:
         if part.startswith("tokenizer"):
             checkpoint.tokenizer(part)
-        elif part in driver.CLASSES:
-            driver.load_part(checkpoint, part)  # files alone do not tell whether their tensors fit
+        elif part in family.CLASSES:
+            family.load_part(checkpoint, part)  # files alone do not tell whether their tensors fit
             size = sum(path.stat().st_size for path in checkpoint.weights(part))
             detail += f", {size / 1e6:.0f} MB"
         elif part == "scheduler":
@@ -186,18 +186,18 @@ def _part(checkpoint: Checkpoint, part: str, driver: Any) -> Check:
             checkpoint.require([part])
         return Check(part, "ok", detail)
     except Error as error:
-        if part in driver.CODING_PARTS:
+        if part in family.CODING_PARTS:
             return Check(part, "failed", str(error))
-        use = "only prompts need it" if part in driver.CLASSES or part.startswith("tokenizer") else "not needed"
+        use = "only prompts need it" if part in family.CLASSES or part.startswith("tokenizer") else "not needed"
         return Check(part, "missing", f"{error} ({use})")
 
 
-def _empty_prompt(checkpoint: Checkpoint, driver: Any, missing: list[str]) -> Check:
+def _empty_prompt(checkpoint: Checkpoint, family: Any, missing: list[str]) -> Check:
     """Every stream is made with it, so what makes it is needed until it is known."""
     name = "empty prompt"
-    if driver.empty_prompt(checkpoint).is_file():
+    if family.empty_prompt(checkpoint).is_file():
         return Check(name, "ok", "known, so that coding needs no part for prompts")
-    makers = [part for part in missing if part in driver.EMPTY_PROMPT_PARTS]
+    makers = [part for part in missing if part in family.EMPTY_PROMPT_PARTS]
     if makers:
         return Check(name, "failed", f"coding needs it once, and {', '.join(makers)} to make it are missing; get them")
     return Check(name, "ok", "made at the first use")

@@ -17,9 +17,8 @@ import numpy as np
 import torch
 
 from noisebook._version import __version__
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.benchmark.baselines import CLASSIC_BITS, PublishedCoder, baselines
 from noisebook.benchmark.timing import RoundTrip, Stages, published_trip, trip
 from noisebook.codec import ddcm

@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from noisebook.audio.high_pass import HighPassed
+from noisebook.audio.high_pass import high_passed
 from noisebook.audio.level import apply_gain, loudness_of
 from noisebook.audio.peak_guard import PeakGuard
 from noisebook.audio.waveform import Sound
@@ -40,7 +40,7 @@ def matched(header: Header, sound: Sound, decoded: Callable[[], Iterable[np.ndar
             called once, or a few times where something is added.
     """
     gain, rate = header.gain_half_db, sound.sample_rate
-    original = (apply_gain(block, gain) for block in HighPassed(sound).blocks())
+    original = (apply_gain(block, gain) for block in high_passed(sound).blocks())
     wanted = max(_GATE, loudness_of(original, rate))
     if wanted == _GATE and not any(block.any() for block in sound.blocks()):
         return replace(header, gain_half_db=_MOST)  # digital silence, of which no engine may make a noise

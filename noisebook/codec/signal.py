@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from noisebook.audio.high_pass import HighPassed
+from noisebook.audio.high_pass import high_passed
 from noisebook.audio.level import apply_gain
 from noisebook.audio.resample import resample, resampled_blocks
 from noisebook.audio.waveform import Sound, Waveform
@@ -50,7 +50,7 @@ def levelled_at(sample_rate: int, sound: Sound, header: Header) -> np.ndarray:
     def level(block: np.ndarray) -> np.ndarray:
         return apply_gain(block, header.gain_half_db)
 
-    return resample(HighPassed(sound), sample_rate, before=level).samples
+    return resample(high_passed(sound), sample_rate, before=level).samples
 
 
 def restored(samples: np.ndarray, header: Header, info: BackendInfo) -> Waveform:

@@ -16,7 +16,7 @@ from math import ceil
 
 import numpy as np
 
-from noisebook.audio.high_pass import SETTLED_SECONDS, high_passed
+from noisebook.audio.high_pass import SETTLED_SECONDS, high_passed_blocks
 from noisebook.audio.image import (
     SPREAD_MARGIN_SECONDS,
     StereoImage,
@@ -201,7 +201,7 @@ class Heard:
         return hushed(self._sounding(), self.header, self.info, self.start) if self.header.pauses else self._sounding()
 
     def _sounding(self) -> Iterator[np.ndarray]:
-        pieces = high_passed(self.pieces, self.sample_rate)
+        pieces = high_passed_blocks(self.pieces, self.sample_rate)
         if self.image is not None:
             return self._spread(pieces, self.image)
         if self.header.channel_mode is ChannelMode.EQUAL:

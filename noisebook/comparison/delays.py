@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from noisebook.audio import io
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.metrics.alignment import align
 from noisebook.metrics.signals import windows
 

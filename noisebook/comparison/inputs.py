@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from noisebook.audio import io
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import AudioError
 
 __all__ = ["SAMPLE_RATE", "Input", "load"]

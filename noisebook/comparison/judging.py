@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.metrics import METRICS, available, evaluate
 from noisebook.metrics.alignment import align
 from noisebook.metrics.suite import chosen_metrics

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisebook._version import __version__
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
+from noisebook.audio.waveform import downmix
 from noisebook.comparison import judging
 from noisebook.comparison.delays import measured_delay, probe
 from noisebook.comparison.inputs import SAMPLE_RATE, Input, load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -13,7 +14,7 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "front_end_of", "with_features"]
+__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "front_end_of", "with_features"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,30 @@ class FeatureBackend(Backend, Protocol):
 
     def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         """To `[B, T * hop_length]`; `first_frame` as of `to_waveform`, of features."""
+
+
+class FeatureModel(ABC):
+    """The road of a sound through a `FeatureBackend`: front end and autoencoder, autoencoder and vocoder."""
+
+    info: BackendInfo
+
+    def features(self, waveform: torch.Tensor) -> torch.Tensor:
+        return front_end_of(self.info).analyse(waveform)
+
+    def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
+        return self.encode(self.features(waveform.squeeze(1)))  # [B, 2, N] stays: their power mean is heard
+
+    def to_waveform(self, latent: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+        return self.vocode(self.decode(latent), first_frame * self.info.feature_frames)[:, None]
+
+    @abstractmethod
+    def encode(self, features: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def decode(self, latent: torch.Tensor) -> torch.Tensor: ...
+
+    @abstractmethod
+    def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor: ...
 
 
 def with_features(backend: Backend) -> FeatureBackend:

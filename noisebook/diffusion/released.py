@@ -32,7 +32,7 @@ RELEASED = (
         "mini",
         "0.1",
         16000,
-        "its weights, which noisebook 0.1 has inside",
+        "noisebook 0.1, which has it inside",
     ),
 )
 

@@ -53,29 +53,15 @@ def sampling_timesteps(
         raise ConfigError(f"a start at timestep {first}: 0 to {len(schedule) - 1} are possible")
     if not 1 <= steps <= first + 1:
         raise ConfigError(f"{steps} steps from timestep {first}: 1 to {first + 1} are possible")
-    wanted = _SPACED[spacing](schedule, curve, steps, first)
-    return _falling(wanted, first)
-
-
-def _uniform(schedule: Schedule, curve: Curve, steps: int, first: int) -> list[float]:
-    return [first * (1 - i / steps) for i in range(steps)]
-
-
-def _quadratic(schedule: Schedule, curve: Curve, steps: int, first: int) -> list[float]:
-    return [first * (1 - i / steps) ** 2 for i in range(steps)]
-
-
-def _karras(schedule: Schedule, curve: Curve, steps: int, first: int) -> list[float]:
-    roots = [schedule.snr(t) ** (-0.5 / _KARRAS_RHO) for t in range(first + 1)]  # rising in t
-    return _positions(roots, steps)
-
-
-def _kl(schedule: Schedule, curve: Curve, steps: int, first: int) -> list[float]:
-    pieces = (curve(t) * (schedule.snr(t - 1) - schedule.snr(t)) for t in range(1, first + 1))
-    return _positions(list(accumulate(pieces, initial=0.0)), steps)
-
-
-_SPACED = {"uniform": _uniform, "quadratic": _quadratic, "karras": _karras, "kl": _kl}
+    if spacing in ("uniform", "quadratic"):
+        power = 1 if spacing == "uniform" else 2
+        return _falling([first * (1 - i / steps) ** power for i in range(steps)], first)
+    if spacing == "karras":
+        rising = [schedule.snr(t) ** (-0.5 / _KARRAS_RHO) for t in range(first + 1)]
+    else:
+        pieces = (curve(t) * (schedule.snr(t - 1) - schedule.snr(t)) for t in range(1, first + 1))
+        rising = list(accumulate(pieces, initial=0.0))
+    return _falling(_positions(rising, steps), first)
 
 
 def _positions(rising: Sequence[float], steps: int) -> list[float]:
@@ -134,7 +120,7 @@ def _multistep(denoise: Denoise, plan: Plan, schedule: Schedule) -> Denoise:
     def extrapolated(x: torch.Tensor, t: int) -> torch.Tensor:
         nonlocal latest
         x0_hat = denoise(x, t)
-        before, latest = latest, x0_hat
+        before, latest = latest, x0_hat  # stale at a first step, whose weight is 0
         return _extrapolate(x0_hat, before, weights[t])
 
     return extrapolated

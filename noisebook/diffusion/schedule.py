@@ -6,14 +6,14 @@ and, from it, the same coding plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, pi, sqrt
 
 from noisebook.errors import ConfigError
 
-__all__ = ["Schedule", "as_schedule", "cosine", "linear", "scaled_linear"]
+__all__ = ["Schedule", "cosine", "linear", "scaled_linear"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,3 @@ def _from_betas(betas: Iterable[float]) -> Schedule:
         product *= 1.0 - beta
         alphas.append(product)
     return Schedule(tuple(alphas))
-
-
-def as_schedule(alphas_cumprod: Sequence[float]) -> Schedule:
-    """A schedule from any sequence of numbers, such as a library scheduler's tensor."""
-    return Schedule(tuple(float(a) for a in alphas_cumprod))

@@ -25,10 +25,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from noisebook.audio.channels import downmix
 from noisebook.audio.io import read, write_bytes_atomic
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import ConfigError
 from noisebook.report.results import group
 from noisebook.report.web import inside, matched_gains, render, sound_uri

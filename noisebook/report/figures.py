@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisebook.audio.channels import downmix
 from noisebook.audio.mel import MelConfig, log_mel, mel_edges
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import MissingExtra
 
 if TYPE_CHECKING:

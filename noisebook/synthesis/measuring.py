@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from noisebook.audio.damage import Span, silence
-from noisebook.audio.declip import sparsely_declipped
 from noisebook.audio.features import Features
 from noisebook.audio.image import StereoImage, image_bands, image_frames
+from noisebook.audio.repair import sparsely_declipped
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.signal import by_latent, heard_by, levelled

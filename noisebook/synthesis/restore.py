@@ -16,9 +16,8 @@ from math import sqrt
 
 import torch
 
-from noisebook.audio.declip import consistent
-from noisebook.audio.feature_gain import amplified
-from noisebook.audio.splice import faded_in, with_band_above
+from noisebook.audio.features import amplified
+from noisebook.audio.repair import consistent, faded_in, with_band_above
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.layout import Timeline

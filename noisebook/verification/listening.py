@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from noisebook.audio.channels import downmix
-from noisebook.audio.high_pass import HighPassed
+from noisebook.audio.high_pass import high_passed
 from noisebook.audio.level import peak_db
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.metrics.signals import windows
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 
@@ -75,7 +74,7 @@ def listen(waveform: Waveform) -> Traits:
     count = round(_LISTENED * waveform.sample_rate)
     start = max(0, waveform.sample_count - count) // 2
     part = Waveform(waveform.samples[:, start : start + count], waveform.sample_rate)
-    audible = resample(HighPassed(part), part.sample_rate)  # an offset would count as a loud, steady tone
+    audible = resample(high_passed(part), part.sample_rate)  # an offset would count as a loud, steady tone
     mono = downmix(audible)
     heard = resample(mono, SAMPLE_RATE).samples[0].astype(np.float64)
     found = features(heard)

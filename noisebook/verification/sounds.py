@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from noisebook.audio.channels import downmix
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import ConfigError
 from noisebook.metrics.alignment import Alignment, align
 from noisebook.metrics.composite import Composite, summary_score, verify_score

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -20,6 +22,9 @@ TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "dif
                 "codec/options", "codec/presets", "verification", "api", "cli", "benchmark/doctor", "quantizers/config",
                 "quantizers/files")  # torch within functions only  # fmt: skip
 ALL_TENSORS = {"audio/band_synthesis"}  # which others import when they call it
+WITH_SHORT_HELPERS = {"api", "batch", "benchmark", "cli", "codec", "coding", "comparison", "diagnosis.py", "metrics",
+                      "options.py", "report", "rivals", "studio", "synthesis",  # not done yet
+                      "verification"}  # fmt: skip
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -110,6 +115,7 @@ def test_public_functions_and_classes_have_docstrings(path):
         for node in tree_of(path).body
         if isinstance(node, Function | ast.ClassDef)
         if not node.name.startswith("_") and not ast.get_docstring(node)
+        if "overload" not in {ast.unparse(decorator) for decorator in node.decorator_list}
     ]
     if path in SCRIPTS and ast.get_docstring(tree_of(path)):
         bare = [name for name in bare if name != "main"]  # its docstring is the module's
@@ -126,9 +132,41 @@ def test_only_the_command_line_prints(path):
 
 def test_functions_are_short():
     lengths = functions()
-    assert not {name for name, lines in lengths.items() if lines > 60}
+    assert not {name for name, lines in lengths.items() if lines > 80}
     assert median(lengths.values()) <= 10
     assert quantiles(lengths.values(), n=10)[-1] <= 30
+
+
+def methods_of_classes() -> Counter[str]:
+    """In how many classes of the package each method is."""
+    classes = (node for path in MODULES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef))
+    return Counter(node.name for found in classes for node in found.body if isinstance(node, Function))
+
+
+def short_helpers(tree: ast.Module, shared: Container[str] = ()) -> list[str]:
+    """Private functions of less than four lines, docstring aside, that their module uses once, to call them.
+
+    Not those with a decorator, nor methods that several classes have, of which each has its own.
+    """
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    uses, calls = (
+        Counter(getattr(node, "id", None) or getattr(node, "attr", None) for node in nodes)
+        for nodes in (ast.walk(tree), called)
+    )
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, Function) and re.match("_[^_]", node.name) and not node.decorator_list:
+            docstring = ast.get_docstring(node, clean=False)
+            lines = (node.end_lineno or 0) - node.lineno + 1 - (docstring.count("\n") + 1 if docstring else 0)
+            if lines < 4 and uses[node.name] == calls[node.name] == 1 and node.name not in shared:
+                found.append(node.name)
+    return found
+
+
+def test_no_helper_is_shorter_than_the_trouble_of_finding_it():
+    shared = {name for name, count in methods_of_classes().items() if count > 1}
+    found = {name_of(path): helpers for path in MODULES if (helpers := short_helpers(tree_of(path), shared))}
+    assert {name: helpers for name, helpers in found.items() if name.split("/")[0] not in WITH_SHORT_HELPERS} == {}
 
 
 def test_the_checks_see_what_they_look_for():
@@ -139,3 +177,6 @@ def test_the_checks_see_what_they_look_for():
     tree = ast.parse(source)
     assert list(imported(tree, inside_functions=False)) == ["typing", "a", "d", "j"]
     assert list(imported(tree, inside_functions=True)) == ["typing", "a", "d", "h", "j"]
+    short = "def _a(x):\n    return x\n@wrapped\ndef _b():\n    pass\ndef _c():\n    pass\nf = _c\n_a(_b())\n"
+    assert short_helpers(ast.parse(short)) == ["_a"]
+    assert short_helpers(ast.parse(short), {"_a"}) == []

@@ -22,7 +22,7 @@ from tests.batch.conftest import FAST, contents, done, lines, make_corpus, tone
 STREAMS = ["a.flac.ddcm", "a.wav.ddcm", "d.ddcm", "x/b.ddcm", "x/y/c.ddcm"]
 
 
-def test_streams_are_those_of_single_files(corpus, batch_of, backend):
+def test_streams_are_those_of_single_files(corpus, batch_of, bands):
     told = []
     summary = run(batch_of(), on_file=lambda *count: told.append(count))
     assert (summary.done, summary.skipped, summary.failed, summary.left_out) == (5, 0, [], 1)
@@ -30,7 +30,7 @@ def test_streams_are_those_of_single_files(corpus, batch_of, backend):
     streams = contents(Path("out"))
     assert list(streams) == STREAMS
     for source, name in (("a.flac", "a.flac.ddcm"), ("x/y/c.ogg", "x/y/c.ddcm")):
-        assert streams[name] == api.compress(read(corpus / source), backend=backend, **FAST)
+        assert streams[name] == api.compress(read(corpus / source), backend=bands, **FAST)
     assert summary.bytes == sum(map(len, streams.values()))
     assert summary.audio_seconds == pytest.approx(1.0)
 
@@ -57,14 +57,14 @@ def test_files_taken_together_give_the_same_streams(corpus, batch_of):
     assert contents(Path("other")) == contents(Path("out"))
 
 
-def test_sounds_come_back(corpus, batch_of, backend):
+def test_sounds_come_back(corpus, batch_of, bands):
     run(batch_of())
     summary = run(batch_of("decompress", "out", "back", suffix=".flac"))
     assert (summary.done, summary.failed) == (5, [])
     sounds = contents(Path("back"))
     assert list(sounds) == ["a.flac.flac", "a.wav.flac", "d.flac", "x/b.flac", "x/y/c.flac"]
     alone = Path("alone.flac")
-    write(alone, api.decompress(Path("out/d.ddcm").read_bytes(), backend=backend))
+    write(alone, api.decompress(Path("out/d.ddcm").read_bytes(), backend=bands))
     assert sounds["d.flac"] == alone.read_bytes()
 
 

@@ -65,7 +65,7 @@ def broken_model(tiny_model):
     return Path(shutil.copytree(tiny_model, "model"))
 
 
-@pytest.mark.parametrize("name", ["vae", "denoiser", "vocoder"])
+@pytest.mark.parametrize("name", ["vae", "denoiser"])
 def test_damaged_model(fails, sound, broken_model, name):
     file = broken_model / f"{name}.safetensors"
     whole = file.read_bytes()
@@ -79,13 +79,13 @@ def test_damaged_model(fails, sound, broken_model, name):
     assert told(None).startswith(f"{broken_model} has no {file.name}; a mini model is a folder with ")
     for content in (b"", b"text", whole[:100], whole[:-1], whole + b"\0"):
         assert told(content).startswith(f"{file} is not a safetensors file: ")
-    other = broken_model / ("vae.safetensors" if name == "vocoder" else "vocoder.safetensors")
+    other = broken_model / ("vae.safetensors" if name == "denoiser" else "denoiser.safetensors")
     assert told(other.read_bytes()).startswith(f"{file} holds ")
 
 
 def test_a_folder_of_parts_that_do_not_fit(fails, sound, broken_model):
     from noisebook.backends.checkpoint import save_network
-    from noisebook.networks.mel_vae import MelVae, MelVaeConfig
+    from noisebook.networks.band_vae import BandVae, BandVaeConfig
 
-    save_network(broken_model / "vae.safetensors", MelVae(MelVaeConfig(latent_channels=4, dim=32, hidden=32)), {})
+    save_network(broken_model / "vae.safetensors", BandVae(BandVaeConfig(latent_channels=4, dim=32, hidden=32)), {})
     assert "different shapes" in fails("compress", sound, "--model", broken_model)

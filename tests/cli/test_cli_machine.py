@@ -26,7 +26,7 @@ def no_model(tmp_path, monkeypatch):
 
 
 def test_models(noisebook, embedded):
-    from noisebook.backends.mini import fingerprint
+    from noisebook.backends.mini_files import fingerprint
 
     ran = noisebook("models")
     assert (ran.status, ran.err) == (0, "")
@@ -34,11 +34,7 @@ def test_models(noisebook, embedded):
     own = fingerprint(embedded).hex()
     assert first.startswith(f"mini: stream id {own[:4]}, {own[:16]}, 0.")
     assert first.endswith(f"inside the package, {embedded}")
-    assert [line.split(":")[0] for line in files] == [
-        "  vae.safetensors",
-        "  denoiser.safetensors",
-        "  vocoder.safetensors",
-    ]
+    assert [line.split(":")[0] for line in files] == ["  vae.safetensors", "  denoiser.safetensors"]
     assert all(line.endswith(": no training record") for line in files)
 
 
@@ -136,10 +132,10 @@ def test_doctor_says_what_optional_parts_are_for(monkeypatch):
 
 
 def test_doctor_runs_every_part_of_a_mini_model(noisebook, tiny_model, monkeypatch):
-    from noisebook.networks.vocoder import Vocoder
+    from noisebook.backends.mini import MiniBackend
 
     assert "forward pass" in noisebook("doctor", "--model", tiny_model, "--device", "cpu").text
-    monkeypatch.setattr(Vocoder, "forward", lambda self, mel: mel[:, 0, :, 0] / 0)
+    monkeypatch.setattr(MiniBackend, "vocode", lambda self, bands: bands[:, 0, :, 0] / 0)
     ran = noisebook("doctor", "--model", tiny_model, "--device", "cpu")
     assert ran.status == 1
     assert ran.text.splitlines()[-1].endswith("vocoder: the output is not finite")

@@ -10,10 +10,9 @@ import torch
 
 from noisebook import api
 from noisebook.audio import io
-from noisebook.audio.channels import downmix
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
-from noisebook.backends.mini import FILES, WEIGHTS
+from noisebook.audio.waveform import Waveform, downmix
+from noisebook.backends.mini_files import FILES, WEIGHTS
 from noisebook.codec import ddcm
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.signal import levelled

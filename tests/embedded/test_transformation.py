@@ -8,7 +8,7 @@ import pytest
 from noisebook import api
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
-from noisebook.backends.mini import WEIGHTS
+from noisebook.backends.mini_files import WEIGHTS
 from noisebook.synthesis.pull import Pull
 from noisebook.synthesis.sound import to_latent
 from noisebook.synthesis.transform import Quantised, Settings, transform_latent

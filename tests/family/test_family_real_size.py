@@ -16,7 +16,7 @@ from noisebook.api.models import load_backend
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.cache import write_tensors
 from noisebook.backends.checkpoint_folder import stored_parameters
-from noisebook.backends.latent_diffusion import empty_prompt
+from noisebook.backends.latent_diffusion import LatentDiffusion
 from noisebook.codec.ddcm import SHORT_TAIL_STEPS
 from noisebook.codec.presets import by_name
 
@@ -39,7 +39,7 @@ def test_a_stream_at_the_true_size(folder, empty_cache, capsys):
     forget_peak()
     with timed("load", capsys):
         backend = load_backend(str(folder), device="cpu")
-        write_tensors(empty_prompt(backend.checkpoint), random_prompt())  # its text parts are not there
+        write_tensors(LatentDiffusion.empty_prompt(backend.checkpoint), random_prompt())  # its text parts are not there
         for part in ("vae", "unet", "vocoder"):
             backend.networks(part)
     weights = [path for part in ("vae", "unet", "vocoder") for path in backend.checkpoint.weights(part)]

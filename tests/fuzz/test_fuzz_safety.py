@@ -28,7 +28,7 @@ ALLOWED = {
         "backends/checkpoint_folder.py",
         "import_module",
     ): "libraries by literal names; the hub, for the model that is named",
-    ("backends/pipelines.py", "import_module"): "modules of this package, by a table",
+    ("backends/pipeline.py", "import_module"): "modules of this package, by a table",
     ("comparison/neural.py", "import_module"): "codecs of other projects, by a table",
     ("metrics/signals.py", "import_module"): "optional packages, by literal names",
     ("comparison/neural.py", "huggingface_hub"): "asks whether a model is on this machine already; downloads nothing",

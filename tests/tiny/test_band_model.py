@@ -82,8 +82,8 @@ def test_a_decode_is_verified_against_both_ceilings(bands, sound):
     assert list(result.ceilings) == ["autoencoder", "vocoder"]
 
 
-def test_the_doctor_takes_every_part(tiny_bands):
-    checks = doctor.diagnose_model(str(tiny_bands), "cpu")
+def test_the_doctor_takes_every_part(tiny_model):
+    checks = doctor.diagnose_model(str(tiny_model), "cpu")
     assert [check.state for check in checks] == ["ok", "ok"], checks
     assert checks[1].detail == "encoder, denoiser with a prompt, decoder, vocoder: finite"
 

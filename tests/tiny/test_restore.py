@@ -14,7 +14,7 @@ import torch
 from noisebook import api
 from noisebook.audio.damage import clip, low_pass, silence
 from noisebook.audio.io import read
-from noisebook.audio.splice import FADE
+from noisebook.audio.repair import FADE
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.codec.layout import Timeline
@@ -255,11 +255,11 @@ def test_what_is_lost_has_no_part_in_a_stream_s_choices(backend):
     assert made[0] == made[1]
 
 
-def test_a_stream_decodes_the_same_in_another_process(backend, tiny_model, tmp_path: Path):
+def test_a_stream_decodes_the_same_in_another_process(bands, tiny_model, tmp_path: Path):
     sound = damaged("bandwidth", noise(0.6))
-    data = api.restore_stream(sound, "bandwidth", backend=backend, preset="300", cutoff=3000.0).data
+    data = api.restore_stream(sound, "bandwidth", backend=bands, preset="300", cutoff=3000.0).data
     (tmp_path / "a.ddcm").write_bytes(data)
-    own = api.decompress(data, backend=backend)
+    own = api.decompress(data, backend=bands)
     command = ["decompress", "a.ddcm", "a.wav", "--model", str(tiny_model), "--device", "cpu", "--threads", "1"]
     subprocess.run([sys.executable, "-m", "noisebook", *command], check=True, cwd=tmp_path)
     assert np.abs(read(tmp_path / "a.wav").samples - own.samples).max() < 1e-4

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from noisebook.backends.mini import model_info
+from noisebook.backends.mini_files import model_info
 from noisebook.benchmark.baselines import CLASSIC_BITS, MAX_DENSE_VALUES, baselines
 from noisebook.benchmark.runs import Check, checks
 from noisebook.benchmark.timing import PeakMemory

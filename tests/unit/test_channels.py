@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noisebook.audio.channels import downmix
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, downmix
 
 
 def test_downmix_is_the_mean_of_all_channels() -> None:

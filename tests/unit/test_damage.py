@@ -15,8 +15,7 @@ from noisebook.audio.damage import (
     runs,
     silence,
 )
-from noisebook.audio.declip import consistent, sparsely_declipped
-from noisebook.audio.splice import FADE, faded_in, with_band_above
+from noisebook.audio.repair import FADE, consistent, faded_in, sparsely_declipped, with_band_above
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 
@@ -123,11 +122,11 @@ def test_sparse_declipping_comes_nearer_and_keeps_the_rest(rate):
 
 
 def test_blocks_of_declipping_leave_no_joint(monkeypatch):
-    from noisebook.audio import declip
+    from noisebook.audio import repair
 
     clipped = clip(tones(seconds=2), 0.25)
     whole = sparsely_declipped(clipped, 0.25).samples
-    monkeypatch.setattr(declip, "_BLOCK", 8192)
+    monkeypatch.setattr(repair, "_BLOCK", 8192)
     assert np.abs(sparsely_declipped(clipped, 0.25).samples - whole).max() < 0.02
 
 

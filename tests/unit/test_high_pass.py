@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from noisebook.audio.high_pass import SETTLED_SECONDS, HighPassed
-from noisebook.audio.high_pass import high_passed as high_passed_blocks
+from noisebook.audio.high_pass import SETTLED_SECONDS, high_passed, high_passed_blocks
 from noisebook.audio.level import coding_gain, coding_gain_of
 from noisebook.audio.waveform import Waveform
 
@@ -28,26 +27,26 @@ def tone(frequency: float, sample_rate: int = 16000, seconds: float = 4.0) -> Wa
     return Waveform.of((0.25 * np.sin(2 * np.pi * frequency * time)).astype(np.float32), sample_rate)
 
 
-def high_passed(sound: Waveform) -> np.ndarray:
-    return np.concatenate(list(HighPassed(sound).blocks()), axis=1)
+def filtered(sound: Waveform) -> np.ndarray:
+    return np.concatenate(list(high_passed(sound).blocks()), axis=1)
 
 
 def loss_db(sound: Waveform) -> float:
     """Of the second half, where a filter has settled."""
     settled = (slice(None), slice(sound.sample_count // 2, None))
-    return float(10 * np.log10(np.mean(sound.samples[settled] ** 2) / np.mean(high_passed(sound)[settled] ** 2)))
+    return float(10 * np.log10(np.mean(sound.samples[settled] ** 2) / np.mean(filtered(sound)[settled] ** 2)))
 
 
 @pytest.mark.parametrize("offset", [0.3, -0.03])
 def test_an_offset_is_gone_from_the_first_sample_on(offset):
     sound = Waveform(np.full((2, 5000), offset, np.float32), 44100)
-    assert np.abs(high_passed(sound)).max() < 1e-9
+    assert np.abs(filtered(sound)).max() < 1e-9
 
 
 def test_an_offset_changes_nothing_else():
     clean = tone(300)
     shifted = Waveform(clean.samples + np.float32(0.3), 16000)
-    np.testing.assert_allclose(high_passed(shifted), high_passed(clean), atol=1e-6)
+    np.testing.assert_allclose(filtered(shifted), filtered(clean), atol=1e-6)
     assert coding_gain_of(shifted) == coding_gain_of(clean)
     assert coding_gain(shifted.samples) < coding_gain(clean.samples)
 
@@ -63,8 +62,8 @@ def test_what_is_heard_stays(sample_rate):
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_blocks_join_to_the_whole(size):
     sound = Waveform(np.random.default_rng(0).standard_normal((2, 3000)).astype(np.float32) + 1, 16000)
-    pieces = np.concatenate(list(HighPassed(Pieces(sound, size)).blocks()), axis=1)
-    np.testing.assert_array_equal(pieces, high_passed(sound))
+    pieces = np.concatenate(list(high_passed(Pieces(sound, size)).blocks()), axis=1)
+    np.testing.assert_array_equal(pieces, filtered(sound))
 
 
 def test_what_came_before_is_settled():

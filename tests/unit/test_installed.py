@@ -147,7 +147,7 @@ def test_none_that_fits_says_which_were_looked_at(embedded, other_model, tmp_pat
     assert "noisebook models --install FOLDER" in told
 
 
-def test_a_released_model_is_refused_by_its_name_and_with_what_it_wants(backend, other_model):
+def test_a_released_model_is_refused_by_its_name_and_with_what_it_wants(bands, other_model):
     first = RELEASED[0]
     with pytest.raises(WrongModel) as raised:
         find(bytes.fromhex(first.fingerprint)[:2])
@@ -155,13 +155,13 @@ def test_a_released_model_is_refused_by_its_name_and_with_what_it_wants(backend,
     assert told in str(raised.value)
 
 
-def test_a_model_that_was_given_is_told_of_a_released_one_too(backend, other_model, monkeypatch):
+def test_a_model_that_was_given_is_told_of_a_released_one_too(bands, other_model, monkeypatch):
     sound = Waveform.of([0.1, 0.2] * 500, 16000)
     data = api.compress(sound, backend=api.load_backend(str(other_model)), preset="8")
     row = ReleasedModel(fingerprint(other_model), "large", "7.5", 48000, "the package noisebook-large")
     monkeypatch.setattr(released, "RELEASED", (row,))
     with pytest.raises(WrongModel, match=r"large of noisebook 7\.5, the 48 kHz model: it takes the package noisebook-"):
-        api.decompress(data, backend=backend)
+        api.decompress(data, backend=bands)
 
 
 def test_two_that_begin_alike_are_not_guessed_between(embedded, monkeypatch):
@@ -188,16 +188,16 @@ def test_the_package_itself_has_no_model_that_begins_as_a_released_one(monkeypat
 # --- decoding ----------------------------------------------------------------------------------------------------
 
 
-def test_streams_are_decoded_by_the_model_that_made_them(backend, other_model, tmp_path):
+def test_streams_are_decoded_by_the_model_that_made_them(bands, other_model, tmp_path):
     sound = Waveform.of([0.1, -0.2, 0.3] * 800, 16000)
     other = api.load_backend(str(other_model), device="cpu")
-    streams = [api.compress(sound, backend=one, preset="300") for one in (backend, other)]
+    streams = [api.compress(sound, backend=one, preset="300") for one in (bands, other)]
     assert api.find_model(streams[0]) == api.EMBEDDED
     with pytest.raises(WrongModel, match="which is not here"):
         api.decompress(streams[1])
     api.install_model(other_model)
     assert api.model_info(api.find_model(streams[1])).fingerprint == other.info.fingerprint
-    for data, one in zip(streams, (backend, other), strict=True):
+    for data, one in zip(streams, (bands, other), strict=True):
         expected = api.decompress(data, backend=one).samples
         assert (api.decompress(data).samples == expected).all()
         for blocks in (api.play(data), api.decompress_to_blocks(data).blocks):

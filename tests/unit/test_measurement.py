@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from noisebook.audio.damage import clip, low_pass, silence
-from noisebook.audio.feature_gain import amplified
-from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
+from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES, amplified
 from noisebook.audio.mel import LOG_FLOOR, log_mel
 from noisebook.audio.waveform import Waveform
 from noisebook.diffusion.measurement import Measurement
@@ -180,12 +179,12 @@ def test_gain_is_in_time_with_the_mel():
 
 
 def test_gain_in_blocks_leaves_no_joint(monkeypatch):
-    from noisebook.audio import feature_gain
+    from noisebook.audio import features
 
     samples = torch.from_numpy(noise(32000).samples)
     gain = torch.randn(1, 1, 200, 64, generator=torch.Generator().manual_seed(0))
     whole = amplified(samples, gain, MEL_FEATURES)
-    monkeypatch.setattr(feature_gain, "_BLOCK", 30)
+    monkeypatch.setattr(features, "_BLOCK", 30)
     assert torch.allclose(amplified(samples, gain, MEL_FEATURES), whole, atol=1e-5)
 
 

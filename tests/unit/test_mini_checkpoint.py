@@ -12,16 +12,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from noisebook.audio.features import MEL_FEATURES
+from noisebook.audio.features import BAND_FEATURES
 from noisebook.backends.checkpoint import count_parameters, load_network, read_metadata, save_network
-from noisebook.backends.mini import FILES, MiniBackend, describe, fingerprint
+from noisebook.backends.mini import MiniBackend
+from noisebook.backends.mini_files import FILES, describe, fingerprint
 from noisebook.config import to_dict
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
+from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig
-from noisebook.networks.mel_vae import MelVae, MelVaeConfig
-from noisebook.networks.vocoder import Vocoder, VocoderConfig
 
 SMALL = DenoiserConfig(dim=16, hidden=16, blocks=1, heads=2, tags=("a", "b"))
 
@@ -97,8 +97,8 @@ def test_missing_file(tmp_path):
 
 
 def test_another_network(saved):
-    with pytest.raises(ModelError, match="holds Denoiser, not Vocoder"):
-        load_network(saved, Vocoder, VocoderConfig)
+    with pytest.raises(ModelError, match="holds Denoiser, not BandVae"):
+        load_network(saved, BandVae, BandVaeConfig)
 
 
 def test_truncated_anywhere(saved):
@@ -165,12 +165,12 @@ def test_tensors_of_another_shape_or_name(saved):
         load(saved)
 
 
-# --- the three together ------------------------------------------------------------------------------------------
+# --- the two together --------------------------------------------------------------------------------------------
 
 
-def test_info_of_the_model(backend):
-    info = backend.info
-    assert (info.sample_rate, info.features, info.frame_samples) == (16000, MEL_FEATURES, 640)
+def test_info_of_the_model(bands):
+    info = bands.info
+    assert (info.sample_rate, info.features, info.frame_samples) == (48000, BAND_FEATURES, 1920)
     assert (info.latent_channels, info.latent_bins, info.frame_values) == (8, 16, 128)
     assert info.frames_per_second == 25
     assert info.tags == ("music", "speech", "effects")
@@ -179,34 +179,34 @@ def test_info_of_the_model(backend):
     assert len(info.fingerprint) == 32
 
 
-def test_backend_runs_end_to_end_in_its_documented_shapes(backend):
-    waveform = 0.1 * torch.randn(2, 640 * 5, generator=torch.Generator().manual_seed(0))
-    mel = backend.features(waveform)
-    latent = backend.encode(mel)
-    assert mel.shape == (2, 1, 20, 64)
+def test_backend_runs_end_to_end_in_its_documented_shapes(bands):
+    waveform = 0.1 * torch.randn(2, 1920 * 5, generator=torch.Generator().manual_seed(0))
+    features = bands.features(waveform)
+    latent = bands.encode(features)
+    assert features.shape == (2, 1, 20, 192)
     assert latent.shape == (2, 8, 5, 16)
-    assert backend.denoise(latent, 500).shape == latent.shape
-    assert backend.decode(latent).shape == mel.shape
-    assert backend.vocode(mel).shape == waveform.shape
+    assert bands.denoise(latent, 500).shape == latent.shape
+    assert bands.decode(latent).shape == features.shape
+    assert bands.vocode(features).shape == waveform.shape
     assert not latent.requires_grad
 
 
-def test_tags_are_checked_and_matter(backend):
+def test_tags_are_checked_and_matter(bands):
     x = torch.randn(1, 8, 4, 16, generator=torch.Generator().manual_seed(0))
-    assert not torch.equal(backend.denoise(x, 500, tag=1), backend.denoise(x, 500))
+    assert not torch.equal(bands.denoise(x, 500, tag=1), bands.denoise(x, 500))
     for tag in (-1, 4):
         with pytest.raises(ConfigError, match=f"tag {tag}.*to 3"):
-            backend.denoise(x, 500, tag=tag)
+            bands.denoise(x, 500, tag=tag)
 
 
-def test_bfloat16_is_close_and_float32_between(tiny_model, backend):
+def test_bfloat16_is_close_and_float32_between(tiny_model, bands):
     half = MiniBackend(tiny_model, dtype=torch.bfloat16)
     x = torch.randn(1, 8, 8, 16, generator=torch.Generator().manual_seed(0))
-    for name, argument in (("denoise", (x, 300)), ("decode", (x,)), ("encode", (backend.decode(x),))):
-        exact, rough = getattr(backend, name)(*argument), getattr(half, name)(*argument)
+    for name, argument in (("denoise", (x, 300)), ("decode", (x,)), ("encode", (bands.decode(x),))):
+        exact, rough = getattr(bands, name)(*argument), getattr(half, name)(*argument)
         assert rough.dtype == torch.float32
         assert 0 < (rough - exact).norm() < 0.03 * exact.norm(), name
-    assert half.vocode(backend.decode(x)).dtype == torch.float32
+    assert half.vocode(bands.decode(x)).dtype == torch.float32
 
 
 def test_unknown_device(tiny_model):
@@ -214,11 +214,11 @@ def test_unknown_device(tiny_model):
         MiniBackend(tiny_model, device="abacus")
 
 
-def test_fingerprint_is_of_vae_and_denoiser_and_not_of_the_vocoder(copy):
+def test_fingerprint_is_of_vae_and_denoiser(copy):
     before = fingerprint(copy)
     assert MiniBackend(copy).info.fingerprint == before
     seen = {before}
-    for name, key in ((FILES[0], "encoder_skip.bias"), (FILES[1], "output.bias"), (FILES[2], "magnitude.bias")):
+    for name, key in ((FILES[0], "encoder_skip.bias"), (FILES[1], "output.bias")):
         with safe_open(copy / name, "pt") as file:
             changed = file.get_tensor(key) + 1
         rewrite(copy / name, tensors={key: changed})
@@ -258,33 +258,24 @@ def test_a_denoiser_without_a_usable_curve(copy, record):
 
 
 def test_files_of_different_models(copy):
-    tiny = dict(dim=32, hidden=32, blocks=1)
-    curve = {"curve": {"timesteps": [0], "errors": [1.0]}}
+    tiny = dict(dim=32, hidden=32)
     wrong = [
-        (FILES[2], Vocoder(VocoderConfig(n_mels=80, **tiny))),
-        (FILES[2], Vocoder(VocoderConfig(hop_length=80, **tiny))),
-        (FILES[1], Denoiser(DenoiserConfig(latent_bins=8, heads=2, **tiny))),
-        (FILES[0], MelVae(MelVaeConfig(latent_channels=4, dim=32, hidden=32))),
+        (FILES[1], Denoiser(DenoiserConfig(latent_bins=8, heads=2, blocks=1, **tiny))),
+        (FILES[0], BandVae(BandVaeConfig(latent_channels=4, **tiny))),
+        (FILES[0], BandVae(BandVaeConfig(bands=80, **tiny))),  # fits the denoiser, and not the front end
     ]
     for name, network in wrong:
         kept = (copy / name).read_bytes()
-        save_network(copy / name, network, curve)
+        save_network(copy / name, network, {"curve": {"timesteps": [0], "errors": [1.0]}})
         with pytest.raises(ModelError, match="different shapes"):
             MiniBackend(copy)
         (copy / name).write_bytes(kept)
 
 
-def test_all_three_for_another_mel_are_refused(tmp_path):
-    """VAE and vocoder that agree with each other, but not with the mel front end."""
-    networks = (
-        MelVae(MelVaeConfig(n_mels=80, dim=16, hidden=16, encoder_blocks=1, decoder_blocks=1)),
-        Denoiser(DenoiserConfig(latent_bins=20, dim=16, hidden=16, blocks=1, heads=2)),
-        Vocoder(VocoderConfig(n_mels=80, dim=16, hidden=16, blocks=1)),
-    )
-    for name, network in zip(FILES, networks, strict=True):
-        save_network(tmp_path / name, network, {"curve": {"timesteps": [0], "errors": [1.0]}})
-    with pytest.raises(ModelError, match="different shapes"):
-        MiniBackend(tmp_path)
+def test_a_model_of_mels_is_refused_by_the_version_that_reads_it(copy):
+    rewrite(copy / FILES[0], network="MelVae")
+    with pytest.raises(ModelError, match=r"mels at 16 kHz, which noisebook 0\.1 reads"):
+        MiniBackend(copy)
 
 
 def test_describe(tiny_model):
@@ -294,28 +285,10 @@ def test_describe(tiny_model):
     assert "curve" in described[FILES[1]]["record"]
 
 
-def test_the_backend_turns_v_into_an_estimate_of_clean_data(backend):
+def test_the_backend_turns_v_into_an_estimate_of_clean_data(bands):
     x = torch.randn(1, 8, 64, 16, generator=torch.Generator().manual_seed(0))
-    alpha = backend.info.schedule.alpha(999)
-    estimate = backend.denoise(x, 999)
+    alpha = bands.info.schedule.alpha(999)
+    estimate = bands.denoise(x, 999)
     v = (np.sqrt(alpha) * x - estimate) / np.sqrt(1 - alpha)
-    raw = backend._denoiser(x, torch.tensor([999]), torch.tensor([0]))
+    raw = bands._denoiser(x, torch.tensor([999]), torch.tensor([0]))
     torch.testing.assert_close(v.float(), raw, rtol=0, atol=1e-4)
-
-
-def test_a_compiled_denoiser_is_the_same(tiny_model, monkeypatch):
-    """What is compiled is torch's affair; that it is asked for, and once for all lengths, is ours."""
-    asked = []
-    monkeypatch.setattr(torch, "compile", lambda function: function)
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: asked.append((self, options)))
-    backend = MiniBackend(tiny_model, compiled=True)
-    assert asked == [(backend._denoiser, {"dynamic": True})]
-
-
-def test_without_a_compiler_the_reason_is_told(tiny_model, monkeypatch):
-    def broken(function):
-        raise RuntimeError("No working C++ compiler found\nand more")
-
-    monkeypatch.setattr(torch, "compile", broken)
-    with pytest.raises(ConfigError, match=r"\(No working C\+\+ compiler found\): install a C\+\+ compiler"):
-        MiniBackend(tiny_model, compiled=True)

@@ -9,7 +9,6 @@ from experiments import joints
 from experiments.joints import SOUNDS, jump
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.backends.mini import model_info
 
 RATE = 16000
 
@@ -37,8 +36,8 @@ def test_a_change_of_level():
     assert joints.level_change(louder, RATE, 0.5) < 0.1
 
 
-def test_joints_are_where_segments_and_windows_meet(tiny_model, backend):
-    info = model_info(tiny_model)
+def test_joints_are_where_segments_and_windows_meet(backend):
+    info = backend.info
     data = api.compress(SOUNDS["noise"](80.0, RATE), backend=backend, preset="30")
     segments, windows = joints.joints(data, info)
     assert segments == [64.0]

@@ -12,12 +12,11 @@ import pytest
 import soundfile
 
 from noisebook.audio import formats, recording
-from noisebook.audio.channels import Downmix, downmix
 from noisebook.audio.formats import WRITABLE, encode, encode_blocks, pipe_wav
 from noisebook.audio.io import Recording, read, write, write_atomic
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Sound, Waveform
+from noisebook.audio.waveform import Sound, Waveform, downmix
 from noisebook.errors import AudioError, ConfigError
 
 
@@ -56,7 +55,7 @@ def test_what_an_encoder_asks_is_the_same_of_a_recording(tmp_path: Path, monkeyp
         assert coding_gain_of(sound) == coding_gain_of(whole)
         np.testing.assert_array_equal(resample(sound, 16000).samples, resample(whole, 16000).samples)
         np.testing.assert_array_equal(resample(sound, 44100).samples, whole.samples)
-        mixed = Downmix(sound)
+        mixed = downmix(sound)
         assert (mixed.channels, mixed.sample_rate, mixed.sample_count) == (1, 44100, 30_011)
         np.testing.assert_array_equal(joined(mixed), downmix(whole).samples)
 

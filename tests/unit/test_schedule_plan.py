@@ -19,7 +19,7 @@ from noisebook.diffusion.plan import (
     tail_plan,
     uniform_timesteps,
 )
-from noisebook.diffusion.schedule import Schedule, as_schedule, cosine, linear, scaled_linear
+from noisebook.diffusion.schedule import Schedule, cosine, linear, scaled_linear
 from noisebook.errors import ConfigError
 
 SCHEDULE = scaled_linear()
@@ -93,10 +93,6 @@ def test_the_typical_curve_depends_on_the_noise_and_not_on_its_name():
 def test_alpha_of_clean_data_is_one():
     assert SCHEDULE.alpha(None) == 1.0
     assert SCHEDULE.alpha(0) == SCHEDULE.alphas_cumprod[0] < 1
-
-
-def test_as_schedule_takes_a_tensor():
-    assert as_schedule(torch.tensor([0.75, 0.5, 0.25])) == Schedule((0.75, 0.5, 0.25))
 
 
 @pytest.mark.parametrize("alphas", [(), (0.5,), (0.5, 0.5), (0.4, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, -0.1)])
