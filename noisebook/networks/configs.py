@@ -30,6 +30,11 @@ class BandVaeConfig:
         return PATCH * self.bands
 
     @property
+    def decoder_reach(self) -> int:
+        """As of any decoder of tokens, and the two tokens that `without_ripple` sees besides."""
+        return super().decoder_reach + 2
+
+    @property
     def latent_size(self) -> int:
         """Latent values in one token."""
         return self.latent_channels * self.latent_bins
