@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from pkgutil import resolve_name
 
 import click
 import pytest
@@ -35,6 +36,21 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_names_of_the_code_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"\bnoisebook(?:\.[A-Za-z_]\w*)+", text):
+        if name != "noisebook.models":  # the group of entry points
+            resolve_name(name)
+    for line in re.findall(r"^ *(from noisebook[\w.]* import [\w, ]+)$", text, re.MULTILINE):
+        exec(line)
+    for path in re.findall(r"`((?:noisebook|training|experiments|tests|fuzz|docs)/[\w/]+\.\w+)`", text):
+        assert (ROOT / path).is_file(), path
 
 
 def test_numbers_are_those_of_the_results():
