@@ -4,7 +4,7 @@
     class EncodeOptions(Options):
         seed: int = option(0, "Of all random numbers.", low=0, high=255)
 
-From such a class are made the options of a command (`cli._shared.options_of`) and the keywords of a function of the
+From such a class are made the options of a command (`cli._options.options_of`) and the keywords of a function of the
 facade (`api.arguments.checked`); `Options` checks every value when one is made, so nothing after it has to.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -135,18 +135,24 @@ class Options:
                 raise ConfigError(f"there is no option {name}{_meant(near)}; there are {', '.join(self.names())}")
         return replace(self, **values)  # type: ignore[type-var]
 
-    def changed(self) -> dict[str, Any]:
-        """The options that are not the default."""
+    def to_dict(self) -> dict[str, Any]:
+        """The options that are not the default, as JSON can hold them; given as keywords they make the same again."""
         return {
-            entry.name: getattr(self, entry.name)
+            entry.name: _plain(getattr(self, entry.name))
             for entry in fields(self)  # type: ignore[arg-type]
-            if entry.default is MISSING or getattr(self, entry.name) != entry.default
+            if getattr(self, entry.name) != entry.default
         }
 
     @classmethod
     def described(cls) -> list[str]:
         """Lines on each option, for docstrings."""
         return [f"    {entry.name}: {Option.of(entry).help}" for entry in fields(cls)]  # type: ignore[arg-type]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def _meant(near: list[str]) -> str:

@@ -14,7 +14,7 @@ from noisebook.api.codebooks import (
 from noisebook.api.codec import compress, compress_with_codebook
 from noisebook.api.decoding import Decoding, decompress, decompress_to_blocks, play
 from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
-from noisebook.api.models import EMBEDDED, find_model, install_model, load_backend, model_info
+from noisebook.api.models import EMBEDDED, ModelOptions, find_model, install_model, load_backend, model_info
 from noisebook.api.recommend import (
     Recommendation,
     auto_preset,
@@ -37,6 +37,7 @@ __all__ = [
     "EncodeOptions",
     "GeneratedSound",
     "GeneratedStream",
+    "ModelOptions",
     "Priority",
     "Recommendation",
     "RestoredSound",

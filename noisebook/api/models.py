@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import checked
 from noisebook.errors import ConfigError, ModelError
+from noisebook.options import Options, option
 
 if TYPE_CHECKING:
     from noisebook.backends.checkpoint_folder import Checkpoint
@@ -18,6 +20,7 @@ __all__ = [
     "DEVICES",
     "DTYPES",
     "EMBEDDED",
+    "ModelOptions",
     "diffusers_checkpoint",
     "find_model",
     "install_model",
@@ -29,6 +32,40 @@ __all__ = [
 EMBEDDED = "mini"
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class ModelOptions(Options):
+    """A model, and how it runs here."""
+
+    model: str | None = option(
+        EMBEDDED, "mini, which is inside the package; the fingerprint of an installed one (noisebook models); "
+        "audioldm2, -large or -music; an id of the hub (owner/name); or a folder that holds a model.", metavar="MODEL",
+    )  # fmt: skip
+    device: str = option("auto", "auto (the fastest at hand), cpu, cuda, mps or xpu.", metavar="DEVICE")
+    dtype: str = option(
+        "float32",
+        "Precision of the networks; float32 is the reference, auto is bfloat16 where DEVICE multiplies in it.",
+        choices=DTYPES,
+    )
+    offload: bool = option(False, "Keep large models in main memory, one network at a time on DEVICE.")
+    offline: bool = option(False, "Download nothing: the model is here or it is an error.")
+    threads: int | None = option(None, "CPU threads; by default all cores.", low=1)
+
+    def load(self, model: str | None = None) -> Backend:
+        """The backend of this model, or of another in the same way; errors as of `load_backend`."""
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        return load_backend(
+            model or self.model or EMBEDDED, device=self.device, dtype=self.dtype, offload=self.offload,
+            offline=self.offline,
+        )  # fmt: skip
+
+    def model_of(self, data: bytes) -> str:
+        """The model for a stream: this one, or where none is named the one that made the stream."""
+        return self.model or find_model(data)
 
 
 @checked

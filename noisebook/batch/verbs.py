@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisebook import api
 from noisebook._version import __version__
+from noisebook.api.models import ModelOptions
 from noisebook.audio import io
 from noisebook.audio.formats import WRITABLE, encode, subtype_of
 from noisebook.audio.waveform import Waveform
@@ -20,39 +21,12 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["VERBS", "Coded", "Engine", "Settings", "code"]
+__all__ = ["VERBS", "Coded", "Settings", "code"]
 
 VERBS = ("compress", "decompress", "reconstruct", "verify")
 
 
 _LIMITS = ("max_seconds", "max_work")  # options that decide whether there is a result, and not what it is
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What `api.load_backend` takes, and the CPU threads of one worker (None: torch's own choice).
-
-    No model: of a stream the one that made it, and else the one inside the package.
-    """
-
-    model: str | None = api.EMBEDDED
-    device: str = "auto"
-    dtype: str = "float32"
-    offload: bool = False
-    offline: bool = False
-    threads: int | None = None
-
-    def model_for(self, name: str, data: bytes) -> str:
-        """The model for a file with that name and those bytes."""
-        return self.model or (api.find_model(data) if suffix_of(name) == STREAM_SUFFIX else api.EMBEDDED)
-
-    def load(self, model: str) -> Backend:
-        """The backend of a model, in this process."""
-        if self.threads is not None:
-            import torch
-
-            torch.set_num_threads(self.threads)
-        return api.load_backend(model, device=self.device, dtype=self.dtype, offload=self.offload, offline=self.offline)
 
 
 @dataclass(frozen=True)
@@ -62,7 +36,7 @@ class Settings:
     Attributes:
         verb: one of `VERBS`.
         options: keyword arguments of the function of the facade, as JSON can hold them; of compress also `codec`.
-        engine: the model.
+        engine: the model; where none is named, of a stream the one that made it, else the one inside the package.
         suffix: of sounds that are written, a key of `WRITABLE`; decides the format.
 
     Raises:
@@ -71,7 +45,7 @@ class Settings:
 
     verb: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    engine: Engine = Engine()
+    engine: ModelOptions = ModelOptions()
     suffix: str = ".wav"
 
     def __post_init__(self) -> None:
@@ -89,6 +63,10 @@ class Settings:
     def manifest(self) -> str:
         """The manifest's name; a verification lies beside what it verifies, and has one of its own."""
         return "verification.jsonl" if self.verb == "verify" else "manifest.jsonl"
+
+    def model_for(self, name: str, data: bytes) -> str:
+        """The model for a file with that name and those bytes."""
+        return self.engine.model_of(data) if suffix_of(name) == STREAM_SUFFIX else self.engine.model or api.EMBEDDED
 
     def key(self) -> str:
         """A digest of everything that decides what a result is, but for the source.
@@ -238,7 +216,7 @@ def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if isfinite(value) else None for name, value in measures.items()}
 
 
-def _check_coding(options: Mapping[str, Any], engine: Engine) -> None:
+def _check_coding(options: Mapping[str, Any], engine: ModelOptions) -> None:
     import numpy as np
 
     from noisebook.codec.ddcm import header_of

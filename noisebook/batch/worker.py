@@ -124,7 +124,7 @@ class Worker:
         state = "+".join(place.state(name) for place, name in inputs)
         contents = tuple(place.read(name) for place, name in inputs)
         names = tuple(place.shown(name) for place, name in inputs)
-        model = self._settings.engine.model_for(names[-1], contents[-1])  # of verify the stream is the second
+        model = self._settings.model_for(names[-1], contents[-1])  # of verify the stream is the second
         return _Read(task, names, contents, state, "+".join(sha256(data).hexdigest() for data in contents), model)
 
     def _coded(self, read: Sequence[_Read]) -> dict[Task, Coded | Exception]:

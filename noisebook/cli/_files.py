@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli._shared import Outcome
-from noisebook.errors import AudioError, ConfigError, NotAStream, StreamError
+from noisebook.cli._shared import Outcome, error_values, report
+from noisebook.errors import AudioError, ConfigError, Error, NotAStream, StreamError
 
 if TYPE_CHECKING:
     from typing import IO
@@ -28,8 +28,10 @@ __all__ = [
     "bundled_clips",
     "check_format",
     "check_source",
+    "each",
     "naming",
     "open_sound",
+    "pairs",
     "read_bytes",
     "read_sound",
     "sound_target",
@@ -45,6 +47,9 @@ STANDARD = "-"  # standard input or output
 STREAM_SUFFIX = ".ddcm"
 _OF_TREES = ("compress", "decompress", "reconstruct")  # what `batch` does too
 _SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
+
+TargetOf = Callable[..., str]  # `stream_target` or `sound_target`
+Work = Callable[[str, str], tuple[Mapping[str, Any], str]]
 
 
 def stream_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
@@ -65,7 +70,8 @@ def sound_target(source: str, argument: str | None, option: str | None, *, force
     from noisebook.audio.formats import WRITABLE
 
     target = _target(source, argument, option, ".wav", force=force)
-    if target != STANDARD and not _is_device(target) and _suffix(target) not in WRITABLE:
+    is_device = os.path.exists(target) and not os.path.isfile(target)
+    if target != STANDARD and not is_device and _suffix(target) not in WRITABLE:
         raise ConfigError(f"cannot write {target} as sound; its suffix must be one of {' '.join(WRITABLE)}")
     return target
 
@@ -226,16 +232,12 @@ def check_source(source: str) -> None:
     if source == STANDARD:
         return
     if os.path.isdir(source):
-        raise AudioError(_is_a_directory(source))
+        context = click.get_current_context(silent=True)
+        verb = None if context is None else context.info_name
+        whole = f", or do all of it: noisebook batch {verb} {source} RESULTS" if verb in _OF_TREES else ""
+        raise AudioError(f"{source} is a directory; name a file in it{whole}")
     if not os.path.exists(source):
         raise AudioError(f"there is no file {source or repr(source)}")
-
-
-def _is_a_directory(source: str) -> str:
-    context = click.get_current_context(silent=True)
-    verb = None if context is None else context.info_name
-    told = f"{source} is a directory; name a file in it"
-    return f"{told}, or do all of it: noisebook batch {verb} {source} RESULTS" if verb in _OF_TREES else told
 
 
 def _check_target(target: str, source: str, *, force: bool) -> None:
@@ -254,5 +256,70 @@ def _suffix(name: str) -> str:
     return Path(name).suffix.lower()
 
 
-def _is_device(name: str) -> bool:
-    return os.path.exists(name) and not os.path.isfile(name)
+def pairs(
+    paths: Sequence[str], option: str | None, target_of: TargetOf, suffix: str, *, force: bool
+) -> list[tuple[str, str]]:
+    """Inputs with their outputs, all checked: of `IN [OUT]`, of `IN... -o DIR`, or of `IN... DIR` where DIR is there.
+
+    Raises:
+        ConfigError: outputs that cannot be, or two inputs that ask for one.
+        UsageError: several inputs without a folder.
+    """
+    if option is None and len(paths) > 1 and os.path.isdir(paths[-1]):
+        *paths, option = paths
+    if option is not None and len(paths) == 2 and not os.path.exists(paths[1]) and not os.path.isdir(option):
+        message = "give the output once: as the second argument or with -o"
+        raise click.UsageError(message, click.get_current_context())
+    if option is not None and (len(paths) > 1 or os.path.isdir(option) or option.endswith(("/", os.sep))):
+        return _in_folder(paths, option, target_of, suffix, force=force)
+    if len(paths) > 2:
+        raise click.UsageError("several inputs need a folder for their results: -o DIR", click.get_current_context())
+    source, argument = paths[0], paths[1] if len(paths) == 2 else None
+    return [(source, target_of(source, argument, option, force=force))]
+
+
+def each(files: Sequence[tuple[str, str]], work: Work, options: Mapping[str, Any]) -> int:
+    """Do one after the other and report each; of several, one that fails does not end the rest. The exit status."""
+    told = {"as_json": options["as_json"], "quiet": options["quiet"]}
+    if len(files) == 1:
+        values, text = work(*files[0])
+        report(values, text, **told, err=values["output"] == STANDARD)
+        return 0
+    rows: list[Mapping[str, Any]] = []
+    for source, target in files:
+        try:
+            values, text = work(source, target)
+        except Error as error:
+            click.echo(f"noisebook: {' '.join(str(error).split())}", err=True)
+            rows.append({"input": source, "error": error_values(error)})
+            continue
+        rows.append({"input": source, **values})
+        if not options["as_json"]:
+            report(values, text, **told)
+    if options["as_json"]:
+        report({"files": rows}, "", **told)
+    return int(any("error" in row for row in rows))
+
+
+def _in_folder(
+    paths: Sequence[str], folder: str, target_of: TargetOf, suffix: str, *, force: bool
+) -> list[tuple[str, str]]:
+    if STANDARD in (*paths, folder):
+        raise ConfigError(f"standard input and output ({STANDARD}) go alone, and not with several files")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ConfigError(f"{folder} is a file; several inputs need a folder: -o DIR")
+    missing = not os.path.exists(folder)
+    parent = os.path.dirname(folder.rstrip("/" + os.sep)) or "."
+    if missing and not os.path.isdir(parent):
+        raise ConfigError(f"there is no folder {parent}; make it first")
+    for path in paths:
+        check_source(path)
+    targets: dict[str, str] = {}
+    for path in paths:
+        target = str(Path(folder) / Path(path).with_suffix(suffix).name)
+        if target in targets:
+            raise ConfigError(f"{targets[target]} and {path} would both become {target}; name one of them anew")
+        targets[target] = path
+    if missing:  # after what could be wrong with the inputs: a folder for nothing helps nobody
+        os.mkdir(folder)
+    return [(path, target_of(path, target, None, force=force)) for target, path in targets.items()]

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli._numbers import RATE
-from noisebook.cli._shared import (
+from noisebook.api.models import ModelOptions
+from noisebook.cli._options import (
     bits_option,
+    codebook_option,
     engine_options,
     json_option,
     limit_options,
-    progress,
-    report,
+    quiet_option,
     stream_engine_options,
+    together,
 )
+from noisebook.cli._shared import progress, report
+from noisebook.cli.codec import codec_options, coding
 
 if TYPE_CHECKING:
     from noisebook.batch.estimating import Estimate
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["batch"]
 
 _LISTED = 20  # failures on the terminal; all are in the manifest
-_MODEL = ("model", "device", "dtype", "offload", "offline", "threads")
 _SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".caf", ".w64")
 
 
@@ -49,7 +51,7 @@ def batch() -> None:
 
 def _options(engine: Callable[..., Any]) -> Callable[..., Any]:
     """What all four take, before the options of their model."""
-    decorators = (
+    return together(
         click.argument("source", metavar="SRC"),
         click.argument("target", metavar="DST"),
         click.option(
@@ -64,17 +66,10 @@ def _options(engine: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--resume", is_flag=True, help="Skip what is done already with these settings and sources."),
         click.option("--dry-run", is_flag=True, help="Say what would be done, and about how long it would take."),
         click.option("-f", "--force", is_flag=True, help="Overwrite what is in DST."),
-        click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told."),
+        quiet_option,
         json_option,
         engine,
     )  # fmt: skip
-
-    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            verb = decorator(verb)
-        return verb
-
-    return decorate
 
 
 _format = click.option(
@@ -84,17 +79,7 @@ _format = click.option(
 
 
 @batch.command()
-@click.option("-p", "--preset", metavar="NAME", help="As of compress; 3000 by default.")
-@click.option("-b", "--bitrate", type=RATE, metavar="RATE", help="bit/s of the file.")
-@click.option("--target-mel-db", type=float, metavar="DB", help="The fewest bits for this error, of each file.")
-@click.option("--target-nmse", type=float, metavar="DB", help="The same for the error of the latent.")
-@click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), help="By default balanced.")
-@click.option("--channels", type=click.Choice(["auto", "dual", "mono"]), default="auto", show_default=True)
-@click.option("--tag", metavar="TAG", help="What the sounds are: music, speech or effects.")
-@click.option("--seed", type=click.IntRange(0, 255), help="Of all random numbers; by default 0.")
-@click.option("--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True)
-@click.option("--codebook", metavar="NAME|FILE", help="vq: a codebook of the package, or a file of one.")
-@click.option("--rule", type=click.Choice(["hard", "soft"]), help="vq: nearest atom (default), or mean of the nearest.")
+@codec_options
 @_options(engine_options)
 def compress(**options: Any) -> int:
     """Compress every sound below SRC to a .ddcm stream below DST.
@@ -104,14 +89,11 @@ def compress(**options: Any) -> int:
     noisebook batch compress recordings streams --preset 1500 --resume --workers 4
     noisebook batch compress recordings s3://bucket/streams --dry-run
     """
-    from noisebook.cli.codec import coding
-
-    return _do("compress", {**coding({**options, "mono": False}), "codec": options["codec"]}, options)
+    codec = _given(options, "codec", "codebook")
+    return _do("compress", {**coding(options).to_dict(), **codec}, options)
 
 
 @batch.command()
-@click.option("--tail-steps", type=click.IntRange(1, 100), help="Denoising steps after the coded ones; by default 6.")
-@click.option("--codebook", metavar="NAME|FILE", help="Of vq streams; one of the package is found without.")
 @limit_options
 @_format
 @bits_option
@@ -152,7 +134,7 @@ def reconstruct(**options: Any) -> int:
     "--lag", type=int, metavar="SAMPLES", help="By how many samples at 16 kHz results are late; found if absent."
 )
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
-@click.option("--codebook", metavar="NAME|FILE", help="Of vq streams; one of the package is found without.")
+@codebook_option
 @_options(stream_engine_options)
 def verify(**options: Any) -> int:
     """Compare every sound below SRC with the sound or stream of its name below DST.
@@ -176,9 +158,9 @@ def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) -> int:
     from noisebook.batch.planning import Batch
     from noisebook.batch.runs import dry_run, run
-    from noisebook.batch.verbs import Engine, Settings
+    from noisebook.batch.verbs import Settings
 
-    model = Engine(**{name: options[name] for name in _MODEL})
+    model = ModelOptions.among(options)
     suffix = f".{options.get('suffix', 'wav')}"
     wanted = Batch(
         options["source"], options["target"], Settings(verb, verb_options, model, suffix),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, engine_options, json_option
+from noisebook.cli._options import engine_options, json_option
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
@@ -68,7 +69,7 @@ def bench(
     chosen = Options.quick() if quick else Options.full() if full else Options()
     chosen = _changed(chosen, presets, seconds, runs)
     sound = _files.read_sound(source or str(_BUNDLED))
-    backend = backend_from(options)
+    backend = ModelOptions.among(options).load()
     results = benchmark(
         sound, backend=backend, options=chosen, tell=lambda what: click.echo(f"timing {what}", err=True)
     )
@@ -89,14 +90,13 @@ def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dic
 
     from noisebook.audio.waveform import Waveform
     from noisebook.batch.throughput import throughput
-    from noisebook.batch.verbs import Engine, Settings
+    from noisebook.batch.verbs import Settings
 
     size = min(sound.sample_count // files, round(_PIECE * sound.sample_rate))
     if not size:
         raise click.UsageError(f"the sound is too short for {files} pieces", click.get_current_context())
     pieces = [Waveform(sound.samples[:, i * size : (i + 1) * size].copy(), sound.sample_rate) for i in range(files)]
-    names = ("model", "device", "dtype", "offload", "offline")
-    settings = Settings("compress", {"preset": "300"}, Engine(**{name: options[name] for name in names}, threads=1))
+    settings = Settings("compress", {"preset": "300"}, ModelOptions.among(options).replaced(threads=1))
     ways = [("local", 1, 1), ("local", 1, 4), ("local", 2, 1), *([("ray", 2, 1)] if find_spec("ray") else [])]
     rows = []
     for engine, workers, together in ways:

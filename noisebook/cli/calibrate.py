@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, engine_options, json_option, progress, report
+from noisebook.cli._options import engine_options, json_option
+from noisebook.cli._shared import progress, report
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import BackendInfo
@@ -48,7 +50,7 @@ def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, as_json: boo
             f"{api.EMBEDDED} was calibrated in training; --dry-run shows what it would be", click.get_current_context()
         )
     sounds = [_files.read_sound(path) for path in sources or _files.bundled_clips()]
-    backend = backend_from(options)
+    backend = ModelOptions.among(options).load()
     with progress("calibrate", quiet=as_json) as on_step:
         curve = api.calibrate(sounds, backend=backend, on_step=on_step)
     kept = None if dry_run else str(api.store_calibration(options["model"], curve))

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._shared import (
-    backend_from,
-    engine_options,
-    json_option,
-    model_option,
-    progress,
-    report,
-    result_options,
-)
+from noisebook.cli._options import engine_options, json_option, model_option, result_options
+from noisebook.cli._shared import progress, report
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +68,7 @@ def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float
 
     _check_target(output, force=force)
     paths = list(_files.sounds_in(sources))
-    backend = backend_from(options)
+    backend = ModelOptions.among(options).load()
     names = ("unit", "method", "size", "stages", "groups", "block_frames", "bits_per_frame", "seed")
     fitting = {name: options[name] for name in names}
     started = time.perf_counter()

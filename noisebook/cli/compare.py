@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli._shared import backend_from, engine_options, json_option, progress, report
+from noisebook.api.models import ModelOptions
+from noisebook.cli._options import engine_options, json_option
+from noisebook.cli._shared import progress, report
 
 if TYPE_CHECKING:
     from noisebook.comparison.methods import Method
@@ -153,7 +155,7 @@ def _planned(sources: Sequence[Path], options: Mapping[str, Any]) -> Run:
     from noisebook.comparison.runs import DEFAULT_METHODS, planned
 
     def load_backend() -> Backend:
-        return backend_from(options)
+        return ModelOptions.among(options).load()
 
     return planned(
         sources, options["out"], catalogue=_catalogue(options), load_backend=load_backend,

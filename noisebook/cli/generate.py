@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._numbers import number
-from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
+from noisebook.cli._options import bits_option, engine_options, result_options
+from noisebook.cli._shared import number, progress, report
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _backend_for(prompt: str, options: Mapping[str, Any]) -> Backend:
     """The backend; what it does not know of the prompts is told, before the work begins."""
     from noisebook import api
 
-    backend = backend_from(options)
+    backend = ModelOptions.among(options).load()
     unknown = api.unknown_words(backend, prompt, options["negative"])
     if unknown:
         click.echo(f"noisebook: words without effect: {', '.join(unknown)}", err=True)

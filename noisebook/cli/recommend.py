@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli import _files
-from noisebook.cli._shared import json_option, report
+from noisebook.cli._options import json_option
+from noisebook.cli._shared import report
 
 if TYPE_CHECKING:
     from noisebook.api.recommend import Recommendation

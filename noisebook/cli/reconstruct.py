@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
+from noisebook.cli._options import bits_option, engine_options, result_options
+from noisebook.cli._shared import progress, report
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def _one_preset(source: str, target: str | None, force: bool, options: Mapping[s
     path = _files.sound_target(source, target, None, force=force)
     sound = _files.read_sound(source)
     _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
-    values = _reconstructed(path, sound, name, backend_from(options), force, options)
+    values = _reconstructed(path, sound, name, ModelOptions.among(options).load(), force, options)
     to_stderr = path == _files.STANDARD
     report(values, _text(values), as_json=options["as_json"], quiet=options["quiet"], err=to_stderr)
 
@@ -109,7 +111,7 @@ def _every_preset(source: str, target: str | None, force: bool, options: Mapping
     api.reconstruction_preset(names[0], **_axes(options))
     folder = _folder(target, source)
     paths = [_files.sound_target(source, str(_beside(source, name, folder)), None, force=force) for name in names]
-    sound, backend = _files.read_sound(source), backend_from(options)
+    sound, backend = _files.read_sound(source), ModelOptions.among(options).load()
     _files.check_format(paths[0], sound.sample_rate, sound.channels, options["bits"])
     results = []
     with progress("reconstructing", quiet=options["quiet"]) as on_step:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._numbers import RATE, number
-from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
+from noisebook.cli._options import Parsed, bits_option, engine_options, result_options
+from noisebook.cli._shared import number, progress, report
+from noisebook.codec.options import parse_rate
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ class _Gap(click.ParamType):
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="With --ddcm 0 to 255.")
 @click.option("--ddcm", is_flag=True, help="Compress at the same time: OUT is a .ddcm stream.")
 @click.option("-p", "--preset", metavar="NAME", help="With --ddcm: as of compress.")
-@click.option("-b", "--bitrate", type=RATE, metavar="RATE", help="With --ddcm: bit/s of the file.")
+@click.option(
+    "-b", "--bitrate", type=Parsed(parse_rate, "rate"), metavar="RATE", help="With --ddcm: bit/s of the file."
+)
 @click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), help="With --ddcm: as of compress.")
 @click.option("--tag", metavar="TAG", help="With --ddcm: what the sound is, for the decoder too.")
 @bits_option
@@ -96,7 +100,7 @@ def _to_sound(source: str, target: str | None, output: str | None, options: Mapp
     path = _sound_path(source, target, output, options)
     sound = _files.read_sound(source)
     _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
-    backend = backend_from(options)
+    backend = ModelOptions.among(options).load()
     started = time.perf_counter()
     with progress("restoring", quiet=options["quiet"]) as on_step:
         made = api.restore(
@@ -117,7 +121,7 @@ def _to_stream(source: str, target: str | None, output: str | None, options: Map
 
     path = _files.stream_target(source, target, output, force=options["force"])
     sound = _files.read_sound(source)
-    backend = backend_from(options)
+    backend = ModelOptions.among(options).load()
     started = time.perf_counter()
     with progress("restoring", quiet=options["quiet"]) as on_step:
         made = api.restore_stream(

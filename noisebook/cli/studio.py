@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from noisebook.cli._shared import backend_from, model_of, stream_engine_options
+from noisebook.api.models import ModelOptions
+from noisebook.cli._options import stream_engine_options
 
 __all__ = ["studio"]
 
@@ -51,10 +52,10 @@ def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int,
         results, uploads = Path(folder, "results"), Path(folder, "uploads")
         results.mkdir()
         uploads.mkdir()
-        backend_of = cache(lambda model: backend_from(options, model))
+        backend_of = cache(lambda model: ModelOptions.among(options).load(model))
         workshop = Workshop(
             backend_of(options["model"] or EMBEDDED), results, limits=limits, jobs=jobs,
-            backend_for=lambda data: backend_of(model_of(options, data)),
+            backend_for=lambda data: backend_of(ModelOptions.among(options).model_of(data)),
         )  # fmt: skip
         app = application(workshop, uploads, host=host, jobs=jobs)
         click.echo(f"noisebook studio: {url_of(listener)} (Ctrl-C ends it)")

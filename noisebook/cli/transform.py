@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, bits_option, engine_options, progress, report, result_options
+from noisebook.cli._options import bits_option, engine_options, result_options
+from noisebook.cli._shared import progress, report
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
@@ -91,7 +93,7 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
     path = _files.sound_target(source, target, output, force=force)
     sound = _files.read_sound(source)
     _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
-    backend = backend_from(options)
+    backend = ModelOptions.among(options).load()
     unknown = _told_unknown(backend, options)
     started = time.perf_counter()
     with progress("transforming", quiet=options["quiet"]) as on_step:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._shared import backend_from, json_option, model_of, progress, report, stream_engine_options
+from noisebook.cli._options import codebook_option, json_option, stream_engine_options
+from noisebook.cli._shared import progress, report
 
 if TYPE_CHECKING:
     from noisebook.verification.image import ImageComparison
@@ -37,7 +39,7 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 @click.option("--metrics", metavar="NAMES", help="Some metrics only, with commas between; by default all that can run.")
 @click.option("--no-model", is_flag=True, help="Without ceilings and random indices, which need the model.")
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
-@click.option("--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without.")
+@codebook_option
 @click.option("--require-related", is_flag=True, help="Exit with status 3 if the verdict is: not related.")
 @json_option
 @stream_engine_options
@@ -74,8 +76,9 @@ def verify(reference: str, estimate: str, as_json: bool, require_related: bool, 
     sound = _files.read_sound(reference)
     other = _files.read_bytes(estimate) if is_stream else _files.read_sound(estimate)
     with _files.naming(estimate), progress("verifying", quiet=as_json) as on_step:
-        model = model_of(options, other) if isinstance(other, bytes) else options["model"] or api.EMBEDDED
-        backend = None if options["no_model"] and not is_stream else backend_from(options, model)
+        wanted = ModelOptions.among(options)
+        model = wanted.model_of(other) if isinstance(other, bytes) else None
+        backend = None if options["no_model"] and not is_stream else wanted.load(model)
         found = api.verify(
             sound,
             other,

@@ -20,7 +20,7 @@ __all__ = ["AUTO", "CodebookOptions", "EncodeOptions", "Priority", "parse_rate"]
 
 AUTO = "auto"  # in place of a preset: the one that suits the sound
 _RATE = re.compile(r"(?P<value>\d+(?:\.\d*)?|\.\d+)\s*(?P<kilo>k?)(?:bit/s|bits/s|bps|b/s|bit)?", re.IGNORECASE)
-_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+|inf"
 _PRIORITY = re.compile(
     rf"(?P<weight>{_NUMBER})(?:@(?P<start>{_NUMBER})-(?P<end>{_NUMBER}))?(?:/(?P<low>{_NUMBER})-(?P<high>{_NUMBER}))?"
 )
@@ -60,8 +60,13 @@ class Priority:
         """
         found = _PRIORITY.fullmatch(text)
         if found is None:
-            raise ConfigError(f"{text!r} is not WEIGHT[@START-END][/LOW-HIGH], such as 3@1.5-4 or 2/300-3400.")
+            raise ConfigError(f"{text!r} is not WEIGHT[@START-END][/LOW-HIGH], such as 3@1.5-4 or 2/300-3400")
         return cls(**{name: float(number) for name, number in found.groupdict().items() if number is not None})
+
+    def __str__(self) -> str:
+        """What `parse` reads."""
+        time = f"@{self.start}-{self.end}" if self.timed else ""
+        return f"{self.weight}{time}" + (f"/{self.low}-{self.high}" if self.banded else "")
 
     @property
     def timed(self) -> bool:
@@ -94,11 +99,15 @@ def _parse_preset(text: str) -> str:
 
 
 def _priorities(name: str, value: Any) -> tuple[Priority, ...]:
-    listed = several(name, value)
-    for one in listed:
-        if not isinstance(one, Priority):
-            raise wrong(f"each of {name}", "a noisebook.Priority", one)
-    return listed
+    return tuple(_priority(f"each of {name}", one) for one in several(name, value))
+
+
+def _priority(name: str, value: Any) -> Priority:
+    if isinstance(value, str):
+        return Priority.parse(value)
+    if not isinstance(value, Priority):
+        raise wrong(name, "a noisebook.Priority", value)
+    return value
 
 
 def _preset_names() -> str:
@@ -178,6 +187,13 @@ class EncodeOptions(Options):
         return None if self.target_nmse is None else ("nmse", self.target_nmse)
 
     @property
+    def asked_bitrate(self) -> float | None:
+        """bit/s of the file; None where a quality is asked for, or a sound decides."""
+        if self.bitrate is not None or self.target is not None or self.preset == AUTO:
+            return self.bitrate
+        return float(by_name(str(self.preset or DEFAULT)).name)
+
+    @property
     def channel_mode(self) -> ChannelMode | None:
         """The mode that is asked for; None leaves it to the codec."""
         return _MODES[self.channels]
@@ -190,6 +206,11 @@ class CodebookOptions(Options):
     rule: str = option("hard", "vq: nearest atom, or mean of the nearest.", choices=("hard", "soft"))
     bitrate: float | None = again(EncodeOptions, "bitrate")
     channels: str = again(EncodeOptions, "channels")
+
+    @property
+    def asked_bitrate(self) -> float | None:
+        """As of `EncodeOptions`; None for that of the codebook."""
+        return self.bitrate
 
     @property
     def channel_mode(self) -> ChannelMode | None:

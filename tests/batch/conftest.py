@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from noisebook.api.models import ModelOptions
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.planning import Batch
-from noisebook.batch.verbs import Engine, Settings
+from noisebook.batch.verbs import Settings
 
 FAST = {"preset": "300"}
 AS_TYPED = {**FAST, "channels": "auto", "codec": "ddcm"}  # by the command line
@@ -41,7 +42,7 @@ def batch_of(tiny_model: Path) -> Callable[..., Batch]:
     def make(verb: str = "compress", source: Any = "src", target: Any = "out", **options: Any) -> Batch:
         verb_options = options.pop("options", FAST if verb == "compress" else {})
         suffix = options.pop("suffix", ".wav")
-        engine = Engine(str(options.pop("model", tiny_model)), device="cpu", threads=1)
+        engine = ModelOptions(str(options.pop("model", tiny_model)), device="cpu", threads=1)
         settings = Settings(verb, verb_options, engine, suffix)
         return Batch(str(source), str(target), settings, **options)
 

@@ -67,12 +67,13 @@ def test_a_file_that_kills_every_worker_fails_and_no_other():
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, tiny_model):
     """The streams of the corpus, made in this process."""
+    from noisebook.api.models import ModelOptions
     from noisebook.batch.planning import Batch
-    from noisebook.batch.verbs import Engine, Settings
+    from noisebook.batch.verbs import Settings
     from tests.batch.conftest import FAST, make_corpus
 
     folder = tmp_path_factory.mktemp("undisturbed")
-    settings = Settings("compress", FAST, Engine(str(tiny_model), device="cpu", threads=1))
+    settings = Settings("compress", FAST, ModelOptions(str(tiny_model), device="cpu", threads=1))
     run(Batch(str(make_corpus(folder / "src")), str(folder / "out"), settings))
     return contents(folder / "out")
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from noisebook import api
+from noisebook.api.models import ModelOptions
 from noisebook.audio.io import read, write
 from noisebook.batch import worker
 from noisebook.batch.places import Place
 from noisebook.batch.planning import Batch
 from noisebook.batch.runs import dry_run, run
-from noisebook.batch.verbs import Engine, Settings
+from noisebook.batch.verbs import Settings
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import FAST, contents, done, lines, make_corpus, tone
 
@@ -317,7 +318,7 @@ def test_each_stream_is_decoded_by_the_model_that_made_it(tiny_model, other_mode
     Path("in").mkdir()
     for index, data in enumerate(streams):
         Path(f"in/{index}.ddcm").write_bytes(data)
-    engine = Engine(None, device="cpu", threads=1)
+    engine = ModelOptions(None, device="cpu", threads=1)
     batch = Batch("in", "out", Settings("decompress", {}, engine), together=2, resume=True)
     summary = run(batch)
     assert summary.done == 1

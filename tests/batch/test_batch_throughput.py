@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from noisebook.api.models import ModelOptions
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.throughput import throughput
-from noisebook.batch.verbs import Engine, Settings
+from noisebook.batch.verbs import Settings
 from noisebook.errors import Error
 from tests.batch.conftest import FAST, tone
 
 
 def test_it_says_how_much_in_which_time(tiny_model):
-    settings = Settings("compress", FAST, Engine(str(tiny_model), device="cpu", threads=1))
+    settings = Settings("compress", FAST, ModelOptions(str(tiny_model), device="cpu", threads=1))
     measured = throughput([tone(index) for index in range(3)], settings, together=2)
     assert (measured.verb, measured.engine, measured.workers, measured.together) == ("compress", "local", 1, 2)
     assert (measured.files, measured.audio_seconds) == (3, pytest.approx(0.6))
@@ -24,4 +25,4 @@ def test_it_says_how_much_in_which_time(tiny_model):
 def test_a_sound_that_fails_is_no_number(tiny_model):
     wide = Waveform(tone(0).samples.repeat(3, 0), 16000)
     with pytest.raises(Error, match="1 of 2 sounds failed, the first so: 3 channels"):
-        throughput([tone(0), wide], Settings("compress", FAST, Engine(str(tiny_model), device="cpu")))
+        throughput([tone(0), wide], Settings("compress", FAST, ModelOptions(str(tiny_model), device="cpu")))

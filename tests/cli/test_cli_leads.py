@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import pytest
 
-from noisebook.cli._numbers import RATE, number
+from noisebook.cli._shared import number
+from noisebook.codec.options import parse_rate
+from noisebook.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -83,13 +84,13 @@ def _refuse(*_: object, **__: object) -> bytes:
     [("500", 500), ("6k", 6000), ("1.5K", 1500), ("6 kbit/s", 6000), ("300bps", 300), ("1e3", 1000), (".5k", 500)],
 )
 def test_rates(text, value):
-    assert RATE.convert(text, None, None) == value
+    assert parse_rate(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "k", "6kk", "six", "6 kHz", "6m"])
 def test_no_rates(text):
-    with pytest.raises(click.BadParameter, match="is no bitrate: give bit/s, such as"):
-        RATE.convert(text, None, None)
+    with pytest.raises(ConfigError, match="is no bitrate: give bit/s, such as"):
+        parse_rate(text)
 
 
 def test_a_rate_with_k_is_met(noisebook, engine, sound):

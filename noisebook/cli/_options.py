@@ -1,0 +1,138 @@
+"""Options of commands: those made from `noisebook.options`, and those that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from noisebook.api.models import ModelOptions
+from noisebook.options import Option, Options
+
+__all__ = [
+    "Parsed", "bits_option", "codebook_option", "engine_options", "force_option", "given", "json_option",
+    "limit_options", "model_option", "options_of", "quiet_option", "refuse", "result_options", "stream_engine_options",
+    "stream_model_option", "together",
+]  # fmt: skip
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+
+class Parsed(click.ParamType):
+    """A value that a function makes of a word; its ValueError says what is wrong with it."""
+
+    def __init__(self, parse: Callable[[str], Any], name: str = "text") -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, or BadParameter."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(f"{str(error).rstrip('.')}.", param, ctx)
+
+
+def together(*options: Decorator) -> Decorator:
+    """One decorator for several; their help is in the order given."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def options_of(cls: type[Options], *names: str, without: tuple[str, ...] = (), prefix: str = "") -> Decorator:
+    """The options of a class, or some of them, as options of a command; `cls.among(options)` makes one of them again.
+
+    Args:
+        prefix: of their help texts, where they belong to one way of the command.
+    """
+    return together(*(
+        _option(entry, prefix)
+        for entry in fields(cls)  # type: ignore[arg-type]
+        if Option.of(entry).command_line and (not names or entry.name in names) and entry.name not in without
+    ))  # fmt: skip
+
+
+def _option(entry: Field[Any], prefix: str) -> Decorator:
+    known, kind = Option.of(entry), str(entry.type)
+    flags = list(known.flags or (f"--{entry.name.replace('_', '-')}",))
+    settings: dict[str, Any] = {"default": entry.default, "help": prefix + known.help}
+    if "bool" in kind:
+        if entry.default:
+            flags[-1] += f"/{flags[-1].replace('--', '--no-', 1)}"
+        else:
+            settings["is_flag"] = True
+    else:
+        settings |= {"type": _type(known, kind), "metavar": known.metavar, "multiple": kind.startswith("tuple")}
+        settings["show_default"] = entry.default not in (None, "", ())
+    return click.option(*flags, entry.name, **settings)
+
+
+def _type(known: Option, kind: str) -> Any:
+    if known.choices is not None:
+        return click.Choice(known.choices)
+    if known.parse is not None:
+        return Parsed(known.parse, known.metavar or "text")
+    if "float" in kind:
+        return click.FLOAT if known.low is None is known.high else click.FloatRange(known.low, known.high)
+    if "int" in kind and "str" not in kind:
+        return click.INT if known.low is None is known.high else click.IntRange(known.low, known.high)  # type: ignore[arg-type]
+    return click.STRING
+
+
+def given(*names: str) -> list[str]:
+    """Those options of the running command that its user gave."""
+    source = click.get_current_context().get_parameter_source
+    return [name for name in names if source(name) not in (None, ParameterSource.DEFAULT)]
+
+
+def refuse(name: str, why: str) -> None:
+    """Wrong usage: the option of that name and why it cannot be there."""
+    context = click.get_current_context()
+    flag = next(param.opts[-1] for param in context.command.params if param.name == name)
+    raise click.UsageError(f"{flag} {why}", context)
+
+
+model_option = options_of(ModelOptions, "model")
+engine_options = options_of(ModelOptions)
+stream_model_option = click.option(
+    "--model", metavar="MODEL", show_default="the one that made the stream",
+    help=Option.of(fields(ModelOptions)[0]).help,
+)  # fmt: skip
+stream_engine_options = together(stream_model_option, options_of(ModelOptions, without=("model",)))
+json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told.")
+force_option = click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
+result_options = together(force_option, quiet_option, json_option)
+bits_option = click.option(
+    "--bits", type=click.Choice(["16", "24", "float"]), metavar="BITS",
+    help="Of a sample in .wav, .aiff, .caf, .w64 and .flac: 16 (default), 24, or float, which keeps what is beyond "
+    "full scale; else a limiter turns it down.",
+)  # fmt: skip
+codebook_option = click.option(
+    "--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without."
+)
+limit_options = together(
+    click.option(
+        "--max-seconds", type=click.FloatRange(0, min_open=True), default=86400, show_default=True, metavar="SECONDS",
+        help="Refuse to make a longer sound; for streams of strangers.",
+    ),
+    click.option(
+        "--max-work", type=click.FloatRange(0, min_open=True), default=10, show_default=True, metavar="TIMES",
+        help="Refuse coding parameters that ask for more than so many times the work of the dearest preset.",
+    ),
+    click.option(
+        "--tail-steps", type=click.IntRange(1, 100),
+        help="Denoising steps after the coded ones; by default 3 from some 300 bit/s on, else 6.",
+    ),
+    codebook_option,
+)  # fmt: skip
