@@ -36,8 +36,9 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import ddcm
 from noisebook.diffusion.backend import FeatureBackend, with_features
 from noisebook.metrics import frechet_distance, mel_bands, mel_patches
-from noisebook.synthesis.generate import Settings, clipping_gain, generate_latents
-from noisebook.synthesis.generate_stream import StreamSettings, generate_stream
+from noisebook.synthesis.generate import clipping_gain, generate_latents
+from noisebook.synthesis.generate_stream import generate_stream
+from noisebook.synthesis.options import GENERATE_PRESETS, GenerateOptions, GenerateStreamOptions
 from training.clips import KINDS, PREFIX_OF_KIND, PackedAudio
 from training.kinds import KindJudge, train_judge
 
@@ -57,7 +58,9 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="folder of held-out sounds")
     parser.add_argument("--data", type=Path, help="packed training audio, for the judge of kinds")
     parser.add_argument("--limit", type=int, default=64, help="generated sounds in all")
-    parser.add_argument("--guidance", type=float, default=Settings().guidance, help="of the sounds that are judged")
+    parser.add_argument(
+        "--guidance", type=float, default=GENERATE_PRESETS["balanced"].guidance, help="of the sounds that are judged"
+    )
     parser.add_argument("--model", default=api.EMBEDDED)
     parser.add_argument("--json", type=Path, help="write every number here too")
     parser.add_argument("--sounds", type=Path, help="write the first sounds of each kind, and their picture, here")
@@ -65,11 +68,11 @@ def main() -> None:
 
     backend = with_features(api.load_backend(args.model, device="cpu"))
     held_out = held_out_sounds(args.clips)
-    count, settings = -(-args.limit // len(KINDS)), Settings(guidance=args.guidance)
+    count, settings = -(-args.limit // len(KINDS)), GenerateOptions(guidance=args.guidance)
     latents = {kind: generated(kind, count, backend, settings) for kind in KINDS}
     sounds = {kind: heard(latents[kind], backend) for kind in KINDS}
     data = PackedAudio(args.data) if args.data else None
-    free = heard(generated("", args.limit, backend, Settings(guidance=1.0)), backend)
+    free = heard(generated("", args.limit, backend, GenerateOptions(guidance=1.0)), backend)
     judge = train_judge(data, samples=round(_FRAMES / backend.info.frames_per_second * _RATE)) if data else None
     if args.sounds:
         rate = backend.info.sample_rate
@@ -101,7 +104,7 @@ def held_out_sounds(folder: Path) -> dict[str, list[np.ndarray]]:
 
 
 def generated(
-    prompt: str, count: int, backend: FeatureBackend, settings: Settings, frames: int = _FRAMES
+    prompt: str, count: int, backend: FeatureBackend, settings: GenerateOptions, frames: int = _FRAMES
 ) -> torch.Tensor:
     """`count` latents `[count, C, frames, F']` of a prompt, seeds from 0."""
     chosen = replace(settings, prompt=prompt)
@@ -214,7 +217,8 @@ def guidance(backend: FeatureBackend) -> list[dict[str, Any]]:
     for scale in _SCALES:
         deviations = {
             share: torch.cat([
-                generated(kind, 2, backend, Settings(guidance=scale, rescale=share), _FRAMES // 2) for kind in KINDS
+                generated(kind, 2, backend, GenerateOptions(guidance=scale, rescale=share), _FRAMES // 2)
+                for kind in KINDS
             ]).std()
             for share in ((0.0, 0.7, 1.0) if scale != 1 else (0.0,))
         }  # fmt: skip
@@ -230,8 +234,10 @@ def streams(held_out: Sounds, backend: FeatureBackend) -> list[dict[str, Any]]:
     for steps, candidates in _STREAMS:
         made = [
             generate_stream(
-                StreamSettings(kind, steps=steps, candidates=candidates, seed=seed),
-                seconds=_STREAM_SECONDS, backend=backend,
+                GenerateStreamOptions(
+                    prompt=kind, seconds=_STREAM_SECONDS, steps=steps, candidates=candidates, seed=seed, choice_seed=0
+                ),
+                backend=backend,
             )
             for kind in KINDS for seed in (0, 1)
         ]  # fmt: skip

@@ -32,9 +32,9 @@ from noisebook.audio.mel import log_mel
 from noisebook.audio.waveform import Waveform
 from noisebook.diffusion.backend import Backend
 from noisebook.metrics import log_mel_l1_db
-from noisebook.synthesis.pull import Pull
+from noisebook.synthesis.options import TransformOptions
 from noisebook.synthesis.sound import Frame, from_latent, to_latent
-from noisebook.synthesis.transform import Quantised, Settings, transform_latent
+from noisebook.synthesis.transform import transform_latent
 from training.clips import KINDS, PackedAudio
 from training.kinds import KindJudge, train_judge
 
@@ -43,13 +43,13 @@ _STRENGTHS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
 _KIND = {"music": "music", "speech": "speech", "sfx": "effects"}  # of a clip's name
 _PROMPT = {"music": "speech", "speech": "music", "effects": "music"}
 _VARIANTS: dict[str, dict[str, Any]] = {
-    "input-based, no codebook": {},
-    "input-based": {"quantised": Quantised()},
-    "improved": {"quantised": Quantised(soft=True)},
-    "guided, adaptive": {"pull": Pull("adaptive")},
-    "guided, linear": {"pull": Pull("linear")},
-    "guided, linear, 4 scales": {"pull": Pull("linear", scales=4)},
-    "guided, ddcm": {"pull": Pull("ddcm"), "scheduler": "ddpm"},
+    "input-based, no codebook": {"codebook": "none"},
+    "input-based": {},
+    "improved": {"method": "improved"},
+    "guided, adaptive": {"method": "guided", "pull": "adaptive"},
+    "guided, linear": {"method": "guided", "pull": "linear"},
+    "guided, linear, 4 scales": {"method": "guided", "pull": "linear", "scales": 4},
+    "guided, ddcm": {"method": "guided", "pull": "ddcm"},
 }
 _MEASURES = (("mel", "log-mel dB", "{:.1f}"), ("nmse", "NMSE", "{:.2f}"), ("correlation", "mel corr.", "{:.2f}"),
              ("prompt", "p(prompt)", "{:.2f}"))  # fmt: skip
@@ -124,8 +124,8 @@ def controls(inputs: list[Input], judge: KindJudge, backend: Backend, steps: int
         other = inputs[(index + 1) % len(inputs)].latent
         # Whole seconds in another order: the same sounds at other times.
         shuffled = torch.cat(source.latent.split(25, dim=2)[::-1], dim=2)
-        settings = Settings(strength=1, prompt=source.prompt, steps=steps, seed=1)
-        new = transform_latent(source.latent, backend=backend, settings=settings)
+        wanted = TransformOptions(codebook="none", strength=1, prompt=source.prompt, steps=steps, seed=1)
+        new = transform_latent(source.latent, backend=backend, options=wanted)
         named = {"autoencoder": source.latent, "another clip": other, "shuffled": shuffled, "new sound": new}
         for name, latent in named.items():
             yield {"variant": f"control: {name}", **measured(source, latent, judge, backend)}
@@ -137,8 +137,8 @@ def variant(
     """Every clip at every strength."""
     for source in inputs:
         for strength in _STRENGTHS:
-            settings = Settings(strength=strength, prompt=source.prompt, steps=steps, **options)
-            latent = transform_latent(source.latent, backend=backend, settings=settings)
+            wanted = TransformOptions(strength=strength, prompt=source.prompt, steps=steps, **options)
+            latent = transform_latent(source.latent, backend=backend, options=wanted)
             yield {"variant": name, "strength": strength, **measured(source, latent, judge, backend)}
 
 

@@ -14,9 +14,15 @@ Importing the package is cheap: torch is loaded by the first call that needs it.
 from noisebook._version import __version__
 from noisebook.api import (
     CodebookOptions,
+    DamageOptions,
     EncodeOptions,
+    GenerateOptions,
+    GenerateStreamOptions,
     Priority,
+    ReconstructOptions,
+    RestoreOptions,
     StreamInfo,
+    TransformOptions,
     Waveform,
     compress,
     compress_with_codebook,
@@ -40,10 +46,16 @@ from noisebook.errors import Error
 
 __all__ = [
     "CodebookOptions",
+    "DamageOptions",
     "EncodeOptions",
     "Error",
+    "GenerateOptions",
+    "GenerateStreamOptions",
     "Priority",
+    "ReconstructOptions",
+    "RestoreOptions",
     "StreamInfo",
+    "TransformOptions",
     "Waveform",
     "__version__",
     "compress",

@@ -120,8 +120,9 @@ class Options:
 
     @classmethod
     def among(cls, values: Mapping[str, Any]) -> Self:
-        """Those of the values that are options of this class, and defaults for the others."""
-        return cls(**{name: values[name] for name in cls.names() if name in values})
+        """Those of a command's values that are options of this class, and defaults for the others."""
+        entries = [entry for entry in fields(cls) if Option.of(entry).command_line]  # type: ignore[arg-type]
+        return cls(**{entry.name: values[entry.name] for entry in entries if entry.name in values})
 
     def replaced(self, **values: Any) -> Self:
         """The same with other values.
@@ -224,6 +225,12 @@ def _spans(name: str, value: Any) -> tuple[tuple[float, float], ...]:
     return tuple((number(name, start), number(name, end)) for start, end in pairs)
 
 
+def _codebook(name: str, value: Any) -> Any:
+    if isinstance(value, str | os.PathLike) or (hasattr(value, "config") and hasattr(value, "fingerprint")):
+        return value
+    raise wrong(name, "a codebook from load_codebook, or the name or path of one", value)
+
+
 # How a value is checked, by what its annotation allows beside None.
 KINDS: dict[frozenset[str], Kind] = {
     frozenset({"int"}): whole,
@@ -234,7 +241,8 @@ KINDS: dict[frozenset[str], Kind] = {
     frozenset({"tuple[str, ...]"}): _texts,
     frozenset({"Sequence[str]"}): _texts,
     frozenset({"tuple[tuple[float, float], ...]"}): _spans,
-    frozenset({"Sequence[tuple[float, float]]"}): _spans,
+    frozenset({"LatentCodebook", "str", "Path"}): _codebook,
+    frozenset({"LatentCodebook", "CodebookRecord"}): _codebook,
 }
 Options.kinds = KINDS
 

@@ -29,20 +29,34 @@ from noisebook.api.transform import transform
 from noisebook.api.verify import random_stream, verify, verify_sets
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.options import CodebookOptions, EncodeOptions, Priority
+from noisebook.synthesis.options import (
+    DamageOptions,
+    GenerateOptions,
+    GenerateStreamOptions,
+    ReconstructOptions,
+    RestoreOptions,
+    TransformOptions,
+)
 
 __all__ = [
     "EMBEDDED",
     "CodebookOptions",
+    "DamageOptions",
     "Decoding",
     "EncodeOptions",
+    "GenerateOptions",
+    "GenerateStreamOptions",
     "GeneratedSound",
     "GeneratedStream",
     "ModelOptions",
     "Priority",
     "Recommendation",
+    "ReconstructOptions",
+    "RestoreOptions",
     "RestoredSound",
     "RestoredStream",
     "StreamInfo",
+    "TransformOptions",
     "Waveform",
     "as_waveform",
     "auto_preset",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import OnStep, checked
 from noisebook.audio.waveform import Waveform
+from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
@@ -43,95 +44,58 @@ class GeneratedStream(GeneratedSound):
 
 @checked
 def generate(
-    prompt: str = "",
+    prompt: str | None = None,
     *,
     backend: Backend,
-    seconds: float = 10.0,
-    preset: str | None = None,
-    steps: int | None = None,
-    guidance: float | None = None,
-    rescale: float | None = None,
-    negative: str = "",
-    scheduler: str = "ddim",
-    spacing: str = "quadratic",
-    seed: int | None = None,
+    options: GenerateOptions = GenerateOptions(),
     on_step: OnStep | None = None,
+    **keywords: Any,
 ) -> GeneratedSound:
     """Make a sound from a prompt.
 
     Args:
-        prompt: what to hear; "" is any sound.
+        prompt: what to hear; "" is any sound, None is that of the options.
         backend: from `load_backend`.
-        seconds: of the sound, met to the sample.
-        preset: "quick", "balanced" (default) or "detailed": steps and guidance, where those are not given.
-        steps: calls of the denoiser.
-        guidance: how much the prompt is exaggerated; 1 is not at all.
-        rescale: 0 to 1, how much of the loudness that guidance adds is taken back.
-        negative: what to stay away from.
-        scheduler: "ddim", "ddpm", "dpm++" or "unipc".
-        spacing: of the steps: "uniform", "quadratic", "karras" or "kl".
-        seed: 0..2^64 - 1; a random one if None.
+        options: what may be chosen; each can also be given as a keyword: `seconds=5`.
         on_step: called with (steps done, steps in all).
 
     Raises:
         ConfigError: an option outside its range, or a prompt of which no word is known.
     """
-    from noisebook.synthesis import generate as codec
+    from noisebook.synthesis import generate as synthesis
 
-    chosen = codec.by_name(codec.DEFAULT if preset is None else preset)
-    settings = codec.Settings(
-        prompt,
-        negative,
-        chosen.steps if steps is None else steps,
-        chosen.guidance if guidance is None else guidance,
-        codec.RESCALE if rescale is None else rescale,
-        scheduler,
-        spacing,
-    )
-    number = secrets.randbits(64) if seed is None else seed
-    sound = codec.generate(settings, seconds=seconds, seed=number, backend=backend, on_step=on_step)
-    return GeneratedSound(sound, number, unknown_words(backend, prompt, negative))
+    seed = secrets.randbits(64) if options.seed is None else options.seed
+    options = options.replaced(prompt=options.prompt if prompt is None else prompt, seed=seed)
+    sound = synthesis.generate(options, backend=backend, on_step=on_step)
+    return GeneratedSound(sound, seed, unknown_words(backend, options.prompt, options.negative))
 
 
 @checked
 def generate_stream(
-    prompt: str = "",
+    prompt: str | None = None,
     *,
     backend: Backend,
-    seconds: float = 10.0,
-    K: int = 64,
-    steps: int | None = None,
-    candidates: int | None = None,
-    negative: str = "",
-    seed: int | None = None,
+    options: GenerateStreamOptions = GenerateStreamOptions(),
     on_step: OnStep | None = None,
+    **keywords: Any,
 ) -> GeneratedStream:
     """Make a sound from a prompt with noise from codebooks, so that it is a .ddcm stream; `decompress` plays it.
 
+    Without a seed there are as many sounds as the stream has bits.
+
     Args:
-        prompt, backend, seconds, negative, on_step: as in `generate`.
-        K: atoms in the codebook of a step, a power of two from 4.
-        steps: coded steps; each costs log2 K bits for each 10.24 s.
-        candidates: how many random atoms a step chooses from; None is as few as the prompt needs, more exaggerate it.
-        seed: 0..255; random if None, and then of as many sounds as the stream has bits.
+        prompt, backend, options, on_step: as in `generate`.
 
     Raises:
         ConfigError: as `generate`, and for a sound of more than 64 s.
     """
-    from noisebook.synthesis import generate_stream as codec
+    from noisebook.synthesis import generate_stream as synthesis
 
-    default = codec.StreamSettings()
-    settings = codec.StreamSettings(
-        prompt,
-        negative,
-        K,
-        default.steps if steps is None else steps,
-        candidates,
-        secrets.randbits(8) if seed is None else seed,
-        secrets.randbits(64) if seed is None else seed,
-    )
-    data, sound = codec.generate_stream(settings, seconds=seconds, backend=backend, on_step=on_step)
-    return GeneratedStream(sound, settings.seed, unknown_words(backend, prompt, negative), data)
+    options = options.replaced(prompt=options.prompt if prompt is None else prompt)
+    if options.seed is None:
+        options = options.replaced(seed=secrets.randbits(8), choice_seed=secrets.randbits(64))
+    data, sound = synthesis.generate_stream(options, backend=backend, on_step=on_step)
+    return GeneratedStream(sound, options.seed or 0, unknown_words(backend, options.prompt, options.negative), data)
 
 
 @checked

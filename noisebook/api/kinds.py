@@ -28,14 +28,6 @@ def _place(name: str, value: Any) -> Path | str:
     return value if isinstance(value, str) else Path(value)
 
 
-def _codebook(name: str, value: Any) -> Any:
-    if isinstance(value, str | os.PathLike):
-        return _place(name, value)
-    if not (hasattr(value, "config") and hasattr(value, "fingerprint")):
-        raise wrong(name, "a codebook from load_codebook, or the name or path of one", value)
-    return value
-
-
 def _callback(name: str, value: Any) -> Any:
     if not callable(value):
         raise wrong(name, "a function of (steps done, steps in all)", value)
@@ -112,8 +104,6 @@ def _several_sounds(name: str, value: Any) -> Iterator[Any]:
 KINDS: dict[frozenset[str], Kind] = {
     **options.KINDS,
     frozenset({"str", "Path"}): _place,
-    frozenset({"LatentCodebook", "str", "Path"}): _codebook,
-    frozenset({"LatentCodebook", "CodebookRecord"}): _codebook,
     frozenset({"OnStep"}): _callback,
     frozenset({"Backend"}): _backend,
     frozenset({"BackendInfo"}): _with("fingerprint", "the info of a backend (backend.info), or from api.model_info"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import as_waveform, checked
+from noisebook.synthesis.options import ReconstructOptions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -23,27 +24,15 @@ def reconstruct(
     *,
     backend: Backend,
     sample_rate: int | None = None,
-    preset: str = "matched",
-    front_end: str = "matched",
-    posterior: str | None = None,
-    latent_limit: str | None = None,
-    vocoder: str | None = None,
-    post: str | None = None,
-    seed: int = 0,
+    options: ReconstructOptions = ReconstructOptions(),
+    **keywords: Any,
 ) -> Reconstruction:
     """The sound that the autoencoder and a vocoder make of a sound: the ceiling of every codec over that latent.
 
     Args:
         waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
         backend: from `load_backend`.
-        preset: a row of `reconstruction_presets`; what follows replaces one of its choices.
-        front_end: "matched", "historical" (the preset's own), or a study front end: "db-minmax", "db20", "clap",
-            "clap-wide", "mel-db" or "mel-db-wide".
-        posterior: "mode", "sample" or "blend" (0.7 of the mode, 0.3 of a sample).
-        latent_limit: "none", "strict", "balanced" or "loose".
-        vocoder: "model", "griffin-lim", "model+griffin-lim" (the second where the first gives nothing), or "chain".
-        post: post-processing such as "smooth=3,high-pass=50,loudness=0.2:5", or "none".
-        seed: of the samples of the posterior, 0 to 2**64 - 1.
+        options: what may be chosen; each can also be given as a keyword: `preset="simple"`.
 
     Returns:
         The waveform, with the original's rate, channels and length; what ran at each axis; and measures against the
@@ -55,12 +44,12 @@ def reconstruct(
         ModelError: no vocoder gave sound.
     """
     from noisebook.diffusion.backend import with_features
-    from noisebook.synthesis import reconstruct as codec
+    from noisebook.synthesis import reconstruct as synthesis
 
-    row = reconstruction_preset(
-        preset, front_end=front_end, posterior=posterior, latent_limit=latent_limit, vocoder=vocoder, post=post
-    )
-    return codec.reconstruct(as_waveform(waveform, sample_rate), backend=with_features(backend), preset=row, seed=seed)
+    return synthesis.reconstruct(
+        as_waveform(waveform, sample_rate), backend=with_features(backend), preset=reconstruction_preset(options),
+        seed=options.seed,
+    )  # fmt: skip
 
 
 def reconstruction_presets() -> tuple[Preset, ...]:
@@ -71,12 +60,13 @@ def reconstruction_presets() -> tuple[Preset, ...]:
 
 
 @checked
-def reconstruction_preset(name: str, **axes: Any) -> Preset:
-    """A row of the table with other choices at some axes, as `reconstruct` takes them.
+def reconstruction_preset(options: ReconstructOptions = ReconstructOptions(), **keywords: Any) -> Preset:
+    """A row of the table with other choices at some axes.
 
     Raises:
         ConfigError: a preset or a choice that there is not.
     """
     from noisebook.synthesis.reconstruction_presets import by_name, with_axes
 
-    return with_axes(by_name(name), **axes)
+    axes = {name: getattr(options, name) for name in options.names() if name not in ("preset", "seed")}
+    return with_axes(by_name(options.preset), **axes)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import OnStep, as_waveform, checked
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.options import EncodeOptions
+from noisebook.codec.options import AUTO, EncodeOptions
+from noisebook.synthesis.options import DamageOptions, RestoreOptions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -55,16 +55,9 @@ def restore(
     *,
     backend: Backend,
     sample_rate: int | None = None,
-    gaps: Sequence[tuple[float, float]] = (),
-    cutoff: float | None = None,
-    threshold: float | None = None,
-    strength: float | None = None,
-    prompt: str | None = None,
-    guidance: float = 1.0,
-    steps: int = 10,
-    seed: int = 0,
-    keep: bool = True,
+    options: RestoreOptions = RestoreOptions(),
     on_step: OnStep | None = None,
+    **keywords: Any,
 ) -> RestoredSound:
     """Invent what is lost of a sound, in agreement with what is not.
 
@@ -72,16 +65,7 @@ def restore(
         waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz; mono or stereo.
         task: "inpaint" fills gaps, "bandwidth" invents what is above a cutoff, "declip" undoes clipping.
         backend: from `load_backend`.
-        gaps: for inpaint, start and end in seconds; by default the runs of digital silence that break the sound off.
-        cutoff: for bandwidth, Hz; by default where the spectrum falls off a cliff.
-        threshold: for declip, magnitude; by default the peak, if samples crowd there.
-        strength: how much of what is lost is left to the model: 0 (a guess by interpolation) to 1 (all of it); by
-            default 0.4 for inpaint and 0.2 for the others.
-        prompt: what the sound is.
-        guidance: how much the prompt is exaggerated; 1 is not at all.
-        steps: of the diffusion.
-        seed: 0..2^64 - 1, of the noise.
-        keep: leave what is not damaged as it was; else all of the sound comes from the vocoder.
+        options: what may be chosen; each can also be given as a keyword: `gaps=[(2.5, 2.9)]`.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -89,14 +73,12 @@ def restore(
         ConfigError: an option outside its range or of another task, nothing to restore, or a model of waveforms.
     """
     from noisebook.diffusion.backend import with_features
-    from noisebook.synthesis import restore as codec
-    from noisebook.synthesis.damaged import damage_of
+    from noisebook.synthesis import restore as synthesis
 
     damaged = as_waveform(waveform, sample_rate)
-    damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
-    unknown = backend.condition(prompt).unknown if prompt else ()
-    settings = codec.Settings(strength, prompt, guidance, steps, seed, keep)
-    sound = codec.restore(damaged, damage, backend=with_features(backend), settings=settings, on_step=on_step)
+    damage = _damage(damaged, task, options, backend)
+    unknown = backend.condition(options.prompt).unknown if options.prompt else ()
+    sound = synthesis.restore(damaged, damage, backend=with_features(backend), options=options, on_step=on_step)
     return RestoredSound(sound, damage, unknown)
 
 
@@ -107,10 +89,7 @@ def restore_stream(
     *,
     backend: Backend,
     sample_rate: int | None = None,
-    gaps: Sequence[tuple[float, float]] = (),
-    cutoff: float | None = None,
-    threshold: float | None = None,
-    strength: float | None = None,
+    options: DamageOptions = DamageOptions(),
     coding: EncodeOptions = EncodeOptions(),
     on_step: OnStep | None = None,
     **keywords: Any,
@@ -118,27 +97,30 @@ def restore_stream(
     """Restore and compress at once: the choices of noise that `compress` makes, for what is not damaged alone.
 
     Args:
-        waveform, task, backend, sample_rate, gaps, cutoff, threshold, strength, on_step: as of `restore`.
-        coding: as of `compress`; each can also be given as a keyword.
+        waveform, task, backend, sample_rate, options, on_step: as of `restore`.
+        coding: as of `compress`, of which preset, bitrate, quality, seed and tag count.
 
     Raises:
         AudioError, ConfigError: as `restore` and `compress`.
     """
     from noisebook.diffusion.backend import with_features
-    from noisebook.synthesis import restore as codec
-    from noisebook.synthesis.damaged import damage_of
+    from noisebook.synthesis import restore as synthesis
 
     damaged = as_waveform(waveform, sample_rate)
-    damage = damage_of(damaged, task, backend.info, gaps=gaps, cutoff=cutoff, threshold=threshold)
-    data = codec.restore_stream(
-        damaged,
-        damage,
-        backend=with_features(backend),
-        settings=codec.Settings(strength),
-        coding=coding,
-        on_step=on_step,
-    )
+    damage, model = _damage(damaged, task, options, backend), with_features(backend)
+    if coding.preset == AUTO:
+        from noisebook.api.recommend import auto_preset
+
+        coding = coding.replaced(preset=auto_preset(damaged)[0])
+    data = synthesis.restore_stream(damaged, damage, backend=model, options=options, coding=coding, on_step=on_step)
     return RestoredStream(data, damage)
+
+
+def _damage(damaged: Waveform, task: str, options: DamageOptions, backend: Backend) -> Damage:
+    from noisebook.synthesis.damaged import damage_of
+
+    told = {"gaps": options.gaps, "cutoff": options.cutoff, "threshold": options.threshold}
+    return damage_of(damaged, task, backend.info, **told)  # type: ignore[arg-type]
 
 
 @checked

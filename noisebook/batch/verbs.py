@@ -101,9 +101,8 @@ class Settings:
         """
         subtype_of(self.suffix, self.options.get("bits"))
         if self.verb == "reconstruct":
-            axes = ("preset", "front_end", "posterior", "latent_limit", "vocoder", "post")
-            chosen = {name: self.options[name] for name in axes if self.options.get(name) is not None}
-            api.reconstruction_preset(chosen.pop("preset", "matched"), **chosen)
+            chosen = {name: value for name, value in self.options.items() if name != "bits"}
+            api.reconstruction_preset(**chosen)
         elif self.verb == "compress" and self.options.get("codec", "ddcm") == "ddcm":
             _check_coding(self.options, self.engine)
 

@@ -65,10 +65,13 @@ def options_of(cls: type[Options], *names: str, without: tuple[str, ...] = (), p
 def _option(entry: Field[Any], prefix: str) -> Decorator:
     known, kind = Option.of(entry), str(entry.type)
     flags = list(known.flags or (f"--{entry.name.replace('_', '-')}",))
-    settings: dict[str, Any] = {"default": entry.default, "help": prefix + known.help}
+    settings: dict[str, Any] = {"default": entry.default, "help": known.help}
+    if prefix:
+        settings["help"] = prefix + known.help[0].lower() + known.help[1:]
     if "bool" in kind:
         if entry.default:
             flags[-1] += f"/{flags[-1].replace('--', '--no-', 1)}"
+            settings["show_default"] = True
         else:
             settings["is_flag"] = True
     else:

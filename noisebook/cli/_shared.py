@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["Outcome", "error_values", "number", "progress", "report", "spoken_warnings"]
+if TYPE_CHECKING:
+    from noisebook.diffusion.backend import Backend
+
+__all__ = ["Outcome", "error_values", "number", "progress", "report", "spoken_warnings", "told_unknown"]
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -49,6 +52,16 @@ def progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def told_unknown(backend: Backend, *prompts: str | None) -> tuple[str, ...]:
+    """The words of prompts that have no effect, after they have been told."""
+    from noisebook import api
+
+    unknown = api.unknown_words(backend, *(prompt for prompt in prompts if prompt))
+    if unknown:
+        click.echo(f"noisebook: words without effect: {', '.join(unknown)}", err=True)
+    return unknown
 
 
 @dataclass

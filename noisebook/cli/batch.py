@@ -14,12 +14,14 @@ from noisebook.cli._options import (
     engine_options,
     json_option,
     limit_options,
+    options_of,
     quiet_option,
     stream_engine_options,
     together,
 )
 from noisebook.cli._shared import progress, report
 from noisebook.cli.codec import codec_options, coding
+from noisebook.synthesis.options import ReconstructOptions
 
 if TYPE_CHECKING:
     from noisebook.batch.estimating import Estimate
@@ -108,13 +110,7 @@ def decompress(**options: Any) -> int:
 
 
 @batch.command()
-@click.option("-p", "--preset", metavar="NAME", help="As of reconstruct; matched by default.")
-@click.option("--front-end", metavar="NAME", help="As of reconstruct, like all that follow.")
-@click.option("--posterior", metavar="NAME")
-@click.option("--latent-limit", metavar="NAME")
-@click.option("--vocoder", metavar="NAME")
-@click.option("--post", metavar="STEPS")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of posterior samples.")
+@options_of(ReconstructOptions)
 @_format
 @bits_option
 @_options(engine_options)
@@ -124,8 +120,8 @@ def reconstruct(**options: Any) -> int:
     \b
     noisebook batch reconstruct recordings ceilings --preset matched
     """
-    axes = ("preset", "front_end", "posterior", "latent_limit", "vocoder", "post", "seed", "bits")
-    return _do("reconstruct", _given(options, *axes), options)
+    chosen = ReconstructOptions.among(options).to_dict()
+    return _do("reconstruct", {**chosen, **_given(options, "bits")}, options)
 
 
 @batch.command()

@@ -11,9 +11,10 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, result_options
-from noisebook.cli._shared import number, progress, report
+from noisebook.cli._options import bits_option, engine_options, given, options_of, refuse, result_options
+from noisebook.cli._shared import number, progress, report, told_unknown
 from noisebook.errors import ConfigError
+from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
 
 if TYPE_CHECKING:
     from noisebook.api.generate import GeneratedSound, GeneratedStream
@@ -29,31 +30,11 @@ _STREAM_ONLY = ("candidates", "wav")
 @click.argument("prompt", metavar="PROMPT")
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("-o", "--output", metavar="OUT", help="The sound or stream to write; by default generated.wav or .ddcm.")
-@click.option("-t", "--seconds", type=float, default=10.0, show_default=True, help="Length of the sound.")
-@click.option(
-    "-p", "--preset", type=click.Choice(["quick", "balanced", "detailed"]),
-    help="Steps and guidance: quick 10 and 5, balanced (default) 20 and 7.5, detailed 30 and 10.",
-)  # fmt: skip
-@click.option("--steps", type=click.IntRange(1, 1000), help="Denoising steps; with --ddcm 100 by default.")
-@click.option("--guidance", type=float, metavar="SCALE", help="How much the prompt is exaggerated; 1 is not at all.")
-@click.option(
-    "--rescale", type=click.FloatRange(0, 1), help="How much of guidance's loudness is taken back; by default 1."
-)
-@click.option("--negative", metavar="PROMPT", default="", help="What to stay away from.")
-@click.option(
-    "--scheduler", type=click.Choice(["ddim", "ddpm", "dpm++", "unipc"]), help="Sampler; by default ddim."
-)  # fmt: skip
-@click.option(
-    "--spacing", type=click.Choice(["uniform", "quadratic", "karras", "kl"]), help="Of the steps; by default quadratic."
-)
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Random by default; with --ddcm 0 to 255.")
+@options_of(GenerateOptions)
 @click.option(
     "--ddcm", "K", type=int, metavar="K", help="Noise from codebooks of K atoms (4, 8, ...): OUT is a stream."
 )
-@click.option(
-    "--candidates", type=click.IntRange(1), metavar="N",
-    help="With --ddcm: random atoms that a step chooses from; by default 1 or 2, as the prompt needs.",
-)  # fmt: skip
+@options_of(GenerateStreamOptions, "candidates", prefix="With --ddcm: ")
 @click.option("--wav", metavar="FILE", help="With --ddcm: write the sound too.")
 @bits_option
 @result_options
@@ -71,24 +52,21 @@ def generate(prompt: str, target: str | None, output: str | None, **options: Any
     noisebook generate effects wind.wav --preset detailed --negative speech
     noisebook generate music tune.ddcm --ddcm 64 --wav tune.wav
     """
-    options["target"] = target
-    options["output"] = output
-    _check_together(options)
-    if options["K"] is None:
-        _generate_sound(prompt, options)
-    else:
-        _generate_stream(prompt, options)
+    options |= {"prompt": prompt, "target": target, "output": output}
+    stream = options["K"] is not None
+    for name in given(*(_SOUND_ONLY if stream else _STREAM_ONLY)):
+        refuse(name, "does not go with --ddcm" if stream else "goes with --ddcm only")
+    (_generate_stream if stream else _generate_sound)(options)
 
 
-def _generate_sound(prompt: str, options: Mapping[str, Any]) -> None:
+def _generate_sound(options: Mapping[str, Any]) -> None:
     from noisebook import api
 
     path = _sound_path(options)
-    backend = _backend_for(prompt, options)
-    chosen = _given(options, (*_SOUND_ONLY, "steps", "seed", "seconds", "negative"))
+    chosen, backend = GenerateOptions.among(options), _backend_for(options)
     started = time.perf_counter()
     with progress("generating", quiet=options["quiet"]) as on_step:
-        made = api.generate(prompt, backend=backend, on_step=on_step, **chosen)
+        made = api.generate(options["prompt"], backend=backend, options=chosen, on_step=on_step)
     seconds = time.perf_counter() - started
     _files.write_sound(path, made.sound, force=options["force"], bits=options["bits"])
     values = _values(path, made, seconds)
@@ -96,15 +74,15 @@ def _generate_sound(prompt: str, options: Mapping[str, Any]) -> None:
     report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
 
 
-def _generate_stream(prompt: str, options: Mapping[str, Any]) -> None:
+def _generate_stream(options: Mapping[str, Any]) -> None:
     from noisebook import api
 
     path, wav = _stream_paths(options)
-    backend = _backend_for(prompt, options)
-    chosen = _given(options, ("K", "candidates", "steps", "seed", "seconds", "negative"))
+    wanted = options if options["steps"] is not None else {**options, "steps": GenerateStreamOptions().steps}
+    chosen, backend = GenerateStreamOptions.among(wanted), _backend_for(options)
     started = time.perf_counter()
     with progress("generating", quiet=options["quiet"]) as on_step:
-        made = api.generate_stream(prompt, backend=backend, on_step=on_step, **chosen)
+        made = api.generate_stream(options["prompt"], backend=backend, options=chosen, on_step=on_step)
     seconds = time.perf_counter() - started
     _files.write_bytes(path, made.data, force=options["force"])
     if wav is not None:
@@ -133,14 +111,10 @@ def _values(path: str, made: GeneratedSound, seconds: float) -> dict[str, Any]:
     }
 
 
-def _backend_for(prompt: str, options: Mapping[str, Any]) -> Backend:
+def _backend_for(options: Mapping[str, Any]) -> Backend:
     """The backend; what it does not know of the prompts is told, before the work begins."""
-    from noisebook import api
-
     backend = ModelOptions.among(options).load()
-    unknown = api.unknown_words(backend, prompt, options["negative"])
-    if unknown:
-        click.echo(f"noisebook: words without effect: {', '.join(unknown)}", err=True)
+    told_unknown(backend, options["prompt"], options["negative"])
     return backend
 
 
@@ -166,15 +140,3 @@ def _named(options: Mapping[str, Any], default: str) -> tuple[str | None, str | 
     """OUT as an argument and as an option, or the default as an argument."""
     target, output = options["target"], options["output"]
     return (default if target is None and output is None else target), output
-
-
-def _given(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """The named options, without those that were not given."""
-    return {name: options[name] for name in names if options[name] is not None}
-
-
-def _check_together(options: Mapping[str, Any]) -> None:
-    misplaced = [name for name in (_STREAM_ONLY if options["K"] is None else _SOUND_ONLY) if options[name] is not None]
-    if misplaced:
-        rule = "goes with --ddcm only" if options["K"] is None else "does not go with --ddcm"
-        raise click.UsageError(f"--{misplaced[0]} {rule}", click.get_current_context())

@@ -12,9 +12,10 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, result_options
+from noisebook.cli._options import bits_option, engine_options, given, options_of, result_options
 from noisebook.cli._shared import progress, report
 from noisebook.errors import ConfigError
+from noisebook.synthesis.options import ReconstructOptions
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
@@ -30,31 +31,14 @@ _AXES = ("front_end", "posterior", "latent_limit", "vocoder", "post")
 @click.argument("source", metavar="IN", required=False)
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN-PRESET.wav beside IN.")
-@click.option(
-    "-p", "--preset", metavar="NAME",
-    help="matched (default), simple, ultimate, ultimate-fix, v3-balanced, v4-high-freq, v5-high-freq, "
-    "v5-high-freq-strong, final-optimized or critical-fix.",
-)  # fmt: skip
-@click.option(
-    "--front-end", metavar="NAME", default="matched", show_default=True,
-    help="matched; historical, the preset's own; or db-minmax, db20, clap, clap-wide, mel-db, mel-db-wide.",
-)  # fmt: skip
-@click.option("--posterior", metavar="NAME", help="mode, sample, or blend: 0.7 mode and 0.3 sample.")
-@click.option("--latent-limit", metavar="NAME", help="none, strict, balanced or loose.")
-@click.option("--vocoder", metavar="NAME", help="model, griffin-lim, model+griffin-lim or chain, tried in turn.")
-@click.option(
-    "--post", metavar="STEPS",
-    help="none, or some of smooth=FRAMES, mel-lift-db=DB, band-lift=FACTOR, high-pass=HZ, loudness=LEAST:MOST, "
-    "softness=SHARE and peak-guard, with commas between.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of posterior samples.")
+@options_of(ReconstructOptions)
 @click.option("--all", "every", is_flag=True, help="Every preset, as IN-PRESET.wav in the folder OUT.")
 @click.option("--list", "listing", is_flag=True, help="Show the table of presets, and do nothing else.")
 @bits_option
 @result_options
 @engine_options
 def reconstruct(
-    source: str | None, target: str | None, output: str | None, force: bool, every: bool, listing: bool, **options: Any
+    source: str | None, target: str | None, output: str | None, every: bool, listing: bool, **options: Any
 ) -> None:
     """Pass a sound through the autoencoder and a vocoder, without bits.
 
@@ -73,9 +57,9 @@ def reconstruct(
     elif source is None:
         raise click.UsageError("Missing argument 'IN'", click.get_current_context())
     elif every:
-        _every_preset(source, _one_of(target, output), force, options)
+        _every_preset(source, _one_of(target, output), options)
     else:
-        _one_preset(source, _one_of(target, output), force, options)
+        _one_preset(source, _one_of(target, output), options)
 
 
 def _one_of(argument: str | None, option: str | None) -> str | None:
@@ -85,46 +69,45 @@ def _one_of(argument: str | None, option: str | None) -> str | None:
     return argument if argument is not None else option
 
 
-def _one_preset(source: str, target: str | None, force: bool, options: Mapping[str, Any]) -> None:
+def _one_preset(source: str, target: str | None, options: Mapping[str, Any]) -> None:
     from noisebook import api
 
-    name = options["preset"] or "matched"
-    api.reconstruction_preset(name, **_axes(options))  # wrong names are told before any work
+    chosen = ReconstructOptions.among(options)
+    api.reconstruction_preset(chosen)  # wrong names are told before any work
     if target is None and source != _files.STANDARD:
-        target = str(_beside(source, name))
-    path = _files.sound_target(source, target, None, force=force)
+        target = str(_beside(source, chosen.preset))
+    path = _files.sound_target(source, target, None, force=options["force"])
     sound = _files.read_sound(source)
     _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
-    values = _reconstructed(path, sound, name, ModelOptions.among(options).load(), force, options)
+    values = _reconstructed(path, sound, chosen, ModelOptions.among(options).load(), options)
     to_stderr = path == _files.STANDARD
     report(values, _text(values), as_json=options["as_json"], quiet=options["quiet"], err=to_stderr)
 
 
-def _every_preset(source: str, target: str | None, force: bool, options: Mapping[str, Any]) -> None:
+def _every_preset(source: str, target: str | None, options: Mapping[str, Any]) -> None:
     from noisebook import api
 
-    if options["preset"] is not None:
+    if given("preset"):
         raise click.UsageError("--all and --preset exclude each other", click.get_current_context())
     if source == _files.STANDARD or target == _files.STANDARD:
         raise ConfigError("--all names its files after IN, in a folder; neither can be -")
     names = [preset.name for preset in api.reconstruction_presets()]
-    api.reconstruction_preset(names[0], **_axes(options))
+    chosen = ReconstructOptions.among(options)
+    api.reconstruction_preset(chosen)
     folder = _folder(target, source)
-    paths = [_files.sound_target(source, str(_beside(source, name, folder)), None, force=force) for name in names]
+    paths = [
+        _files.sound_target(source, str(_beside(source, name, folder)), None, force=options["force"]) for name in names
+    ]
     sound, backend = _files.read_sound(source), ModelOptions.among(options).load()
     _files.check_format(paths[0], sound.sample_rate, sound.channels, options["bits"])
     results = []
     with progress("reconstructing", quiet=options["quiet"]) as on_step:
         for done, (name, path) in enumerate(zip(names, paths, strict=True), 1):
-            results.append(_reconstructed(path, sound, name, backend, force, options))
+            results.append(_reconstructed(path, sound, chosen.replaced(preset=name), backend, options))
             if on_step is not None:
                 on_step(done, len(names))
     text = "\n".join(_text(values) for values in results)
     report({"outputs": results}, text, as_json=options["as_json"], quiet=options["quiet"])
-
-
-def _axes(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {axis: options[axis] for axis in _AXES}
 
 
 def _beside(source: str, preset: str, folder: Path | None = None) -> Path:
@@ -146,16 +129,16 @@ def _folder(target: str | None, source: str) -> Path:
 
 
 def _reconstructed(
-    path: str, sound: Waveform, name: str, backend: Backend, force: bool, options: Mapping[str, Any]
+    path: str, sound: Waveform, chosen: ReconstructOptions, backend: Backend, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Reconstruct and write; what the report says of it."""
     from noisebook import api
 
     started = time.perf_counter()
-    result = api.reconstruct(sound, backend=backend, preset=name, seed=options["seed"], **_axes(options))
+    result = api.reconstruct(sound, backend=backend, options=chosen)
     seconds = time.perf_counter() - started
-    held = _files.write_sound(path, result.waveform, force=force, bits=options["bits"])
-    return {"output": path, "preset": name, **_values(result), "seconds": round(seconds, 3), "held": held}
+    held = _files.write_sound(path, result.waveform, force=options["force"], bits=options["bits"])
+    return {"output": path, "preset": chosen.preset, **_values(result), "seconds": round(seconds, 3), "held": held}
 
 
 def _values(result: Reconstruction) -> dict[str, Any]:

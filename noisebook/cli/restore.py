@@ -11,10 +11,11 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import Parsed, bits_option, engine_options, result_options
+from noisebook.cli._options import bits_option, engine_options, given, options_of, refuse, result_options
 from noisebook.cli._shared import number, progress, report
-from noisebook.codec.options import parse_rate
+from noisebook.codec.options import EncodeOptions
 from noisebook.errors import ConfigError
+from noisebook.synthesis.options import DamageOptions, RestoreOptions
 
 if TYPE_CHECKING:
     from noisebook.api.restore import RestoredSound, RestoredStream
@@ -23,20 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["restore"]
 
-_DAMAGE = ("cutoff", "threshold", "strength")
 _SOUND_ONLY = ("prompt", "guidance", "steps", "keep")
 _STREAM_ONLY = ("preset", "bitrate", "quality", "tag")
-
-
-class _Gap(click.ParamType):
-    name = "gap"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
-        start, _, end = str(value).partition(":")
-        try:
-            return float(start), float(end)
-        except ValueError:
-            self.fail(f"{value!r} is not START:END in seconds, such as 2.5:2.9.", param, ctx)
 
 
 @click.command()
@@ -47,28 +36,9 @@ class _Gap(click.ParamType):
     "--task", type=click.Choice(["inpaint", "bandwidth", "declip"]), required=True,
     help="Fill gaps, invent what is above a cutoff, or undo clipping.",
 )  # fmt: skip
-@click.option(
-    "--gap", "gaps", type=_Gap(), multiple=True, metavar="START:END",
-    help="inpaint: seconds; may be repeated. By default runs of digital silence that break the sound off.",
-)  # fmt: skip
-@click.option("--cutoff", type=float, metavar="HZ", help="bandwidth: by default where the spectrum falls off a cliff.")
-@click.option("--threshold", type=float, metavar="LEVEL", help="declip: 0 to 1; by default the peak, if clipped.")
-@click.option(
-    "--strength", type=click.FloatRange(0, 1),
-    help="What is left to the model: 0 (interpolation) to 1 (all that is lost); by default 0.4 for inpaint, else 0.2.",
-)  # fmt: skip
-@click.option("--keep/--no-keep", default=None, help="Leave what is not damaged as it was (default), or vocode it all.")
-@click.option("--prompt", metavar="PROMPT", help="What the sound is.")
-@click.option("--guidance", type=click.FloatRange(0), metavar="SCALE", help="How much the prompt is exaggerated.")
-@click.option("--steps", type=click.IntRange(1, 1000), help="Of the diffusion; by default 10.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="With --ddcm 0 to 255.")
+@options_of(RestoreOptions)
 @click.option("--ddcm", is_flag=True, help="Compress at the same time: OUT is a .ddcm stream.")
-@click.option("-p", "--preset", metavar="NAME", help="With --ddcm: as of compress.")
-@click.option(
-    "-b", "--bitrate", type=Parsed(parse_rate, "rate"), metavar="RATE", help="With --ddcm: bit/s of the file."
-)
-@click.option("-q", "--quality", type=click.Choice(["fast", "balanced", "high"]), help="With --ddcm: as of compress.")
-@click.option("--tag", metavar="TAG", help="With --ddcm: what the sound is, for the decoder too.")
+@options_of(EncodeOptions, *_STREAM_ONLY, prefix="With --ddcm: ")
 @bits_option
 @result_options
 @engine_options
@@ -84,10 +54,8 @@ def restore(source: str, target: str | None, output: str | None, ddcm: bool, **o
     noisebook restore loud.flac --task declip
     noisebook restore talk.wav talk.ddcm --task bandwidth --ddcm --preset 1500
     """
-    misplaced = [name for name in (_SOUND_ONLY if ddcm else _STREAM_ONLY) if options[name] is not None]
-    if misplaced:
-        rule = "does not go with --ddcm" if ddcm else "goes with --ddcm only"
-        raise click.UsageError(f"--{misplaced[0]} {rule}", click.get_current_context())
+    for name in given(*(_SOUND_ONLY if ddcm else _STREAM_ONLY)):
+        refuse(name, "does not go with --ddcm" if ddcm else "goes with --ddcm only")
     if target is None and output is None and source != _files.STANDARD:
         _files.check_source(source)
         target = str(Path(source).with_name(f"{Path(source).stem}-restored{_files.STREAM_SUFFIX if ddcm else '.wav'}"))
@@ -104,9 +72,8 @@ def _to_sound(source: str, target: str | None, output: str | None, options: Mapp
     started = time.perf_counter()
     with progress("restoring", quiet=options["quiet"]) as on_step:
         made = api.restore(
-            sound, options["task"], backend=backend, gaps=options["gaps"], seed=options["seed"], on_step=on_step,
-            **_given(options, (*_DAMAGE, *_SOUND_ONLY)),
-        )  # fmt: skip
+            sound, options["task"], backend=backend, options=RestoreOptions.among(options), on_step=on_step
+        )
     seconds = time.perf_counter() - started
     if made.unknown:
         click.echo(f"noisebook: words without effect: {', '.join(made.unknown)}", err=True)
@@ -120,13 +87,14 @@ def _to_stream(source: str, target: str | None, output: str | None, options: Map
     from noisebook import api
 
     path = _files.stream_target(source, target, output, force=options["force"])
+    coding = EncodeOptions.among(options)
     sound = _files.read_sound(source)
     backend = ModelOptions.among(options).load()
     started = time.perf_counter()
     with progress("restoring", quiet=options["quiet"]) as on_step:
         made = api.restore_stream(
-            sound, options["task"], backend=backend, gaps=options["gaps"], seed=options["seed"], on_step=on_step,
-            **_given(options, (*_DAMAGE, *_STREAM_ONLY)),
+            sound, options["task"], backend=backend, options=DamageOptions.among(options), coding=coding,
+            on_step=on_step,
         )  # fmt: skip
     _report_stream(path, made, sound, time.perf_counter() - started, options)
 
@@ -193,8 +161,3 @@ def _sound_path(source: str, target: str | None, output: str | None, options: Ma
             f"{named} is named like a stream; --ddcm makes one, {Path(named).with_suffix('.wav')} a sound"
         )
     return _files.sound_target(source, target, output, force=options["force"])
-
-
-def _given(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """The named options, without those that were not given."""
-    return {name: options[name] for name in names if options[name] is not None}

@@ -11,63 +11,21 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, result_options
-from noisebook.cli._shared import progress, report
+from noisebook.cli._options import bits_option, engine_options, given, options_of, refuse, result_options
+from noisebook.cli._shared import progress, report, told_unknown
+from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
-    from noisebook.diffusion.backend import Backend
 
 __all__ = ["transform"]
-
-_COMMON = ("prompt", "negative", "method", "strength", "steps", "guidance", "rescale", "scheduler", "spacing", "seed")
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN-METHOD.wav beside IN.")
-@click.option("-p", "--prompt", metavar="PROMPT", help="What the sound becomes; by default any sound.")
-@click.option("--negative", metavar="PROMPT", help="What to stay away from.")
-@click.option(
-    "-m", "--method", type=click.Choice(["input-based", "improved", "guided"]), default="input-based",
-    show_default=True, help="From the noised quantised latent, hard or soft; or from noise, pulled towards the latent.",
-)  # fmt: skip
-@click.option(
-    "-s", "--strength", type=click.FloatRange(0, 1), default=0.5, show_default=True,
-    help="0 leaves the sound as it is, 1 keeps nothing of it.",
-)  # fmt: skip
-@click.option("--steps", type=click.IntRange(1, 1000), default=20, show_default=True, help="Denoising steps.")
-@click.option(
-    "--guidance", type=float, metavar="SCALE", default=3.0, show_default=True,
-    help="How much the prompt is exaggerated; 1 is not at all.",
-)  # fmt: skip
-@click.option(
-    "--rescale", type=click.FloatRange(0, 1), default=0.7, show_default=True,
-    help="How much of guidance's loudness is taken back.",
-)  # fmt: skip
-@click.option(
-    "--scheduler", type=click.Choice(["ddim", "ddpm", "dpm++", "unipc"]),
-    help="Sampler; by default ddim, and ddpm with --pull ddcm.",
-)  # fmt: skip
-@click.option(
-    "--spacing", type=click.Choice(["uniform", "quadratic", "karras", "kl"]), default="quadratic", show_default=True,
-    help="Of the steps.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise.")
-@click.option(
-    "--codebook", metavar="NAME|FILE",
-    help="own (default): fitted to IN; none (input-based); one inside the package; or a file.",
-)  # fmt: skip
-@click.option("--temperature", type=float, metavar="T", help="improved: softness of the choice of atoms.")
-@click.option("--top-k", type=click.IntRange(1), metavar="K", help="improved: how many nearest atoms are averaged.")
-@click.option("--mix", type=click.FloatRange(0, 1), help="improved: share of the quantised latent; by default 0.7.")
-@click.option(
-    "--pull", type=click.Choice(["adaptive", "constant", "linear", "cosine", "ddcm"]),
-    help="guided: how its weight follows the strength (adaptive by default), or noise chosen from codebooks.",
-)  # fmt: skip
-@click.option("--pull-strength", type=click.FloatRange(0, 1), help="guided: the largest weight; by default 1.")
-@click.option("--scales", type=click.IntRange(1, 6), help="guided: more than 1 begin with the coarse structure.")
+@options_of(TransformOptions)
 @bits_option
 @result_options
 @engine_options
@@ -86,7 +44,11 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
     """
     from noisebook import api
 
-    special = _special(options)
+    special = given(*dict.fromkeys(name for names in TRANSFORM_METHODS.values() for name in names))
+    for name in special:
+        if name not in TRANSFORM_METHODS[options["method"]]:
+            refuse(name, f"is no option of --method {options['method']}")
+    chosen = TransformOptions.among(options)
     if target is None and output is None and source != _files.STANDARD:
         _files.check_source(source)
         target = str(Path(source).with_name(f"{Path(source).stem}-{options['method']}.wav"))
@@ -94,39 +56,13 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
     sound = _files.read_sound(source)
     _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
     backend = ModelOptions.among(options).load()
-    unknown = _told_unknown(backend, options)
+    unknown = told_unknown(backend, chosen.prompt, chosen.negative)
     started = time.perf_counter()
     with progress("transforming", quiet=options["quiet"]) as on_step:
-        changed = api.transform(
-            sound, backend=backend, on_step=on_step, **{name: options[name] for name in _COMMON}, **special
-        )
+        changed = api.transform(sound, backend=backend, options=chosen, on_step=on_step)
     seconds = time.perf_counter() - started
     held = _files.write_sound(path, changed, force=force, bits=options["bits"])
     _report(path, changed, {"unknown_words": list(unknown), "held": held, "seconds": round(seconds, 3)}, options)
-
-
-def _special(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of single methods that were given; those of another method are wrong usage."""
-    from noisebook.api.transform import TRANSFORM_OPTIONS
-
-    method = options["method"]
-    names = dict.fromkeys(name for names in TRANSFORM_OPTIONS.values() for name in names)
-    given = {name: options[name] for name in names if options[name] is not None}
-    for name in given:
-        if name not in TRANSFORM_OPTIONS[method]:
-            message = f"--{name.replace('_', '-')} is no option of --method {method}"
-            raise click.UsageError(message, click.get_current_context())
-    return given
-
-
-def _told_unknown(backend: Backend, options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The words that have no effect, after they have been told."""
-    from noisebook import api
-
-    unknown = api.unknown_words(backend, *(options[name] for name in ("prompt", "negative") if options[name]))
-    if unknown:
-        click.echo(f"noisebook: words without effect: {', '.join(unknown)}", err=True)
-    return unknown
 
 
 def _report(path: str, sound: Waveform, more: Mapping[str, Any], options: Mapping[str, Any]) -> None:

@@ -126,7 +126,7 @@ class EncodeOptions(Options):
         flags=("-p", "--preset"), metavar="NAME", parse=_parse_preset,
     )  # fmt: skip
     bitrate: float | None = option(
-        None, "Any other: bit/s of the file, mono or stereo; of vq, only with an adaptive codebook.",
+        None, "In place of a preset: bit/s of the file, mono or stereo; of vq, only with an adaptive codebook.",
         flags=("-b", "--bitrate"), metavar="RATE", parse=parse_rate,
     )  # fmt: skip
     target_mel_db: float | None = option(

@@ -6,7 +6,6 @@ prompt, seed --reverse(guided denoiser, Gaussian noise)--> latent --VAE, vocoder
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from math import ceil, isfinite, log10
 
@@ -21,107 +20,52 @@ from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.plan import reverse
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ConfigError
+from noisebook.synthesis.options import GenerateOptions
 from noisebook.synthesis.sound import Frame, from_latent
 
-__all__ = [
-    "DEFAULT",
-    "PRESETS",
-    "RESCALE",
-    "Preset",
-    "Settings",
-    "by_name",
-    "clipping_gain",
-    "generate",
-    "generate_latents",
-    "sample_count",
-]
+__all__ = ["clipping_gain", "generate", "generate_latents", "sample_count"]
 
 
-@dataclass(frozen=True)
-class Preset:
-    """How much work, and how closely the prompt is followed."""
-
-    name: str
-    steps: int
-    guidance: float
-
-
-PRESETS = (Preset("quick", 10, 5.0), Preset("balanced", 20, 7.5), Preset("detailed", 30, 10.0))
-DEFAULT = "balanced"
-RESCALE = 1.0  # nearest to real sound with the embedded model (experiments.generation); Lin et al. 2024 take 0.7
 _LONGEST = 86400  # seconds
 
 
-def by_name(name: str) -> Preset:
-    """The preset of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    for preset in PRESETS:
-        if preset.name == name:
-            return preset
-    raise ConfigError(f"preset {name!r}: there are {', '.join(preset.name for preset in PRESETS)}")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What plain generation may be told.
-
-    Attributes:
-        prompt: "" is any sound.
-        negative: what to stay away from; "" is nothing.
-        steps: calls of the denoiser; twice as many where guidance is on.
-        guidance, rescale: see `diffusion.guidance`.
-        scheduler, spacing: see `diffusion.samplers`.
-    """
-
-    prompt: str = ""
-    negative: str = ""
-    steps: int = 20
-    guidance: float = 7.5
-    rescale: float = RESCALE
-    scheduler: str = "ddim"
-    spacing: str = "quadratic"
-
-
-def generate(
-    settings: Settings, *, seconds: float, seed: int, backend: Backend, on_step: OnStep | None = None
-) -> Waveform:
+def generate(options: GenerateOptions, *, backend: Backend, on_step: OnStep | None = None) -> Waveform:
     """A new sound at the model's rate and channels, of that many seconds to the sample; quieter where it would clip.
+
+    Without a seed it is that of seed 0.
 
     Raises:
         ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
     rate = backend.info.sample_rate
     channels = backend.info.audio_channels
-    frame = Frame(rate, sample_count(seconds, rate), channels=channels, joint=channels > 1)
+    frame = Frame(rate, sample_count(options.seconds, rate), channels=channels, joint=channels > 1)
     frames = frame.timeline(backend.info).frames
-    latent = generate_latents(settings, seeds=(seed,), frames=frames, backend=backend, on_step=on_step)
+    latent = generate_latents(options, seeds=(options.seed or 0,), frames=frames, backend=backend, on_step=on_step)
     sound = from_latent(latent, frame, backend=backend)
     return Waveform(apply_gain(sound.samples, -clipping_gain(sound.samples)), sound.sample_rate)
 
 
 def generate_latents(
-    settings: Settings, *, seeds: Sequence[int], frames: int, backend: Backend, on_step: OnStep | None = None
+    options: GenerateOptions, *, seeds: Sequence[int], frames: int, backend: Backend, on_step: OnStep | None = None
 ) -> torch.Tensor:
     """New latents `[len(seeds), C, frames, F']`, one for each seed, as if each were made alone.
 
     Raises:
         ConfigError: as `generate`.
     """
-    info = backend.info
-    timesteps = sampling_timesteps(info.schedule, info.curve, steps=settings.steps, spacing=settings.spacing)
+    info, effort = backend.info, options.effort()
+    timesteps = sampling_timesteps(info.schedule, info.curve, steps=effort.steps, spacing=options.spacing)
     denoise = prompted(
         backend,
-        prompt=settings.prompt,
-        negative=settings.negative,
-        guidance=settings.guidance,
-        rescale=settings.rescale,
+        prompt=options.prompt,
+        negative=options.negative,
+        guidance=effort.guidance,
+        rescale=options.rescale,
         on_step=on_step,
         total=len(timesteps),
     )
-    denoise, plan = sampled(settings.scheduler, denoise, info.schedule, timesteps)
+    denoise, plan = sampled(options.scheduler, denoise, info.schedule, timesteps)
     shape = (1, info.latent_channels, frames, info.latent_bins)
     draws = count()
 

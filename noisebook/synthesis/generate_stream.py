@@ -5,7 +5,7 @@ prompt --reverse(noise: of a few random atoms the one that leads to the prompt)-
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -26,44 +26,15 @@ from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.errors import ConfigError
 from noisebook.synthesis.generate import clipping_gain, sample_count
+from noisebook.synthesis.options import GenerateStreamOptions
 
-__all__ = ["StreamSettings", "generate_stream"]
+__all__ = ["generate_stream"]
 
 _UNIT_FRAMES = 256  # one choice a step for each 10.24 s, the denoiser's window
 
 
-@dataclass(frozen=True)
-class StreamSettings:
-    """What generation into a stream may be told.
-
-    Attributes:
-        prompt, negative: as in `Settings`.
-        K: atoms a step, a power of two, half of them the others with a minus; each step of each 10.24 s costs log2 K
-            bits.
-        steps: coded steps.
-        candidates: K~, how many random atoms a step chooses from. None: 1 where the stream's tag says all that is asked
-            for, else 2; more exaggerate the prompt, and soon beyond what sounds real (docs/systems.md).
-        seed: 0..255, of the codebooks and of the start.
-        choice_seed: 64 bits, of the candidates.
-    """
-
-    prompt: str = ""
-    negative: str = ""
-    K: int = 64
-    steps: int = 100
-    candidates: int | None = None
-    seed: int = 0
-    choice_seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.K < 4 or self.K & (self.K - 1):
-            raise ConfigError(f"K {self.K}: a codebook has a power of two of atoms, from 4")
-        if self.candidates is not None and not 1 <= self.candidates <= self.K:
-            raise ConfigError(f"{self.candidates} candidates: 1 to K, which is {self.K}, are possible")
-
-
 def generate_stream(
-    settings: StreamSettings, *, seconds: float, backend: Backend, on_step: OnStep | None = None
+    options: GenerateStreamOptions, *, backend: Backend, on_step: OnStep | None = None
 ) -> tuple[bytes, Waveform]:
     """A new sound as a .ddcm stream, and the sound: on the same machine, to the bit what `ddcm.decompress` makes of it.
 
@@ -74,31 +45,33 @@ def generate_stream(
     Raises:
         ConfigError: a setting outside its range, a prompt of which no word is known, or more than one segment (64 s).
     """
-    header = _header(settings, seconds, backend)
-    latent, payload = _draw(settings, header, backend, on_step)
+    header = _header(options, backend)
+    latent, payload = _draw(options, header, backend, on_step)
     sound = ddcm.synthesise(latent, header, backend=backend)
     gain = clipping_gain(sound.samples)
     stream = container.pack(replace(header, gain_half_db=gain), [payload])
     return stream, Waveform(apply_gain(sound.samples, -gain), sound.sample_rate)
 
 
-def _header(settings: StreamSettings, seconds: float, backend: Backend) -> Header:
+def _header(options: GenerateStreamOptions, backend: Backend) -> Header:
     info = backend.info
     log2_part = min(15, (_UNIT_FRAMES * info.frame_values - 1).bit_length())  # a unit is a part, where it can be
-    engine = Engine(log2_part, settings.K.bit_length() - 2, _UNIT_FRAMES, settings.steps, kappa_percent=0)
+    engine = Engine(log2_part, options.K.bit_length() - 2, _UNIT_FRAMES, options.steps, kappa_percent=0)
     header = Header(
         fingerprint=info.fingerprint[: ddcm.FINGERPRINT_BYTES],
         preset=0,
         sample_rate=info.sample_rate,
         channel_mode=ChannelMode.MONO if info.audio_channels == 1 else ChannelMode.JOINT,
-        sample_count=sample_count(seconds, info.sample_rate),
-        seed=settings.seed,
-        tag=_tag(settings.prompt, backend) or None,
+        sample_count=sample_count(options.seconds, info.sample_rate),
+        seed=options.seed or 0,
+        tag=_tag(options.prompt, backend) or None,
         engine=engine,
     )
     if layout_of(header, info).frames > SEGMENT_FRAMES:
         longest = SEGMENT_FRAMES / info.frames_per_second
-        raise ConfigError(f"{seconds:g} seconds: a generated stream is one segment, which holds {longest:g} seconds")
+        raise ConfigError(
+            f"{options.seconds:g} seconds: a generated stream is one segment, which holds {longest:g} seconds"
+        )
     return header
 
 
@@ -109,30 +82,31 @@ def _tag(prompt: str, backend: Backend) -> int:
     return next((i for i, meaning in enumerate(meanings, start=1) if meaning == wanted), 0)
 
 
-def _candidates(settings: StreamSettings, header: Header) -> int:
+def _candidates(options: GenerateStreamOptions, header: Header) -> int:
     """How many atoms to choose from, so that all that is asked for has an effect."""
-    steered = bool(settings.negative or (settings.prompt and not header.tag))
-    if steered and settings.candidates == 1:
+    steered = bool(options.negative or (options.prompt and not header.tag))
+    if steered and options.candidates == 1:
         raise ConfigError("with 1 candidate there is nothing to choose, so this prompt would have no effect; give 2")
-    return settings.candidates or 1 + steered
+    return options.candidates or 1 + steered
 
 
 def _draw(
-    settings: StreamSettings, header: Header, backend: Backend, on_step: OnStep | None
+    options: GenerateStreamOptions, header: Header, backend: Backend, on_step: OnStep | None
 ) -> tuple[torch.Tensor, bytes]:
     """The latent `[1, C, L, F']` and the payload that leads to it."""
     layout = layout_of(header, backend.info)
     coder = SegmentCoder(layout.engine, layout.info, layout.channels, layout.frames, header.seed, segment=0)
     tail = ddcm.tail_after(coder.plan[-1].s, backend.info.schedule)
     denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, layout.steps + len(tail))
-    candidates = _candidates(settings, header)
-    directions = _directions(settings, header, backend) if candidates > 1 else (None, None)
+    candidates = _candidates(options, header)
+    directions = _directions(options, header, backend) if candidates > 1 else (None, None)
     steered = _Steered(denoise, *directions)
+    seed = header.seed if options.choice_seed is None else options.choice_seed
     writer, steps = BitWriter(), count()
 
     def choose(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         step = next(steps)
-        atoms = _random_atoms(coder, candidates, settings.choice_seed, step).to(x0_hat.device)
+        atoms = _random_atoms(coder, candidates, seed, step).to(x0_hat.device)
         choice = _choice(coder, steered.direction, atoms, step)
         coder.write(choice, writer)
         return coder.noise(choice, step)
@@ -159,13 +133,15 @@ class _Steered:
         return x0_hat
 
 
-def _directions(settings: StreamSettings, header: Header, backend: Backend) -> tuple[Denoise | None, Denoise | None]:
+def _directions(
+    options: GenerateStreamOptions, header: Header, backend: Backend
+) -> tuple[Denoise | None, Denoise | None]:
     """Denoisers that follow the prompt, and that know nothing of it or follow the negative one."""
-    if not (settings.prompt or settings.negative):
+    if not (options.prompt or options.negative):
         return None, None
-    toward = None if header.tag else over_timeline(backend, condition=backend.condition(settings.prompt))
-    avoid = settings.negative or header.tag
-    away = over_timeline(backend, condition=backend.condition(settings.negative)) if avoid else None
+    toward = None if header.tag else over_timeline(backend, condition=backend.condition(options.prompt))
+    avoid = options.negative or header.tag
+    away = over_timeline(backend, condition=backend.condition(options.negative)) if avoid else None
     return toward, away
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from math import sqrt
 
@@ -12,57 +11,28 @@ from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Denoise, NoiseFor, Step
-from noisebook.diffusion.pulling import MAX_SCALES, PULLS, Course, low_pass, multi_scale, pull_weight, pulled
-from noisebook.errors import ConfigError
+from noisebook.diffusion.pulling import Course, low_pass, multi_scale, pull_weight, pulled
+from noisebook.synthesis.options import TransformOptions
 
-__all__ = ["CHOICE", "NAMES", "Pull", "chosen_noise", "pulled_towards"]
+__all__ = ["chosen_noise", "pulled_towards"]
 
-CHOICE = "ddcm"
-NAMES = (*PULLS, CHOICE)
 _ENGINE = by_name("6000").engine  # parts of 64 values: nothing is sent, so bits cost nothing
 
 
-@dataclass(frozen=True)
-class Pull:
-    """How a run from noise is drawn to its target.
-
-    Attributes:
-        name: the course of the weight, one of `pulling.PULLS`; or "ddcm": the noise of each step is chosen from
-            codebooks against the residual, as an encoder does, which leaves x0_hat as it is.
-        strength: the weight's maximum; for "ddcm" the share of the chosen noise, the rest is Gaussian.
-        scales: 1 pulls at full resolution throughout, more begin with coarse structure.
-
-    Raises:
-        ConfigError: says what is allowed.
-    """
-
-    name: str = "adaptive"
-    strength: float = 1.0
-    scales: int = 1
-
-    def __post_init__(self) -> None:
-        if self.name not in NAMES:
-            raise ConfigError(f"pull {self.name!r}: {', '.join(NAMES)} are possible")
-        if not 0 <= self.strength <= 1:
-            raise ConfigError(f"a pull strength of {self.strength:g}: 0 to 1 are possible")
-        if not 1 <= self.scales <= MAX_SCALES:
-            raise ConfigError(f"{self.scales} scales: 1 to {MAX_SCALES} are possible")
-
-    @property
-    def chooses(self) -> bool:
-        return self.name == CHOICE
-
-
-def pulled_towards(denoise: Denoise, target: torch.Tensor, pull: Pull, course: Course) -> Denoise:
+def pulled_towards(denoise: Denoise, target: torch.Tensor, options: TransformOptions, course: Course) -> Denoise:
     """`denoise` with its estimates pulled towards `target [channels, C, L, F']`, over the course."""
-    if pull.chooses:
+    if options.chooses:
         return denoise
-    weight = pull_weight(pull.name, course, strength=pull.strength)
-    return pulled(denoise, target, weight=weight, width=multi_scale(course, pull.scales))
+    weight = pull_weight(options.pull or "adaptive", course, strength=_strength(options))
+    return pulled(denoise, target, weight=weight, width=multi_scale(course, options.scales or 1))
+
+
+def _strength(options: TransformOptions) -> float:
+    return 1.0 if options.pull_strength is None else options.pull_strength
 
 
 def chosen_noise(
-    gaussian: NoiseFor, target: torch.Tensor, pull: Pull, course: Course, info: BackendInfo, *, seed: int
+    gaussian: NoiseFor, target: torch.Tensor, options: TransformOptions, course: Course, info: BackendInfo
 ) -> NoiseFor:
     """The noise of each step chosen against `target - x0_hat` down to t0, and from there on `gaussian`.
 
@@ -70,8 +40,8 @@ def chosen_noise(
     encoder's noise leads as far as its bits allow, and in few large steps too far. Here Gaussian noise is mixed in so
     that it leads exactly as far as the true posterior would: `z = sqrt(SNR_s - SNR_t) (target - x0_hat) + ...`.
     """
-    coder = SegmentCoder(_ENGINE, info, target.shape[0], target.shape[2], seed, 0)
-    width, steps = multi_scale(course, pull.scales), count()
+    coder = SegmentCoder(_ENGINE, info, target.shape[0], target.shape[2], options.seed, 0)
+    width, steps = multi_scale(course, options.scales or 1), count()
 
     def choose(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         random = gaussian(step, x0_hat)
@@ -80,7 +50,7 @@ def chosen_noise(
         residual, index = low_pass(target - x0_hat, width(step.t)), next(steps)
         chosen = coder.noise(coder.choose(residual, index), index)
         needed = sqrt(info.schedule.snr(step.s) - info.schedule.snr(step.t))
-        share = pull.strength * (needed / _projection(chosen, residual)).clamp(max=1)
+        share = _strength(options) * (needed / _projection(chosen, residual)).clamp(max=1)
         return share * chosen + (1 - share.square()).sqrt() * random
 
     return choose

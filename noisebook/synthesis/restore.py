@@ -10,7 +10,7 @@ the noise of every coded step is chosen against `fitted - x0_hat`, and the decod
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from math import sqrt
 
@@ -32,12 +32,12 @@ from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
-from noisebook.errors import ConfigError
 from noisebook.synthesis.damaged import Damage
 from noisebook.synthesis.measuring import features_of, framed, measured, prepared
+from noisebook.synthesis.options import DamageOptions, RestoreOptions
 from noisebook.synthesis.sound import Frame, from_latent
 
-__all__ = ["STRENGTHS", "Settings", "restore", "restore_stream", "restored_latent"]
+__all__ = ["STRENGTHS", "restore", "restore_stream", "restored_latent"]
 
 STRENGTHS = {"inpaint": 0.4, "bandwidth": 0.2, "declip": 0.2}
 _RELIABLE = 0.99  # a segment of which every value is as reliable as that stays as it is
@@ -45,37 +45,13 @@ _MOST_GAIN = 3.0  # nepers
 _PASSES = 2  # of filtering towards the restored features and putting back what was not clipped
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What restoration may be told.
-
-    Attributes:
-        strength: how much of what is lost is left to the model: 0 (the guess) to 1 (all), see `Course`; None is
-            that of the task in `STRENGTHS`.
-        prompt: what the sound is; None is any sound.
-        guidance: scale of classifier-free guidance.
-        steps: of the diffusion, from t0 on.
-        seed: of the noise.
-        keep: the sound that was not damaged stays as it was; else all of it comes from the vocoder.
-
-    Raises:
-        ConfigError: fewer steps than 1.
-    """
-
-    strength: float | None = None
-    prompt: str | None = None
-    guidance: float = 1.0
-    steps: int = 10
-    seed: int = 0
-    keep: bool = True
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ConfigError(f"{self.steps} steps: at least 1 is needed")
-
-
 def restore(
-    waveform: Waveform, damage: Damage, *, backend: FeatureBackend, settings: Settings, on_step: OnStep | None = None
+    waveform: Waveform,
+    damage: Damage,
+    *,
+    backend: FeatureBackend,
+    options: RestoreOptions,
+    on_step: OnStep | None = None,
 ) -> Waveform:
     """The restored sound, with the channels, level and exact length of the damaged one, and its rate; where a lost band
     does not fit into that rate, the model's. What was clipped may exceed full scale.
@@ -87,13 +63,13 @@ def restore(
     sound = prepared(waveform, damage, backend.info)
     frame = framed(sound, damage, backend.info)
     measurement, guess = measured(waveform, sound, damage, frame, backend)
-    timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
-    latent = restored_latent(measurement, guess, course, timeline, backend=backend, settings=settings, on_step=on_step)
-    if settings.keep and damage.task == "declip":
+    timeline, course = frame.timeline(backend.info), _course(options, damage, backend.info)
+    latent = restored_latent(measurement, guess, course, timeline, backend=backend, options=options, on_step=on_step)
+    if options.keep and damage.task == "declip":
         decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames)
         return _filtered_towards(measurement.completed(decoded), waveform, sound, damage, frame, backend)
     synthetic = from_latent(latent, frame, backend=backend)
-    if not settings.keep:
+    if not options.keep:
         return synthetic
     if damage.task == "bandwidth":
         return with_band_above(sound, synthetic, damage.cutoff)
@@ -105,7 +81,7 @@ def restore_stream(
     damage: Damage,
     *,
     backend: FeatureBackend,
-    settings: Settings,
+    options: DamageOptions,
     coding: EncodeOptions,
     on_step: OnStep | None = None,
 ) -> bytes:
@@ -115,7 +91,7 @@ def restore_stream(
         waveform: the damaged sound.
         damage: of it.
         backend: the model.
-        settings: of these only the strength counts.
+        options: of these only the strength counts.
         coding: as for `ddcm.compress`; its channels are left to the codec.
         on_step: called with (steps done, steps in all).
 
@@ -129,7 +105,7 @@ def restore_stream(
     if damage.task == "inpaint":
         header = replace(header, pauses=())  # a gap is silent, and shall not stay so
     measurement, guess = measured(waveform, sound, damage, frame, backend)
-    timeline, course = frame.timeline(backend.info), _course(settings, damage, backend.info)
+    timeline, course = frame.timeline(backend.info), _course(options, damage, backend.info)
     guessed, hops = _encoded(guess, timeline, backend), timeline.info.feature_frames
 
     def target_of(start: int, end: int) -> Target:
@@ -147,7 +123,7 @@ def restored_latent(
     timeline: Timeline,
     *,
     backend: FeatureBackend,
-    settings: Settings,
+    options: RestoreOptions,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
     """The latent `[channels, C, L, F']` of a measurement and a guess, features `[channels, 1, T, bins]`.
@@ -161,15 +137,15 @@ def restored_latent(
     segments = [(a, b) for a, b in timeline.segments() if measurement.part(a * hops, b * hops).weight.min() < _RELIABLE]
     if course.start < 0 or not segments:
         return latent
-    timesteps = _timesteps(settings.steps, course)
+    timesteps = _timesteps(options.steps, course)
     denoise = prompted(
-        backend, prompt=settings.prompt, negative=None, guidance=settings.guidance,
+        backend, prompt=options.prompt, negative=None, guidance=options.guidance,
         on_step=on_step, total=len(timesteps) * len(segments),
     )  # fmt: skip
     draws = count()
 
     def noise(_: Step | None, like: torch.Tensor) -> torch.Tensor:
-        return gaussian_noise(_shape(like), seed=settings.seed, step=next(draws), device=like.device)
+        return gaussian_noise(_shape(like), seed=options.seed, step=next(draws), device=like.device)
 
     alpha = course.schedule.alpha(timesteps[0])
     for start, end in segments:
@@ -206,8 +182,8 @@ def _encoded(features: torch.Tensor, timeline: Timeline, backend: FeatureBackend
     return segmentwise(backend.encode, features, timeline, reads=timeline.info.feature_frames, writes=1)
 
 
-def _course(settings: Settings, damage: Damage, info: BackendInfo) -> Course:
-    strength = STRENGTHS[damage.task] if settings.strength is None else settings.strength
+def _course(options: DamageOptions, damage: Damage, info: BackendInfo) -> Course:
+    strength = STRENGTHS[damage.task] if options.strength is None else options.strength
     return Course(info.schedule, info.curve, strength)
 
 

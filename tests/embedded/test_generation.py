@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from noisebook import api
-from noisebook.synthesis.generate import Settings, generate_latents
+from noisebook.synthesis.generate import generate_latents
+from noisebook.synthesis.options import GenerateOptions
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def embedded():
 
 
 def latents(backend, prompt: str, **changes) -> torch.Tensor:
-    settings = Settings(prompt, **({"steps": 6, "guidance": 5.0} | changes))
+    settings = GenerateOptions(prompt=prompt, **({"steps": 6, "guidance": 5.0} | changes))
     return generate_latents(settings, seeds=(0, 1), frames=64, backend=backend)
 
 

@@ -9,9 +9,9 @@ from noisebook import api
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.mini_files import WEIGHTS
-from noisebook.synthesis.pull import Pull
+from noisebook.synthesis.options import TransformOptions
 from noisebook.synthesis.sound import to_latent
-from noisebook.synthesis.transform import Quantised, Settings, transform_latent
+from noisebook.synthesis.transform import transform_latent
 
 SPEECH = WEIGHTS.parents[1] / "assets" / "demo-speech.flac"
 
@@ -28,12 +28,12 @@ def speech(model):
     return to_latent(Waveform(sound.samples[:1, start : 3 * start], sound.sample_rate), backend=model)[0]
 
 
-@pytest.mark.parametrize("options", [{"quantised": Quantised(soft=True)}, {"pull": Pull()}], ids=["improved", "guided"])
+@pytest.mark.parametrize("options", [{"method": "improved"}, {"method": "guided"}], ids=["improved", "guided"])
 def test_similarity_falls_with_the_strength(options, model, speech):
     errors = []
     for strength in (0.0, 0.2, 0.5, 1.0):
-        settings = Settings(strength=strength, prompt="music", steps=5, **options)
-        changed = transform_latent(speech, backend=model, settings=settings)
+        settings = TransformOptions(strength=strength, prompt="music", steps=5, **options)
+        changed = transform_latent(speech, backend=model, options=settings)
         errors.append(float((changed - speech).square().mean() / speech.square().mean()))
     assert errors == sorted(errors)
     assert errors[1] < 0.5
@@ -44,8 +44,8 @@ def test_the_prompt_decides_what_the_sound_becomes(model, speech):
     """Of the same start, each prompt's result lies nearer to what that prompt makes from noise than the other's."""
 
     def spectrum(strength: float, prompt: str) -> np.ndarray:
-        settings = Settings(strength=strength, prompt=prompt, steps=3)
-        mel = model.decode(transform_latent(speech, backend=model, settings=settings))
+        settings = TransformOptions(strength=strength, prompt=prompt, steps=3, codebook="none")
+        mel = model.decode(transform_latent(speech, backend=model, options=settings))
         return mel.mean((0, 1, 2)).numpy()
 
     prompts = ("music", "speech")

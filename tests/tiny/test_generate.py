@@ -15,11 +15,12 @@ from noisebook.codec.steering import over_timeline, prompted
 from noisebook.coding import container
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
 from noisebook.errors import ConfigError
-from noisebook.synthesis.generate import Settings, clipping_gain, generate, generate_latents
-from noisebook.synthesis.generate_stream import StreamSettings, _directions, _Steered, generate_stream
+from noisebook.synthesis.generate import clipping_gain, generate, generate_latents
+from noisebook.synthesis.generate_stream import _directions, _Steered, generate_stream
+from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
 
-QUICK = Settings(prompt="music", steps=3)
-STREAM = StreamSettings(prompt="music", steps=5, K=16)
+QUICK = GenerateOptions(prompt="music", steps=3)
+STREAM = GenerateStreamOptions(prompt="music", steps=5, K=16)
 
 
 def make(backend, seed: int = 0, **changes) -> torch.Tensor:
@@ -28,7 +29,7 @@ def make(backend, seed: int = 0, **changes) -> torch.Tensor:
 
 @pytest.mark.parametrize("seconds", [0.04, 0.5, 0.50001, 1.2345])
 def test_length_is_exact(backend, seconds):
-    sound = generate(QUICK, seconds=seconds, seed=1, backend=backend)
+    sound = generate(replace(QUICK, seconds=seconds, seed=1), backend=backend)
     assert sound.samples.shape == (1, round(16000 * seconds))
     assert np.isfinite(sound.samples).all()
 
@@ -36,9 +37,9 @@ def test_length_is_exact(backend, seconds):
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e9])
 def test_lengths_that_cannot_be(backend, seconds):
     with pytest.raises(ConfigError, match="seconds"):
-        generate(QUICK, seconds=seconds, seed=1, backend=backend)
+        generate(replace(QUICK, seconds=seconds, seed=1), backend=backend)
     with pytest.raises(ConfigError, match="seconds"):
-        generate_stream(STREAM, seconds=seconds, backend=backend)
+        generate_stream(replace(STREAM, seconds=seconds), backend=backend)
 
 
 def test_a_seed_is_a_sound(backend):
@@ -57,7 +58,7 @@ def test_several_seeds_at_once_are_each_what_it_is_alone(backend, scheduler):
 
 def test_every_scheduler_and_spacing_makes_another_sound(backend):
     latents = [make(backend, scheduler=scheduler) for scheduler in SAMPLERS]
-    latents += [make(backend, spacing=spacing) for spacing in SPACINGS if spacing != Settings().spacing]
+    latents += [make(backend, spacing=spacing) for spacing in SPACINGS if spacing != GenerateOptions().spacing]
     for i, a in enumerate(latents):
         assert not any(torch.allclose(a, b, atol=1e-3) for b in latents[:i])
 
@@ -133,14 +134,14 @@ def test_noise_of_a_longer_timeline_begins_with_that_of_a_shorter():
     ids=str,
 )  # fmt: skip
 def test_a_generated_stream_decodes_to_what_was_played(backend, change):
-    stream, sound = generate_stream(replace(STREAM, **change), seconds=0.7, backend=backend)
+    stream, sound = generate_stream(replace(replace(STREAM, **change), seconds=0.7), backend=backend)
     assert np.array_equal(ddcm.decompress(stream, backend=backend).samples, sound.samples)
     assert sound.samples.shape == (1, 11200)
 
 
 def test_the_stream_is_as_large_as_its_choices(backend):
     for K, bits in ((4, 2), (1024, 10)):
-        stream, _ = generate_stream(replace(STREAM, K=K, candidates=2), seconds=20.5, backend=backend)
+        stream, _ = generate_stream(replace(replace(STREAM, K=K, candidates=2), seconds=20.5), backend=backend)
         header, size = container.parse_header(stream)
         assert (header.engine.choice_bits, header.engine.part, header.engine.steps) == (bits, 2**15, 5)
         units = 3  # of 10.24 s
@@ -149,7 +150,7 @@ def test_the_stream_is_as_large_as_its_choices(backend):
 
 def test_the_tag_of_a_stream_is_a_prompt_that_means_one(backend):
     for prompt, tag in (("music", 1), (" Speech", 2), ("man talking", 2), ("piano in the rain", None), ("", None)):
-        stream, _ = generate_stream(replace(STREAM, prompt=prompt), seconds=0.2, backend=backend)
+        stream, _ = generate_stream(replace(replace(STREAM, prompt=prompt), seconds=0.2), backend=backend)
         assert container.parse_header(stream)[0].tag == tag
 
 
@@ -171,8 +172,10 @@ def test_candidates_steer_towards_the_prompt(backend, monkeypatch):
     for candidates in (2, 16):
         found.clear()
         for choice_seed in range(2):
-            settings = StreamSettings("song", K=1024, steps=20, candidates=candidates, choice_seed=choice_seed)
-            generate_stream(settings, seconds=0.3, backend=backend)
+            settings = GenerateStreamOptions(
+                prompt="song", K=1024, steps=20, candidates=candidates, choice_seed=choice_seed
+            )
+            generate_stream(replace(settings, seconds=0.3), backend=backend)
         means[candidates] = np.mean(found)
     assert means[2] == pytest.approx(0.56, abs=0.45)  # the mean of the larger of two normal numbers
     assert means[16] == pytest.approx(1.77, abs=0.35)  # of 16
@@ -186,7 +189,7 @@ def test_candidates_steer_towards_the_prompt(backend, monkeypatch):
 def test_the_direction_is_from_what_is_not_asked_for_to_what_is(backend, prompt, negative, toward, away):
     settings = replace(STREAM, prompt=prompt, negative=negative)
     x = torch.randn(1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
-    header = container.parse_header(generate_stream(settings, seconds=0.1, backend=backend)[0])[0]
+    header = container.parse_header(generate_stream(replace(settings, seconds=0.1), backend=backend)[0])[0]
     decoder = over_timeline(backend, tag=header.tag or 0)
     steered = _Steered(decoder, *_directions(settings, header, backend))
     assert torch.equal(steered(x, 300), decoder(x, 300))
@@ -197,7 +200,7 @@ def test_the_direction_is_from_what_is_not_asked_for_to_what_is(backend, prompt,
 
 def test_choice_seeds_and_seeds_are_sounds(backend):
     def payload(**change) -> bytes:
-        return generate_stream(replace(STREAM, steps=10, **change), seconds=0.3, backend=backend)[0]
+        return generate_stream(replace(replace(STREAM, steps=10, **change), seconds=0.3), backend=backend)[0]
 
     assert payload() == payload()
     assert len({payload(), payload(choice_seed=2**64 - 1), payload(seed=1)}) == 3
@@ -210,31 +213,33 @@ def test_choice_seeds_and_seeds_are_sounds(backend):
 )  # fmt: skip
 def test_stream_settings_out_of_range(backend, change, word):
     with pytest.raises(ConfigError, match=word):
-        generate_stream(replace(STREAM, **change), seconds=0.3, backend=backend)
+        generate_stream(replace(replace(STREAM, **change), seconds=0.3), backend=backend)
 
 
 @pytest.mark.parametrize("change", [{"prompt": "piano in the rain"}, {"negative": "speech"}])
 def test_a_prompt_without_effect_is_refused(backend, change):
     with pytest.raises(ConfigError, match="no effect"):
-        generate_stream(replace(STREAM, candidates=1, **change), seconds=0.1, backend=backend)
-    streams = [generate_stream(replace(STREAM, steps=20, **c), seconds=0.1, backend=backend)[0] for c in ({}, change)]
+        generate_stream(replace(replace(STREAM, candidates=1, **change), seconds=0.1), backend=backend)
+    streams = [
+        generate_stream(replace(replace(STREAM, steps=20, **c), seconds=0.1), backend=backend)[0] for c in ({}, change)
+    ]
     assert streams[0] != streams[1]
 
 
 def test_a_stream_has_one_segment(backend):
     with pytest.raises(ConfigError, match="64 seconds"):
-        generate_stream(STREAM, seconds=64.1, backend=backend)
+        generate_stream(replace(STREAM, seconds=64.1), backend=backend)
 
 
 def test_loud_sounds_are_made_to_fit(backend, monkeypatch):
     assert [clipping_gain(np.float32([peak])) for peak in (0, 0.5, -1, 1.01, -2, 10)] == [0, 0, 0, 1, 13, 40]
-    quiet = generate(QUICK, seconds=0.3, seed=1, backend=backend)
+    quiet = generate(replace(QUICK, seconds=0.3, seed=1), backend=backend)
     gain = 4 / float(np.abs(quiet.samples).max())
     vocode = type(backend).vocode
     monkeypatch.setattr(type(backend), "vocode", lambda self, mel, *first: gain * vocode(self, mel, *first))
-    loud = generate(QUICK, seconds=0.3, seed=1, backend=backend)
+    loud = generate(replace(QUICK, seconds=0.3, seed=1), backend=backend)
     assert 0.94 < np.abs(loud.samples).max() <= 1
-    stream, sound = generate_stream(STREAM, seconds=0.3, backend=backend)
+    stream, sound = generate_stream(replace(STREAM, seconds=0.3), backend=backend)
     assert np.abs(sound.samples).max() <= 1
     assert container.parse_header(stream)[0].gain_half_db > 0
     assert np.array_equal(ddcm.decompress(stream, backend=backend).samples, sound.samples)
@@ -243,7 +248,9 @@ def test_loud_sounds_are_made_to_fit(backend, monkeypatch):
 def test_the_facade_fills_in_presets_and_seeds(backend):
     made = api.generate("sombre music", backend=backend, seconds=0.2, preset="quick", seed=9)
     assert (made.seed, made.unknown) == (9, ("sombre",))
-    same = generate(Settings("sombre music", steps=10, guidance=5.0), seconds=0.2, seed=9, backend=backend)
+    same = generate(
+        replace(GenerateOptions(prompt="sombre music", steps=10, guidance=5.0), seconds=0.2, seed=9), backend=backend
+    )
     assert np.array_equal(made.sound.samples, same.samples)
     random = [api.generate(backend=backend, seconds=0.2, steps=2) for _ in range(2)]
     assert random[0].seed != random[1].seed

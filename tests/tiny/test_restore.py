@@ -26,10 +26,12 @@ from noisebook.diffusion.pulling import Course
 from noisebook.errors import AudioError, ConfigError
 from noisebook.synthesis.damaged import damage_of
 from noisebook.synthesis.measuring import measured
-from noisebook.synthesis.restore import STRENGTHS, Settings, restore, restore_stream, restored_latent
+from noisebook.synthesis.options import RestoreOptions
+from noisebook.synthesis.restore import STRENGTHS, restore, restore_stream, restored_latent
 from noisebook.synthesis.sound import Frame
 
-QUICK = Settings(steps=2)
+QUICK = RestoreOptions(steps=2)
+CODING = EncodeOptions(preset="300")
 OPTIONS = {"inpaint": {"gaps": ((0.5, 0.7),)}, "bandwidth": {"cutoff": 3000.0}, "declip": {"threshold": 0.15}}
 
 
@@ -50,7 +52,7 @@ def damaged(task: str, sound: Waveform) -> Waveform:
 
 def run(backend, task: str, sound: Waveform, **changes) -> Waveform:
     damage = damage_of(sound, task, backend.info, **OPTIONS[task])
-    return restore(sound, damage, backend=backend, settings=replace(QUICK, **changes))
+    return restore(sound, damage, backend=backend, options=replace(QUICK, **changes))
 
 
 @pytest.mark.parametrize("task", OPTIONS)
@@ -120,7 +122,7 @@ def test_a_reliable_mel_leads_to_its_latent(backend):
 
     def run_on(weight) -> torch.Tensor:
         known = replace(measurement, weight=torch.full_like(measurement.weight, weight))
-        return restored_latent(known, guess, course, frame.timeline(info), backend=backend, settings=QUICK)
+        return restored_latent(known, guess, course, frame.timeline(info), backend=backend, options=QUICK)
 
     true = backend.encode(guess)
     assert torch.allclose(run_on(1.0), true, atol=1e-5)
@@ -135,7 +137,7 @@ def test_steps_are_told_and_untouched_segments_cost_nothing(backend, monkeypatch
     sound = damaged("inpaint", noise(4.0))
     damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
     calls: list[tuple[int, int]] = []
-    restore(sound, damage, backend=backend, settings=QUICK, on_step=lambda *call: calls.append(call))
+    restore(sound, damage, backend=backend, options=QUICK, on_step=lambda *call: calls.append(call))
     assert calls in ([(1, 2), (2, 2)], [(1, 4), (2, 4), (3, 4), (4, 4)])
 
 
@@ -204,7 +206,7 @@ def test_what_is_reliable_comes_out_as_it_was_measured(pooling, known, strength)
     info = pooling.info
     timeline, course = Timeline(info, 1, 24 * 160), Course(info.schedule, info.curve, strength)
     found = [
-        restored_latent(known, guess, course, timeline, backend=pooling, settings=QUICK)
+        restored_latent(known, guess, course, timeline, backend=pooling, options=QUICK)
         for guess in (known.features, torch.zeros_like(known.features))
     ]
     for latent in found:
@@ -219,7 +221,7 @@ def test_a_stream_aims_at_the_guess_and_then_at_what_is_reliable(pooling, monkey
     monkeypatch.setattr(ddcm, "compress_towards", lambda target_of, header, **_: seen.update(target_of=target_of))
     sound = damaged("inpaint", noise())
     damage = damage_of(sound, "inpaint", pooling.info, **OPTIONS["inpaint"])
-    restore_stream(sound, damage, backend=pooling, settings=Settings(strength=0.5), coding=EncodeOptions(preset="300"))
+    restore_stream(sound, damage, backend=pooling, options=RestoreOptions(strength=0.5), coding=CODING)
     measurement, guess = measured(sound, sound, damage, Frame.of(sound, pooling.info), pooling)
     start = Course(pooling.info.schedule, pooling.info.curve, 0.5).start
     aim, x0_hat = seen["target_of"](5, 20), torch.randn(1, 8, 15, 16, generator=torch.Generator().manual_seed(0))
@@ -248,10 +250,8 @@ def test_what_is_lost_has_no_part_in_a_stream_s_choices(backend):
     made = []
     for sound in (quiet, loud):
         damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
-        settings = Settings(strength=0.2)
-        made.append(
-            restore_stream(sound, damage, backend=backend, settings=settings, coding=EncodeOptions(preset="300"))
-        )
+        options = RestoreOptions(strength=0.2)
+        made.append(restore_stream(sound, damage, backend=backend, options=options, coding=CODING))
     assert made[0] == made[1]
 
 

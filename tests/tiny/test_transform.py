@@ -110,7 +110,7 @@ def test_every_scheduler(scheduler, method, backend, chirp):
         ({"method": "guided", "codebook": "own"}, "codebook is an option of input-based and improved"),
         ({"temperature": 0.5}, "temperature is an option of improved"),
         ({"method": "improved", "temperature": -1.0}, "temperature"),
-        ({"method": "improved", "top_k": 0}, "atoms"),
+        ({"method": "improved", "top_k": 0}, "top_k"),
         ({"method": "improved", "mix": 2.0}, "mix"),
         ({"method": "improved", "codebook": "none"}, "needs a codebook"),
         ({"pull": "adaptive"}, "pull is an option of guided"),

@@ -17,8 +17,9 @@ from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis import transform
-from noisebook.synthesis.pull import Pull, chosen_noise
-from noisebook.synthesis.transform import Quantised, Settings, own_codebook, quantised_latent, transform_latent
+from noisebook.synthesis.options import TransformOptions
+from noisebook.synthesis.pull import chosen_noise
+from noisebook.synthesis.transform import own_codebook, quantised_latent, transform_latent
 
 SCHEDULE = scaled_linear()
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -27,14 +28,16 @@ INFO = BackendInfo(
     "exact", bytes(range(32)), bytes(32), 16000, MEL_FEATURES, 640, 8, 16, 1, 256, 8, SCHEDULE,
     Curve(TIMES, tuple(1 - SCHEDULE.alpha(t) for t in TIMES)), ("tag",),
 )  # fmt: skip
-PULLS = {name: Settings(pull=Pull(name)) for name in ("constant", "linear", "cosine", "adaptive")}
+NONE = TransformOptions(codebook="none")
+GUIDED = TransformOptions(method="guided")
+PULLS = {name: replace(GUIDED, pull=name) for name in ("constant", "linear", "cosine", "adaptive")}
 ALL = {
-    "plain": Settings(),
-    "input-based": Settings(quantised=Quantised()),
-    "improved": Settings(quantised=Quantised(soft=True)),
+    "plain": NONE,
+    "input-based": TransformOptions(),
+    "improved": TransformOptions(method="improved"),
     **PULLS,
-    "scales": Settings(pull=Pull("constant", scales=4)),
-    "ddcm": Settings(pull=Pull("ddcm"), scheduler="ddpm"),
+    "scales": replace(GUIDED, pull="constant", scales=4),
+    "ddcm": replace(GUIDED, pull="ddcm"),
 }
 
 
@@ -55,8 +58,8 @@ def white(seed: int = 3, channels: int = 1, frames: int = 32) -> torch.Tensor:
     return torch.randn(channels, 8, frames, 16, generator=torch.Generator().manual_seed(seed))
 
 
-def distances(settings: Settings, latent: torch.Tensor) -> list[float]:
-    runs = [transform_latent(latent, backend=BACKEND, settings=replace(settings, strength=s)) for s in STRENGTHS]
+def distances(options: TransformOptions, latent: torch.Tensor) -> list[float]:
+    runs = [transform_latent(latent, backend=BACKEND, options=replace(options, strength=s)) for s in STRENGTHS]
     return [float((run - latent).square().mean()) for run in runs]
 
 
@@ -65,7 +68,7 @@ def test_the_distance_to_the_input_rises_with_the_strength_to_that_of_another_so
     curve = distances(ALL[name], white())
     assert curve == sorted(curve)
     assert 1.7 < curve[-1] < 2.1  # two white sounds differ by 2; the steps of the sampler cost some variance
-    if ALL[name].quantised is None:
+    if name not in ("input-based", "improved"):
         assert curve[0] == 0
 
 
@@ -82,9 +85,9 @@ def test_the_prompt_pulls_more_with_more_strength(name):
     ramp = torch.linspace(-1, 1, 16)
     ahead = []
     for strength in STRENGTHS:
-        settings = replace(ALL[name], strength=strength, prompt="louder above", rescale=0.0)
-        change = transform_latent(white(), backend=BACKEND, settings=settings) - transform_latent(
-            white(), backend=BACKEND, settings=replace(settings, prompt=None)
+        options = replace(ALL[name], strength=strength, prompt="louder above", rescale=0.0)
+        change = transform_latent(white(), backend=BACKEND, options=options) - transform_latent(
+            white(), backend=BACKEND, options=replace(options, prompt=None)
         )
         ahead.append(float((change * ramp).mean()))
     assert ahead[0] == 0
@@ -93,9 +96,9 @@ def test_the_prompt_pulls_more_with_more_strength(name):
 
 
 def test_strength_one_knows_nothing_of_the_input():
-    for settings in ALL.values():
+    for options in ALL.values():
         one, other = (
-            transform_latent(white(seed), backend=BACKEND, settings=replace(settings, strength=1)) for seed in (3, 4)
+            transform_latent(white(seed), backend=BACKEND, options=replace(options, strength=1)) for seed in (3, 4)
         )
         assert torch.equal(one, other)
 
@@ -106,7 +109,7 @@ def test_the_clean_latent_is_noised_before_the_first_step():
     backend = SimpleNamespace(**vars(BACKEND))
     backend.denoise = lambda x, t, **_: seen.append((x, t)) or exact(x, t)
     latent = 3 + 0 * white()
-    transform_latent(latent, backend=backend, settings=Settings(strength=0.5))
+    transform_latent(latent, backend=backend, options=replace(NONE, strength=0.5))
     x, t = seen[0]
     alpha = SCHEDULE.alpha(t)
     assert float(x.mean()) == pytest.approx(3 * alpha**0.5, abs=0.05)
@@ -115,9 +118,9 @@ def test_the_clean_latent_is_noised_before_the_first_step():
 
 def test_the_same_seed_gives_the_same_and_another_another():
     for name in ("plain", "adaptive", "ddcm"):
-        settings = replace(ALL[name], strength=0.6)
+        options = replace(ALL[name], strength=0.6)
         first, again, other = (
-            transform_latent(white(), backend=BACKEND, settings=replace(settings, seed=seed)) for seed in (5, 5, 6)
+            transform_latent(white(), backend=BACKEND, options=replace(options, seed=seed)) for seed in (5, 5, 6)
         )
         assert torch.equal(first, again)
         assert not torch.allclose(first, other, atol=0.1)
@@ -131,8 +134,8 @@ def test_every_step_has_noise_of_its_own_from_the_seed(monkeypatch):
         return gaussian_noise(shape, **key)
 
     monkeypatch.setattr(transform, "gaussian_noise", recorded)
-    settings = Settings(strength=0.5, scheduler="ddpm", steps=4, seed=9)
-    transform_latent(white(channels=2), backend=BACKEND, settings=settings)
+    options = replace(NONE, strength=0.5, scheduler="ddpm", steps=4, seed=9)
+    transform_latent(white(channels=2), backend=BACKEND, options=options)
     assert drawn == [((1, 8, 32, 16), 9, step) for step in (1, 2, 3)]
 
 
@@ -140,8 +143,8 @@ def test_every_step_has_noise_of_its_own_from_the_seed(monkeypatch):
 def test_chosen_noise_leads_as_far_as_the_posterior_and_keeps_its_variance(strength):
     step = make_step(SCHEDULE, 900, 800, eta=1.0)
     target, x0_hat, random = white(3, 2, 64), white(4, 2, 64), white(5, 2, 64)
-    pull = Pull("ddcm", strength=strength)
-    noise_for = chosen_noise(lambda *_: random, target, pull, Course(SCHEDULE, INFO.curve, 0.1), INFO, seed=0)
+    pull = replace(ALL["ddcm"], pull_strength=strength)
+    noise_for = chosen_noise(lambda *_: random, target, pull, Course(SCHEDULE, INFO.curve, 0.1), INFO)
     noise, residual = noise_for(step, x0_hat), target - x0_hat
     led = (noise * residual).mean((1, 2, 3)) / residual.square().mean((1, 2, 3))
     chance = (random * residual).mean((1, 2, 3)) / residual.square().mean((1, 2, 3))
@@ -155,7 +158,7 @@ def test_chosen_noise_leads_as_far_as_the_posterior_and_keeps_its_variance(stren
 def test_equal_channels_stay_equal():
     both = white().expand(2, -1, -1, -1)
     for name in ("plain", "input-based", "adaptive"):
-        left, right = transform_latent(both, backend=BACKEND, settings=replace(ALL[name], strength=0.7))
+        left, right = transform_latent(both, backend=BACKEND, options=replace(ALL[name], strength=0.7))
         assert torch.allclose(left, right, atol=1e-5)
 
 
@@ -163,7 +166,7 @@ def test_more_steps_than_timesteps_are_cut_short():
     calls = []
     backend = SimpleNamespace(**vars(BACKEND))
     backend.denoise = lambda x, t, **_: calls.append(t) or exact(x, t)
-    transform_latent(white(), backend=backend, settings=Settings(strength=0.005, steps=50))
+    transform_latent(white(), backend=backend, options=replace(NONE, strength=0.005, steps=50))
     assert calls == sorted(set(calls), reverse=True)
     assert len(calls) < 50
 
@@ -173,8 +176,8 @@ def test_the_pull_ends_at_the_start_of_the_strength():
     backend = SimpleNamespace(**vars(BACKEND))
     backend.denoise = lambda x, t, **_: calls.append(t) or exact(x, t)
     told = []
-    settings = Settings(strength=0.4, pull=Pull("constant"), steps=7)
-    transform_latent(white(), backend=backend, settings=settings, on_step=lambda *step: told.append(step))
+    options = replace(PULLS["constant"], strength=0.4, steps=7)
+    transform_latent(white(), backend=backend, options=options, on_step=lambda *step: told.append(step))
     assert calls[0] == 999
     assert next(t for t in range(1000) if INFO.curve(t) >= 0.4 * INFO.curve(999)) in calls
     assert told == [(i + 1, len(calls)) for i in range(len(calls))]
@@ -182,12 +185,12 @@ def test_the_pull_ends_at_the_start_of_the_strength():
 
 def test_improved_is_nearer_than_hard_and_keeps_the_variance():
     latent = white(frames=48)
-    hard = quantised_latent(latent, Quantised(), INFO)
-    soft = quantised_latent(latent, Quantised(soft=True), INFO)
+    hard = quantised_latent(latent, TransformOptions(), INFO)
+    soft = quantised_latent(latent, ALL["improved"], INFO)
     errors = [float((q - latent).square().mean()) for q in (hard, soft)]
     assert errors[1] < errors[0]
     assert float(soft.var() / latent.var()) == pytest.approx(1, abs=0.15)
-    assert torch.allclose(quantised_latent(latent, Quantised(soft=True, mix=0.0), INFO), latent, atol=1e-5)
+    assert torch.allclose(quantised_latent(latent, replace(ALL["improved"], mix=0.0), INFO), latent, atol=1e-5)
 
 
 def test_the_own_codebook_fits_short_and_long_sounds():
@@ -198,21 +201,21 @@ def test_the_own_codebook_fits_short_and_long_sounds():
 def test_a_codebook_of_another_model_is_refused():
     codebook = fit([white()], unit="position", method="kmeans", size=8, model="ab" * 32)
     with pytest.raises(ModelError, match="abab"):
-        transform_latent(white(), backend=BACKEND, settings=Settings(quantised=Quantised(codebook)))
+        transform_latent(white(), backend=BACKEND, options=TransformOptions(codebook=codebook))
 
 
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Settings(scheduler="euler"), "scheduler"),
-        (lambda: Settings(spacing="odd"), "spacing"),
-        (lambda: Settings(steps=0), "steps"),
-        (lambda: Settings(pull=Pull("ddcm")), "ddpm"),
-        (lambda: Pull("gradient"), "adaptive"),
-        (lambda: Pull(strength=1.1), "strength"),
-        (lambda: Pull(scales=0), "scales"),
-        (lambda: Quantised(mix=-0.1), "mix"),
-        (lambda: transform_latent(white(), backend=BACKEND, settings=Settings(strength=2)), "strength"),
+        (lambda: replace(NONE, scheduler="euler"), "scheduler"),
+        (lambda: replace(NONE, spacing="odd"), "spacing"),
+        (lambda: replace(NONE, steps=0), "steps"),
+        (lambda: replace(ALL["ddcm"], scheduler="ddim"), "ddpm"),
+        (lambda: replace(GUIDED, pull="gradient"), "adaptive"),
+        (lambda: replace(GUIDED, pull_strength=1.1), "strength"),
+        (lambda: replace(GUIDED, scales=0), "scales"),
+        (lambda: TransformOptions(method="improved", mix=-0.1), "mix"),
+        (lambda: transform_latent(white(), backend=BACKEND, options=replace(NONE, strength=2)), "strength"),
     ],
 )
 def test_settings_outside_their_range(make, told):

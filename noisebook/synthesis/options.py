@@ -1,0 +1,223 @@
+"""What reconstruction, transformation, generation and restoration may be told. No tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
+from noisebook.errors import ConfigError
+from noisebook.options import Options, again, option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noisebook.quantizers.codebook import LatentCodebook
+
+__all__ = [
+    "GENERATE_PRESETS",
+    "TRANSFORM_METHODS",
+    "DamageOptions",
+    "GenerateOptions",
+    "GenerateStreamOptions",
+    "ReconstructOptions",
+    "RestoreOptions",
+    "TransformOptions",
+]
+
+_MOST_SEED = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class ReconstructOptions(Options):
+    """A row of the table of reconstruction presets, with other choices at some of its axes."""
+
+    preset: str = option(
+        "matched",
+        "matched, simple, ultimate, ultimate-fix, v3-balanced, v4-high-freq, v5-high-freq, v5-high-freq-strong, "
+        "final-optimized or critical-fix.", flags=("-p", "--preset"), metavar="NAME",
+    )  # fmt: skip
+    front_end: str = option(
+        "matched",
+        "matched; historical, the preset's own; or db-minmax, db20, clap, clap-wide, mel-db, mel-db-wide.",
+        metavar="NAME",
+    )
+    posterior: str | None = option(None, "mode, sample, or blend: 0.7 mode and 0.3 sample.", metavar="NAME")
+    latent_limit: str | None = option(None, "none, strict, balanced or loose.", metavar="NAME")
+    vocoder: str | None = option(None, "model, griffin-lim, model+griffin-lim or chain, tried in turn.", metavar="NAME")
+    post: str | None = option(
+        None, "none, or some of smooth=FRAMES, mel-lift-db=DB, band-lift=FACTOR, high-pass=HZ, loudness=LEAST:MOST, "
+        "softness=SHARE and peak-guard, with commas between.", metavar="STEPS",
+    )  # fmt: skip
+    seed: int = option(0, "Of posterior samples.", low=0, high=_MOST_SEED)
+
+
+# The methods, and the options that only they have.
+TRANSFORM_METHODS: dict[str, tuple[str, ...]] = {
+    "input-based": ("codebook",),
+    "improved": ("codebook", "temperature", "top_k", "mix"),
+    "guided": ("pull", "pull_strength", "scales"),
+}
+
+
+@dataclass(frozen=True)
+class TransformOptions(Options):
+    """What may be chosen about a transformation."""
+
+    prompt: str | None = option(
+        None, "What the sound becomes; by default any sound.", flags=("-p", "--prompt"), metavar="PROMPT"
+    )
+    negative: str | None = option(None, "What to stay away from.", metavar="PROMPT")
+    method: str = option(
+        "input-based", "From the noised quantised latent, hard or soft; or from noise, pulled towards the latent.",
+        choices=tuple(TRANSFORM_METHODS), flags=("-m", "--method"),
+    )  # fmt: skip
+    strength: float = option(
+        0.5, "0 leaves the sound as it is, 1 keeps nothing of it: the share that the model is left to decide.",
+        low=0, high=1, flags=("-s", "--strength"),
+    )  # fmt: skip
+    steps: int = option(20, "Denoising steps.", low=1)
+    guidance: float = option(3.0, "How much the prompt is exaggerated; 1 is not at all.", metavar="SCALE")
+    rescale: float = option(0.7, "How much of guidance's loudness is taken back.", low=0, high=1)
+    scheduler: str | None = option(None, "Sampler; by default ddim, and ddpm with --pull ddcm.", choices=SAMPLERS)
+    spacing: str = option("quadratic", "Of the steps.", choices=SPACINGS)
+    seed: int = option(0, "Of the noise.", low=0, high=_MOST_SEED)
+    codebook: LatentCodebook | str | Path | None = option(
+        None, "own (default): fitted to IN; none (input-based); one inside the package; or a file.",
+        metavar="NAME|FILE",
+    )  # fmt: skip
+    temperature: float | None = option(None, "improved: softness of the choice of atoms.", metavar="T")
+    top_k: int | None = option(None, "improved: how many nearest atoms are averaged.", low=1, metavar="K")
+    mix: float | None = option(None, "improved: share of the quantised latent; by default 0.7.", low=0, high=1)
+    pull: str | None = option(
+        None, "guided: how its weight follows the strength (adaptive by default), or noise chosen from codebooks.",
+        choices=("adaptive", "constant", "linear", "cosine", "ddcm"),
+    )  # fmt: skip
+    pull_strength: float | None = option(None, "guided: the largest weight; by default 1.", low=0, high=1)
+    scales: int | None = option(None, "guided: more than 1 begin with the coarse structure.", low=1, high=6)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in dict.fromkeys(name for names in TRANSFORM_METHODS.values() for name in names):
+            if getattr(self, name) is not None and name not in TRANSFORM_METHODS[self.method]:
+                others = [other for other, names in TRANSFORM_METHODS.items() if name in names]
+                raise ConfigError(f"{name} is an option of {' and '.join(others)}, not of {self.method}")
+        if self.method == "improved" and self.codebook == "none":
+            raise ConfigError("improved needs a codebook; without one, input-based is what you want")
+        if self.chooses and self.sampler != "ddpm":
+            raise ConfigError(f"choosing the noise needs a scheduler with noise: ddpm, not {self.scheduler}")
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the noise of the steps is chosen from codebooks, in place of a pull on their estimates."""
+        return self.pull == "ddcm"
+
+    @property
+    def sampler(self) -> str:
+        """The scheduler, or the one that suits."""
+        return self.scheduler or ("ddpm" if self.chooses else "ddim")
+
+
+class GeneratePreset(NamedTuple):
+    """How much work, and how closely the prompt is followed."""
+
+    steps: int
+    guidance: float
+
+
+GENERATE_PRESETS = {
+    "quick": GeneratePreset(10, 5.0),
+    "balanced": GeneratePreset(20, 7.5),
+    "detailed": GeneratePreset(30, 10.0),
+}
+_PRESETS_TOLD = ", ".join(f"{name} {row.steps} and {row.guidance:g}" for name, row in GENERATE_PRESETS.items())
+
+
+@dataclass(frozen=True)
+class GenerateOptions(Options):
+    """What may be chosen about a new sound."""
+
+    prompt: str = option("", "What to hear; by default any sound.", command_line=False)
+    seconds: float = option(10.0, "Length of the sound, met to the sample.", flags=("-t", "--seconds"))
+    preset: str = option(
+        "balanced", f"Steps and guidance, where they are not given: {_PRESETS_TOLD}.",
+        choices=tuple(GENERATE_PRESETS), flags=("-p", "--preset"),
+    )  # fmt: skip
+    steps: int | None = option(None, "Denoising steps; with --ddcm 100 by default.", low=1)
+    guidance: float | None = option(None, "How much the prompt is exaggerated; 1 is not at all.", metavar="SCALE")
+    # 1.0 is nearest to real sound with the embedded model (experiments.generation); Lin et al. 2024 take 0.7.
+    rescale: float = option(1.0, "How much of guidance's loudness is taken back.", low=0, high=1)
+    negative: str = option("", "What to stay away from.", metavar="PROMPT")
+    scheduler: str = option("ddim", "Sampler.", choices=SAMPLERS)
+    spacing: str = option("quadratic", "Of the steps.", choices=SPACINGS)
+    seed: int | None = option(None, "Random by default; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
+
+    def effort(self) -> GeneratePreset:
+        """Steps and guidance, as given or as of the preset."""
+        preset = GENERATE_PRESETS[self.preset]
+        return GeneratePreset(
+            preset.steps if self.steps is None else self.steps,
+            preset.guidance if self.guidance is None else self.guidance,
+        )
+
+
+@dataclass(frozen=True)
+class GenerateStreamOptions(Options):
+    """What may be chosen about a new sound that is a stream from birth.
+
+    K atoms a step, half of them the others with a minus: each step costs log2 K bits for each 10.24 s.
+    """
+
+    prompt: str = again(GenerateOptions, "prompt")
+    seconds: float = again(GenerateOptions, "seconds")
+    K: int = option(64, "Atoms in the codebook of a step, a power of two from 4.")
+    steps: int = option(100, "Coded steps.", low=1)
+    candidates: int | None = option(
+        None, "Random atoms that a step chooses from; by default 1 or 2, as the prompt needs; more exaggerate it.",
+        metavar="N", low=1,
+    )  # fmt: skip
+    negative: str = again(GenerateOptions, "negative")
+    seed: int | None = option(None, "Of the codebooks and of the start; random by default.", low=0, high=255)
+    choice_seed: int | None = option(None, "Of the candidates; by default that of the codebooks.", command_line=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.K < 4 or self.K & (self.K - 1):
+            raise ConfigError(f"K {self.K}: a codebook has a power of two of atoms, from 4")
+        if self.candidates is not None and self.candidates > self.K:
+            raise ConfigError(f"{self.candidates} candidates: 1 to K, which is {self.K}, are possible")
+
+
+@dataclass(frozen=True)
+class DamageOptions(Options):
+    """What is damaged about a sound, where it is not to be found, and how much is left to the model."""
+
+    gaps: tuple[tuple[float, float], ...] = option(
+        (), "inpaint: seconds; may be repeated. By default runs of digital silence that break the sound off.",
+        flags=("--gap",), metavar="START:END", parse=lambda text: _gap(text),
+    )  # fmt: skip
+    cutoff: float | None = option(None, "bandwidth: by default where the spectrum falls off a cliff.", metavar="HZ")
+    threshold: float | None = option(None, "declip: 0 to 1; by default the peak, if clipped.", metavar="LEVEL")
+    strength: float | None = option(
+        None, "What is left to the model: 0 (interpolation) to 1 (all that is lost); by default 0.4 for inpaint, else "
+        "0.2.", low=0, high=1,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RestoreOptions(DamageOptions):
+    """What may be chosen about a restoration."""
+
+    keep: bool = option(True, "Leave what is not damaged as it was, or vocode it all.")
+    prompt: str | None = option(None, "What the sound is.", metavar="PROMPT")
+    guidance: float = option(1.0, "How much the prompt is exaggerated; 1 is not at all.", low=0, metavar="SCALE")
+    steps: int = option(10, "Of the diffusion.", low=1)
+    seed: int = option(0, "Of the noise; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
+
+
+def _gap(text: str) -> tuple[float, float]:
+    start, _, end = text.partition(":")
+    try:
+        return float(start), float(end)
+    except ValueError:
+        raise ConfigError(f"{text!r} is not START:END in seconds, such as 2.5:2.9") from None
