@@ -22,6 +22,7 @@ from noisebook.errors import ConfigError, Error
 __all__ = [
     "KINDS",
     "Kind",
+    "OnStep",
     "Option",
     "Options",
     "again",
@@ -34,6 +35,7 @@ __all__ = [
     "wrong",
 ]
 
+OnStep = Callable[[int, int], None]  # (steps done, steps in all), of whatever takes long
 Kind = Callable[[str, Any], Any]  # (name, value) -> the value as the type that is wanted
 _SHOWN = 40  # characters of a wrong value
 

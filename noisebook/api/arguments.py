@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from noisebook.api.kinds import KINDS
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import ConfigError
-from noisebook.options import Options, kind_of, wrong
+from noisebook.options import OnStep, Options, kind_of, wrong
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = ["OnStep", "as_sound", "as_waveform", "checked"]
 
-OnStep = Callable[[int, int], None]  # (steps done, steps in all)
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -15,10 +15,15 @@ from noisebook.audio.recording import Recording, read, reason
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, Error
 
-__all__ = ["Recording", "read", "wav_bytes", "write", "write_atomic", "write_bytes_atomic"]
+__all__ = ["Recording", "bundled_clips", "read", "wav_bytes", "write", "write_atomic", "write_bytes_atomic"]
 
 StrPath = str | os.PathLike[str]
 T = TypeVar("T")
+
+
+def bundled_clips() -> dict[str, Path]:
+    """The real sounds inside the package, by name: music, speech and effects."""
+    return {path.stem: path for path in sorted((Path(__file__).parents[1] / "assets").glob("*.flac"))}
 
 
 def write(path: StrPath, waveform: Waveform, *, subtype: str | None = None, overwrite: bool = False) -> int:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "STANDARD",
     "STREAM_SUFFIX",
-    "bundled_clips",
     "check_format",
     "check_source",
     "each",
@@ -88,12 +87,6 @@ def check_format(target: str, sample_rate: int, channels: int, bits: str | None 
         encode(Waveform(np.zeros((channels, 1), np.float32), sample_rate), container, subtype)
     except AudioError as error:
         raise AudioError(f"cannot write {target}: {error}; .wav and .flac hold every stream") from error
-
-
-def bundled_clips() -> list[str]:
-    """The real sounds inside the package: music, speech and effects."""
-    assets = Path(__file__).parents[1] / "assets"
-    return sorted(str(path) for path in assets.glob("*.flac"))
 
 
 def sounds_in(sources: Sequence[str]) -> Iterator[str]:

@@ -36,6 +36,7 @@ def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, as_json: boo
     noisebook calibrate --model FOLDER --reset
     """
     from noisebook import api
+    from noisebook.audio.io import bundled_clips
 
     if reset:
         if sources or dry_run:
@@ -49,7 +50,7 @@ def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, as_json: boo
         raise click.UsageError(
             f"{api.EMBEDDED} was calibrated in training; --dry-run shows what it would be", click.get_current_context()
         )
-    sounds = [_files.read_sound(path) for path in sources or _files.bundled_clips()]
+    sounds = [_files.read_sound(path) for path in sources or map(str, bundled_clips().values())]
     backend = ModelOptions.among(options).load()
     with progress("calibrate", quiet=as_json) as on_step:
         curve = api.calibrate(sounds, backend=backend, on_step=on_step)

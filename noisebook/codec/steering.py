@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -12,10 +11,10 @@ from noisebook.diffusion.guidance import classifier_free
 from noisebook.diffusion.plan import Denoise
 from noisebook.diffusion.windows import windowed
 from noisebook.errors import ConfigError
+from noisebook.options import OnStep
 
 __all__ = ["OnStep", "counted", "over_timeline", "prompted"]
 
-OnStep = Callable[[int, int], None]  # (steps done, steps in all)
 _OVERLAP = 64  # latent frames that neighbouring windows share
 
 

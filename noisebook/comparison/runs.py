@@ -24,13 +24,13 @@ from noisebook.comparison.inputs import SAMPLE_RATE, Input, load
 from noisebook.comparison.methods import Job, Method, choose
 from noisebook.comparison.store import Store, key_of
 from noisebook.errors import ConfigError, Error
+from noisebook.options import OnStep
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
 __all__ = ["DEFAULT_METHODS", "ORIGINAL", "OnStep", "Run", "model_identity", "planned"]
 
-OnStep = Callable[[int, int], None]
 DEFAULT_METHODS = ("ceiling", "ddcm", "codec", "control")
 ORIGINAL = "original"  # in the place of a method, where sounds are kept
 

@@ -5,7 +5,7 @@ latents --split--> vectors --kmeans, ema--> tables --encode--> counts --measure-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import log10
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from noisebook.errors import ConfigError
+from noisebook.options import OnStep
 from noisebook.quantizers.chain import read, split, write
 from noisebook.quantizers.clustering import EmaSettings, ema, kmeans
 from noisebook.quantizers.codebook import LatentCodebook
@@ -22,7 +23,6 @@ from noisebook.quantizers.nearest import nearest
 
 __all__ = ["DEFAULTS", "fit", "measure", "statistics"]
 
-OnStep = Callable[[int, int], None]
 Latents = Sequence[torch.Tensor]
 Tensors = dict[str, torch.Tensor]
 DEFAULTS: dict[str, dict[str, Any]] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from noisebook.errors import ConfigError, Error
+from noisebook.options import OnStep
 from noisebook.studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "Cancelled", "Made", "OnStep", "Result", "Tell", "Track", "open_stream", "run"]
 
-OnStep = Callable[[int, int], None]
 Tell = Callable[[str, int, int], None]  # what is being done, steps done, steps in all; may raise `Cancelled`
 
 # Shown where they are installed; each takes a fraction of a second for ten seconds of sound.

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from noisebook.audio.io import bundled_clips
 from noisebook.errors import Error, MissingExtra
 from noisebook.studio.jobs import Cancelled
 from noisebook.studio.rendering import message
 from noisebook.studio.settings import MAX_COMPARED, METHODS, Settings, compared_methods
-from noisebook.studio.uploads import bundled_clips
 from noisebook.studio.workshop import Workshop
 
 __all__ = ["STYLE", "build", "theme"]

@@ -51,9 +51,9 @@ def application(workshop: Workshop, uploads: Path, *, host: str = "127.0.0.1", j
         from starlette.middleware.trustedhost import TrustedHostMiddleware
     except ImportError as error:
         raise MissingExtra("the studio needs Gradio: pip install 'noisebook[studio]'") from error
+    from noisebook.audio.io import bundled_clips
     from noisebook.studio.page import STYLE, build, theme
     from noisebook.studio.rendering import head
-    from noisebook.studio.uploads import bundled_clips
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if host in _LOOPBACK:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 from urllib.parse import urlencode
 
+from noisebook.audio.io import bundled_clips
+from noisebook.codec.options import EncodeOptions
+from noisebook.codec.presets import PRESETS
 from noisebook.errors import ConfigError
-from noisebook.studio.uploads import bundled_clips
+from noisebook.options import Option, Options, again, option
 
 __all__ = ["MAX_COMPARED", "METHODS", "Settings", "compared_methods"]
 
@@ -23,62 +26,39 @@ METHODS: dict[str, tuple[str, ...]] = {
     "restore": ("task", "gaps", "cutoff", "prompt"),
     "compare": ("methods",),
 }
-_TASKS = ("inpaint", "bandwidth", "declip")
-_RANGES = {"bitrate": (0, 16000), "strength": (0, 1), "seconds": (0.1, 600), "cutoff": (0, 192_000), "seed": (0, 255)}
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Options):
     """Everything that a visitor chooses but the sound itself.
-
-    Attributes:
-        method: a key of `METHODS`.
-        clip: name of a bundled clip; "" for the visitor's own sound.
-        preset: codec: bit/s of the file.
-        bitrate: codec: in its place, bit/s of the file; 0 is the preset's.
-        quality: codec: "fast", "balanced" or "high".
-        codebook: codec: write the latent in the words of this codebook of the package instead; "" for not.
-        reconstruction: name of a reconstruction preset.
-        prompt: transform, generate, restore: words.
-        strength: transform: 0 to 1.
-        seconds: generate: duration.
-        stream: generate: whether the sound is a stream from birth.
-        task: restore: "inpaint", "bandwidth" or "declip".
-        gaps: restore: "2.5:2.9 4:4.2", seconds; "" looks for them.
-        cutoff: restore: Hz; 0 looks for it.
-        methods: compare: of `compared_methods`, at most `MAX_COMPARED`.
-        seed: 0 to 255, of all random numbers.
 
     Raises:
         ConfigError: a value that is not possible; says which are.
     """
 
-    method: str = "codec"
-    clip: str = ""
-    preset: str = "1500"
-    bitrate: float = 0.0
-    quality: str = "balanced"
-    codebook: str = ""
-    reconstruction: str = "matched"
-    prompt: str = ""
-    strength: float = 0.3
-    seconds: float = 5.0
-    stream: bool = False
-    task: str = "inpaint"
-    gaps: str = ""
-    cutoff: float = 0.0
-    methods: tuple[str, ...] = ("codec-100", "codec-700", "codec-3000", "reconstruct-matched")
-    seed: int = 0
+    method: str = option("codec", "What is done with the sound.", choices=tuple(METHODS))
+    clip: str = option("", "Name of a bundled clip; empty for the visitor's own sound.")
+    preset: str = option("1500", "codec: bit/s of the file.", choices=tuple(row.name for row in PRESETS))
+    bitrate: float = option(0.0, "codec: in its place, bit/s of the file; 0 is the preset's.", low=0, high=16000)
+    quality: str = again(EncodeOptions, "quality")
+    codebook: str = option("", "codec: write the latent in the words of this codebook of the package; empty for not.")
+    reconstruction: str = option("matched", "Name of a reconstruction preset.")
+    prompt: str = option("", "transform, generate, restore: words.")
+    strength: float = option(0.3, "transform: the share that is left to the model.", low=0, high=1)
+    seconds: float = option(5.0, "generate: duration.", low=0.1, high=600)
+    stream: bool = option(False, "generate: whether the sound is a stream from birth.")
+    task: str = option("inpaint", "restore: what is damaged.", choices=("inpaint", "bandwidth", "declip"))
+    gaps: str = option("", "restore: as 2.5:2.9 4:4.2, seconds; empty looks for them.")
+    cutoff: float = option(0.0, "restore: Hz; 0 looks for it.", low=0, high=192_000)
+    methods: tuple[str, ...] = option(
+        ("codec-100", "codec-700", "codec-3000", "reconstruct-matched"), "compare: some of `compared_methods`."
+    )
+    seed: int = again(EncodeOptions, "seed")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, choices in _choices().items():
-            for value in self.methods if name == "methods" else (getattr(self, name),):
-                if value not in choices:
-                    possible = ", ".join(choice or "none" for choice in choices)
-                    raise ConfigError(f"{name} {value!r}: {possible} are possible")
-        for name, (low, high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"{name} {getattr(self, name):g}: {low:g} to {high:g} are possible")
+            Option("", choices=choices).check(name, getattr(self, name))
         if not 0 < len(self.methods) <= MAX_COMPARED:
             raise ConfigError(f"{len(self.methods)} methods to compare: choose 1 to {MAX_COMPARED}")
 
@@ -100,16 +80,13 @@ class Settings:
         values = {name: text for name, text in query.items() if not name.startswith("_")}
         unknown = sorted(set(values) - set(kinds))
         if unknown:
-            raise ConfigError(
-                f"the address has a setting {unknown[0]!r}; there are {', '.join(field.name for field in fields(cls))}"
-            )
+            raise ConfigError(f"the address has a setting {unknown[0]!r}; there are {', '.join(cls.names())}")
         return cls(**{name: _value(name, text, kinds[name]) for name, text in values.items()})
 
 
 def compared_methods() -> tuple[str, ...]:
     """What a comparison can be of: the presets of the codec, codebooks of the package, the ceiling."""
     from noisebook.api import codebook_names
-    from noisebook.codec.presets import PRESETS
 
     codecs = (f"codec-{preset.name}" for preset in PRESETS)
     return (*codecs, *(f"vq-{name}" for name in codebook_names()), "reconstruct-matched")
@@ -117,18 +94,13 @@ def compared_methods() -> tuple[str, ...]:
 
 @cache
 def _choices() -> dict[str, tuple[str, ...]]:
-    """What is possible where there is a list."""
+    """What is possible where a list takes time to make."""
     from noisebook.api import codebook_names, reconstruction_presets
-    from noisebook.codec.presets import PRESETS, QUALITIES
 
     return {
-        "method": tuple(METHODS),
         "clip": ("", *bundled_clips()),
-        "preset": tuple(preset.name for preset in PRESETS),
-        "quality": tuple(QUALITIES),
         "codebook": ("", *codebook_names()),
         "reconstruction": tuple(row.name for row in reconstruction_presets()),
-        "task": _TASKS,
         "methods": compared_methods(),
     }
 

@@ -12,9 +12,8 @@ from noisebook.errors import AudioError, ConfigError, StreamError
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
 
-__all__ = ["Limits", "bundled_clips", "read_sound", "read_stream", "safe_name"]
+__all__ = ["Limits", "read_sound", "read_stream", "safe_name"]
 
-_ASSETS = Path(__file__).parents[1] / "assets"
 _READABLE = "WAV, FLAC, Ogg Vorbis, Opus, MP3 and AIFF"
 
 
@@ -57,11 +56,6 @@ class Limits:
             raise AudioError("the file is empty (0 bytes)")
         if size > self.megabytes * 1e6:
             raise AudioError(f"the file has {size / 1e6:.1f} MB, and at most {self.megabytes:g} MB are taken here")
-
-
-def bundled_clips() -> dict[str, Path]:
-    """Real sounds inside the package, by name."""
-    return {path.stem: path for path in sorted(_ASSETS.glob("*.flac"))}
 
 
 def read_sound(path: Path, limits: Limits) -> Waveform:

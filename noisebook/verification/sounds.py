@@ -7,7 +7,7 @@ reference, estimate -> 16 kHz mono -> aligned, cut to what they have in common -
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from noisebook.metrics.alignment import Alignment, align
 from noisebook.metrics.composite import Composite, summary_score, verify_score
 from noisebook.metrics.signals import install_line
 from noisebook.metrics.suite import METRICS, available, evaluate
+from noisebook.options import OnStep
 from noisebook.verification.controls import at_rate, control_sounds
 from noisebook.verification.image import ImageComparison, compare_images
 from noisebook.verification.listening import listen
@@ -31,7 +32,6 @@ from noisebook.verification.verdict import Verdict, judge
 
 __all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "verify_sounds"]
 
-OnStep = Callable[[int, int], None]
 _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _SILENT = "the original is silence: there is nothing to compare, and no metric"
 _CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image counts"

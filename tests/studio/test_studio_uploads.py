@@ -11,8 +11,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noisebook.audio.io import bundled_clips
 from noisebook.errors import AudioError, ConfigError, NotAStream
-from noisebook.studio.uploads import Limits, bundled_clips, read_sound, read_stream, safe_name
+from noisebook.studio.uploads import Limits, read_sound, read_stream, safe_name
 
 LIMITS = Limits(seconds=2, megabytes=0.5)
 
