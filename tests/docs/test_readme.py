@@ -53,6 +53,16 @@ def test_names_of_the_code_exist(page):
         assert (ROOT / path).is_file(), path
 
 
+def test_the_glossary_is_short_and_the_diagram_has_every_grain():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    words = [word for row in page.partition("## The words")[2].partition("##")[0].splitlines()[4:]
+             for word in row.split("|")[1:2]]  # fmt: skip
+    assert 20 <= sum(len(word.split(",")) for word in words) <= 30
+    diagram = page.partition("## The grains of time")[2].partition("##")[0]
+    for grain in ("sample", "hop", "latent frame", "cell", "unit", "part", "window", "segment", "block"):
+        assert re.search(rf"^ +{grain} +", diagram, re.MULTILINE), grain
+
+
 def test_numbers_are_those_of_the_results():
     rows = [line for line in README.splitlines() if re.match(r"\| (\d+ bit/s|ceiling)", line)]
     assert len(rows) >= 7
