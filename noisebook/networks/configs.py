@@ -30,11 +30,6 @@ class BandVaeConfig:
         return PATCH * self.bands
 
     @property
-    def decoder_reach(self) -> int:
-        """As of any decoder of tokens, and the two tokens that `without_ripple` sees besides."""
-        return super().decoder_reach + 2
-
-    @property
     def latent_size(self) -> int:
         """Latent values in one token."""
         return self.latent_channels * self.latent_bins
@@ -46,8 +41,8 @@ class BandVaeConfig:
 
     @property
     def decoder_reach(self) -> int:
-        """Latent frames to either side that the decoder sees, its own token's included."""
-        return self.decoder_blocks + 2
+        """The same of the decoder, and the two tokens that `without_ripple` sees besides."""
+        return self.decoder_blocks + 4
 
 
 @dataclass(frozen=True)
