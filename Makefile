@@ -6,11 +6,11 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 CLIPS  ?= heldout
 REPORT ?= report
-JOBS   ?= 1
+JOBS   ?= 2
 CODE   := noisebook training experiments examples tests fuzz docs
 SECONDS ?= 60  # of each target of fuzz
 
-.PHONY: demo test lint results docs sounds site fuzz release clean
+.PHONY: demo test lint results numbers docs sounds site fuzz release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo-out
@@ -25,7 +25,11 @@ lint: $(VENV)/.dev
 
 results: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[metrics]'
-	$(BIN)/python -m experiments.results $(CLIPS) $(REPORT) --readme README.md --jobs $(JOBS)
+	$(BIN)/python -m experiments results $(CLIPS) --report $(REPORT) --jobs $(JOBS)
+
+numbers: $(VENV)/.dev  # every measured page, of held-out clips (docs/training.md); goes on where it was stopped
+	$(BIN)/pip install --quiet -e '.[metrics]'
+	$(BIN)/python -m experiments numbers $(CLIPS) --report $(REPORT) --jobs $(JOBS)
 
 docs: $(VENV)/.dev
 	$(BIN)/pip install --quiet -e '.[docs]'

@@ -1,98 +1,163 @@
-"""Rate and distortion of the codebooks of the package on held-out sound.
+"""The codebooks inside the package as a codec, beside chosen noise at the same rates, on held-out clips.
 
-    python -m experiments.codebooks CLIPS [--limit N] [--json PATH]
+    books   every codebook and rule, and ddcm at the bit/s of its files
+    index   the seeds' 32000:1, one index a clip, beside the lowest ddcm preset, with controls: the stream of another
+            clip, a random one, and the mean latent, which takes no bits at all
 
-CLIPS is a folder of sounds.
+Rates are those of the files, header and all. The latent error is relative to the energy of the latent, and the energy
+column says how much of that energy the decoded latent has; the mel error is of the finished sound.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from experiments.tables import table
+from experiments.study import Bench, Parts, Row, Study, mean_of, nmse_db, table
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.diffusion.backend import Backend
-from noisebook.quantizers.codebook import LatentCodebook, load
-from noisebook.quantizers.files import shipped_names, shipped_path
-from noisebook.quantizers.fitting import measure
-from noisebook.synthesis.sound import to_latent
-from training.clips import AUDIO_SUFFIXES, read_mono
+from noisebook.codec import ddcm, latent_vq
+from noisebook.codec.latent_codes import write_codes
+from noisebook.codec.presets import HIGHEST, LOWEST
+from noisebook.coding import container
+from noisebook.metrics import evaluate
+from noisebook.quantizers.codebook import LatentCodebook
+from noisebook.quantizers.files import shipped_names
+from noisebook.quantizers.fitting import measure as measure_codebook
 
-_BUDGETS = (200, 500, 1000, 2000)  # bit/s, at which an adaptive codebook is measured
-_TEMPERATURES = (0.1, 1.0)  # the seeds' two, at which flat codebooks are measured with the soft rule
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, help="folder of sounds")
-    parser.add_argument("--limit", type=int, help="clips")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--model", default=api.EMBEDDED)
-    args = parser.parse_args()
-    backend = api.load_backend(args.model, device="cpu")
-    rows = list(measure_all(latents_of(args.clips, args.limit, backend), backend.info.frames_per_second))
-    print(as_table(rows))
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+# Options beside `hard` of a codebook: the seeds' soft rule for the flat ones, and budgets of the adaptive one.
+_WAYS: dict[str, tuple[dict[str, Any], ...]] = {
+    "frame-kmeans": ({}, {"rule": "soft"}),
+    "position-kmeans": ({}, {"rule": "soft"}),
+    "frame-adaptive": ({"bitrate": 500.0}, {"bitrate": 1000.0}, {"bitrate": 2000.0}),
+}
+_CLIP_BOOKS = ("clip-gaussian", "clip-kmeans")
+_RATE, _SECONDS = 16000, 10.0
+_ERRORS = {"nmse": "{:.2f}", "energy": "{:+.2f}", "mel": "{:.2f}"}
+_HEADS = ("latent NMSE dB", "energy dB", "mel dB")
 
 
-def latents_of(folder: Path, limit: int | None, backend: Backend) -> list[torch.Tensor]:
-    """Latents `[1, C, L, F']` of a folder's sounds, mono."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES)[:limit]
-    rate = backend.info.sample_rate
-    return [to_latent(Waveform(read_mono(path, rate)[None], rate), backend=backend)[0] for path in paths]
+def run(bench: Bench) -> Parts:
+    """The tables of part B of docs/systems.md."""
+    ways = [{"book": book, "options": options} for book in shipped_names() for options in _WAYS.get(book, ({},))]
+    books = sorted(bench.rows(measure, ways), key=lambda row: row["rate"])
+    (index,) = bench.rows(measure_index, [{}])
+    lines = [
+        [" ".join([row["book"], *map(_told, row["options"].items())]), f"{row['bytes']:.1f}", f"{row['rate']:.0f}",
+         *_cells(row), f"{row['perplexity']:.0f}", *(_cells(row["ddcm"])[::2] if row["ddcm"] else ["", ""])]
+        for row in books
+    ]  # fmt: skip
+    return {
+        "about": f"{len(_targets(bench))} held-out clips of {_SECONDS:g} s, means",
+        "books": table(["", "bytes", "bit/s", *_HEADS, "perplexity", "ddcm: latent NMSE dB", "ddcm: mel dB"], lines),
+        "index": table(["", "bytes", *_HEADS], ([name, f"{row['bytes']:.1f}", *_cells(row)]
+                                                for name, row in index.items())),
+    }  # fmt: skip
 
 
-def measure_all(latents: list[torch.Tensor], frames_per_second: float) -> Iterator[dict[str, Any]]:
-    """A row for each codebook of the package, rule and budget."""
-    for name in shipped_names():
-        path = shipped_path(name)
-        assert path is not None
-        book = load(path)
-        for how, options in _ways(book, frames_per_second):
-            measured = measure(book, latents, **options)
-            yield {
-                "codebook": name,
-                "how": how,
-                "bitrate": measured["bits_per_frame"] * frames_per_second,
-                "fixed_bitrate": measured["fixed_bits_per_frame"] * frames_per_second,
-                **measured,
-            }
+def _told(option: tuple[str, Any]) -> str:
+    return f"{option[1]:g} bit/s" if option[0] == "bitrate" else str(option[1])
 
 
-def _ways(book: LatentCodebook, frames_per_second: float) -> Iterator[tuple[str, dict[str, Any]]]:
-    if book.method == "adaptive":
-        for bitrate in _BUDGETS:
-            yield f"budget {bitrate} bit/s", {"bits_per_frame": bitrate / frames_per_second}
-        return
-    yield "hard", {}
-    if book.config.flat:
-        for temperature in _TEMPERATURES:
-            soft = {"rule": "soft", "temperature": temperature}
-            yield f"soft, T = {temperature}", soft
-        yield f"soft, T = {temperature}, energy as averaged", {**soft, "preserve_variance": False}
+def _cells(row: Row) -> list[str]:
+    return [form.format(row[key]) for key, form in _ERRORS.items()]
 
 
-def as_table(rows: list[dict[str, Any]]) -> str:
-    """The rows in Markdown; perplexity is of the first table's codes, and the mean over all tables."""
-    heads = ["codebook", "rule", "bit/s", "fixed bit/s", "error dB", "energy dB", "perplexity", "mean"]
-    return table(heads, [_cells(row) for row in rows])
+@cache
+def _targets(bench: Bench) -> list[tuple[Waveform, container.Header, torch.Tensor]]:
+    """Sounds, a header for rate and level, and their latents."""
+    found = []
+    for clip in bench.clips(seconds=_SECONDS, sample_rate=_RATE):
+        header = container.parse_header(api.compress(clip.sound, backend=bench.backend, preset="8"))[0]
+        header = ddcm.analysed(header, clip.sound)
+        found.append((clip.sound, header, ddcm.target_latent(clip.sound, header, backend=bench.backend)))
+    return found
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    rates = [f"{row['bitrate']:.4g}", f"{row['fixed_bitrate']:.4g}"]
-    errors = [f"{row['nmse_db']:.2f}", f"{row['energy_db']:.2f}"]
-    perplexity = [f"{row['perplexity'][0]:.0f}", f"{np.mean(row['perplexity']):.0f}"]
-    return [row["codebook"], row["how"], *rates, *errors, *perplexity]
+def errors(bench: Bench, place: int, size: int, latent: torch.Tensor) -> Row:
+    """Errors of a decoded latent `[1, C, L, F']` of a clip that took `size` bytes."""
+    sound, header, target = _targets(bench)[place]
+    decoded = ddcm.synthesise(latent, header, backend=bench.backend)
+    judged = evaluate(sound.samples[0], decoded.samples[0], sample_rate=_RATE, names=["mel_db_mae"])
+    return {
+        "bytes": size,
+        "rate": 8 * size / sound.duration,
+        "nmse": nmse_db(latent, target),
+        "energy": float(10 * torch.log10(latent.square().mean() / target.square().mean())),
+        "mel": judged["mel_db_mae"],
+    }
 
 
-if __name__ == "__main__":
-    main()
+def means(rows: Iterable[Row]) -> Row:
+    """Of every column."""
+    found = list(rows)
+    return {key: mean_of(found, key) for key in found[0]}
+
+
+def measure(bench: Bench, book: str, options: dict[str, Any]) -> Row:
+    """A codebook with these options, and ddcm at its mean rate, where it can be had."""
+    codebook, backend = api.load_codebook(book), bench.backend
+    rows = []
+    for place, (sound, _, _) in enumerate(_targets(bench)):
+        stream = api.compress_with_codebook(sound, backend=backend, codebook=codebook, **options)
+        latent = latent_vq.decode_latent(stream, backend=backend, codebook=codebook)[1]
+        rows.append(errors(bench, place, len(stream), latent))
+    found = means(rows)
+    used = measure_codebook(codebook, [target for _, _, target in _targets(bench)])["perplexity"][0]
+    return found | {"perplexity": used, "ddcm": _matched(bench, found["rate"])}
+
+
+def _matched(bench: Bench, rate: float) -> Row:
+    """ddcm at a bit/s of whole files, as near as it can be chosen; nothing where that is out of its reach."""
+    rows = []
+    for place, (sound, header, target) in enumerate(_targets(bench)):
+        overhead = 8 * container.overhead(header, 1) + 48  # explicit coding parameters take six bytes
+        bitrate = (rate * sound.duration - overhead) * bench.backend.info.frames_per_second / target.shape[2]
+        if LOWEST <= bitrate <= HIGHEST:
+            stream = api.compress(sound, backend=bench.backend, bitrate=bitrate)
+            rows.append(errors(bench, place, len(stream), ddcm.decode_latent(stream, backend=bench.backend)[1]))
+    return means(rows) if rows else {}
+
+
+def measure_index(bench: Bench) -> Row:
+    """One index a clip and ddcm's lowest preset, with their controls: means by system and variant."""
+    backend, targets, generator = bench.backend, _targets(bench), np.random.default_rng(0)
+    books = {name: api.load_codebook(name) for name in _CLIP_BOOKS}
+    mean = api.load_codebook("frame-gaussian").tensors["mean"]
+    rows: dict[str, list[Row]] = {}
+    for place, (sound, _, target) in enumerate(targets):
+        other = targets[(place + 1) % len(targets)][0]
+        by_frame = mean.view(1, target.shape[1], 1, -1).expand_as(target)
+        rows.setdefault("mean latent", []).append(errors(bench, place, 0, by_frame))
+        for name, book in books.items():
+            own, another = (api.compress_with_codebook(one, backend=backend, codebook=book) for one in (sound, other))
+            random = random_index(own, book, target.shape[2], generator)
+            for variant, stream in (("", own), (", another clip", another), (", random", random)):
+                latent = latent_vq.decode_latent(stream, backend=backend, codebook=book)[1]
+                rows.setdefault(name + variant, []).append(errors(bench, place, len(stream), latent))
+        own, another = (api.compress(one, backend=backend, preset="8") for one in (sound, other))
+        for variant, stream in (("", own), (", another clip", another), (", random", random_choices(own, generator))):
+            latent = ddcm.decode_latent(stream, backend=backend)[1]
+            rows.setdefault("ddcm 8" + variant, []).append(errors(bench, place, len(stream), latent))
+    return {name: means(of) for name, of in rows.items()}
+
+
+def random_index(stream: bytes, book: LatentCodebook, frames: int, generator: np.random.Generator) -> bytes:
+    """A stream with the same header and any atoms."""
+    header = container.parse_header(stream)[0]
+    stage = book.stages()[0]
+    code = torch.from_numpy(generator.integers(0, stage.size, (1, stage.positions(frames))))
+    return container.pack(header, [container.sized(write_codes([code], book, frames, "hard"))])
+
+
+def random_choices(stream: bytes, generator: np.random.Generator) -> bytes:
+    """A stream with the same header and random bits; those of the lowest preset fill their bytes."""
+    header, size = container.parse_header(stream)
+    return container.pack(header, [generator.bytes(len(stream) - size - 2)])
+
+
+STUDY = Study("codebooks", "quantised latents beside chosen noise", run, ("docs/systems.md",), limit=2, minutes=8)

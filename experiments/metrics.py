@@ -1,8 +1,6 @@
 """What every metric says of sounds whose worth is known: the caveats of docs/metrics.md in numbers.
 
-    python -m experiments.metrics CLIPS [--limit 3] [--seconds 4] [--skip visqol]
-
-CLIPS is a folder of held-out sounds named by kind, as `experiments.results` takes it. Each clip is compared with
+Each clip is compared with
 
     vocoded        itself through autoencoder and vocoder: sounds alike, new phases
     noisy          itself and white noise 20 dB below
@@ -20,15 +18,12 @@ itself (every other clip against the rest) and with the other kinds, by their me
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
-from experiments.results import load_clips
-from experiments.tables import table
+from experiments.study import Bench, Parts, Row, Study, table
 from noisebook import api
 from noisebook.diffusion.backend import Backend
 from noisebook.metrics import (
@@ -45,33 +40,31 @@ from noisebook.metrics import (
 )
 from noisebook.verification.controls import levelled, pink_noise, shuffled
 
-__all__ = ["estimates", "judge", "rows", "sets"]
-
-_RATE = 16000
+SKIPPED = ("visqol",)  # slow, and not meant for such sounds
+_RATE, _SECONDS = 16000, 5.0
 _SCORES: dict[str, Callable[..., Composite]] = {"summary_score": summary_score, "verify_score": verify_score}
-
 _DISTANCES = (frechet_distance, frechet_distance_extrapolated, kernel_distance)
 _SIGNED = {metric.name for metric in METRICS if metric.direction == "zero"}
 
-Means = dict[str, dict[str, list[float]]]  # metric -> estimate -> values of clips
+
+def run(bench: Bench) -> Parts:
+    """The tables of docs/metrics.md."""
+    clips = bench.clips(seconds=_SECONDS)
+    rows = bench.rows(measure, ({"place": place} for place in range(len(clips))))
+    return {
+        "about": f"{len(clips)} held-out clips of {_SECONDS:g} s",
+        "values": values(rows),
+        "sets": sets([(clip.kind, clip.sound.samples[0]) for clip in clips]),
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, help="folder of held-out sounds")
-    parser.add_argument("--limit", type=int, default=3, help="clips of each kind")
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--skip", nargs="*", default=[], metavar="METRIC", help="slow ones")
-    parser.add_argument("--model", default=api.EMBEDDED)
-    args = parser.parse_args()
-
-    backend = api.load_backend(args.model, device="cpu")
-    clips = [(c.kind, c.sound.samples[0, : round(args.seconds * _RATE)]) for c in load_clips(args.clips, args.limit)]
-    values: Means = {}
-    for index, (kind, sound) in enumerate(clips):
-        others = [other for k, other in clips[index + 1 :] + clips[:index] if k == kind]
-        judge(sound, estimates(sound, others[0], backend), values, speech=kind == "speech", skip=args.skip)
-    print(rows(values), sets(clips), sep="\n\n")
+def measure(bench: Bench, place: int) -> Row:
+    """What the metrics say of each estimate of a clip."""
+    clips = bench.clips(seconds=_SECONDS)
+    clip = clips[place]
+    alike = [other for other in clips[place + 1 :] + clips[:place] if other.kind == clip.kind] or [clip]
+    made = estimates(clip.sound.samples[0], alike[0].sound.samples[0], bench.backend)
+    return judge(clip.sound.samples[0], made, speech=clip.kind == "speech")
 
 
 def estimates(sound: np.ndarray, other: np.ndarray, backend: Backend) -> dict[str, np.ndarray]:
@@ -92,23 +85,24 @@ def estimates(sound: np.ndarray, other: np.ndarray, backend: Backend) -> dict[st
     }
 
 
-def judge(
-    sound: np.ndarray, others: dict[str, np.ndarray], values: Means, *, speech: bool, skip: Sequence[str] = ()
-) -> None:
-    """Add what the metrics and the composite scores say of each estimate to `values`."""
-    names = [name for name in available(speech=speech) if name not in skip]
+def judge(sound: np.ndarray, others: dict[str, np.ndarray], *, speech: bool) -> Row:
+    """What the metrics and the composite scores say of each estimate: `{metric: {estimate: value}}`."""
+    names = [name for name in available(speech=speech) if name not in SKIPPED]
+    found: Row = {}
     for title, estimate in others.items():
         said = evaluate(sound, estimate, sample_rate=_RATE, names=names)
         said |= {name: score(sound, estimate, sample_rate=_RATE).score for name, score in _SCORES.items()}
         for name, value in said.items():
-            values.setdefault(name, {}).setdefault(title, []).append(abs(value) if name in _SIGNED else value)
+            found.setdefault(name, {})[title] = abs(value) if name in _SIGNED else value
+    return found
 
 
-def rows(values: Means) -> str:
+def values(rows: Sequence[Row]) -> str:
     """A Markdown table: metrics in the order of their table, then the composite scores."""
-    order = [name for name in (*(metric.name for metric in METRICS), *_SCORES) if name in values]
-    titles = list(values[order[0]])
-    return table(["", *titles], ([name, *(_mean(values[name][title]) for title in titles)] for name in order))
+    order = {name: [row[name] for row in rows if name in row] for name in (*(m.name for m in METRICS), *_SCORES)}
+    titles = list(rows[0]["summary_score"])
+    lines = ([name, *(_mean([one[title] for one in of]) for title in titles)] for name, of in order.items() if of)
+    return table(["", *titles], lines)
 
 
 def sets(clips: Sequence[tuple[str, np.ndarray]]) -> str:
@@ -133,5 +127,4 @@ def _mean(column: list[float]) -> str:
     return f"{np.mean(finite):.2f}" if finite else f"{column[0]}"
 
 
-if __name__ == "__main__":
-    main()
+STUDY = Study("metrics", "what metrics say of sounds of known worth", run, ("docs/metrics.md",), limit=3, minutes=8)

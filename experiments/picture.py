@@ -1,45 +1,34 @@
 """Draw a held-out clip and its decode side by side: docs/images/decode.webp.
 
-    python -m experiments.picture CLIP [--out docs/images/decode.webp] [--preset 3000] [--model FOLDER]
-
 Above, on a linear scale from 60 to 1500 Hz and with a window of 4096 samples, which tells partials apart: whether what
 sounds is in tune and stands still. Below, from 0 to 20 kHz: what came back of the whole band. Four seconds are drawn.
 """
 
 from __future__ import annotations
 
-import argparse
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
+from experiments.study import ROOT, Bench, Parts, Study
 from noisebook import api
-from noisebook.audio import io
-from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform, downmix
+from noisebook.audio.waveform import Waveform
 
+OUT = ROOT / "docs" / "images" / "decode.webp"
+_PRESET = "3000"
 _RATE = 48_000
 _WINDOW, _HOP = 4096, 512
-_SECONDS = 4
+_SECONDS = 4.0
 _ROWS = ((60, 1500, 70), (0, 20_000, 90))  # Hz, and dB below the loudest bin that are drawn
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clip", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/images/decode.webp"))
-    parser.add_argument("--preset", default="3000")
-    parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--start", type=float, default=0.0, help="seconds of the clip that are left out")
-    args = parser.parse_args(argv)
-    sound = resample(downmix(io.read(args.clip)), _RATE)
-    backend = api.load_backend(args.model)
-    decoded = api.decompress(api.compress(sound, backend=backend, preset=args.preset), backend=backend)
-    part = slice(round(args.start * _RATE), round((args.start + _SECONDS) * _RATE))
-    sounds = {"original": sound, f"decoded from {args.preset} bit/s": decoded}
-    draw({title: Waveform(whole.samples[:, part], _RATE) for title, whole in sounds.items()}, args.out)
-    print(f"wrote {args.out}, {args.out.stat().st_size} bytes")
+def run(bench: Bench) -> Parts:
+    """The picture of the README, of the first held-out piece of music."""
+    sound = next(clip.sound for clip in bench.clips(seconds=_SECONDS, sample_rate=_RATE) if clip.kind == "music")
+    decoded = api.decompress(api.compress(sound, backend=bench.backend, preset=_PRESET), backend=bench.backend)
+    draw({"original": sound, f"decoded from {_PRESET} bit/s": decoded}, OUT)
+    return {}
 
 
 def draw(sounds: dict[str, Waveform], path: Path) -> None:
@@ -75,5 +64,4 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
     return 20 * np.log10(np.abs(np.fft.rfft(frames * np.hanning(_WINDOW))) / (_WINDOW / 4) + 1e-6)
 
 
-if __name__ == "__main__":
-    main()
+STUDY = Study("picture", "a clip and its decode, drawn", run, (), limit=1, minutes=0.5)

@@ -1,12 +1,7 @@
-"""Measure the reconstruction presets on held-out clips.
-
-    python -m experiments.reconstruction CLIPS [--limit 4] [--kind music] [--json PATH]
-
-CLIPS is a folder of sounds named by kind, as for `experiments.results`. Prints three tables and can write every number:
+"""The reconstruction presets and the front ends on held-out clips.
 
     presets     each preset on matched features, and with the front end of the script it is named after
     front ends  each by itself on the preset `matched`; what its mapping loses without any network
-    highs       the guarded lifts of v4 and v5 against the same preset without one, and against a lift that is fixed
 
 Everything is measured on the finished sound against the original, at the model's rate: the error of what its
 autoencoder hears, that of the energy from 4 kHz up, log spectral distance, and level.
@@ -14,79 +9,64 @@ autoencoder hears, that of the energy from 4 kHz up, log spectral distance, and 
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from experiments.results import Clip, load_clips
-from experiments.tables import table
+from experiments.study import Bench, Parts, Row, Study, table
 from noisebook import api
 from noisebook.audio.features import Features
 from noisebook.audio.front_ends import FRONT_ENDS, FrontEnd, levels, to_matched
-from noisebook.audio.post import band_lifted, high_band_energy
+from noisebook.audio.post import high_band_energy
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.diffusion.backend import Backend, front_end_of
 from noisebook.metrics import energy_ratio_db, log_mel_l1_db, log_spectral_distance_db
 
-_MATCH = "loudness=0.3:3"  # what v4 and v5 do beside their lift
-_LIFTS = ("v4-high-freq", "v5-high-freq", "v5-high-freq-strong")
+_SECONDS = 6.0
 _COLUMNS = {"error": "features dB", "high": "highs dB off", "lsd": "LSD dB", "energy": "energy ratio dB"}
-Row = dict[str, Any]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, help="folder of held-out sounds")
-    parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--limit", type=int, default=4, help="clips of each kind")
-    parser.add_argument("--kind", choices=["music", "speech", "sfx"], help="only these")
-    parser.add_argument("--json", type=Path, help="where to write the numbers of each clip")
-    args = parser.parse_args()
-
-    backend = api.load_backend(args.model, device="cpu")
-    rate = backend.info.sample_rate
-    rows: list[Row] = []
-    clips = [clip for clip in load_clips(args.clips, args.limit, sample_rate=rate) if args.kind in (None, clip.kind)]
-    for index, clip in enumerate(clips):
-        print(f"measuring {index + 1}/{len(clips)} {clip.name}", flush=True)
-        measured = [*presets(clip, backend), *single_front_ends(clip, backend), *lifts(clip, backend)]
-        rows += [{"clip": clip.name, "kind": clip.kind, **row} for row in measured]
-    print(f"\n{len(clips)} clips; means\n\n{presets_table(rows)}\n\n{front_ends_table(rows)}\n\n{lifts_table(rows)}")
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+def run(bench: Bench) -> Parts:
+    """The tables of part A of docs/systems.md."""
+    count = len(bench.clips(seconds=_SECONDS, sample_rate=bench.backend.info.sample_rate))
+    clips = bench.rows(measure, ({"place": place} for place in range(count)))
+    rows = [row for clip in clips for row in clip["rows"]]
+    return {
+        "about": f"{count} held-out clips of {_SECONDS:g} s",
+        "presets": presets_table(rows),
+        "front ends": front_ends_table(rows),
+    }
 
 
-def presets(clip: Clip, backend: Backend) -> list[Row]:
-    """Each preset, on matched features and, where that is another, on those of its script."""
+def measure(bench: Bench, place: int) -> Row:
+    """All rows of a clip."""
+    backend = bench.backend
+    clip = bench.clips(seconds=_SECONDS, sample_rate=backend.info.sample_rate)[place]
+    return {"rows": [*presets(clip.sound, backend), *single_front_ends(clip.sound, backend)]}
+
+
+def presets(sound: Waveform, backend: Backend) -> list[Row]:
+    """Each preset, on matched features and, where that is another, on those of its script; and silence."""
     rows: list[Row] = []
     features = front_end_of(backend.info)
     for preset in api.reconstruction_presets():
-        front_ends = ("matched",) if preset.front_end == "matched" else ("matched", "historical")
-        for front_end in front_ends:
-            result = api.reconstruct(clip.sound, backend=backend, preset=preset.name, front_end=front_end)
-            rows.append({"part": "presets", "preset": preset.name, "front_end": front_end}
-                        | distances(clip.sound, result.waveform, features) | {"ran": vars(result.ran)})  # fmt: skip
-    rows.append({"part": "presets", "preset": "silence", "front_end": "matched"} | silence(clip.sound, features))
-    return rows
+        for front_end in dict.fromkeys(("matched", "matched" if preset.front_end == "matched" else "historical")):
+            result = api.reconstruct(sound, backend=backend, preset=preset.name, front_end=front_end)
+            names = {"part": "presets", "preset": preset.name, "front_end": front_end}
+            rows.append(names | distances(sound, result.waveform, features))
+    return [*rows, {"part": "presets", "preset": "silence", "front_end": "matched"} | silence(sound, features)]
 
 
-def single_front_ends(clip: Clip, backend: Backend) -> list[Row]:
+def single_front_ends(sound: Waveform, backend: Backend) -> list[Row]:
     """Each study front end on the preset `matched`."""
     rows, features = [], front_end_of(backend.info)
     for front_end in FRONT_ENDS:
-        result = api.reconstruct(clip.sound, backend=backend, front_end=front_end.name)
-        own = {
-            "part": "front ends",
-            "front_end": front_end.name,
-            "mapping": mapping_error(clip.sound, front_end, features),
-        }
-        rows.append(own | distances(clip.sound, result.waveform, features))
+        result = api.reconstruct(sound, backend=backend, front_end=front_end.name)
+        mapping = mapping_error(sound, front_end, features)
+        names = {"part": "front ends", "front_end": front_end.name, "mapping": mapping}
+        rows.append(names | distances(sound, result.waveform, features))
     return rows
 
 
@@ -97,21 +77,6 @@ def mapping_error(sound: Waveform, front_end: FrontEnd, features: Features) -> f
     mapping = front_end.mapping(spectrum)
     back = to_matched(mapping.levels(mapping.features(spectrum)), front_end, features)
     return log_mel_l1_db(_heard(sound.samples, features), back.numpy())
-
-
-def lifts(clip: Clip, backend: Backend) -> list[Row]:
-    """v4 and v5 without their lift, with it, and with one that asks nothing."""
-    plain = api.reconstruct(clip.sound, backend=backend, post=_MATCH).waveform
-    always = Waveform(band_lifted(plain.samples, plain.sample_rate, 1.5), plain.sample_rate)
-    features = front_end_of(backend.info)
-    rows: list[Row] = [
-        {"lift": name, **distances(clip.sound, sound, features)}
-        for name, sound in (("none", plain), ("always x1.5", always))
-    ]
-    for name in _LIFTS:
-        result = api.reconstruct(clip.sound, backend=backend, preset=name)
-        rows.append({"lift": name, "ran": result.ran.post, **distances(clip.sound, result.waveform, features)})
-    return [{"part": "lifts", **row} for row in rows]
 
 
 def distances(original: Waveform, result: Waveform, features: Features) -> Row:
@@ -160,35 +125,9 @@ def front_ends_table(rows: list[Row]) -> str:
     return table(["front end", "mapping alone: features dB", *_COLUMNS.values()], lines)
 
 
-def lifts_table(rows: list[Row]) -> str:
-    """Means by kind, and on how many clips a lift made the highs better, equal or worse, and the LSD worse."""
-    lines = []
-    for kind in dict.fromkeys(row["kind"] for row in rows):
-        own = [row for row in rows if row["part"] == "lifts" and row["kind"] == kind]
-        plain = [row for row in own if row["lift"] == "none"]
-        for name in dict.fromkeys(row["lift"] for row in own):
-            lifted = [row for row in own if row["lift"] == name]
-            counts = [
-                str(sum(test(after["high"] - before["high"]) for before, after in zip(plain, lifted, strict=True)))
-                for test in _CHANGES
-            ]
-            worse = sum(after["lsd"] > before["lsd"] + 1e-6 for before, after in zip(plain, lifted, strict=True))
-            lines.append([f"{kind}: {name}", *_means(lifted, ("high", "lsd", "error")), *counts, str(worse)])
-    header = ["lift", "highs dB off", "LSD dB", "features dB", "highs better", "equal", "worse", "LSD worse"]
-    return table(header, lines)
-
-
-_CHANGES: tuple[Callable[[float], bool], ...] = (
-    lambda change: change < -1e-6,
-    lambda change: abs(change) <= 1e-6,
-    lambda change: change > 1e-6,
-)
-
-
 def _means(rows: list[Row], keys: Any) -> list[str]:
     values = ([row[key] for row in rows if key in row] for key in keys)
     return [f"{np.mean(column):.2f}" if column else "" for column in values]
 
 
-if __name__ == "__main__":
-    main()
+STUDY = Study("reconstruction", "presets and front ends", run, ("docs/systems.md",), limit=2, minutes=6)

@@ -1,16 +1,11 @@
 """Damage held-out clips, restore them, and measure how near the damaged places come to the truth.
 
-    python -m experiments.restoration CLIPS [--limit 3] [--json PATH]
-
-CLIPS is a folder of sounds named by kind, as for `experiments.results`; of each the seconds 2 to 7 are used, at
-peak 0.5 and 48 kHz.
-Three tables, of the error in dB of a log-mel up to 20 kHz inside the damage (all bins of the frames of a gap, the bins
+Two tables, of the error in dB of a log-mel up to 20 kHz inside the damage (all bins of the frames of a gap, the bins
 above a cutoff, the frames with clipped samples):
 
     restored  the damaged sound; a simple repair; the first guess (strength 0); the restoration; the ceiling, which
               is the true sound through autoencoder and vocoder (of declipping, which needs no vocoder, no bound)
-    texture   mean step from mel value to mel value, of the guess and the restoration, over that of the truth
-    streams   at a preset, 3000 bit/s by default: the damaged sound compressed; restored, then compressed; restored
+    streams   at 3000 bit/s: the damaged sound compressed; restored, then compressed; restored
               and compressed at once; and the true sound compressed
 
 The simple repairs are a straight line over the mel (inpaint), nothing (bandwidth), and a cubic spline (declip).
@@ -18,17 +13,14 @@ The simple repairs are a straight line over the mel (inpaint), nothing (bandwidt
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from experiments.results import Clip, load_clips
-from experiments.tables import table
+from experiments.study import KINDS, Bench, Clip, Parts, Row, Study, table
 from noisebook import api
 from noisebook.audio.damage import clip, clipped_samples, low_pass, silence
 from noisebook.audio.mel import MelConfig, log_mel, mel_filter_bank
@@ -42,13 +34,11 @@ _CUT = slice(2 * _RATE, 7 * _RATE)
 _GAP = (2.5, 2.9)  # seconds of the cut
 _CUTOFF = 3000.0
 _CLIPPING = (6, 12, 20)  # dB below the peak
-_KINDS = ("music", "speech", "sfx")
 _TABLES = {
     "restored": ("damaged", "repair", "guess", "restored", "ceiling"),
-    "texture": ("guess texture", "restored texture"),
     "streams": ("damaged stream", "two streams", "stream", "true stream", "bit/s"),
 }
-Row = dict[str, Any]
+_PRESET = "3000"  # of the streams
 
 
 @dataclass(frozen=True)
@@ -66,30 +56,25 @@ class Case:
         return log_mel_l1_db(mel_of(self.truth)[self.region], mel[self.region])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, help="folder of held-out sounds")
-    parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--limit", type=int, default=3, help="clips of each kind")
-    parser.add_argument("--preset", default="3000", help="of the streams")
-    parser.add_argument("--json", type=Path, help="where to write the numbers of each clip")
-    args = parser.parse_args()
+def run(bench: Bench) -> Parts:
+    """The tables of restoration in docs/systems.md."""
+    count = len(bench.clips(sample_rate=_RATE))
+    rows = [row for one in bench.rows(measure, ({"place": place} for place in range(count))) for row in one["cases"]]
+    about = {"about": f"{count} held-out clips, 5 s of each"}
+    return about | {title: summary(rows, columns) for title, columns in _TABLES.items()}
 
-    backend = api.load_backend(args.model, device="cpu")
-    rows: list[Row] = []
-    for one in load_clips(args.clips, args.limit, sample_rate=_RATE):
-        truth = excerpt(one)
-        perfect = api.reconstruct(truth, backend=backend).waveform
-        coded = api.decompress(api.compress(truth, backend=backend, preset=args.preset), backend=backend)
-        for case in cases(truth):
-            print(f"measuring {one.name}: {case.name}", flush=True)
-            limits = {"ceiling": case.error(mel_of(perfect)), "true stream": case.error(mel_of(coded))}
-            names = {"clip": one.name, "kind": one.kind, "case": case.name}
-            rows.append(names | limits | measure(case, backend, args.preset))
-    for title, columns in _TABLES.items():
-        print(f"\n{title}\n\n{summary(rows, columns)}")
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+def measure(bench: Bench, place: int) -> Row:
+    """All damages to a clip."""
+    one, backend = bench.clips(sample_rate=_RATE)[place], bench.backend
+    truth = excerpt(one)
+    perfect = api.reconstruct(truth, backend=backend).waveform
+    coded = api.decompress(api.compress(truth, backend=backend, preset=_PRESET), backend=backend)
+    rows = []
+    for case in cases(truth):
+        limits = {"ceiling": case.error(mel_of(perfect)), "true stream": case.error(mel_of(coded))}
+        rows.append({"kind": one.kind, "case": case.name} | limits | errors(case, backend))
+    return {"cases": rows}
 
 
 def excerpt(one: Clip) -> Waveform:
@@ -125,25 +110,23 @@ def lowest_bin_above(cutoff: float) -> int:
     return int(np.argmax(filters[:, below].sum(1) == 0))
 
 
-def measure(case: Case, backend: Backend, preset: str) -> Row:
-    """Errors in dB, textures as shares of the truth's, and the bitrate of the stream."""
-    truth, damaged = mel_of(case.truth), mel_of(case.damaged)
+def errors(case: Case, backend: Backend) -> Row:
+    """Errors in dB, and the bitrate of the stream."""
+    damaged = mel_of(case.damaged)
 
     def decoded(stream: bytes) -> float:
         return case.error(mel_of(api.decompress(stream, backend=backend)))
 
     guess = api.restore(case.damaged, backend=backend, strength=0.0, **case.options).sound
     restored = api.restore(case.damaged, backend=backend, **case.options).sound
-    stream = api.restore_stream(case.damaged, backend=backend, preset=preset, **case.options).data
+    stream = api.restore_stream(case.damaged, backend=backend, preset=_PRESET, **case.options).data
     return {
         "damaged": case.error(damaged),
         "repair": case.error(repaired(case, damaged)),
         "guess": case.error(mel_of(guess)),
         "restored": case.error(mel_of(restored)),
-        "guess texture": texture(mel_of(guess), case.region) / texture(truth, case.region),
-        "restored texture": texture(mel_of(restored), case.region) / texture(truth, case.region),
-        "damaged stream": decoded(api.compress(case.damaged, backend=backend, preset=preset)),
-        "two streams": decoded(api.compress(restored, backend=backend, preset=preset)),
+        "damaged stream": decoded(api.compress(case.damaged, backend=backend, preset=_PRESET)),
+        "two streams": decoded(api.compress(restored, backend=backend, preset=_PRESET)),
         "stream": decoded(stream),
         "bit/s": 8 * len(stream) / case.truth.duration,
     }
@@ -169,17 +152,8 @@ def repaired(case: Case, damaged: np.ndarray) -> np.ndarray:
     return mel_of(Waveform(np.where(lost, drawn, samples)[None].astype(np.float32), _RATE))
 
 
-def texture(mel: np.ndarray, region: np.ndarray) -> float:
-    """Mean absolute difference of neighbours in time and in frequency, where both lie in the region."""
-    in_time, in_frequency = (region[1:] & region[:-1]), (region[:, 1:] & region[:, :-1])
-    steps = (np.abs(np.diff(mel, axis=0))[in_time], np.abs(np.diff(mel, axis=1))[in_frequency])
-    return float(sum(part.mean() for part in steps if part.size))
-
-
 def mel_of(sound: Waveform) -> np.ndarray:
     """Log-mel `[T, n_mels]` of a mono sound."""
-    import torch
-
     return log_mel(torch.from_numpy(sound.samples), _MEL)[0, 0].numpy()
 
 
@@ -187,7 +161,7 @@ def summary(rows: list[Row], columns: tuple[str, ...]) -> str:
     """Means by case and kind; for errors also on how many clips the restoration beats the others."""
     lines = []
     for case in dict.fromkeys(row["case"] for row in rows):
-        for kind in (*_KINDS, "all"):
+        for kind in (*KINDS, "all"):
             own = [row for row in rows if row["case"] == case and kind in (row["kind"], "all")]
             values = [f"{np.mean([row[name] for row in own]):.2f}" for name in columns]
             lines.append([f"{case}, {kind}", *values, *_wins(own, columns)])
@@ -204,5 +178,4 @@ def _wins(rows: list[Row], columns: tuple[str, ...]) -> list[str]:
     return [f"{sum(row[_CANDIDATE[columns]] < row[name] for row in rows)} of {len(rows)}" for name in names]
 
 
-if __name__ == "__main__":
-    main()
+STUDY = Study("restoration", "gaps, bands and clipping", run, ("docs/systems.md",), limit=1, minutes=9)

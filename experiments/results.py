@@ -1,11 +1,7 @@
-"""Measure the codec on held-out clips at 48 kHz, beside other codecs: docs/results.md, docs/codecs.md, README's table.
+"""The codec on held-out clips at 48 kHz, beside other codecs: docs/results.md, docs/codecs.md, README's table.
 
-    python -m experiments.results CLIPS REPORT [--jobs 2] [--model FOLDER] [--limit 16] [--seconds 6]
-
-CLIPS is a folder of sounds named by kind, `music-...`, `speech-...`, `sfx-...` (`training.data build --held-out` makes
-one), of which `--limit` of each kind are taken, evenly spread over packages and names, one channel each. REPORT is the
-folder of a comparison (docs/comparison.md): what is there of the same model is not made again. All that the pages say
-lies in `results.json` beside them.
+The report is the folder of a comparison too (docs/comparison.md): what is there of the same model is not made again.
+All that the pages say lies in docs/results.json.
 
     compared   every method on every clip: quality, tuning, treble, sizes
     steady     tones that stand still, through some of the methods
@@ -16,28 +12,22 @@ lies in `results.json` beside them.
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from experiments import codecs
+from experiments import results_tables
 from experiments.steady import through, worst
-from experiments.tables import first_table, render
+from experiments.study import ROOT, Bench, Options, Parts, Row, Study, clip_paths, nmse_db
 from noisebook import api
-from noisebook.audio import io
-from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform, downmix
 from noisebook.codec import ddcm
 from noisebook.codec.layout import layout_of
 from noisebook.coding import container
@@ -46,8 +36,6 @@ from noisebook.comparison.catalogue import catalogue
 from noisebook.comparison.methods import Method, choose
 from noisebook.comparison.runs import Run, planned
 from noisebook.diffusion.backend import Backend
-from training.clips import PREFIX_OF_KIND
-from training.packages import HELD_OUT
 
 RATES = ("100", "300", "1500", "3000", "6000")
 METHODS = (
@@ -59,49 +47,32 @@ METRICS = (
     "pesq_wb", "zimtohrli", "visqol",
 )  # fmt: skip
 STEADY = ("autoencoder", "ddcm-300", "ddcm-1500", "ddcm-3000", "opus-6k", "opus-12k", "mp3-8k", "codec2-3200")
-_KINDS = tuple(PREFIX_OF_KIND.values())
+SECONDS = 6.0  # of each clip
+CONTROLLED = 12  # clips of which random streams are made
+FILE = ROOT / "docs" / "results.json"
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, help="folder of held-out sounds")
-    parser.add_argument("report", type=Path, help="folder of the comparison; made where it is not there")
-    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where the pages are")
-    parser.add_argument("--readme", type=Path, help="a page whose first table is replaced by that of results.md")
-    parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--limit", type=int, default=16, help="clips of each kind")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each clip")
-    parser.add_argument("--controls", type=int, default=12, help="clips in all that random streams are made of")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that compare")
-    args = parser.parse_args(argv)
+def run(bench: Bench) -> Parts:
+    """The parts of results.md, codecs.md and README.md."""
+    results = measured(bench)
+    FILE.write_text(_one_row_a_line(results), encoding="utf-8")
+    return results_tables.parts(results)
 
-    spent = [time.perf_counter()]
-    comparison = Comparison(clip_paths(args.clips, args.limit), args.report, args.model, args.seconds)
-    results = comparison.results(args.jobs)
-    spent.append(time.perf_counter())
-    backend = comparison.run.backend
-    results |= {
+
+def measured(bench: Bench) -> dict[str, Any]:
+    """Every number of the pages."""
+    inputs = len(_run(bench.options).inputs)
+    steady = bench.rows(measure_steady, ({"method": method} for method in ("as they are", *STEADY)))
+    results = compared(bench.options)
+    places = [{"place": place} for place in range(0, inputs, max(1, inputs // CONTROLLED))]
+    return results | {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-        "seconds": args.seconds,
-        "steady": measure_steady(backend, args.model),
-        "controls": list(measure_controls(comparison, args.controls)),
-        "drift": measure_drift(comparison, args.model),
-        "time": measure_time(comparison.run.inputs[0].sound, backend),
+        "seconds": SECONDS,
+        "steady": [row for row in steady if "cents" in row],
+        "controls": [one for row in bench.rows(measure_controls, places) for one in row["rates"]],
+        "drift": [measure_drift(bench, rate) for rate in RATES],
+        "time": [measure_time(bench, rate) for rate in RATES],
     }
-    write_pages(results, args.docs, args.readme)
-    print(f"wrote {args.docs}: {spent[1] - spent[0]:.0f} s to compare, {time.perf_counter() - spent[1]:.0f} s more")
-
-
-def write_pages(results: dict[str, Any], docs: Path, readme: Path | None) -> None:
-    """results.json and the pages of it."""
-    (docs / "results.json").write_text(_one_row_a_line(results), encoding="utf-8")
-    (docs / "codecs.md").write_text(codecs.page(results), encoding="utf-8")
-    stereo = docs / "stereo.md"
-    page = render(results, stereo.read_text(encoding="utf-8") if stereo.is_file() else "")
-    (docs / "results.md").write_text(page, encoding="utf-8")
-    if readme is not None:
-        text = readme.read_text(encoding="utf-8")
-        readme.write_text(text.replace(first_table(text), first_table(page)), encoding="utf-8")
 
 
 def _one_row_a_line(results: dict[str, Any]) -> str:
@@ -110,143 +81,110 @@ def _one_row_a_line(results: dict[str, Any]) -> str:
     return f'{rest[:-2]},\n "rows": [\n{rows}\n ]\n}}\n'
 
 
-def clip_paths(folder: Path, limit: int) -> list[Path]:
-    """`limit` files of each kind, as many of each package as there are, evenly spread over their names; all where there
-    are fewer."""
-    chosen: list[Path] = []
-    for kind in _KINDS:
-        by_package: dict[str, list[Path]] = {}
-        for path in sorted(folder.glob(f"{kind}-*")):
-            package = next((one.name for one in HELD_OUT if f"-{one.name}-" in path.name), "")
-            by_package.setdefault(package, []).append(path)
-        left = limit
-        for rest, paths in zip(range(len(by_package), 0, -1), sorted(by_package.values(), key=len), strict=True):
-            count = min(len(paths), left // rest)
-            chosen += [paths[i * len(paths) // count] for i in range(count)]
-            left -= count
-    return sorted(chosen, key=lambda path: (_KINDS.index(path.name.split("-")[0]), path.name))
+# ---------------------------------------------------------------- every method on every clip, as `noisebook compare`
 
 
-class Comparison:
-    """Every method on every clip, as `noisebook compare` has it.
+def compared(options: Options) -> dict[str, Any]:
+    """What the pages need of the comparison, after the work, which is shared by some processes."""
+    run = _run(options)
+    if options.jobs > 1:
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+            list(pool.map(_compare_one, [options] * len(run.inputs), range(len(run.inputs))))
+    rows = run.rows(lambda done, steps: print(f"compared {done} of {steps}", end="\r", flush=True))
+    about = publishing.manifest(run, command="python -m experiments results", seed=0, settings={})
+    whole = publishing.results_of(run, rows, about=about)
+    for row in rows:
+        if row["error"]:
+            print(f"failed: {row['method']} on {row['input']}: {row['error']}", flush=True)
+    return {
+        "model": run.backend.info.fingerprint.hex()[:4],
+        "manifest": {"programs": about["programs"]},
+        "inputs": [{key: one[key] for key in ("id", "kind", "sample_rate", "channels")} for one in whole["inputs"]],
+        "methods": [{key: one[key] for key in ("id", "family", "label", "generative")} for one in whole["methods"]],
+        "rows": [_short(row, run) for row in rows],
+    }
 
-    Args:
-        paths: of the clips.
-        folder: of the results.
-        model: as `api.load_backend` takes it.
-        seconds: of the beginning of each clip.
-    """
 
-    def __init__(self, paths: Sequence[Path], folder: Path, model: str, seconds: float) -> None:
-        self.options = (tuple(paths), folder, model, seconds)
-        self.run = _run(*self.options)
-        self._streams: dict[tuple[str, str], Path] = {}
-
-    def results(self, jobs: int) -> dict[str, Any]:
-        """What the pages need, after the work, which is shared by some processes."""
-        if jobs > 1:
-            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-                list(pool.map(_compare_one, [self.options] * len(self.run.inputs), range(len(self.run.inputs))))
-        rows = self.run.rows(lambda done, steps: print(f"compared {done} of {steps}", end="\r", flush=True))
-        print()
-        about = publishing.manifest(self.run, command="experiments.results", seed=0, settings={})
-        whole = publishing.results_of(self.run, rows, about=about)
-        self._streams = {
-            (row["input"], row["method"]): self.run.store.folder / row["stream"] for row in rows if row["stream"]
-        }
-        for row in rows:
-            if row["error"]:
-                print(f"failed: {row['method']} on {row['input']}: {row['error']}", flush=True)
-        return {
-            "model": self.run.backend.info.fingerprint.hex()[:4],
-            "manifest": {"programs": about["programs"]},
-            "inputs": [{key: one[key] for key in ("id", "kind", "sample_rate", "channels")} for one in whole["inputs"]],
-            "methods": [{key: one[key] for key in ("id", "family", "label", "generative")} for one in whole["methods"]],
-            "rows": [self._short(row) for row in rows],
-        }
-
-    def stream(self, source: str, rate: str) -> bytes:
-        """The file that the codec made of an input."""
-        return self._streams[source, f"ddcm-{rate}"].read_bytes()
-
-    def _short(self, row: dict[str, Any]) -> dict[str, Any]:
-        """What the pages need of a row; of a stream the latent error in dB, and the size that its header predicts."""
-        metrics = {name: None if value is None else round(value, 4) for name, value in row["metrics"].items()}
-        kept = {key: row[key] for key in ("input", "method", "bytes", "bit_per_second")} | {"metrics": metrics}
-        if not row["residuals_db"]:
-            return kept
-        header = container.parse_header((self.run.store.folder / row["stream"]).read_bytes())[0]
-        predicted = container.overhead(header, 1) + layout_of(header, self.run.backend.info).payload_size
-        return kept | {"nmse_db": row["residuals_db"][-1], "predicted_bytes": predicted}
+def _short(row: Row, run: Run) -> Row:
+    """What the pages need of a row; of a stream the latent error in dB, and the size that its header predicts."""
+    metrics = {name: None if value is None else round(value, 4) for name, value in row["metrics"].items()}
+    kept = {key: row[key] for key in ("input", "method", "bytes", "bit_per_second")} | {"metrics": metrics}
+    if not row["residuals_db"]:
+        return kept
+    header = container.parse_header((run.store.folder / row["stream"]).read_bytes())[0]
+    predicted = container.overhead(header, 1) + layout_of(header, run.backend.info).payload_size
+    return kept | {"nmse_db": row["residuals_db"][-1], "predicted_bytes": predicted}
 
 
 @lru_cache(maxsize=1)
-def _run(paths: Sequence[Path], folder: Path, model: str, seconds: float) -> Run:
+def _run(options: Options) -> Run:
     return planned(
-        paths, folder, catalogue=_methods(model), load_backend=lambda: api.load_backend(model, device="cpu"),
-        methods=METHODS, metrics=METRICS, limit_seconds=seconds, mono=True, verdicts=False,
+        clip_paths(options.clips, options.limit), options.report, catalogue=_methods(options.model),
+        load_backend=lambda: api.load_backend(options.model, device="cpu"), methods=METHODS, metrics=METRICS,
+        limit_seconds=SECONDS, mono=True, verdicts=False,
     )  # fmt: skip
 
 
-def _compare_one(options: tuple[tuple[Path, ...], Path, str, float], index: int) -> None:
+def _compare_one(options: Options, index: int) -> None:
     torch.set_num_threads(1)
-    list(_run(*options).rows_of(index))
+    list(_run(options).rows_of(index))
 
 
 def _methods(model: str) -> tuple[Method, ...]:
     return catalogue(rates=[float(rate) for rate in RATES], model=model)
 
 
-def measure_steady(backend: Backend, model: str) -> list[dict[str, Any]]:
-    """How steady tones fare through each of `STEADY` that can run here, at worst; and as they are."""
-    chosen = [method for method in choose(_methods(model), STEADY) if not method.missing]
-    rows = [{"method": "as they are", **worst(lambda tone: tone.samples)}]
-    return rows + [{"method": m.label, **worst(partial(through, m, backend=backend))} for m in chosen]
+def _stream(bench: Bench, place: int, rate: str) -> bytes:
+    """The file that the codec made of an input of the comparison."""
+    run = _run(bench.options)
+    (row,) = (row for row in run.rows_of(place) if row["method"] == f"ddcm-{rate}")
+    return (run.store.folder / row["stream"]).read_bytes()
 
 
-def measure_controls(comparison: Comparison, count: int) -> Iterator[dict[str, Any]]:
-    """Of clips evenly spread over all: latent error in dB of the stream of another clip, and of random indices."""
-    run = comparison.run
-    inputs = run.inputs
-    for index in range(0, len(inputs), max(1, len(inputs) // count)):
-        source, other = inputs[index], inputs[(index + 1) % len(inputs)]
-        for rate in RATES:
-            header = ddcm.analysed(container.parse_header(comparison.stream(source.id, rate))[0], source.sound)
-            target = ddcm.target_latent(source.sound, header, backend=run.backend)
-            random = api.random_stream(header, run.backend.info, seed=header.preset)
-            for system, stream in (("another clip", comparison.stream(other.id, rate)), ("random indices", random)):
-                latent = ddcm.decode_latent(stream, backend=run.backend)[1]
-                yield {"input": source.id, "rate": rate, "system": system, "nmse_db": _nmse_db(latent, target)}
+# ---------------------------------------------------------------- what a comparison does not say
 
 
-def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
-    """Squared error relative to the target in dB, over what both are long; -inf where they are the same."""
-    frames = min(latent.shape[2], target.shape[2])
-    latent, target = latent[:, :, :frames], target[:, :, :frames]
-    return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
+def measure_steady(bench: Bench, method: str) -> Row:
+    """How steady tones fare through a method, at worst, or as they are; nothing where it cannot run here."""
+    if method == "as they are":
+        return {"label": method, **worst(lambda tone: tone.samples)}
+    (chosen,) = choose(_methods(bench.options.model), [method])
+    return {} if chosen.missing else {"label": chosen.label, **worst(partial(through, chosen, backend=bench.backend))}
 
 
-def measure_drift(comparison: Comparison, model: str) -> list[dict[str, Any]]:
-    """How far other ways of computing move the decoded latent of the same streams: the largest difference in dB."""
-    inputs = comparison.run.inputs[:: max(1, len(comparison.run.inputs) // 3)][:3]
-    reference, low = comparison.run.backend, api.load_backend(model, device="cpu", dtype="bfloat16")
-    threads = torch.get_num_threads()
-    other = 1 if threads > 1 else 2
+def measure_controls(bench: Bench, place: int) -> Row:
+    """Of a clip, at each rate: latent error in dB of the stream of another clip, and of random indices."""
+    inputs = _run(bench.options).inputs
+    source, other = inputs[place], (place + 1) % len(inputs)
     rows = []
     for rate in RATES:
-        streams = [comparison.stream(source.id, rate) for source in inputs]
-        latents = _decode_all(streams, reference)
-        again, in_bfloat16 = _decode_all(streams, reference), _decode_all(streams, low)
-        torch.set_num_threads(other)
-        threaded = _decode_all(streams, reference)
-        torch.set_num_threads(threads)
-        rows.append({
-            "preset": rate,
-            "decoded again": _largest_difference(again, latents),
-            f"{other} instead of {threads} threads": _largest_difference(threaded, latents),
-            "bfloat16": _largest_difference(in_bfloat16, latents),
-        })  # fmt: skip
-    return rows
+        header = ddcm.analysed(container.parse_header(_stream(bench, place, rate))[0], source.sound)
+        target = ddcm.target_latent(source.sound, header, backend=bench.backend)
+        random = api.random_stream(header, bench.backend.info, seed=header.preset)
+        for system, stream in (("another clip", _stream(bench, other, rate)), ("random indices", random)):
+            latent = ddcm.decode_latent(stream, backend=bench.backend)[1]
+            rows.append({"input": source.id, "rate": rate, "system": system, "nmse_db": nmse_db(latent, target)})
+    return {"rates": rows}
+
+
+def measure_drift(bench: Bench, rate: str) -> Row:
+    """How far other ways of computing move the decoded latent of three streams: the largest difference in dB."""
+    count = len(_run(bench.options).inputs)
+    streams = [_stream(bench, place, rate) for place in range(0, count, max(1, count // 3))[:3]]
+    threads = torch.get_num_threads()
+    other = 1 if threads > 1 else 2
+    latents = _decode_all(streams, bench.backend)
+    again = _decode_all(streams, bench.backend)
+    low = _decode_all(streams, api.load_backend(bench.options.model, device="cpu", dtype="bfloat16"))
+    torch.set_num_threads(other)
+    threaded = _decode_all(streams, bench.backend)
+    torch.set_num_threads(threads)
+    return {
+        "preset": rate,
+        "decoded again": _largest_difference(again, latents),
+        f"{other} instead of {threads} threads": _largest_difference(threaded, latents),
+        "bfloat16": _largest_difference(low, latents),
+    }
 
 
 def _decode_all(streams: list[bytes], backend: Backend) -> list[torch.Tensor]:
@@ -256,7 +194,7 @@ def _decode_all(streams: list[bytes], backend: Backend) -> list[torch.Tensor]:
 def _largest_difference(latents: list[torch.Tensor], references: list[torch.Tensor]) -> float | None:
     """In dB relative to the reference; None where all are the same to the bit."""
     pairs = list(zip(latents, references, strict=True))
-    return max((_nmse_db(a, b) for a, b in pairs if not torch.equal(a, b)), default=None)
+    return max((nmse_db(a, b) for a, b in pairs if not torch.equal(a, b)), default=None)
 
 
 class _Timed:
@@ -279,52 +217,31 @@ class _Timed:
         return timed
 
 
-def measure_time(sound: Waveform, backend: Backend, *, runs: int = 3) -> list[dict[str, Any]]:
-    """Median seconds to encode and decode a sound at each rate, and the share outside the networks."""
-    rows = []
-    for preset in RATES:
-        stream = api.compress(sound, backend=backend, preset=preset)  # warm
-        encodes, decodes = [], []
-        for _ in range(runs):
-            encodes.append(_timed_share(lambda b, p=preset: api.compress(sound, backend=b, preset=p), backend))
-            decodes.append(_timed_share(lambda b, s=stream: api.decompress(s, backend=b), backend))
-        encode, encode_share = np.median(encodes, axis=0)
-        decode, decode_share = np.median(decodes, axis=0)
-        rows.append({"preset": preset, "encode_seconds": encode, "encode_share": encode_share,
-                     "decode_seconds": decode, "decode_share": decode_share})  # fmt: skip
-    return rows
+def measure_time(bench: Bench, rate: str, *, runs: int = 3) -> Row:
+    """Median seconds to encode and decode the first clip at a rate, and the share outside the networks."""
+    sound = _run(bench.options).inputs[0].sound
+    stream = api.compress(sound, backend=bench.backend, preset=rate)  # warm
+    ways: dict[str, Callable[[Any], object]] = {
+        "encode": lambda backend: api.compress(sound, backend=backend, preset=rate),
+        "decode": lambda backend: api.decompress(stream, backend=backend),
+    }
+    row: Row = {"preset": rate}
+    for name, way in ways.items():
+        seconds, share = np.median([_timed_share(way, bench.backend) for _ in range(runs)], axis=0)
+        row |= {f"{name}_seconds": seconds, f"{name}_share": share}
+    return row
 
 
-def _timed_share(run: Any, backend: Backend) -> tuple[float, float]:
+def _timed_share(way: Callable[[Any], object], backend: Backend) -> tuple[float, float]:
     """Seconds of one run, and the share of them outside the networks."""
     timed = _Timed(backend)
     started = time.perf_counter()
-    run(timed)
+    way(timed)
     total = time.perf_counter() - started
     return total, 1 - timed.seconds / total
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One held-out sound for the other studies: 10 s, mono, 16 kHz."""
-
-    name: str
-    kind: str
-    sound: Waveform
-
-
-def load_clips(folder: Path, limit: int, *, seconds: float = 10.0, sample_rate: int = 16_000) -> list[Clip]:
-    """`limit` clips of each kind, evenly spread over their names; kinds take turns; short ones end in silence."""
-    by_kind = [[path for path in clip_paths(folder, limit) if path.name.startswith(kind)] for kind in _KINDS]
-    paths = [path for group in zip(*by_kind, strict=False) for path in group]
-    return [_load(path, round(seconds * sample_rate), sample_rate) for path in paths]
-
-
-def _load(path: Path, count: int, sample_rate: int) -> Clip:
-    sound = resample(downmix(io.read(path)), sample_rate).samples[:, :count]
-    samples = np.pad(sound, ((0, 0), (0, count - sound.shape[1])))
-    return Clip(path.stem, path.stem.split("-")[0], Waveform(samples, sample_rate))
-
-
-if __name__ == "__main__":
-    main()
+STUDY = Study(
+    "results", "quality against bitrate, beside other codecs", run,
+    ("docs/results.md", "docs/codecs.md", "README.md"), limit=16, minutes=80,
+)  # fmt: skip

@@ -16,8 +16,6 @@ import torch
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import Schedule
 
-__all__ = ["GaussianSource", "coloured", "white"]
-
 _CHANNELS, _BINS = 8, 16
 
 

@@ -1,7 +1,5 @@
 """What becomes of sounds that stand still: pitch, level, and whether they ripple at the model's frame rates.
 
-    python -m experiments.steady [--model FOLDER] [--method ddcm-3000]
-
 Sines and sawtooth notes, a struck string and a sung note, each of four seconds at 48 kHz, through a method of
 `noisebook compare`: `ddcm-RATE`, `autoencoder`, `vocoder`, `opus-6k` and so on. A model that makes its phases frame by
 frame draws steady tones to multiples of its frame rate, and lets their envelope pulse with it. Prints cents from where
@@ -10,22 +8,16 @@ the tone was, level in dB, and the ripple of the envelope at 25, 50 and 100 Hz i
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from experiments.tables import table
-from noisebook import api
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.comparison.catalogue import catalogue
-from noisebook.comparison.methods import Job, Method, choose
+from noisebook.comparison.methods import Job, Method
 from noisebook.diffusion.backend import Backend
-
-__all__ = ["Steadiness", "Tone", "steadiness", "through", "tones", "worst"]
 
 _RATE = 48_000
 _SECONDS = 4
@@ -50,22 +42,6 @@ class Steadiness:
     cents: float
     level_db: float
     ripple_db: tuple[float, ...]
-
-
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--method", default="ddcm-3000")
-    args = parser.parse_args(argv)
-    rates = [float(args.method.removeprefix("ddcm-"))] if args.method.startswith("ddcm-") else []
-    (method,) = choose(catalogue(rates=rates, model=args.model), [args.method])
-    backend = api.load_backend(args.model)
-    rows = []
-    for tone in tones():
-        found = steadiness(tone, through(method, tone, backend=backend))
-        ripples = (f"{value:.0f}" for value in found.ripple_db)
-        rows.append([tone.name, f"{found.cents:+.0f}", f"{found.level_db:+.1f}", *ripples])
-    print(table(["tone", "cents", "level dB", *(f"ripple at {hertz} Hz, dB" for hertz in _RIPPLES)], rows))
 
 
 def through(method: Method, tone: Tone, *, backend: Backend) -> np.ndarray:
@@ -137,7 +113,3 @@ def _ripple(samples: np.ndarray, hertz: float) -> float:
     spectrum = np.abs(np.fft.rfft((envelope - mean) * np.hanning(len(envelope)))) / (len(envelope) / 4) / mean
     frequencies = np.fft.rfftfreq(len(envelope), 1 / _RATE)
     return float(20 * np.log10(spectrum[np.abs(frequencies - hertz) < 1].max() + 1e-9))
-
-
-if __name__ == "__main__":
-    main()

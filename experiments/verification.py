@@ -1,89 +1,104 @@
-"""Measure the verdict of `noisebook verify` on held-out sound: how often it is wrong, in either direction.
+"""The verdict of `noisebook verify` on held-out sound: how often it is wrong, in either direction.
 
-    python -m experiments.verification HELDOUT
-    python -m experiments.verification --fit TRAINING    # refits the kinds of `noisebook.verification.listening`
-
-unrelated   every clip as the estimate of every other one, which no stream of it is: a verdict of "related" is wrong
-own         the stream of every clip at every preset, decoded: a verdict of "not related" is wrong
-loops       twelve drum loops, made here, of one tempo and in phase: the hardest unrelated pairs that there are
-composite   the predecessor's two scores of some of the same unrelated pairs, and of the own streams, against the
-            levels that its table calls related
+pairs       every clip as the estimate of every other one, which no stream of it is: a verdict of "related" is wrong
+streams     of every clip at some presets, decoded: a verdict of "not related" is wrong
+composite   the predecessor's two scores of some of the same unrelated pairs, and of the streams, against the levels
+            that its table calls related
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 
-from experiments.tables import table
+from experiments.study import Bench, Parts, Row, Study, table
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.errors import ConfigError
 from noisebook.metrics.alignment import align
 from noisebook.metrics.composite import summary_score, verify_score
-from noisebook.verification.listening import KINDS_FILE, kind_statistics, listen
+from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 from noisebook.verification.verdict import Verdict, judge, other_sounds
-from training.clips import AUDIO_SUFFIXES, KINDS, kind_of, read_mono
-from training.kinds import fit_judge
+from training.clips import KINDS, PREFIX_OF_KIND
 
+PRESETS = ("100", "300", "1500")
+SECONDS = (1.0, 5.0)
 _LEVELS = {"improved DDCM": 0.2857, "basic DDCM": 0.3261, "hybrid": 0.4017, "VAE": 0.5066}  # the predecessor's table
-_CROPS = (1.0, 2.5, 5.0, 10.0)  # seconds to which the kinds are fitted
+_SCORES = {"summary": summary_score, "verify": verify_score}
+Controls = list[dict[str, np.ndarray]]
+_KIND = {prefix: kind for kind, prefix in PREFIX_OF_KIND.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, help="folder of held-out sounds (with --fit: of training sounds)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each clip")
-    parser.add_argument("--presets", default="100,300,1500", help="whose streams are judged, with commas between")
-    parser.add_argument("--streams", type=int, default=6, help="clips of each kind that are coded")
-    parser.add_argument("--composites", type=int, default=210, help="unrelated pairs whose composite scores are taken")
-    parser.add_argument("--model", default=api.EMBEDDED)
-    parser.add_argument("--fit", action="store_true", help=f"fit the kinds and write {KINDS_FILE.name}; nothing else")
-    args = parser.parse_args()
-    if args.fit:
-        fit_kinds(args.clips)
-        return
-
-    count = round(args.seconds * SAMPLE_RATE)
-    clips = [(kind_of(path), read_mono(path)[:count]) for path in _paths(args.clips)]
-    heard = [features(samples) for _, samples in clips]
-    print(f"{len(clips)} clips of {args.seconds:g} s.\n\n## Unrelated pairs\n")
-    print(unrelated(clips, heard), flush=True)
-    print("\n## Drum loops of one tempo, in phase\n", loops(), sep="\n", flush=True)
-    coded = [i for kind in KINDS for i in [i for i, clip in enumerate(clips) if clip[0] == kind][: args.streams]]
-    sounds = [clips[i][1] for i in coded]
-    streams = decoded(sounds, args.presets.split(","), args.model)
-    print("\n## Own streams\n", own([heard[i] for i in coded], streams), sep="\n", flush=True)
-    print("\n## Kinds\n", kinds(clips), sep="\n", flush=True)
-    pairs = list(permutations(range(len(clips)), 2))
-    some = [(clips[i][1], clips[j][1]) for i, j in pairs[:: max(1, len(pairs) // args.composites)]]
-    print("\n## Composite scores\n", composites(sounds, streams, some), sep="\n")
-
-
-def unrelated(clips: Sequence[tuple[str, np.ndarray]], heard: Sequence[Features]) -> str:
-    """Share of pairs that are wrongly called related, all and within a kind, without and with a search for the lag."""
-    pairs = list(permutations(range(len(clips)), 2))
-    others = [other_sounds(reference) for reference in heard]
-    unmoved = {(i, j): judge(heard[i], heard[j], others=others[i]) for i, j in pairs}
-    some = pairs[:: max(1, len(pairs) // 300)]
-    searched = {(i, j): _searched(clips[i][1], clips[j][1]) for i, j in some}
-    rows = []
-    for name in ("all", *KINDS):
-        chosen = [p for p in pairs if name == "all" or clips[p[0]][0] == clips[p[1]][0] == name]
-        rows.append([name if name == "all" else f"{name} beside {name}", *_wrong(unmoved, chosen),
-                     *_wrong(searched, [p for p in chosen if p in searched])])  # fmt: skip
-    return table(["pairs", "number", "wrongly related", "number, lag searched", "wrongly related"], rows)
+def run(bench: Bench) -> Parts:
+    """The tables of docs/verification.md."""
+    count = len(bench.clips(seconds=SECONDS[-1]))
+    pairs = bench.rows(measure_pairs, ({"seconds": s, "place": place} for s in SECONDS for place in range(count)))
+    (kinds,) = bench.rows(measure_kinds, [{}])
+    streams = bench.rows(measure_streams, ({"preset": preset} for preset in PRESETS))
+    unrelated = [row for row in pairs if row["seconds"] == SECONDS[-1]]
+    composites = {f"{sum(len(row['summary']) for row in unrelated)} unrelated pairs": unrelated}
+    composites |= {f"own stream, {row['preset']} bit/s": [row] for row in streams}
+    right = sum(line[place] for place, line in enumerate(kinds["heard"]))
+    return {
+        "about": f"{count} held-out clips of {SECONDS[-1]:g} s",
+        "pairs": _pairs_table(pairs),
+        "streams": table(
+            ["stream", "related", "median score", "least score", "median threshold", "of another clip"],
+            ([f"{row['preset']} bit/s", f"{sum(row['related'])} of {len(row['related'])}",
+              f"{np.median(row['scores']):.2f}", f"{min(row['scores']):.2f}", f"{np.median(row['thresholds']):.2f}",
+              f"{np.mean(row['wrong']):.1%}"] for row in streams),
+        ),
+        "composites": table(
+            ["", "median", *(f"from {level} ({name})" for name, level in _LEVELS.items())],
+            ([f"{name}, {score}", *_above([value for row in rows for value in row[score]])]
+             for name, rows in composites.items() for score in _SCORES),
+        ),
+        "kinds": f"Heard as the kind that they are: {right} of {count}.\n\n"
+        + table(["is, heard as", *KINDS],
+                ([kind, *map(str, line)] for kind, line in zip(KINDS, kinds["heard"], strict=True))),
+    }  # fmt: skip
 
 
-def _wrong(verdicts: dict[tuple[int, int], Verdict], pairs: Sequence[tuple[int, int]]) -> list[str]:
-    wrong = sum(verdicts[pair].related for pair in pairs)
-    return [str(len(pairs)), f"{wrong} ({wrong / max(1, len(pairs)):.1%})"]
+@cache
+def _heard(bench: Bench, seconds: float) -> tuple[list[str], list[np.ndarray], list[Features], Controls]:
+    """Kinds, samples, features and controls of the clips."""
+    clips = bench.clips(seconds=seconds, sample_rate=SAMPLE_RATE)
+    sounds = [clip.sound.samples[0] for clip in clips]
+    heard = [features(sound) for sound in sounds]
+    return [_KIND[clip.kind] for clip in clips], sounds, heard, [other_sounds(one) for one in heard]
+
+
+def measure_pairs(bench: Bench, seconds: float, place: int) -> Row:
+    """A clip beside every other one: kinds, whether related, for some also after a search for the lag, and scores."""
+    kinds, sounds, heard, others = _heard(bench, seconds)
+    row: Row = {"kind": kinds[place], "related": [], "searched": [], **{name: [] for name in _SCORES}}
+    for other in range(len(sounds)):
+        if other == place:
+            continue
+        row["related"].append((kinds[other], judge(heard[place], heard[other], others=others[place]).related))
+        if (place + other) % 3 == 0:
+            row["searched"].append((kinds[other], _searched(sounds[place], sounds[other]).related))
+            for name, score in _SCORES.items():
+                row[name].append(score(sounds[place], sounds[other], sample_rate=SAMPLE_RATE).score)
+    return row
+
+
+def _pairs_table(rows: list[Row]) -> str:
+    lines = []
+    for seconds in SECONDS:
+        for name in ("all", *KINDS):
+            cells = []
+            for key in ("related", "searched"):
+                found = [
+                    related
+                    for row in rows if row["seconds"] == seconds and name in ("all", row["kind"])
+                    for kind, related in row[key] if name in ("all", kind)
+                ]  # fmt: skip
+                cells += [str(len(found)), f"{sum(found)} ({sum(found) / max(1, len(found)):.1%})"]
+            lines.append([f"{seconds:g} s, {name if name == 'all' else f'{name} beside {name}'}", *cells])
+    return table(["pairs", "number", "wrongly related", "number, lag searched", "wrongly related"], lines)
 
 
 def _searched(reference: np.ndarray, estimate: np.ndarray) -> Verdict:
@@ -95,103 +110,35 @@ def _searched(reference: np.ndarray, estimate: np.ndarray) -> Verdict:
     return max(verdicts, key=lambda verdict: verdict.score)
 
 
-def loops() -> str:
-    """How many pairs of different loops are called related, and how many of noisy copies."""
-    made = [_loop(seed) for seed in range(12)]
-    heard = [features(loop) for loop in made]
-    noise = 0.05 * np.random.default_rng(0).standard_normal(len(made[0]))
-    copies = [judge(a, features(loop + noise)).related for a, loop in zip(heard, made, strict=True)]
-    wrong = [judge(a, b).related for a, b in permutations(heard, 2)]
-    rows = [["copies in noise", str(len(copies)), f"{sum(copies)}"],
-            ["pairs", str(len(wrong)), f"{sum(wrong)} ({np.mean(wrong):.1%})"]]  # fmt: skip
-    return table(["", "number", "related"], rows)
-
-
-def _loop(seed: int) -> np.ndarray:
-    """5 s at 120 beats a minute: a drum on every beat, two on random sixteenths, each of its own colour and decay."""
-    rng, step, length = np.random.default_rng(seed), SAMPLE_RATE // 8, 2400
-    sound = 1e-3 * rng.standard_normal(5 * SAMPLE_RATE + length)
-    for density in (0.3, 0.25, 0.5):
-        spectrum, centre = np.fft.rfft(rng.standard_normal(length)), rng.uniform(60, 6000)
-        spectrum *= np.exp(-(((np.fft.rfftfreq(length, 1 / SAMPLE_RATE) - centre) / (centre / 2)) ** 2))
-        drum = np.fft.irfft(spectrum, n=length) * np.exp(-np.arange(length) / SAMPLE_RATE * rng.uniform(20, 60))
-        played = rng.random(16) < density
-        played[::4] |= density == 0.3
-        for k in np.flatnonzero(np.resize(played, 40)):
-            sound[k * step : k * step + length] += 0.3 * rng.uniform(0.9, 1) * drum / np.abs(drum).max()
-    return sound[: 5 * SAMPLE_RATE]
-
-
-def decoded(sounds: Sequence[np.ndarray], presets: Sequence[str], model: str) -> dict[str, list[np.ndarray]]:
-    """What the streams of the sounds decode to, by preset."""
-    backend = api.load_backend(model)
-    streams: dict[str, list[np.ndarray]] = {preset: [] for preset in presets}
+def measure_streams(bench: Bench, preset: str) -> Row:
+    """Streams of all clips beside what was coded, and, wrongly, beside everything else."""
+    _, sounds, heard, others = _heard(bench, SECONDS[-1])
+    decoded = []
     for samples in sounds:
-        sound = Waveform.of(samples, SAMPLE_RATE)
-        for preset in presets:
-            data = api.compress(sound, backend=backend, preset=preset)
-            streams[preset].append(api.decompress(data, backend=backend).samples[0])
-    return streams
+        data = api.compress(Waveform.of(samples, SAMPLE_RATE), backend=bench.backend, preset=preset)
+        decoded.append(api.decompress(data, backend=bench.backend).samples[0])
+    estimates = [features(sound) for sound in decoded]
+    verdicts = [judge(a, b, others=c) for a, b, c in zip(heard, estimates, others, strict=True)]
+    wrong = [judge(heard[i], estimates[j], others=others[i]).related for i, j in permutations(range(len(heard)), 2)]
+    scores = {
+        name: [score(a, b, sample_rate=SAMPLE_RATE).score for a, b in zip(sounds, decoded, strict=True)]
+        for name, score in _SCORES.items()
+    }
+    return {"related": [one.related for one in verdicts], "scores": [one.score for one in verdicts],
+            "thresholds": [one.threshold for one in verdicts], "wrong": wrong, **scores}  # fmt: skip
 
 
-def own(heard: Sequence[Features], streams: dict[str, list[np.ndarray]]) -> str:
-    """Share of streams that are found to be related to what was coded; and to everything else, wrongly."""
-    others = [other_sounds(reference) for reference in heard]
-    rows = []
-    for preset, sounds in streams.items():
-        estimates = [features(sound) for sound in sounds]
-        verdicts = [judge(a, b, others=c) for a, b, c in zip(heard, estimates, others, strict=True)]
-        wrong = [judge(heard[i], estimates[j], others=others[i]).related for i, j in permutations(range(len(heard)), 2)]
-        rows.append([f"{preset} bit/s", f"{sum(v.related for v in verdicts)} of {len(verdicts)}",
-                     f"{np.median([v.score for v in verdicts]):.2f}", f"{min(v.score for v in verdicts):.2f}",
-                     f"{np.median([v.threshold for v in verdicts]):.2f}", f"{np.mean(wrong):.1%}"])  # fmt: skip
-    return table(["stream", "related", "median score", "least score", "median threshold", "of another clip"], rows)
+def _above(values: list[float]) -> list[str]:
+    """The median, and the share from each level of the predecessor's table on."""
+    found = np.array(values)
+    return [f"{np.median(found):.2f}", *(f"{(found >= level).mean():.0%}" for level in _LEVELS.values())]
 
 
-def composites(
-    sounds: Sequence[np.ndarray], streams: dict[str, list[np.ndarray]], some: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> str:
-    """Share above each level of the predecessor's table, of unrelated pairs and of own streams."""
-    groups = {f"{len(some)} unrelated pairs": list(some)}
-    groups |= {f"own stream, {name} bit/s": list(zip(sounds, found, strict=True)) for name, found in streams.items()}
-    rows = []
-    for name, group in groups.items():
-        for label, score in (("summary", summary_score), ("verify", verify_score)):
-            values = np.array([score(a, b, sample_rate=SAMPLE_RATE).score for a, b in group])
-            shares = [f"{(values >= level).mean():.0%}" for level in _LEVELS.values()]
-            rows.append([f"{name}, {label}", f"{np.median(values):.2f}", *shares])
-    return table(["", "median", *(f"from {level} ({name})" for name, level in _LEVELS.items())], rows)
+def measure_kinds(bench: Bench) -> Row:
+    """How many clips of each kind are heard as which kind."""
+    kinds, sounds, *_ = _heard(bench, SECONDS[-1])
+    heard = [(kind, listen(Waveform.of(sound, SAMPLE_RATE)).kind) for kind, sound in zip(kinds, sounds, strict=True)]
+    return {"heard": [[heard.count((kind, other)) for other in KINDS] for kind in KINDS]}
 
 
-def kinds(clips: Iterable[tuple[str, np.ndarray]]) -> str:
-    """How many clips are heard as the kind that they are."""
-    heard = [(kind, listen(Waveform.of(samples, SAMPLE_RATE)).kind) for kind, samples in clips]
-    rows = [[kind, *(str(heard.count((kind, other))) for other in KINDS)] for kind in KINDS]
-    return table(["is, heard as", *KINDS], rows)
-
-
-def fit_kinds(folder: Path) -> None:
-    """Discriminants of crops of every training sound that is not the variant (`__v`) of another one."""
-    rows, labels = [], []
-    for path in _paths(folder):
-        if "__v" in path.name:
-            continue
-        samples, kind = read_mono(path), KINDS.index(kind_of(path))
-        for crop in (samples[: round(seconds * SAMPLE_RATE)] for seconds in _CROPS):
-            if not features(crop).silent:
-                rows.append(kind_statistics(crop))
-                labels.append(kind)
-    fit = fit_judge(np.stack(rows), np.array(labels))
-    values = {name: np.round(value, 5).tolist() for name, value in vars(fit).items()}
-    KINDS_FILE.write_text(json.dumps(values), encoding="utf-8")
-
-
-def _paths(folder: Path) -> list[Path]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    if not paths:
-        raise ConfigError(f"{folder}: no sound files in it; allowed are {', '.join(AUDIO_SUFFIXES)}")
-    return paths
-
-
-if __name__ == "__main__":
-    main()
+STUDY = Study("verification", "how often a verdict is wrong", run, ("docs/verification.md",), limit=6, minutes=12)

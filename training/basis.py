@@ -19,8 +19,6 @@ from noisebook.networks.configs import PATCH
 from training.codec_stage import band_weights
 from training.sounds import Sounds
 
-__all__ = ["begin_with_basis"]
-
 _CLIPS, _FRAMES = 960, 128
 _AT_A_TIME = 24
 _SMALL = 0.05  # what the network's own output layers are scaled by

@@ -29,8 +29,6 @@ from training.cutting import (
 )
 from training.packages import Package
 
-__all__ = ["build_package", "extract", "fetch"]
-
 APT_LOCK = Lock()  # one download at a time, however many packages are cut at once
 
 
@@ -88,12 +86,6 @@ def _hours(files: list[Path], *, at_most: float = math.inf) -> float:
     return total / 3600
 
 
-def _write(piece: Piece, path: Path) -> str:
-    """Write one piece as 16-bit FLAC; the SHA-256 of the file."""
-    write(path, Waveform.of(piece.samples, FULL_RATE), overwrite=True)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _file_name(piece: Piece, package: Package, kind: str, number: int, *, held_out: bool) -> str:
     """KIND__package__stem-NNN.flac to train on, KIND-package-stem-offset.flac to judge on."""
     prefix = PREFIX_OF_KIND[kind]
@@ -124,7 +116,8 @@ def _cut_kind(
         numbers[piece.stem] += 1
         row = {"file": name, "sources": piece.sources, "offset": round(piece.offset, 3)}
         row |= {"package": package.name, "version": version, "kind": kind, "seconds": round(piece.seconds, 3)}
-        rows.append(row | {"sha256": _write(piece, out / name)})
+        write(out / name, Waveform.of(piece.samples, FULL_RATE), overwrite=True)
+        rows.append(row | {"sha256": hashlib.sha256((out / name).read_bytes()).hexdigest()})
     return rows, unreadable
 
 

@@ -9,11 +9,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,22 +22,6 @@ from noisebook.audio.io import read
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import downmix
 from noisebook.errors import AudioError, ConfigError
-
-__all__ = [
-    "AUDIO_SUFFIXES",
-    "FULL_RATE",
-    "KINDS",
-    "PREFIX_OF_KIND",
-    "SAMPLE_RATE",
-    "ClipEntry",
-    "PackedAudio",
-    "kind_of",
-    "pack_folder",
-    "read_mono",
-    "read_sound",
-    "read_words",
-    "write_opus",
-]
 
 SAMPLE_RATE = 16_000  # of the mel model
 FULL_RATE = 48_000  # of clips, and of the model of bands
@@ -98,14 +82,6 @@ def read_sound(path: Path) -> Samples:
     return samples
 
 
-def _append_clip(path: Path, sample_rate: int, out: BinaryIO, digest: Any) -> int:
-    words = read_words(path, sample_rate)
-    data = words.tobytes()
-    out.write(data)
-    digest.update(data)
-    return len(words)
-
-
 def pack_folder(
     folder: Path,
     out: Path,
@@ -131,7 +107,10 @@ def pack_folder(
     with part.open("wb") as file:
         for path, name, kind in zip(paths, names, kinds, strict=True):
             digest.update(name.as_posix().encode() + b"\0")
-            length = _append_clip(path, sample_rate, file, digest)
+            words = read_words(path, sample_rate)
+            file.write(words.tobytes())
+            digest.update(words.tobytes())
+            length = len(words)
             digest.update(length.to_bytes(8, "little"))
             clips.append(ClipEntry(name.as_posix(), kind, start, length))
             start += length
@@ -164,7 +143,10 @@ def write_opus(folder: Path, out: Path, *, size: int, bitrate: int) -> tuple[flo
         raise ConfigError(f"{folder}: no sound files; allowed are {', '.join(AUDIO_SUFFIXES)}; give a folder of clips")
     out.mkdir(parents=True, exist_ok=True)
     seconds, count, used = 0.0, 0, 0
-    for path in _in_turns([_spread(paths) for paths in by_kind.values()]):
+    # All of a kind, any beginning evenly spread over their order (golden-ratio steps); kinds take turns.
+    spread = [sorted(paths, key=lambda path, of=paths: (of.index(path) * 0.6180339887498949) % 1)  # type: ignore[misc]
+              for paths in by_kind.values()]  # fmt: skip
+    for path in (path for turn in zip_longest(*spread) for path in turn if path is not None):
         samples = read_sound(path)
         # libsndfile's compression level: 6 kbit/s a channel at 1, 256 at 0.
         level = 1 - (bitrate / len(samples) - 6000) / 250_000
@@ -176,17 +158,6 @@ def write_opus(folder: Path, out: Path, *, size: int, bitrate: int) -> tuple[flo
             break
         seconds, count = seconds + samples.shape[1] / FULL_RATE, count + 1
     return seconds / 3600, count
-
-
-def _in_turns(lists: list[list[Path]]) -> Iterator[Path]:
-    """The first of each, the second of each, and so on; longer lists go on alone."""
-    for paths in zip_longest(*lists):
-        yield from (path for path in paths if path is not None)
-
-
-def _spread(paths: list[Path]) -> list[Path]:
-    """All of them, any beginning evenly spread over their order (golden-ratio steps)."""
-    return sorted(paths, key=lambda path: (paths.index(path) * 0.6180339887498949) % 1)
 
 
 class PackedAudio:
@@ -219,11 +190,6 @@ class PackedAudio:
         ids = np.array([KINDS.index(clip.kind) for clip in self.clips], np.int64)
         self._members = {int(kind): np.flatnonzero(ids == kind) for kind in np.unique(ids)}
         self._cumulative = {kind: np.cumsum(self._lengths[rows]) for kind, rows in self._members.items()}
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Names of the kind ids: `kinds[kind_id]`, whether or not the folder holds that kind."""
-        return KINDS
 
     @property
     def hours(self) -> float:

@@ -31,8 +31,6 @@ from noisebook.networks.denoiser import Denoiser, x0_from_v
 from training.run import mixed_precision, on_device
 from training.sounds import Sounds
 
-__all__ = ["LATENT_HOP", "CodecStage", "Rates", "band_weights", "estimator", "hearing_weights"]
-
 LATENT_HOP = PATCH * BANDS.hop_length  # samples
 _DB = 20 / np.log(10)
 _LENGTHS = (64, 128, 256)  # latent frames to a clip; `clips` counts those of the shortest

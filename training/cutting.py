@@ -20,8 +20,6 @@ import numpy as np
 from noisebook.errors import AudioError, MissingExtra
 from training.clips import AUDIO_SUFFIXES, FULL_RATE, Samples
 
-__all__ = ["JUDGED", "Piece", "audio_files", "judging_pieces", "thin", "training_pieces", "unpack_archives"]
-
 SHORTEST, LONGEST, JOINED = 6.0, 40.0, 15.0  # seconds; short sounds are joined until they reach JOINED
 GAP = (0.1, 0.3)  # seconds of silence between joined sounds
 SILENCE = 10 ** (-50 / 20)  # peak of -50 dBFS

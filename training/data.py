@@ -24,8 +24,6 @@ from training.building import build_package, fetch
 from training.clips import AUDIO_SUFFIXES, FULL_RATE, KINDS, PackedAudio, pack_folder, write_opus
 from training.packages import HELD_OUT, TRAIN, Package, choose, is_held_out_name
 
-__all__ = ["PackedAudio", "build", "main", "refuse_mixture"]
-
 STATE = ".state"  # OUT/.state/PACKAGE.json: one record per finished package
 
 
@@ -35,10 +33,6 @@ STATE = ".state"  # OUT/.state/PACKAGE.json: one record per finished package
 def _records(out: Path) -> dict[str, dict[str, Any]]:
     paths = sorted((out / STATE).glob("*.json"))
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-
-
-def _finished(record: dict[str, Any] | None, kinds: tuple[str, ...], hours: float | None) -> bool:
-    return record is not None and set(kinds) <= set(record["kinds"]) and record["hours"] == hours
 
 
 def _save(out: Path, name: str, record: dict[str, Any]) -> None:
@@ -83,7 +77,7 @@ def _build_one(package: Package, out: Path, cache: Path, *, kind: str, hours: fl
     """Build one package unless its record says that it is done; a line that says what came of it."""
     old = _records(out).get(package.name)
     kinds = package.kinds if kind == "all" else (kind,)
-    if _finished(old, kinds, hours):
+    if old is not None and set(kinds) <= set(old["kinds"]) and old["hours"] == hours:
         return f"{package.name}: done before"
     for row in old["rows"] if old else []:
         (out / row["file"]).unlink(missing_ok=True)
@@ -101,12 +95,6 @@ def _summary(package: Package, record: dict[str, Any]) -> str:
     if record["unreadable"]:
         words.append(f"{len(record['unreadable'])} files did not decode, first {record['unreadable'][0]}")
     return f"{package.name}: {', '.join(words)}"
-
-
-def _plan(packages: tuple[Package, ...], kind: str) -> list[str]:
-    lines = [f"{p.name:34} {p.megabytes:7.1f} MB  {', '.join(p.kinds)}" for p in packages]
-    total = sum(package.megabytes for package in packages)
-    return [*lines, f"{len(packages)} packages, {total:.1f} MB to download, kind {kind}"]
 
 
 @click.group(help=__doc__.split("\n", 1)[0] if __doc__ else None)
@@ -136,7 +124,9 @@ def build(
     """Make a folder of FLAC pieces (48 kHz, stereo where the source is) and its manifest.jsonl; resumable."""
     chosen = choose(packages, kind, held_out=held_out)
     if dry_run:
-        click.echo("\n".join(_plan(chosen, kind)))
+        for package in chosen:
+            click.echo(f"{package.name:34} {package.megabytes:7.1f} MB  {', '.join(package.kinds)}")
+        click.echo(f"{len(chosen)} packages, {sum(p.megabytes for p in chosen):.1f} MB to download, kind {kind}")
         return
     refuse_mixture(out, held_out=held_out)
     # Every kind of every package gets the same share, so that one large package cannot fill the set.

@@ -12,8 +12,6 @@ from fnmatch import fnmatchcase
 
 from noisebook.errors import ConfigError
 
-__all__ = ["HELD_OUT", "TRAIN", "Package", "choose", "is_held_out_name"]
-
 
 @dataclass(frozen=True)
 class Package:

@@ -14,16 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = [
-    "Budget",
-    "Ema",
-    "Log",
-    "load_checkpoint",
-    "mixed_precision",
-    "on_device",
-    "save_checkpoint",
-]
-
 
 class Budget:
     """Time as the measure of training: the learning rate follows the share of the minutes that has passed.

@@ -17,8 +17,6 @@ from training.clips import AUDIO_SUFFIXES, FULL_RATE, KINDS, PackedAudio, kind_o
 from training.notes import notes
 from training.run import on_device
 
-__all__ = ["Sounds"]
-
 _NOTE_SECONDS = 3  # of a synthetic sound
 _NOTES_AT_FIRST, _NOTES = {"cpu": 4, "cuda": 512}, 96  # that are kept; a CPU makes more as it goes
 _NEW = 0.2  # share of the synthetic sounds that a CPU makes anew

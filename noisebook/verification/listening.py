@@ -2,7 +2,7 @@
 
 Kinds are told by Fisher's linear discriminants of level-free statistics of the log-mel (spectrum, its spread and its
 speed in eight bands, shares of rates of modulation, tonality, onsets), fitted on training sound by
-`python -m experiments.verification --fit TRAINING`.
+`python -m training.kinds TRAINING`.
 """
 
 from __future__ import annotations

@@ -1,21 +1,20 @@
-"""The recipe that measures the verdict, on a few sounds and the tiny model."""
+"""The kinds that are told apart, fitted to a few sounds; and where the bundled ones come from."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import noisebook
-from experiments import verification as recipe
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 from noisebook.verification.controls import bundled_clips
 from noisebook.verification.listening import KINDS, kind_statistics
+from training import kinds
 
 
 @pytest.fixture
@@ -28,26 +27,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_table_is_printed(folder, tiny_model, monkeypatch, capsys):
-    options = ["--seconds", "1.2", "--presets", "8", "--streams", "1", "--composites", "2", "--model", str(tiny_model)]
-    monkeypatch.setattr(sys, "argv", ["verification", str(folder), *options])
-    recipe.main()
-    text = capsys.readouterr().out
-    assert text.startswith("6 clips of 1.2 s.")
-    titles = ["Unrelated pairs", "Drum loops of one tempo, in phase", "Own streams", "Kinds", "Composite scores"]
-    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == titles
-    assert "| all | 30 |" in text
-    assert "| speech beside speech | 2 |" in text
-    assert "| 8 bit/s |" in text
-    copies, pairs = (line for line in text.splitlines() if line.startswith(("| copies", "| pairs | 132")))
-    assert copies == "| copies in noise | 12 | 12 |"
-    assert int(pairs.split("|")[3].split()[0]) <= 13  # a tenth
-
-
 def test_kinds_are_fitted_to_a_folder(folder, monkeypatch, tmp_path):
     target = tmp_path / "kinds.json"
-    monkeypatch.setattr(recipe, "KINDS_FILE", target)
-    recipe.fit_kinds(folder)
+    monkeypatch.setattr(kinds, "KINDS_FILE", target)
+    kinds.fit_kinds(folder)
     fit = {name: np.array(values) for name, values in json.loads(target.read_text(encoding="utf-8")).items()}
     count = len(kind_statistics(bundled_clips()[0].samples))
     assert {name: value.shape for name, value in fit.items()} == {
@@ -59,7 +42,7 @@ def test_kinds_are_fitted_to_a_folder(folder, monkeypatch, tmp_path):
 
 def test_a_folder_without_sounds_is_told(tmp_path):
     with pytest.raises(ConfigError, match="no sound files"):
-        recipe.fit_kinds(tmp_path)
+        kinds.fit_kinds(tmp_path)
 
 
 def test_the_source_of_every_bundled_clip_is_in_the_licence_file():

@@ -1,4 +1,8 @@
-"""The measurements of `experiments.results` as Markdown tables."""
+"""The measurements of `experiments.results` as parts of its pages.
+
+Every number is a mean over clips with its 95 % bootstrap interval. Duels are paired: the same clips, the difference of
+the two, and its interval; one that holds zero is a draw.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments.study import Parts, table
 from noisebook.metrics.distribution import bootstrap_interval
 
-__all__ = ["Column", "first_table", "label_of", "ordered", "quality", "rate_of", "render", "table", "titled_kinds"]
-
+_KINDS = ("music", "speech", "effects")
 Column = tuple[str, str, str | None, str]  # key of a row or metric, title, kind of sound (None: all), format
 _TREBLE: Column = ("treble_level_db", "8-16 kHz level dB (music)", "music", "{:.1f}")
-_COLUMNS: tuple[Column, ...] = (
+_SHOWN: tuple[Column, ...] = (
     ("visqol", "ViSQOL", None, "{:.2f}"),
     ("zimtohrli", "Zimtohrli", None, "{:.2f}"),
     ("tuning_25", "in tune (music)", "music", "{:.2f}"),
@@ -24,112 +28,60 @@ _COLUMNS: tuple[Column, ...] = (
     ("mel_db_mae", "mel_db_mae dB", None, "{:.2f}"),
     ("nmse_db", "latent NMSE dB", None, "{:.1f}"),
 )
-_KINDS = ("music", "speech", "effects")
 _CONTROLS = ("another clip", "random indices")
-
-_PAGE = """\
-# Results
-
-<COUNT> clips of <SECONDS> s from held-out sources (<KINDS>), at 48 kHz and in one channel, embedded model `<MODEL>`.
-Every number of this page is made by `make results`; the measurements of each clip are in `results.json`. Means over
-clips; in brackets half the width of the 95 % bootstrap interval. No source was trained on. The sources of speech are
-recordings of 16 kHz: nothing is in their upper bands.
-
-## Quality against bitrate
-
-The sound against the original: ViSQOL v3 (audio mode, 1 to 5) and Zimtohrli (MOS scale) at 48 kHz; *in tune*: share
-of spectral peaks that stay within 25 cents; mean error of the level in the octave from 8 to 16 kHz; ESTOI, PESQ-wb
-and mel_db_mae at 16 kHz ([metrics](metrics.md)). Latent NMSE: error of the decoded latent against the encoder's. By
-kind of sound, and beside other codecs on the same clips: [codecs.md](codecs.md). Left and right:
-[stereo.md](stereo.md).
-
-<QUALITY>
-
-## Sounds that stand still
-
-Eighteen steady tones and notes at 48 kHz (`experiments.steady`): the median and the largest error of pitch, the largest
-error of level, and the strongest ripple of the envelope at 25, 50 and 100 Hz, below its mean.
-
-<STEADY>
-
-## Left and right
-
-Stereo music, a preset's bitrate being that of the file; what the columns say, and more, is in [stereo.md](stereo.md).
-
-<STEREO>
-
-## Against controls
-
-Error of the decoded latent in dB of the stream of each of <CONTROLLED> clips, of another clip's stream, and of random
-indices at the same rate; "beats both" counts clips whose own stream is nearer than either control.
-
-<CONTROLS>
-
-## Sizes
-
-Bytes of the whole file for <SECONDS> s, every clip alike; the prediction is arithmetic on the header alone.
-
-<SIZES>
-
-## Drift
-
-Difference of the decoded latent from the float32 reference on the same machine, in dB relative to the latent: the
-largest of three clips. Choices are integers: a difference nudges the sound and never desynchronises it.
-
-<DRIFT>
-
-## Time
-
-Median of three runs on <SECONDS> s of sound; <MACHINE>. The share is what codebooks, selection, bits and container
-take: everything that is not features, autoencoder, denoiser or vocoder.
-
-<TIME>
-"""
+_COLUMNS: tuple[Column, ...] = (
+    ("visqol", "ViSQOL", None, "{:.2f}"),
+    *(("visqol", kind, kind, "{:.2f}") for kind in _KINDS),
+    ("zimtohrli", "Zimtohrli", None, "{:.2f}"),
+    ("tuning_25", "in tune (music)", "music", "{:.2f}"),
+    ("tuning_25", "in tune (speech)", "speech", "{:.2f}"),
+    ("treble_level_db", "8-16 kHz level dB (music)", "music", "{:.1f}"),
+    ("estoi", "ESTOI (speech)", "speech", "{:.2f}"),
+    ("pesq_wb", "PESQ-wb (speech)", "speech", "{:.2f}"),
+    ("mel_db_mae", "mel_db_mae dB", None, "{:.2f}"),
+)
+_TUNING = (
+    ("tuning_10", "within 10 cents", "{:.2f}"),
+    ("tuning_25", "within 25", "{:.2f}"),
+    ("tuning_50", "within 50", "{:.2f}"),
+    ("tuning_cents", "median cents", "{:.0f}"),
+    ("tuning_grid", "more on a 50 Hz grid", "{:.2f}"),
+)
+_DUELS = {
+    "visqol": _KINDS, "zimtohrli": _KINDS, "tuning_25": _KINDS[:2], "estoi": ("speech",), "pesq_wb": ("speech",),
+}  # fmt: skip
 
 
-def render(results: dict[str, Any], stereo: str) -> str:
-    """docs/results.md, with the first table of a page of `experiments.stereo`."""
-    own = [m for m in ordered(results) if m["family"] != "codec"]
-    tables = {
-        "QUALITY": quality(results, own, _COLUMNS, _short_label),
-        "STEADY": _steady(results["steady"]),
-        "STEREO": first_table(stereo),
-        "CONTROLS": _controls(results),
-        "SIZES": _sizes(results),
-        "DRIFT": _drift(results["drift"]),
-        "TIME": _time(results["time"]),
-    }
-    facts = {
-        "COUNT": len(results["inputs"]),
-        "SECONDS": f"{results['seconds']:g}",
-        "CONTROLLED": len({row["input"] for row in results["controls"]}),
-        "KINDS": titled_kinds(results),
-        "MODEL": results["model"],
-        "MACHINE": results["machine"],
-    }
-    page = _PAGE
-    for name, value in (tables | facts).items():
-        page = page.replace(f"<{name}>", str(value))
-    return page
-
-
-def titled_kinds(results: dict[str, Any]) -> str:
-    """As "16 music, 16 speech, 16 effects"."""
+def parts(results: dict[str, Any]) -> Parts:
+    """All parts of results.md, codecs.md and README.md."""
     kinds = [one["kind"] for one in results["inputs"]]
-    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in _KINDS)
-
-
-def first_table(page: str) -> str:
-    """The lines of the first table of a Markdown page; empty where there is none."""
-    rows = [line.startswith("|") for line in [*page.splitlines(), ""]]
-    start = rows.index(True) if True in rows else len(rows)
-    return "\n".join(page.splitlines()[start : rows.index(False, start)] if start < len(rows) else [])
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, all columns but the first to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in _KINDS)
+    methods = ordered(results)
+    own = [method for method in methods if method["family"] != "codec"]
+    tuning = {
+        kind: quality(results, methods, [(key, title, kind, form) for key, title, form in _TUNING], label_of)
+        for kind in _KINDS[:2]
+    }
+    duels = _duels(results)
+    programs = "; ".join(dict.fromkeys(results["manifest"]["programs"].values())) or "none"
+    return {
+        "about": f"{len(kinds)} clips of {results['seconds']:g} s from held-out sources ({counts}; no source was "
+        "trained on), at 48 kHz and in one channel",
+        "quality": quality(results, own, _SHOWN, _short_label),
+        "steady": _steady(results["steady"]),
+        "controls": _controls(results),
+        "sizes": _sizes(results),
+        "drift": _drift(results["drift"]),
+        "time": f"On {results['machine']}:\n\n{_time(results['time'])}",
+        "codecs": quality(results, methods, _COLUMNS, label_of),
+        "programs": f"Programs: {programs}.",
+        "tuning": f"Music:\n\n{tuning['music']}\n\nSpeech:\n\n{tuning['speech']}",
+        "duels": f"{len(duels)} duels:\n\n{_totals(duels)}\n\n"
+        + table(
+            ["rival", "bit/s", "noisebook", "metric", "kind", "difference", "95 %", ""],
+            ([*duel[:5], f"{duel[5]:+.2f}", f"{duel[6]:+.2f} to {duel[7]:+.2f}", duel[8]] for duel in duels),
+        ),
+    }
 
 
 def quality(
@@ -195,7 +147,7 @@ def _steady(rows: list[dict[str, Any]]) -> str:
         ("median_cents", "median cents"), ("cents", "worst cents"), ("level_db", "worst level dB"),
         *((f"ripple_{hertz}_db", f"ripple at {hertz} Hz, dB") for hertz in (25, 50, 100)),
     )  # fmt: skip
-    lines = ([row["method"], *(f"{row[key]:g}" for key, _ in columns)] for row in rows)
+    lines = ([row["label"], *(f"{row[key]:g}" for key, _ in columns)] for row in rows)
     return table(["", *(title for _, title in columns)], lines)
 
 
@@ -242,3 +194,44 @@ def _time(rows: list[dict[str, Any]]) -> str:
     )
     body = ([row["preset"], *(show(row[key]) for key, show in columns)] for row in rows)
     return table(["preset", "encode s", "outside networks", "decode s", "outside networks"], body)
+
+
+Duel = tuple[str, str, str, str, str, float, float, float, str]
+
+
+def _duels(results: dict[str, Any]) -> list[Duel]:
+    kinds = {one["id"]: one["kind"] for one in results["inputs"]}
+    rates = {method["id"]: rate_of(results, method) for method in results["methods"]}
+    own = [m for m in results["methods"] if m["family"] == "ddcm" and rates[m["id"]]]
+    duels: list[Duel] = []
+    for rival in ordered(results):
+        rate = rates[rival["id"]]
+        below = [m for m in own if rate and (rates[m["id"]] or 0.0) <= 1.02 * rate]  # the header of a short clip aside
+        if rival["family"] != "codec" or not below:
+            continue
+        ours = max(below, key=lambda method: rates[method["id"]] or 0.0)
+        for metric in _DUELS:
+            for kind in _DUELS[metric]:
+                found = _paired(results, ours["id"], rival["id"], metric, [i for i in kinds if kinds[i] == kind])
+                if found is not None:
+                    said = "ahead" if found[1] > 0 else "behind" if found[2] < 0 else "even"
+                    duels.append((rival["label"], f"{rate:.0f}", ours["label"], metric, kind, *found, said))
+    return duels
+
+
+def _paired(
+    results: dict[str, Any], ours: str, rival: str, metric: str, inputs: Sequence[str]
+) -> tuple[float, float, float] | None:
+    """Mean of the differences and its interval, over inputs that both have."""
+    values = {(row["method"], row["input"]): row["metrics"].get(metric) for row in results["rows"]}
+    pairs = [(values.get((ours, one)), values.get((rival, one))) for one in inputs]
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    return bootstrap_interval(differences) if differences else None
+
+
+def _totals(duels: Sequence[Duel]) -> str:
+    lines = []
+    for metric in _DUELS:
+        said = [duel[8] for duel in duels if duel[3] == metric]
+        lines.append([metric, *(str(said.count(word)) for word in ("ahead", "even", "behind"))])
+    return table(["metric", "ahead", "even", "behind"], lines)
