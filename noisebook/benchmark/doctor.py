@@ -81,9 +81,7 @@ def diagnose() -> list[Check]:
         _attempt("torch", _torch),
         _attempt("embedded model", embedded_model),
         _attempt("round trip", _round_trip),
-        _optional(
-            "ffmpeg", shutil.which("ffmpeg"), "not on the PATH; needed for other sound formats (m4a, wma, video)"
-        ),
+        _optional("ffmpeg", shutil.which("ffmpeg"), _FFMPEG),
     ]
     return checks + [_optional(name, _version(name), use) for name, use in _OPTIONAL.items()]
 

@@ -7,7 +7,6 @@
                               -> spectral     (spectrograms, by bands)             -> float
                               -> pitch        (whether peaks stay where they are)  -> float
                               -> perceptual   (listeners' models, optional extras) -> float
-                              -> learned      (networks, optional extras)          -> float
     left and right [2, N]     -> image        (level differences, coherence)       -> float
                                  suite: the table of all of them, `evaluate` -> {name: float}
                                  composite: the predecessor's weighted sums
@@ -40,8 +39,7 @@ from noisebook.metrics.distribution import (
     mel_patches,
 )
 from noisebook.metrics.image import image_coherence, image_level_db, mean_coherence
-from noisebook.metrics.learned import cdpam, dnsmos
-from noisebook.metrics.perceptual import estoi, pesq_wb, stoi, visqol, zimtohrli
+from noisebook.metrics.perceptual import cdpam, dnsmos, estoi, pesq_wb, stoi, visqol, zimtohrli
 from noisebook.metrics.pitch import tuning_10, tuning_25, tuning_50, tuning_cents, tuning_grid
 from noisebook.metrics.signals import validate
 from noisebook.metrics.spectral import (

@@ -1,7 +1,9 @@
-"""Perceptual metrics: models of a listener's opinion, each in an optional package.
+"""Perceptual metrics: models of a listener's opinion, each in an optional package; nothing is downloaded.
 
 Aim: what a listening panel would have said. They disagree on generative codecs: ViSQOL forgives invented
-detail under a right envelope, ESTOI and PESQ show what that does to speech. So read them together.
+detail under a right envelope, ESTOI and PESQ show what that does to speech. So read them together. DNSMOS and CDPAM
+are networks that were trained on listeners' answers, and know what they were trained on: speech, and the damage of
+their day.
 
 Conventions: `reference` and `estimate` are `[N]` real samples in [-1, 1], aligned and of equal length, at
 any rate (resampled inside); higher is better. A mean opinion score (MOS) runs from 1 to 5. A clip on which
@@ -10,20 +12,23 @@ it - scores the measure's best if the estimate is identical, else its worst: nev
 marks that level matching gives to silence. All raise AudioError and ConfigError as `validate` does, and MissingExtra
 where their package is not installed.
 
-    | metric    | rate of analysis | minimum | worst | best (identical)     | package        |
-    |-----------|------------------|---------|-------|----------------------|----------------|
-    | visqol    | 48 or 16 kHz     | 1 s     | 1     | 4.73 audio, 5 speech | visqol-python  |
-    | zimtohrli | 48 kHz           | 0.25 s  | 1     | 5                    | zimtohrli      |
-    | stoi      | 16 kHz, speech   | 0.5 s   | 0     | 1                    | pystoi         |
-    | estoi     | 16 kHz, speech   | 0.5 s   | 0     | 1                    | pystoi         |
-    | pesq_wb   | 16 kHz, speech   | 0.25 s  | 1     | 4.64                 | pesq           |
+    | metric    | rate of analysis             | minimum | worst | best (identical)     | package       |
+    |-----------|------------------------------|---------|-------|----------------------|---------------|
+    | visqol    | 48 or 16 kHz                 | 1 s     | 1     | 4.73 audio, 5 speech | visqol-python |
+    | zimtohrli | 48 kHz                       | 0.25 s  | 1     | 5                    | zimtohrli     |
+    | stoi      | 16 kHz, speech               | 0.5 s   | 0     | 1                    | pystoi        |
+    | estoi     | 16 kHz, speech               | 0.5 s   | 0     | 1                    | pystoi        |
+    | pesq_wb   | 16 kHz, speech               | 0.25 s  | 1     | 4.64                 | pesq          |
+    | dnsmos    | 16 kHz, speech, the estimate | 0.25 s  | 1     | 5                    | speechmos     |
+    | cdpam     | 22.05 kHz, speech            | 0.1 s   | 2     | 0: lower is better   | cdpam         |
 
-Metrics: `visqol`, `zimtohrli`, `stoi`, `estoi`, `pesq_wb`. All need `pip install 'noisebook[metrics]'`.
+Metrics: those of the table. All need `pip install 'noisebook[metrics]'`, but `cdpam` `noisebook[cdpam]` (98 MB).
 
 Sources: Chinen et al., "ViSQOL v3", QoMEX 2020. Alakuijala et al., "Zimtohrli", 2025. Taal et al., "An
 algorithm for intelligibility prediction of time-frequency weighted noisy speech", TASLP 2011. Jensen & Taal, "An
 algorithm for predicting the intelligibility of speech masked by modulated noise maskers", TASLP 2016. ITU-T
-P.862.2, 2007.
+P.862.2, 2007. Reddy, Gopal, Cutler, "DNSMOS P.835", ICASSP 2022. Manocha et al., "CDPAM: Contrastive learning for
+perceptual audio similarity", ICASSP 2021.
 """
 
 from __future__ import annotations
@@ -31,19 +36,22 @@ from __future__ import annotations
 import logging
 import warnings
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from noisebook.errors import ConfigError
-from noisebook.metrics.signals import Scale, judge, require
+from noisebook.metrics.signals import Scale, judge, require, resample, validate
 
-__all__ = ["estoi", "pesq_wb", "stoi", "visqol", "zimtohrli"]
+__all__ = ["cdpam", "dnsmos", "estoi", "pesq_wb", "stoi", "visqol", "zimtohrli"]
 
 _VISQOL = {"audio": Scale(48000, 1.0, 1.0, 4.732101), "speech": Scale(16000, 1.0, 1.0, 5.0)}
 _ZIMTOHRLI = Scale(48000, 0.25, 1.0, 5.0)  # below 0.09 s the package corrupts its heap
 _STOI = Scale(16000, 0.5, 0.0, 1.0)
 _PESQ = Scale(16000, 0.25, 1.0, 4.643888)
+_DNSMOS = Scale(16000, 0.25, 1.0, 5.0)
+_CDPAM = Scale(22050, 0.1, 2.0, 0.0)
 
 
 def visqol(
@@ -110,6 +118,43 @@ def pesq_wb(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) ->
     return judge(reference, estimate, sample_rate, _PESQ, measure)
 
 
+def dnsmos(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+    """DNSMOS P.835, overall quality of the estimate as speech, 1 to 5, without looking at the reference.
+
+    So it does not see whether the words are right: clean speech of another sentence scores as well. The reference's own
+    score is `dnsmos(reference, reference)`, and what is below it was lost. Music scores near 1. Clips below 9.01 s are
+    repeated by the package; samples beyond full scale are scaled down to it.
+    """
+    require("onnxruntime")
+    package = require("speechmos.dnsmos")
+    _, estimate = validate(reference, estimate, sample_rate=sample_rate)
+    if estimate.size < _DNSMOS.seconds * sample_rate or not estimate.astype(np.float32).any():
+        return _DNSMOS.worst
+    estimate = resample(estimate, sample_rate=sample_rate, to=_DNSMOS.rate)
+    score = package.run(estimate / max(1.0, np.abs(estimate).max()), _DNSMOS.rate)["ovrl_mos"]
+    return float(np.clip(score, _DNSMOS.worst, _DNSMOS.best))
+
+
+def cdpam(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+    """CDPAM, a distance that was learned from just noticeable differences, >= 0: 0 identical, above 1 other sounds.
+
+    Some seconds of one core for a second of sound.
+    """
+    network = _cdpam_network()
+    import torch
+    from torch.nn.functional import normalize
+
+    def embed(signal: np.ndarray) -> torch.Tensor:
+        scaled = torch.from_numpy(np.round(signal * 32768)).float()  # as the package reads its files
+        return normalize(network.base_encoder(scaled[None, None])[1], dim=1)
+
+    def measure(reference: np.ndarray, estimate: np.ndarray) -> float:
+        with torch.inference_mode():
+            return float(network.model_dist(embed(reference), embed(estimate)))
+
+    return judge(reference, estimate, sample_rate, _CDPAM, measure)
+
+
 def _intelligibility(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, *, extended: bool) -> float:
     package = require("pystoi")
 
@@ -133,3 +178,22 @@ def _visqol_api(mode: str) -> Any:
     api = package.VisqolApi()
     api.create(mode=mode, use_lattice_model=False if mode == "speech" else None)
     return api
+
+
+@lru_cache(maxsize=1)
+def _cdpam_network() -> Any:
+    """The package's network with the package's weights; its own loader gives up with PyTorch since 2.6."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # the package imports numpy.matlib
+        require("resampy", extra="cdpam")
+        package = require("cdpam", extra="cdpam")
+    import torch
+
+    weights = Path(package.__file__).parent / "CDPAM_trained" / "scratchJNDdefault_best_model.pth"
+    # A pickle, and one that the restricted loader refuses. It lies in the package whose code was just imported.
+    state = torch.load(weights, map_location="cpu", weights_only=False)["state"]
+    options = {"encoder_layers": 16, "encoder_filters": 64, "ndim": [16, 6], "input_size": 512}
+    options |= {"classif_dp": 0.05, "classif_BN": 0, "classif_act": "no"}
+    network = package.models.FINnet(dev=torch.device("cpu"), **options)
+    network.load_state_dict(state)
+    return network.eval()

@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from noisebook.errors import ConfigError, MissingExtra
-from noisebook.metrics import correlation, image, learned, perceptual, pitch, spectral, waveform
+from noisebook.metrics import correlation, image, perceptual, pitch, spectral, waveform
 from noisebook.metrics.signals import install_line
 
 __all__ = ["METRICS", "Metric", "MetricFunction", "available", "chosen_metrics", "evaluate"]
@@ -114,8 +114,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("stoi", perceptual.stoi, "", "higher", _CORRELATION, needs="pystoi", kind="speech"),
     Metric("estoi", perceptual.estoi, "", "higher", _CORRELATION, needs="pystoi", kind="speech"),
     Metric("pesq_wb", perceptual.pesq_wb, "MOS", "higher", (1.0, 4.65), needs="pesq", kind="speech"),
-    Metric("dnsmos", learned.dnsmos, "MOS", "higher", (1.0, 5.0), needs="speechmos onnxruntime", kind="speech"),
-    Metric("cdpam", learned.cdpam, "", "lower", _DISTANCE, needs="cdpam resampy", kind="speech", extra="cdpam"),
+    Metric("dnsmos", perceptual.dnsmos, "MOS", "higher", (1.0, 5.0), needs="speechmos onnxruntime", kind="speech"),
+    Metric("cdpam", perceptual.cdpam, "", "lower", _DISTANCE, needs="cdpam resampy", kind="speech", extra="cdpam"),
 )
 
 

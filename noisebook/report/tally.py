@@ -154,8 +154,9 @@ def _line(cells: list[str], key: Json, path: Path, number: int) -> Json:
     found, wanted = (line["kit"], line["design"]), (key["kit"], key["design"])
     _check(found == wanted, path, number, f"of the test {' '.join(found)}, and the key is of {' '.join(wanted)}")
     _check(line["listener"].strip() != "", path, number, "no listener")
-    trial = key["trials"].get(int(line["trial"])) if line["trial"].isdecimal() else None
-    _check(trial is not None, path, number, f"no trial {line['trial']!r} in the key")
+    known = line["trial"].isdecimal() and int(line["trial"]) in key["trials"]
+    _check(known, path, number, f"no trial {line['trial']!r} in the key")
+    trial = key["trials"][int(line["trial"])]
     mushra = key["design"] == "mushra"
     codes = trial["codes"] if mushra else [trial["code"]]
     _check(line["code"] in codes, path, number, f"no sound {line['code']!r} in trial {line['trial']}")

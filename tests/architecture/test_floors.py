@@ -22,9 +22,7 @@ TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "dif
                 "codec/options", "codec/presets", "verification", "api", "cli", "benchmark/doctor", "quantizers/config",
                 "quantizers/files")  # torch within functions only  # fmt: skip
 ALL_TENSORS = {"audio/band_synthesis"}  # which others import when they call it
-WITH_SHORT_HELPERS = {"api", "batch", "benchmark", "cli", "codec", "coding", "comparison", "diagnosis.py", "metrics",
-                      "options.py", "report", "rivals", "studio", "synthesis",  # not done yet
-                      "verification"}  # fmt: skip
+WITH_SHORT_HELPERS = {"api", "batch", "cli", "codec", "coding", "options.py", "studio", "synthesis"}  # not done yet
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
