@@ -13,7 +13,7 @@ from experiments.__main__ import study_of
 from experiments.study import ROOT, Bench, Options, Parts, fill, parts_of
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.verification import bundled_clips
+from noisebook.verification.controls import bundled_clips
 
 
 @pytest.fixture(scope="session")
