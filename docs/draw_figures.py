@@ -18,11 +18,15 @@ from matplotlib.figure import Figure
 from noisebook import api
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
-from noisebook.codec.layout import layout_of, plan_of
+from noisebook.codec.allocation import Layout, plan_of
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.encoder import header_of, target_latent
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
+from noisebook.codec.rendering import sound_of
 from noisebook.codec.segment import SegmentCoder, encode_segment
+from noisebook.coding import container
+from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.plan import coded_plan, uniform_timesteps
 from noisebook.report.figures import residual_steps, spectrogram_grid
@@ -64,19 +68,19 @@ def main() -> None:
 
 def walk(
     clip: Waveform, backend: Backend, preset: str, *, drawn: bool = False
-) -> tuple[list[torch.Tensor], torch.Tensor, ddcm.Header]:
+) -> tuple[list[torch.Tensor], torch.Tensor, Header]:
     """The estimates of an encoder after 0, 1, ... steps and of a decoder at the end, the target, the header.
 
     Drawn at random, the noise is that of another sound: the choices for a target of noise.
     """
-    header = ddcm.header_of(clip, EncodeOptions(preset=preset), backend.info)
-    layout, target = layout_of(header, backend.info), ddcm.target_latent(clip, header, backend=backend)
-    coder = SegmentCoder(layout.engine, backend.info, layout.channels, layout.frames, header.seed, 0)
+    header = header_of(clip, EncodeOptions(preset=preset), backend.info)
+    layout, target = Layout.of_header(header, backend.info), target_latent(clip, header, backend=backend)
+    coder = SegmentCoder.of(layout, 0, header.seed, backend)
     recorder = Recorder(backend.denoise)
     aim = torch.randn(target.shape, generator=torch.Generator().manual_seed(1)) if drawn else target
-    payload = encode_segment(aim, coder, recorder, coder.start(backend.device))
-    data = ddcm.container.pack(header, [payload])
-    decoded = ddcm.decode_latent(data, backend=backend)[1]
+    payload, _ = encode_segment(aim, coder, recorder, coder.start(backend.device))
+    data = container.pack(header, [payload])
+    decoded = decode_latent(data, backend=backend)[1]
     return [*recorder.estimates, decoded], target, header
 
 
@@ -85,13 +89,13 @@ def errors(estimates: list[torch.Tensor], target: torch.Tensor) -> list[float]:
     return [10 * float(((x - target).square().mean() / target.square().mean()).log10()) for x in estimates]
 
 
-def draw_way(clip: Waveform, estimates: list[torch.Tensor], backend: Backend, header: ddcm.Header, path: Path) -> None:
+def draw_way(clip: Waveform, estimates: list[torch.Tensor], backend: Backend, header: Header, path: Path) -> None:
     """What the model believes the sound to be, on the way."""
     last = len(estimates) - 1
     shown = {"original": clip}
     for step in (0, 2, last - 1, last):
         title = f"after {step} steps" if step < last else "decoded: after the steps that take no bits"
-        shown[title] = ddcm.synthesise(estimates[step], header, backend=backend)
+        shown[title] = sound_of(estimates[step], header, backend)
     spectrogram_grid(shown, path)
     _shrink(path)
 

@@ -11,6 +11,7 @@ column says how much of that energy the decoded latent has; the mel error is of 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -19,10 +20,13 @@ import torch
 
 from experiments.study import Bench, Parts, Row, Study, mean_of, nmse_db, table
 from noisebook import api
+from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm, latent_vq
-from noisebook.codec.latent_codes import write_codes
+from noisebook.codec.decoder import Decoder, decode_latent
+from noisebook.codec.encoder import target_latent
 from noisebook.codec.presets import HIGHEST, LOWEST
+from noisebook.codec.rendering import sound_of
+from noisebook.codec.vq import write_codes
 from noisebook.coding import container
 from noisebook.metrics import evaluate
 from noisebook.quantizers.codebook import LatentCodebook
@@ -73,15 +77,15 @@ def _targets(bench: Bench) -> list[tuple[Waveform, container.Header, torch.Tenso
     found = []
     for clip in bench.clips(seconds=_SECONDS, sample_rate=_RATE):
         header = container.parse_header(api.compress(clip.sound, backend=bench.backend, preset="8"))[0]
-        header = ddcm.analysed(header, clip.sound)
-        found.append((clip.sound, header, ddcm.target_latent(clip.sound, header, backend=bench.backend)))
+        header = replace(header, gain_half_db=coding_gain_of(clip.sound))
+        found.append((clip.sound, header, target_latent(clip.sound, header, backend=bench.backend)))
     return found
 
 
 def errors(bench: Bench, place: int, size: int, latent: torch.Tensor) -> Row:
     """Errors of a decoded latent `[1, C, L, F']` of a clip that took `size` bytes."""
     sound, header, target = _targets(bench)[place]
-    decoded = ddcm.synthesise(latent, header, backend=bench.backend)
+    decoded = sound_of(latent, header, bench.backend)
     judged = evaluate(sound.samples[0], decoded.samples[0], sample_rate=_RATE, names=["mel_db_mae"])
     return {
         "bytes": size,
@@ -104,7 +108,7 @@ def measure(bench: Bench, book: str, options: dict[str, Any]) -> Row:
     rows = []
     for place, (sound, _, _) in enumerate(_targets(bench)):
         stream = api.compress_with_codebook(sound, backend=backend, codebook=codebook, **options)
-        latent = latent_vq.decode_latent(stream, backend=backend, codebook=codebook)[1]
+        latent = Decoder(stream, backend=backend, codebook_for=lambda _: codebook).latent()
         rows.append(errors(bench, place, len(stream), latent))
     found = means(rows)
     used = measure_codebook(codebook, [target for _, _, target in _targets(bench)])["perplexity"][0]
@@ -119,7 +123,7 @@ def _matched(bench: Bench, rate: float) -> Row:
         bitrate = (rate * sound.duration - overhead) * bench.backend.info.frames_per_second / target.shape[2]
         if LOWEST <= bitrate <= HIGHEST:
             stream = api.compress(sound, backend=bench.backend, bitrate=bitrate)
-            rows.append(errors(bench, place, len(stream), ddcm.decode_latent(stream, backend=bench.backend)[1]))
+            rows.append(errors(bench, place, len(stream), decode_latent(stream, backend=bench.backend)[1]))
     return means(rows) if rows else {}
 
 
@@ -137,11 +141,11 @@ def measure_index(bench: Bench) -> Row:
             own, another = (api.compress_with_codebook(one, backend=backend, codebook=book) for one in (sound, other))
             random = random_index(own, book, target.shape[2], generator)
             for variant, stream in (("", own), (", another clip", another), (", random", random)):
-                latent = latent_vq.decode_latent(stream, backend=backend, codebook=book)[1]
+                latent = Decoder(stream, backend=backend, codebook_for=lambda _, book=book: book).latent()
                 rows.setdefault(name + variant, []).append(errors(bench, place, len(stream), latent))
         own, another = (api.compress(one, backend=backend, preset="8") for one in (sound, other))
         for variant, stream in (("", own), (", another clip", another), (", random", random_choices(own, generator))):
-            latent = ddcm.decode_latent(stream, backend=backend)[1]
+            latent = decode_latent(stream, backend=backend)[1]
             rows.setdefault("ddcm 8" + variant, []).append(errors(bench, place, len(stream), latent))
     return {name: means(of) for name, of in rows.items()}
 

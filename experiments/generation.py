@@ -20,7 +20,8 @@ import torch
 from experiments.study import Bench, Parts, Row, Study, table
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.rendering import sound_of
 from noisebook.diffusion.backend import FeatureBackend
 from noisebook.metrics import frechet_distance, mel_patches
 from noisebook.synthesis.generate import generate_latents
@@ -156,9 +157,9 @@ def measure_streams(bench: Bench, steps: int, candidates: int | None) -> Row:
                 prompt=kind, seconds=_STREAM_SECONDS, steps=steps, candidates=candidates, seed=seed, choice_seed=0
             )
             made.append(generate_stream(options, backend=backend))
-    decoded = [ddcm.decode_latent(data, backend=backend) for data, _ in made]
+    decoded = [decode_latent(data, backend=backend) for data, _ in made]
     same = [
-        np.array_equal(ddcm.synthesise(latent, header, backend=backend).samples, sound.samples)
+        np.array_equal(sound_of(latent, header, backend).samples, sound.samples)
         for (header, latent), (_, sound) in zip(decoded, made, strict=True)
     ]
     sounds = (resample(sound, _RATE).samples[0] for _, sound in made)

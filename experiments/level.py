@@ -6,6 +6,7 @@ until it clipped, chords.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -14,10 +15,12 @@ import torch
 from experiments.study import KINDS, Bench, Parts, Row, Study, mean_of, table
 from noisebook import api
 from noisebook.audio.io import read, wav_bytes
-from noisebook.audio.level import loudness_lufs
+from noisebook.audio.level import coding_gain_of, loudness_lufs
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.encoder import header_of
 from noisebook.codec.options import EncodeOptions
+from noisebook.codec.rendering import sound_of
 from noisebook.codec.signal import levelled
 from noisebook.diffusion.backend import FeatureBackend
 
@@ -66,9 +69,9 @@ def measure(bench: Bench, place: int) -> Row:
     row: Row = {"kind": kind}
     original = loudness_lufs(sound)
     for bitrate in BITRATES:
-        header, latent = ddcm.decode_latent(api.compress(sound, backend=backend, preset=bitrate), backend=backend)
-        written = as_written(ddcm.synthesise(latent, header, backend=backend))
-        coded = ddcm.synthesise(latent, ddcm.analysed(header, sound), backend=backend)
+        header, latent = decode_latent(api.compress(sound, backend=backend, preset=bitrate), backend=backend)
+        written = as_written(sound_of(latent, header, backend))
+        coded = sound_of(latent, replace(header, gain_half_db=coding_gain_of(sound)), backend)
         row |= {bitrate: loudness_lufs(written) - original, f"{bitrate} coded": loudness_lufs(coded) - original}
     return row | lost_by(sound, backend)
 
@@ -98,8 +101,8 @@ def as_written(sound: Waveform) -> Waveform:
 
 def lost_by(sound: Waveform, backend: FeatureBackend) -> dict[str, float]:
     """LU by which the vocoder, and autoencoder and vocoder, are louder than the sound at the codec's level."""
-    header, info = ddcm.header_of(sound, EncodeOptions(), backend.info), backend.info
-    samples = levelled(sound, header, info)
+    header, info = header_of(sound, EncodeOptions(), backend.info), backend.info
+    samples = levelled(sound, header.gain_half_db, info.sample_rate)
     padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % info.frame_samples)))
     mel = backend.features(torch.from_numpy(padded).to(backend.device))
     made = {"vocoder": backend.vocode(mel), "autoencoder": backend.vocode(backend.decode(backend.encode(mel)))}

@@ -22,16 +22,19 @@ import torch
 
 from experiments.sources import GaussianSource, coloured, white
 from experiments.study import Bench, Parts, Row, Study, nmse_db, table
+from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.baselines import Published, PublishedCoder
-from noisebook.codec import aiming, ddcm
+from noisebook.codec import aiming, encoder
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.encoder import header_of, target_latent
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
-from noisebook.codec.segment import SegmentCoder, Target, encode_with_state
+from noisebook.codec.segment import SegmentCoder, Target, encode_segment, tail_after
 from noisebook.codec.signal import levelled
-from noisebook.codec.steering import over_timeline
 from noisebook.coding.container import Engine
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend
+from noisebook.diffusion.guidance import over_timeline
 from noisebook.diffusion.plan import Denoise, no_noise, reverse, tail_plan
 
 FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s at 16 kHz
@@ -114,11 +117,11 @@ def coded(
     """
     start, info = coder.start(latents.device), coder.info
     begun = time.perf_counter()
-    payload, x = encode_with_state(target(), coder, denoise, start)
+    payload, x = encode_segment(target(), coder, denoise, start)
     seconds = latents.shape[0] * latents.shape[2] / info.frames_per_second
     row = {"bit_per_second": 8 * len(payload) / seconds, "encode_ratio": (time.perf_counter() - begun) / seconds}
     last = coder.plan[-1].s or 0
-    tails = (tail_plan(info.schedule, last, 1), ddcm.tail_after(last, info.schedule))
+    tails = (tail_plan(info.schedule, last, 1), tail_after(last, info.schedule))
     smooth, lively = (reverse(denoise, tail, x, no_noise) for tail in tails)
     return row, smooth, lively
 
@@ -134,9 +137,11 @@ def _targets(bench: Bench) -> tuple[torch.Tensor, torch.Tensor]:
     """Latents and features of the excerpts."""
     backend, latents, features = bench.features, [], []
     for _, sound in excerpts(bench):
-        header = ddcm.header_of(sound, EncodeOptions(), backend.info)
-        latents.append(ddcm.target_latent(sound, header, backend=backend))
-        features.append(backend.features(torch.from_numpy(levelled(sound, header, backend.info))))
+        header = header_of(sound, EncodeOptions(), backend.info)
+        latents.append(target_latent(sound, header, backend=backend))
+        features.append(
+            backend.features(torch.from_numpy(levelled(sound, header.gain_half_db, backend.info.sample_rate)))
+        )
     return torch.cat(latents), torch.cat(features)
 
 
@@ -174,10 +179,9 @@ def measure_pauses(bench: Bench, rate: str, variable: bool) -> Row:
     sizes, spoken, silent = [], [], []
     for sound in (sound for kind, sound in excerpts(bench) if kind == "speech"):
         broken, is_spoken = interrupted(sound)
-        stream = ddcm.compress(broken, backend=backend, options=options)
-        header, latent = ddcm.decode_latent(stream, backend=backend)
-        heard = ddcm.analysed(header, broken)  # the gain of a stream makes up for what its decode lacks
-        mel = backend.features(torch.from_numpy(levelled(broken, heard, backend.info)))
+        stream = encoder.compress(broken, backend=backend, options=options)
+        latent = decode_latent(stream, backend=backend)[1]
+        mel = backend.features(torch.from_numpy(levelled(broken, coding_gain_of(broken), backend.info.sample_rate)))
         errors = _mel_errors(backend, latent, mel).mean((0, 1, 3)).numpy()
         is_spoken = is_spoken[np.arange(len(errors)) * len(is_spoken) // len(errors)]
         sizes.append(len(stream))

@@ -28,8 +28,9 @@ from experiments import results_tables
 from experiments.steady import through, worst
 from experiments.study import ROOT, Bench, Options, Parts, Row, Study, clip_paths, nmse_db
 from noisebook import api
-from noisebook.codec import ddcm
-from noisebook.codec.layout import layout_of
+from noisebook.codec.allocation import Layout
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.encoder import target_latent
 from noisebook.coding import container
 from noisebook.comparison import publishing
 from noisebook.comparison.catalogue import catalogue
@@ -112,7 +113,7 @@ def _short(row: Row, run: Run) -> Row:
     if not row["residuals_db"]:
         return kept
     header = container.parse_header((run.store.folder / row["stream"]).read_bytes())[0]
-    predicted = container.overhead(header, 1) + layout_of(header, run.backend.info).payload_size
+    predicted = container.overhead(header, 1) + Layout.of_header(header, run.backend.info).payload_size
     return kept | {"nmse_db": row["residuals_db"][-1], "predicted_bytes": predicted}
 
 
@@ -158,11 +159,11 @@ def measure_controls(bench: Bench, place: int) -> Row:
     source, other = inputs[place], (place + 1) % len(inputs)
     rows = []
     for rate in RATES:
-        header = ddcm.analysed(container.parse_header(_stream(bench, place, rate))[0], source.sound)
-        target = ddcm.target_latent(source.sound, header, backend=bench.backend)
+        header = container.parse_header(_stream(bench, place, rate))[0]
+        target = target_latent(source.sound, header, backend=bench.backend)
         random = api.random_stream(header, bench.backend.info, seed=header.preset)
         for system, stream in (("another clip", _stream(bench, other, rate)), ("random indices", random)):
-            latent = ddcm.decode_latent(stream, backend=bench.backend)[1]
+            latent = decode_latent(stream, backend=bench.backend)[1]
             rows.append({"input": source.id, "rate": rate, "system": system, "nmse_db": nmse_db(latent, target)})
     return {"rates": rows}
 
@@ -188,7 +189,7 @@ def measure_drift(bench: Bench, rate: str) -> Row:
 
 
 def _decode_all(streams: list[bytes], backend: Backend) -> list[torch.Tensor]:
-    return [ddcm.decode_latent(stream, backend=backend)[1] for stream in streams]
+    return [decode_latent(stream, backend=backend)[1] for stream in streams]
 
 
 def _largest_difference(latents: list[torch.Tensor], references: list[torch.Tensor]) -> float | None:

@@ -17,7 +17,7 @@ from noisebook.audio.image import measure_image, power_mean, spread
 from noisebook.audio.io import read
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.imaging import encode_image
+from noisebook.codec.stereo import encode_image
 from noisebook.errors import AudioError
 from noisebook.metrics import image_coherence, image_level_db, mean_coherence
 

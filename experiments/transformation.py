@@ -25,7 +25,7 @@ from noisebook.audio.mel import log_mel
 from noisebook.audio.waveform import Waveform
 from noisebook.metrics import log_mel_l1_db
 from noisebook.synthesis.options import TransformOptions
-from noisebook.synthesis.sound import Frame, from_latent, to_latent
+from noisebook.synthesis.sound import AudioFormat, from_latent, to_latent
 from noisebook.synthesis.transform import transform_latent
 from noisebook.verification.listening import listen
 from training.clips import PREFIX_OF_KIND
@@ -76,7 +76,7 @@ class Input:
     name: str
     kind: str
     latent: torch.Tensor
-    frame: Frame
+    form: AudioFormat
     mel: torch.Tensor
 
     @property
@@ -94,9 +94,9 @@ def inputs(bench: Bench) -> list[Input]:
     return found
 
 
-def _mel(sound: Waveform, frame: Frame) -> torch.Tensor:
+def _mel(sound: Waveform, form: AudioFormat) -> torch.Tensor:
     usable = sound.sample_count // 640 * 640
-    return log_mel(torch.from_numpy(apply_gain(sound.samples, frame.gain)[:, :usable]))
+    return log_mel(torch.from_numpy(apply_gain(sound.samples, form.gain_half_db)[:, :usable]))
 
 
 def errors(source: Input, latent: torch.Tensor, bench: Bench) -> Row:

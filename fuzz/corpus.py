@@ -13,7 +13,7 @@ import torch
 from fuzz.targets import books_of_toy
 from fuzz.toy import ToyBackend
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm, latent_vq
+from noisebook.codec import encoder, vq
 from noisebook.codec.options import CodebookOptions, EncodeOptions
 from noisebook.coding import bitio
 from noisebook.coding.container import Engine
@@ -63,29 +63,30 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     stereo = Waveform((0.2 * rng.standard_normal((2, 5000))).astype(np.float32), 44100)
     for name, engine in ENGINES.items():
         options = EncodeOptions(engine=engine, seed=len(name), tag="music")
-        yield name, ddcm.compress(stereo if name == "partitioned" else mono, backend=backend, options=options)
+        yield name, encoder.compress(stereo if name == "partitioned" else mono, backend=backend, options=options)
     usual = EncodeOptions(engine=ENGINES["partitioned"])
     long = Waveform(np.tile(mono.samples, 24), 1000)  # 96 s, two segments
     ordered = EncodeOptions(engine=replace(ENGINES["partitioned"], log2_part=10, unit_frames=256), progressive=True)
-    yield "progressive", ddcm.compress(long, backend=backend, options=ordered)
+    yield "progressive", encoder.compress(long, backend=backend, options=ordered)
     broken = Waveform(np.where(np.arange(16000) // 5500 % 2, 0, 0.2).astype(np.float32)[None], 16000)
     paused = EncodeOptions(engine=ENGINES["partitioned"], variable_rate=True)
-    yield "pauses", ddcm.compress(broken, backend=backend, options=paused)
+    yield "pauses", encoder.compress(broken, backend=backend, options=paused)
     longer = Waveform(np.repeat(broken.samples, 6, axis=1), 1000)
-    yield "pauses-progressive", ddcm.compress(longer, backend=backend, options=replace(ordered, variable_rate=True))
+    yield "pauses-progressive", encoder.compress(longer, backend=backend, options=replace(ordered, variable_rate=True))
     longer = Waveform(np.repeat(mono.samples, 40, axis=1), 1000)
-    yield "dual", ddcm.compress(stereo, backend=backend, options=replace(usual, channels="dual"))
+    yield "dual", encoder.compress(stereo, backend=backend, options=replace(usual, channels="dual"))
     equal = replace(stereo, samples=np.repeat(mono.samples, 2, axis=0))
-    yield "equal", ddcm.compress(equal, backend=backend, options=usual)
+    yield "equal", encoder.compress(equal, backend=backend, options=usual)
     beside = np.concatenate([longer.samples, np.roll(longer.samples, 9000) / 2])
-    yield "image-progressive", ddcm.compress(Waveform(beside, 1000), backend=backend, options=ordered)
-    yield "preset", ddcm.compress(mono, backend=backend, options=EncodeOptions(preset="3000"))
-    yield "odd-rate", ddcm.compress(replace(mono, sample_rate=7777), backend=backend, options=EncodeOptions(preset="8"))
-    yield "latent-image", latent_vq.compress(stereo, backend=backend, codebook=books_of_toy()[0])
+    yield "image-progressive", encoder.compress(Waveform(beside, 1000), backend=backend, options=ordered)
+    yield "preset", encoder.compress(mono, backend=backend, options=EncodeOptions(preset="3000"))
+    odd = replace(mono, sample_rate=7777)
+    yield "odd-rate", encoder.compress(odd, backend=backend, options=EncodeOptions(preset="8"))
+    yield "latent-image", vq.compress(stereo, backend=backend, codebook=books_of_toy()[0])
     for index, book in enumerate(books_of_toy()):
         rule = "soft" if not index else "hard"
-        vq = CodebookOptions(rule=rule)
-        yield f"latent-{index}", latent_vq.compress(mono, backend=backend, codebook=book, options=vq)
+        options = CodebookOptions(rule=rule)
+        yield f"latent-{index}", vq.compress(mono, backend=backend, codebook=book, options=options)
 
 
 def _codebooks() -> Iterator[tuple[str, bytes]]:

@@ -7,7 +7,7 @@ A sound, or an error of `noisebook.errors`; one spelling; sizes bounded by the b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,13 +17,14 @@ import torch
 
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
-from noisebook.codec import ddcm, ordering, streams
-from noisebook.codec.layout import SEGMENT_FRAMES, Layout, timeline_of
+from noisebook.codec import ordering
+from noisebook.codec.allocation import Layout
+from noisebook.codec.opening import Stream
 from noisebook.codec.presets import engine_of
-from noisebook.codec.stereo import payload_sizes
+from noisebook.codec.timeline import SEGMENT_FRAMES, Timeline
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, ByteReader, varint
-from noisebook.coding.container import ChannelMode, Engine, Header
+from noisebook.coding.container import Engine, Header
 from noisebook.coding.entropy import SymbolReader
 from noisebook.coding.image import image_bytes, parse_image
 from noisebook.diffusion.backend import BackendInfo
@@ -61,10 +62,12 @@ def container_stream(data: bytes) -> None:
     assert container.overhead(header, 0) == size
     for stream in (data, resealed(data)):
         try:
-            opened, timeline, payloads, message = streams.open_stream(stream, info_for(stream))
+            opened = Stream(stream, info_for(stream))
+            payloads, message, _ = opened.contents()
         except StreamError:
             continue
-        assert opened == header
+        timeline = opened.timeline
+        assert opened.header == header
         most = 8 * len(stream) // (PROGRESSIVE_BITS_A_SEGMENT if header.progressive else 8 * STREAM_BYTES_A_SEGMENT)
         assert len(payloads) == timeline.segment_count <= most
         ordered = ordering.of_stream(payloads, timeline) if isinstance(timeline, Layout) else payloads
@@ -179,22 +182,15 @@ def resealed(data: bytes) -> bytes:
     info = info_for(data)
     try:
         header, size = container.parse_header(data)
-        payloads = container.salvage(data, size, _payload_sizes(data, header, size, info))
+        payloads = container.salvage(data, size, Stream(data, info).payload_sizes())
         return container.pack(header, payloads)
     except (StreamError, ConfigError):  # ConfigError: no payload
         return data
 
 
-def _payload_sizes(data: bytes, header: Header, size: int, info: BackendInfo) -> Iterator[int]:
-    if header.latent is None:
-        return payload_sizes(data, header, size, ddcm.checked_layout(header, info).payload_sizes())
-    count = (header.channel_mode is ChannelMode.IMAGE) + timeline_of(header, info).segment_count
-    return container.sized_payloads(data, size, count)
-
-
 def _affordable(header: Header, info: BackendInfo) -> bool:
     """Whether a decoder that is called millions of times may decode it."""
-    frames = timeline_of(header, info).frames
+    frames = Timeline.of(header, info).frames
     if frames > SEGMENT_FRAMES or header.sample_count > SECONDS * header.sample_rate:
         return False
     if header.latent is not None:

@@ -41,7 +41,7 @@ def compress(
         AudioError: the sound cannot be coded.
         ConfigError: an option outside its range, or a quality that no bitrate reaches.
     """
-    from noisebook.codec import ddcm, targeting
+    from noisebook.codec import encoder, targeting
 
     sound = _mixed(as_sound(waveform, sample_rate), options.channels)
     if options.preset == AUTO:
@@ -49,7 +49,7 @@ def compress(
 
         options = options.replaced(preset=auto_preset(sound)[0])
     if options.target is None:
-        return ddcm.compress(sound, backend=backend, options=options, on_step=on_step)
+        return encoder.compress(sound, backend=backend, options=options, on_step=on_step)
     return targeting.compress_to(sound, *options.target, backend=backend, options=options, on_step=on_step).data
 
 
@@ -79,11 +79,11 @@ def compress_with_codebook(
         ConfigError: an option outside its range, or one that the codebook does not have.
         ModelError: no such codebook, or one of another model.
     """
-    from noisebook.codec import latent_vq
+    from noisebook.codec import vq
 
     book = codebook_of(codebook)
     sound = _mixed(as_sound(waveform, sample_rate), options.channels)
-    return latent_vq.compress(sound, backend=backend, codebook=book, options=options, on_step=on_step)
+    return vq.compress(sound, backend=backend, codebook=book, options=options, on_step=on_step)
 
 
 def _mixed(sound: Sound, channels: str) -> Sound:

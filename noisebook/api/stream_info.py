@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,7 @@ from noisebook.api.arguments import checked
 from noisebook.errors import CorruptStream, TruncatedStream
 
 if TYPE_CHECKING:
-    from noisebook.codec.layout import Layout
-    from noisebook.coding.container import Engine, Header
+    from noisebook.coding.container import Header
     from noisebook.diffusion.backend import BackendInfo
 
 __all__ = ["StreamInfo", "read_info"]
@@ -18,7 +18,7 @@ __all__ = ["StreamInfo", "read_info"]
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a stream says about itself. The last five are None where the model is not at hand.
+    """What a stream says about itself. The last six are None where the model is not at hand.
 
     Attributes:
         codec: "ddcm", chosen noise, or "vq", a quantised latent.
@@ -57,7 +57,7 @@ class StreamInfo:
     gain_db: float
     seed: int
     tag: int
-    engine: dict[str, int | str] | None
+    engine: dict[str, int] | None
     codebook: str | None
     rule: str | None
     order: str
@@ -86,22 +86,12 @@ def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
         StreamError: the header cannot be read, or holds what this build cannot decode.
         WrongModel: `info` belongs to another model.
     """
-    from noisebook.coding import container
+    from noisebook.codec.opening import image_size
+    from noisebook.coding.container import parse_header
 
-    header, header_size = container.parse_header(data)
-    shown = _shown(header, _image_bytes(data, header, header_size), len(data))
-    return shown if info is None else replace(shown, **_measured(data, header, header_size, info))
-
-
-def _image_bytes(data: bytes, header: Header, header_size: int) -> int:
-    """As far as they are there, so that what is cut short can still be told about."""
-    from noisebook.codec.stereo import payload_sizes
-
-    try:
-        size = next(payload_sizes(data, header, header_size, [0]))
-    except TruncatedStream:
-        size = len(data)
-    return min(size, len(data) - header_size)
+    header, header_size = parse_header(data)
+    shown = _shown(header, image_size(data, header, header_size), len(data))
+    return shown if info is None else replace(shown, **_measured(data, shown.image_bytes, info))
 
 
 def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
@@ -121,7 +111,7 @@ def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
         gain_db=header.gain_half_db / 2,
         seed=header.seed,
         tag=header.tag or 0,
-        engine=_named(engine) if engine else None,
+        engine=dict(vars(engine)) if engine else None,
         codebook=latent.codebook.hex() if latent else None,
         rule=latent.rule.name.lower() if latent else None,
         order="steps" if header.progressive else "segments",
@@ -132,41 +122,20 @@ def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
     )
 
 
-def _named(engine: Engine) -> dict[str, int | str]:
-    return {key: value.name.lower() if hasattr(value, "name") else value for key, value in vars(engine).items()}
-
-
-def _measured(data: bytes, header: Header, header_size: int, info: BackendInfo) -> dict[str, Any]:
+def _measured(data: bytes, image_bytes: int, info: BackendInfo) -> dict[str, Any]:
     """The fields of a `StreamInfo` that need a model."""
+    from noisebook.codec.allocation import Layout
     from noisebook.codec.effort import effort_of
-    from noisebook.codec.layout import layout_of, timeline_of
-    from noisebook.codec.opening import open_stream
+    from noisebook.codec.opening import Stream
 
-    try:
-        payloads: tuple[bytes, ...] | None = open_stream(data, info).choices
-    except (TruncatedStream, CorruptStream):
-        payloads = None
-    image = _image_bytes(data, header, header_size)
-    timeline = timeline_of(header, info)
-    measured: dict[str, Any] = {"segments": timeline.segment_count, "intact": payloads is not None}
-    measured["work"] = round(effort_of(header, timeline), 3)
-    there = image + sum(map(len, payloads)) if payloads is not None else None
-    if header.latent is not None:
+    stream = Stream(data, info)
+    there = None
+    with suppress(TruncatedStream, CorruptStream):
+        there = image_bytes + sum(map(len, stream.contents().choices))
+    layout = stream.timeline
+    measured = {"segments": layout.segment_count, "intact": there is not None, "work": round(effort_of(layout), 3)}
+    if not isinstance(layout, Layout):
         return measured | {"payload_bytes": there, "coded_steps": 0}
-    layout = layout_of(header, info)
-    verified = _verified(data, header, header_size, layout)
-    walked = header.pauses and not header.progressive  # the sizes of these: only a whole stream is worth it
-    size = there if walked else image + layout.payload_size
-    return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": verified}
-
-
-def _verified(data: bytes, header: Header, header_size: int, layout: Layout) -> int:
-    """Segments or steps that are whole, of a stream whose image is."""
-    from noisebook.codec.stereo import payload_sizes
-    from noisebook.coding import container
-
-    try:
-        whole = container.verified(data, header_size, payload_sizes(data, header, header_size, layout.payload_sizes()))
-    except TruncatedStream:
-        return 0
-    return max(0, whole - (header.channel_mode is container.ChannelMode.IMAGE))
+    walked = layout.pauses and not layout.progressive  # the sizes of these: only a whole stream is worth it
+    size = there if walked else image_bytes + layout.payload_size
+    return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": stream.verified()}

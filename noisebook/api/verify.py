@@ -96,11 +96,11 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
     """
     import numpy as np
 
-    from noisebook.codec.layout import layout_of
+    from noisebook.codec.allocation import Layout
     from noisebook.codec.ordering import of_stream
     from noisebook.coding.container import pack
 
-    rng, layout = np.random.default_rng(seed), layout_of(header, info)
+    rng, layout = np.random.default_rng(seed), Layout.of_header(header, info)
     bits = (layout.steps * layout.segment_bits(index) for index in range(layout.segment_count))
     choices = [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits]
     return pack(header, of_stream(choices, layout))
@@ -108,7 +108,7 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
 
 def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) -> Waveform:
     from noisebook.audio.waveform import downmix
-    from noisebook.codec.ddcm import header_of
+    from noisebook.codec.encoder import header_of
     from noisebook.codec.options import EncodeOptions
 
     mono = downmix(sound)
@@ -145,14 +145,13 @@ def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
 
 def _vocoded(mono: Waveform, backend: FeatureBackend) -> Waveform:
     """What the vocoder makes of the sound's own features."""
-    from noisebook.codec.signal import restored
     from noisebook.synthesis.measuring import features_of
-    from noisebook.synthesis.sound import Frame
+    from noisebook.synthesis.sound import AudioFormat
     from noisebook.synthesis.vocoding import first_working
 
-    frame = Frame.of(mono, backend.info)
-    timeline, features = frame.timeline(backend.info), features_of(mono, frame, backend)
-    return restored(first_working(features, ("model",), timeline, backend).samples, frame.header(), backend.info)
+    form = AudioFormat.of(mono, backend.info)
+    timeline, features = form.timeline(backend.info), features_of(mono, form, backend)
+    return form.restored(first_working(features, ("model",), timeline, backend).samples, backend.info)
 
 
 @checked

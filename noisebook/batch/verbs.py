@@ -218,7 +218,7 @@ def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
 def _check_coding(options: Mapping[str, Any], engine: ModelOptions) -> None:
     import numpy as np
 
-    from noisebook.codec.ddcm import header_of
+    from noisebook.codec.encoder import header_of
     from noisebook.codec.options import AUTO, EncodeOptions
 
     given = EncodeOptions().replaced(**{name: value for name, value in options.items() if name != "codec"})

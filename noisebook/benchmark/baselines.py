@@ -21,11 +21,11 @@ import torch
 
 from noisebook import rng
 from noisebook.benchmark.combinatorics import rank, subset_bits, unrank
-from noisebook.codec.noise import start_noise
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.ddcm.codebooks import Key
 from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.noise import start_noise
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import ConfigError
 
@@ -238,6 +238,6 @@ class PublishedCoder:
         """x_T."""
         return start_noise(self.partition.shape, seed=0, segment=0, device=device)
 
-    def rested(self, denoise: Denoise) -> Denoise:
+    def clamped(self, denoise: Denoise) -> Denoise:
         """The denoiser as it is: published codecs know no pauses."""
         return denoise

@@ -21,9 +21,9 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.benchmark.baselines import CLASSIC_BITS, PublishedCoder, baselines
 from noisebook.benchmark.timing import RoundTrip, Stages, published_trip, trip
-from noisebook.codec import ddcm
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import DEFAULT, PRESETS, by_name, engine_bitrate
+from noisebook.codec.segment import tail_after
 from noisebook.diffusion.backend import Backend
 
 __all__ = ["Check", "Options", "benchmark", "checks", "whole_row"]
@@ -140,7 +140,7 @@ def _beside_baselines(
         tell(f"{baseline.title}, {piece.duration:.4g} s of sound")
         theirs = published_trip(piece, baseline.params if options.whole else baseline.sample, backend)
         end = PublishedCoder(baseline.params, info, 1, frames).plan[-1].s
-        tail = len(ddcm.tail_after(end, info.schedule))
+        tail = len(tail_after(end, info.schedule))
         yield whole_row(
             baseline.title, baseline.params.bitrate(info), theirs, ours=ours, steps=baseline.params.steps, tail=tail
         )

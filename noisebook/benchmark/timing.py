@@ -15,14 +15,17 @@ import torch
 
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.baselines import Published, PublishedCoder
-from noisebook.codec import ddcm
-from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec.allocation import Layout
+from noisebook.codec.decoder import Decoder
+from noisebook.codec.encoder import compress_towards, header_of, matched_header, prepare, target_latent
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.segment import decode_segment, encode_with_state, ended
-from noisebook.codec.steering import over_timeline
+from noisebook.codec.rendering import sound_of
+from noisebook.codec.segment import decode_segment, encode_segment, ended, tail_after
+from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.guidance import over_timeline
 
 __all__ = ["PeakMemory", "RoundTrip", "Stages", "Stopwatch", "call_seconds", "clock", "published_trip", "stopwatch",
            "trip"]  # fmt: skip
@@ -89,7 +92,7 @@ def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int
     """Compress and decompress `runs` times, after once to warm up.
 
     Raises:
-        AudioError, ConfigError: as `ddcm.compress`.
+        AudioError, ConfigError: as `encoder.compress`.
     """
     if warm:
         _decode(_encode(sound, options, backend)[0], backend)
@@ -100,7 +103,7 @@ def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int
         encodes.append(there)
         decodes.append(back)
     header = container.parse_header(data)[0]
-    layout = layout_of(header, backend.info)
+    layout = Layout.of_header(header, backend.info)
     return RoundTrip(
         sound.duration, 8 * len(data) / sound.duration, layout.segment_count * layout.steps,
         call_seconds(header, backend, runs=runs), _medians(encodes), _medians(decodes), _nmse_db(latent, target),
@@ -110,23 +113,23 @@ def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int
 
 def _encode(sound: Waveform, options: EncodeOptions, backend: Backend) -> tuple[bytes, torch.Tensor, Stages]:
     with stopwatch(backend) as watch:
-        header = ddcm.header_of(sound, options, backend.info)
-        target = ddcm.target_latent(sound, header, backend=backend)
-        image = ddcm.image_payload(sound, header, backend.info)
+        prepared = prepare(sound, options, backend)
+        target = prepared.latent
         watch.lap("signal")
-        data = ddcm.compress_towards(
-            lambda first, end: target[:, :, first:end], header, image=image, backend=backend, sound=sound
-        )
+        data = compress_towards(
+            lambda first, end: target[:, :, first:end], prepared.header, backend=backend, image=prepared.image,
+            sound=sound,
+        )  # fmt: skip
         watch.lap("choices")
     return data, target, watch.stages
 
 
 def _decode(data: bytes, backend: Backend) -> tuple[torch.Tensor, Stages]:
     with stopwatch(backend) as watch:
-        header, latent = ddcm.decode_latent(data, backend=backend)
+        decoder = Decoder(data, backend=backend)
+        latent = decoder.latent()
         watch.lap("choices")
-        image = ddcm.open_stream(data, backend.info).image
-        ddcm.synthesise(latent, header, image=image, backend=backend)
+        sound_of(latent, decoder.header, backend, decoder.image)
         watch.lap("signal")
     return latent, watch.stages
 
@@ -135,21 +138,21 @@ def published_trip(sound: Waveform, params: Published, backend: Backend) -> Roun
     """The same of a published codec, once and without warming up: what it chooses takes the place of a stream's
     choices, and all around it, level, mel, autoencoder and vocoder, is the codec's."""
     memory, info = PeakMemory(backend.device), backend.info
-    header = ddcm.header_of(sound, EncodeOptions(), info)
-    coder = PublishedCoder(params, info, header.channel_mode.latents, timeline_of(header, info).frames)
-    tail = ddcm.tail_after(coder.plan[-1].s, info.schedule)
+    header = header_of(sound, EncodeOptions(), info)
+    coder = PublishedCoder(params, info, header.channel_mode.latents, Timeline.of(header, info).frames)
+    tail = tail_after(coder.plan[-1].s, info.schedule)
     with stopwatch(backend) as there:
-        target = ddcm.target_latent(sound, header, backend=backend)
+        target = target_latent(sound, header, backend=backend)
         there.lap("signal")
         start = coder.start(backend.device)
         denoise = over_timeline(backend)  # of the backend whose stages are timed
-        payload, x = encode_with_state(target, coder, denoise, start)
-        header = ddcm.as_loud_as(sound, header, ended(x, coder, denoise, tail), (), backend)
+        payload, x = encode_segment(target, coder, denoise, start)
+        header = matched_header(sound, header, ended(x, coder, denoise, tail), (), backend)
         there.lap("choices")
     with stopwatch(backend) as back:
         latent = decode_segment(payload, coder, over_timeline(backend), tail, start)
         back.lap("choices")
-        ddcm.synthesise(latent, header, backend=backend)
+        sound_of(latent, header, backend)
         back.lap("signal")
     return RoundTrip(
         sound.duration, 8 * len(payload) / sound.duration, len(coder.plan), call_seconds(header, backend, runs=1),
@@ -169,7 +172,7 @@ def _medians(runs: Sequence[Stages]) -> Stages:
 def call_seconds(header: Header, backend: Backend, *, runs: int) -> float:
     """Seconds of one call of the denoiser on noise shaped as a segment: median, or mean over the segments of a long
     sound."""
-    layout, info = layout_of(header, backend.info), backend.info
+    layout, info = Layout.of_header(header, backend.info), backend.info
     denoise, middle = over_timeline(backend, tag=header.tag or 0), len(info.schedule) // 2
     times = []
     for _ in range(runs):

@@ -9,15 +9,14 @@ matter more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
 
 import torch
 
 from noisebook.audio.features import MEL_FEATURES
-from noisebook.codec.layout import Timeline
-from noisebook.codec.noise import gaussian_noise
 from noisebook.codec.options import Priority
+from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import Denoise, Step
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError
@@ -27,7 +26,7 @@ __all__ = ["Aim", "at", "priority_weights", "shaped", "weighted"]
 Aim = Callable[[Step, torch.Tensor], torch.Tensor]  # (step, x0_hat) -> target, all shaped as the latent
 
 _SHARE = 0.9  # measured: flat from 0.7 to 1
-_SIGHT = 3.0  # times the signal-to-noise ratio at which the bits end; measured, flat from 1 to 3
+_SNR_MARGIN = 3.0  # of where the denoiser looks, over the ratio at which the bits end; measured, flat from 1 to 3
 
 
 def at(latent: torch.Tensor) -> Aim:
@@ -50,13 +49,12 @@ def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int
         last: timestep at which the coded steps end.
         share: 0 to 1.
     """
-    t = _seen_from(schedule, last)
-    alpha = schedule.alpha(t)
-    channels, latent_channels, frames, bins = latent.shape
-    noise = gaussian_noise((channels, latent_channels, frames, bins), seed=0, step=0, device=latent.device)
+    wanted = _SNR_MARGIN * schedule.snr(last)
+    t = next((t for t in range(last, 0, -1) if schedule.snr(t) >= wanted), 0)
+    noise = gaussian_noise(latent.shape, seed=0, step=0, device=latent.device)
 
     def seen(x: torch.Tensor) -> torch.Tensor:
-        return denoise(sqrt(alpha) * x + sqrt(1 - alpha) * noise, t)
+        return denoise(schedule.add_noise(x, noise, t), t)
 
     goal = seen(latent)
 
@@ -64,12 +62,6 @@ def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int
         return x0_hat + (1 - share) * (latent - x0_hat) + share * (goal - seen(x0_hat))
 
     return aim
-
-
-def _seen_from(schedule: Schedule, last: int) -> int:
-    """The latest timestep with `_SIGHT` times the signal-to-noise ratio of `last`."""
-    wanted = _SIGHT * schedule.snr(last)
-    return next((t for t in range(last, 0, -1) if schedule.snr(t) >= wanted), 0)
 
 
 def weighted(aim: Aim, weights: torch.Tensor) -> Aim:

@@ -15,7 +15,7 @@ from itertools import islice
 
 import numpy as np
 
-from noisebook.codec.layout import Layout
+from noisebook.codec.allocation import Layout
 from noisebook.errors import CorruptStream
 
 __all__ = ["of_segments", "of_stream", "what_is_left"]

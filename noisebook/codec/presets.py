@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from noisebook.coding.container import ChannelMode, Engine, Header
+from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, UnsupportedStream
 
 __all__ = [
@@ -24,11 +25,16 @@ __all__ = [
     "engine_bitrate",
     "engine_for",
     "engine_of",
+    "image_bitrate",
+    "image_share",
+    "rate_of_latent",
 ]
 
 FRAME_VALUES, FRAMES_PER_SECOND = 128, 25  # of every AudioLDM-shaped latent: what nominal bitrates refer to
 LOWEST, HIGHEST = 5, 8000  # bit/s of the choices of a latent
 MOST_IMAGE = 200.0  # bit/s of an image; more are not worth it
+_IMAGE_SHARE = 0.1  # of the bitrate of a file
+_WORTH_AN_IMAGE = 20.0  # bit/s of a file
 # A part's atoms are free to lie anywhere in its unit: long units let bits go to where the sound needs them. That gains
 # 0.1 to 0.2 dB from 0.32 to 3.2 s, half of it at 0.64 s (docs/rate_limit.md); pauses of 0.64 s still take no bits.
 _UNIT_FRAMES = 16
@@ -36,12 +42,17 @@ _NEAR = 0.02  # bitrates that differ by less are as good as equal
 
 
 def _partitioned(
-    log2_part: int, steps: int, log2_stacks: int, kappa: int, unit: int = _UNIT_FRAMES, frame_values: int = FRAME_VALUES
+    log2_part: int,
+    steps: int,
+    log2_expansion: int,
+    kappa: int,
+    unit: int = _UNIT_FRAMES,
+    frame_values: int = FRAME_VALUES,
 ) -> Engine:
-    """One signed atom of `2^log2_stacks * d` a part of `d = 2^log2_part` values; kappa is in percent. A unit has `unit`
-    frames, or is as long as a part that is longer."""
+    """One signed atom of `2^log2_expansion * d` a part of `d = 2^log2_part` values; kappa is in percent. A unit has
+    `unit` frames, or is as long as a part that is longer."""
     unit_frames = max(unit, 2**log2_part // frame_values)
-    return Engine(log2_part, log2_part + log2_stacks, unit_frames, steps, kappa)
+    return Engine(log2_part, log2_part + log2_expansion, unit_frames, steps, kappa)
 
 
 @dataclass(frozen=True)
@@ -95,14 +106,14 @@ class Quality:
 
     Attributes:
         fewest, most: coded steps.
-        log2_stacks: log2 of the atoms to a value of a part, those that are tried.
+        log2_expansion: log2 of the atoms to a value of a part, those that are tried.
         kappa: percent; see docs/format.md.
         unit: frames.
     """
 
     fewest: int
     most: int
-    log2_stacks: tuple[int, ...]
+    log2_expansion: tuple[int, ...]
     kappa: int
     unit: int = _UNIT_FRAMES
 
@@ -158,8 +169,34 @@ def engine_bitrate(
     engine: Engine, *, frame_values: int = FRAME_VALUES, frames_per_second: float = FRAMES_PER_SECOND
 ) -> float:
     """Payload of a latent in bit/s, for latent frames of so many values, so many a second."""
-    parts = -(-engine.unit_frames * frame_values // engine.part)
+    parts = engine.parts(engine.unit_frames, frame_values)
     return engine.choice_bits * parts * engine.steps * frames_per_second / engine.unit_frames
+
+
+def image_share(bitrate: float) -> float:
+    """bit/s of the image in a file of so many; near the lowest rates nothing can be spared for it."""
+    return min(MOST_IMAGE, _IMAGE_SHARE * bitrate) if bitrate >= _WORTH_AN_IMAGE else 0.0
+
+
+def rate_of_latent(bitrate: float, mode: ChannelMode) -> float:
+    """Of bit/s of a file what is left for the choices of each latent.
+
+    Raises:
+        ConfigError: less or more than two latents can have.
+    """
+    if mode.latents > 1 and not LOWEST <= bitrate / mode.latents <= HIGHEST:
+        raise ConfigError(
+            f"a bitrate of {bitrate:g} bit/s for two channels: {2 * LOWEST} to {2 * HIGHEST} are possible"
+        )
+    return (bitrate - (image_share(bitrate) if mode is ChannelMode.IMAGE else 0)) / mode.latents
+
+
+def image_bitrate(header: Header, info: BackendInfo) -> float:
+    """bit/s that the image of a stream of noise choices may take, beside what these take."""
+    if header.engine is None:
+        return by_wire_id(header.preset).image_bitrate
+    values, rate = info.frame_values, info.frames_per_second
+    return image_share(engine_bitrate(header.engine, frame_values=values, frames_per_second=rate))
 
 
 def engine_for(
@@ -188,8 +225,8 @@ def engine_for(
     effort = QUALITIES[quality]
     # The longest part is the window, so the lowest rates have no more steps than they can pay for.
     candidates = [
-        _partitioned(log2_part, steps, log2_stacks, effort.kappa, effort.unit, frame_values)
-        for log2_part, log2_stacks, steps in product(range(4, 16), effort.log2_stacks, range(3, effort.most + 1))
+        _partitioned(log2_part, steps, log2_expansion, effort.kappa, effort.unit, frame_values)
+        for log2_part, log2_expansion, steps in product(range(4, 16), effort.log2_expansion, range(3, effort.most + 1))
         if steps >= effort.fewest or log2_part == 15
     ]
 

@@ -11,18 +11,32 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from noisebook.codec.layout import plan_of
-from noisebook.codec.noise import start_noise
+from noisebook.codec.allocation import Layout
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.coding.container import Engine
-from noisebook.ddcm import choices
-from noisebook.ddcm.choices import Choice
-from noisebook.ddcm.codebooks import Key, StructuredCodebook
+from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
 from noisebook.ddcm.partition import Partition
-from noisebook.diffusion.backend import BackendInfo
-from noisebook.diffusion.plan import Denoise, Plan, Step, reverse
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.noise import start_noise
+from noisebook.diffusion.plan import Denoise, Plan, Step, reverse, tail_plan
+from noisebook.diffusion.schedule import Schedule
 
-__all__ = ["Coder", "SegmentCoder", "Target", "decode_segment", "encode_segment", "encode_with_state", "ended"]
+__all__ = [
+    "SHORT_TAIL_STEPS",
+    "TAIL_STEPS",
+    "Coder",
+    "SegmentCoder",
+    "Target",
+    "decode_segment",
+    "encode_segment",
+    "ended",
+    "silence_of",
+    "tail_after",
+]
+
+TAIL_STEPS = 6
+SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (ViSQOL, Zimtohrli)
+_NEAR_SNR = 0.2
 
 Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the latent; or (step, x0_hat) -> target
 
@@ -46,36 +60,44 @@ class Coder(Protocol):
     def noise(self, choice: Any, step: int) -> torch.Tensor:
         """The noise that a choice stands for, shaped as the latent."""
 
-    def rested(self, denoise: Denoise) -> Denoise:
+    def clamped(self, denoise: Denoise) -> Denoise:
         """The denoiser, which knows what paused units are."""
 
 
 @dataclass(frozen=True)
 class SegmentCoder:
-    """A `Coder` of one segment of a stream.
+    """A `Coder` of one segment of a stream. A choice is `[parts]` int64, as of `codebooks.choose`.
 
     Attributes:
         engine: coding parameters.
+        plan: the coded steps.
         info: of the model.
         channels, frames: of the segment's latent.
         seed: of the stream.
         segment: index of the segment.
-        paused: `[channels, units]` bool of numpy, the units that carry no choices and rest at `silence`; None if none.
+        paused: `[channels, units]` bool of numpy, the units that choose nothing and are held at `silence`; None if
+            none.
         silence: `[1, C, 1, F']`, the latent of silence, where units are paused.
     """
 
     engine: Engine
+    plan: Plan
     info: BackendInfo
     channels: int
     frames: int
     seed: int
-    segment: int
+    segment: int = 0
     paused: np.ndarray | None = None
     silence: torch.Tensor | None = None
 
-    @cached_property
-    def plan(self) -> Plan:
-        return plan_of(self.engine, self.info)
+    @classmethod
+    def of(cls, layout: Layout, segment: int, seed: int, backend: Backend) -> SegmentCoder:
+        """That of a segment of a stream."""
+        (first, end), paused = layout.segment(segment), layout.paused(segment)
+        silence = None if paused is None else silence_of(backend)
+        return cls(
+            layout.engine, layout.plan, layout.info, layout.channels, end - first, seed, segment, paused, silence
+        )
 
     @cached_property
     def partition(self) -> Partition:
@@ -86,51 +108,51 @@ class SegmentCoder:
     def codebook(self) -> StructuredCodebook:
         return StructuredCodebook(self.engine.part, 2**self.engine.log2_K)
 
-    def choose(self, residual: torch.Tensor, step: int) -> Choice:
-        """The atoms that lead from x0_hat towards the target, for `residual = target - x0_hat`."""
-        choice = choices.choose(self.correlations(residual, step))
-        return choice if self._coded is None else choice.of(self._coded).among(self._coded)
+    def choose(self, residual: torch.Tensor, step: int) -> torch.Tensor:
+        """As of `Coder`; parts of paused units take atom 0 as it is."""
+        return choose(self.correlations(residual, step)) * self._coded.to(residual.device)
 
     def correlations(self, residual: torch.Tensor, step: int) -> torch.Tensor:
         """Inner products of each part with each of its atoms, `[parts, K]`."""
         return self.codebook.correlate(self.partition.split(residual, step), self._key(step))
 
-    def write(self, choice: Choice, writer: BitWriter) -> None:
-        """Append what a decoder cannot know of a choice."""
-        told = choice if self._coded is None else choice.of(self._coded)
-        choices.write(told, self.engine.choice_bits, writer)
+    def write(self, choice: torch.Tensor, writer: BitWriter) -> None:
+        """As of `Coder`: of parts that choose, index and sign (1 for minus)."""
+        writer.write_array(choice.cpu()[self._coded].numpy(), self.engine.choice_bits)
 
-    def read(self, reader: BitReader) -> Choice:
+    def read(self, reader: BitReader) -> torch.Tensor:
         """The choice of all parts, as `write` left it; on the CPU.
 
         Raises:
             StreamError: no encoder writes this.
         """
-        parts = self.partition.parts if self._coded is None else int(self._coded.sum())
-        told = choices.read(parts, self.engine.choice_bits, reader)
-        return told if self._coded is None else told.among(self._coded)
+        choice = torch.zeros(len(self._coded), dtype=torch.int64)
+        values = reader.read_array(int(self._coded.sum()), self.engine.choice_bits)
+        choice[self._coded] = torch.from_numpy(values)
+        return choice
 
-    def rested(self, denoise: Denoise) -> Denoise:
+    @cached_property
+    def _coded(self) -> torch.Tensor:
+        """`[parts]` bool: which choose."""
+        if self.paused is None:
+            return torch.ones(self.partition.parts, dtype=torch.bool)
+        return ~self.partition.parts_in(torch.from_numpy(self.paused))
+
+    def noise(self, choice: torch.Tensor, step: int) -> torch.Tensor:
+        """The noise that a choice stands for, `[channels, C, frames, F']`."""
+        return self.partition.join(self.codebook.synthesize(choice, self._key(step)), step)
+
+    def clamped(self, denoise: Denoise) -> Denoise:
         """The denoiser, which knows that paused units are silence: of these it says so, and so `reverse` ends there."""
         if self.paused is None or self.silence is None:
             return denoise
         frames = torch.from_numpy(self.paused).repeat_interleave(self.engine.unit_frames, dim=1)[:, : self.frames]
-        assert self.silence is not None
         silence = self.silence
 
         def knowing(x: torch.Tensor, t: int) -> torch.Tensor:
             return torch.where(frames[:, None, :, None].to(x.device), silence, denoise(x, t))
 
         return knowing
-
-    @cached_property
-    def _coded(self) -> torch.Tensor | None:
-        """`[parts]` bool: which choose; None where all do."""
-        return None if self.paused is None else ~self.partition.parts_in(torch.from_numpy(self.paused))
-
-    def noise(self, choice: Choice, step: int) -> torch.Tensor:
-        """The noise that a choice stands for, `[channels, C, frames, F']`."""
-        return self.partition.join(self.codebook.synthesize(choice.indices, choice.signs, self._key(step)), step)
 
     def start(self, device: torch.device) -> torch.Tensor:
         """x_T: Gaussian, from the seed and the segment alone."""
@@ -140,8 +162,17 @@ class SegmentCoder:
         return Key(self.seed, self.segment, step)
 
 
-def encode_segment(target: Target, coder: Coder, denoise: Denoise, start: torch.Tensor) -> bytes:
-    """The payload that leads the diffusion from `start` to `target`.
+def silence_of(backend: Backend) -> torch.Tensor:
+    """`[1, C, 1, F']`: a latent frame of digital silence, out of reach of either end."""
+    info = backend.info
+    frames = -(-(2 * info.margin_frames + 1) // info.frame_multiple) * info.frame_multiple
+    latent = backend.to_latent(torch.zeros(1, info.audio_channels, frames * info.frame_samples, device=backend.device))
+    return latent[:, :, frames // 2 : frames // 2 + 1]
+
+
+def encode_segment(target: Target, coder: Coder, denoise: Denoise, start: torch.Tensor) -> tuple[bytes, torch.Tensor]:
+    """The payload that leads the diffusion from `start` to `target`, and the x that a decoder of it has after its coded
+    steps, before its tail.
 
     Args:
         target: `[channels, C, frames, F']`, or for each step the one that is nearest to its x0_hat.
@@ -149,29 +180,22 @@ def encode_segment(target: Target, coder: Coder, denoise: Denoise, start: torch.
         denoise: of its timeline.
         start: shaped alike; `coder.start` is noise.
     """
-    return encode_with_state(target, coder, denoise, start)[0]
-
-
-def encode_with_state(
-    target: Target, coder: Coder, denoise: Denoise, start: torch.Tensor
-) -> tuple[bytes, torch.Tensor]:
-    """`encode_segment`, and the x that a decoder of the payload has after its coded steps, before its tail."""
     writer, steps = BitWriter(), count()
 
-    def choose(at: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+    def choose_noise(at: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         step = next(steps)
         aim = target if isinstance(target, torch.Tensor) else target(at, x0_hat)
         choice = coder.choose(aim - x0_hat, step)
         coder.write(choice, writer)
         return coder.noise(choice, step)
 
-    x = reverse(coder.rested(denoise), coder.plan, start, choose)
+    x = reverse(coder.clamped(denoise), coder.plan, start, choose_noise)
     return writer.getvalue(), x
 
 
 def ended(x: torch.Tensor, coder: Coder, denoise: Denoise, tail: Plan) -> torch.Tensor:
-    """The latent that a decoder has after its tail, from the x of `encode_with_state`."""
-    return reverse(coder.rested(denoise), tail, x, lambda _, x0_hat: torch.zeros_like(x0_hat))
+    """The latent that a decoder has after its tail, from the x of `encode_segment`."""
+    return reverse(coder.clamped(denoise), tail, x, lambda _, x0_hat: torch.zeros_like(x0_hat))
 
 
 def decode_segment(
@@ -197,12 +221,18 @@ def decode_segment(
         StreamError: the payload is not what an encoder writes.
     """
     reader, steps = BitReader(payload), count()
-    plan = coder.plan[:coded_steps]
 
     def look_up(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         return coder.noise(coder.read(reader).to(x0_hat.device), next(steps))
 
-    latent = reverse(coder.rested(denoise), plan + tail, start, look_up)
+    latent = reverse(coder.clamped(denoise), coder.plan[:coded_steps] + tail, start, look_up)
     if coded_steps is None:
         reader.finish()
     return latent
+
+
+def tail_after(last: int | None, schedule: Schedule, steps: int | None = None) -> Plan:
+    """The steps without bits from timestep `last` (None: clean data) on: `steps`, or 3 from where the bits end near the
+    sound, as they do from some 300 bit/s on, and 6 from where they end in noise, which the model has to fill."""
+    start = last or 0
+    return tail_plan(schedule, start, steps or (SHORT_TAIL_STEPS if schedule.snr(start) >= _NEAR_SNR else TAIL_STEPS))

@@ -1,224 +1,168 @@
-"""The two channels of a sound that one latent carries: an image beside it says what of it is where.
+"""The stereo image of a sound within a budget of bits: the first payload of its stream.
 
-sound --measure_image--> image --encode_image--> first payload of the stream
-latent --synthesise--> mono --high-pass, spread by the image--> left and right
+sound --audio.image.measure_image--> image --encode_image--> message --image_payload--> payload
+message --read_image--> image, by which a decoder spreads its mono (`codec.rendering`)
 
-Spreading goes block by block with a margin, so that an hour needs no more memory than a block, and a part of a sound
-comes out as of the whole.
+A value costs almost nothing where it stays as it was, so the choice is of when and in which bands it changes. It is
+made by dynamic programming: the image of least `error + price * bits`, with the price at which the bits fit the budget.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain
-from math import ceil
+from functools import lru_cache
+from math import exp, log
 
 import numpy as np
 
-from noisebook.audio.high_pass import SETTLED_SECONDS, high_passed_blocks
-from noisebook.audio.image import (
-    SPREAD_MARGIN_SECONDS,
-    StereoImage,
-    image_shape,
-    measure_image,
-    spread,
-)
-from noisebook.audio.waveform import Sound
-from noisebook.codec import imaging
-from noisebook.codec.imaging import encode_image, image_budget
-from noisebook.codec.layout import Layout, Timeline
-from noisebook.codec.pausing import hushed
-from noisebook.codec.presets import HIGHEST, LOWEST, by_wire_id, engine_bitrate
+from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_shape
+from noisebook.codec.timeline import SoundFormat, Timeline
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode, Header
-from noisebook.diffusion.backend import BackendInfo
-from noisebook.errors import ConfigError, TruncatedStream
+from noisebook.coding.container import ChannelMode
+from noisebook.coding.image import image_bytes, parse_image
 
-__all__ = [
-    "Heard",
-    "coded_image",
-    "equal_channels",
-    "heard_margin",
-    "image_bitrate",
-    "image_payload",
-    "image_share",
-    "measured_image",
-    "opened_image",
-    "payload_sizes",
-    "rate_of_latent",
-    "read_image",
-    "salvaged_image",
-]
+__all__ = ["encode_image", "image_payload", "read_image"]
 
-_WORTH_AN_IMAGE = 20.0  # bit/s of a file
+_FARTHEST_DB = 38.0  # what one side alone counts as
+_DB, _COHERENCE = 1.5, 1.2  # errors that weigh the same
+_STAY, _CHANGE, _DOUBLE = 0.15, 5.0, 1.5  # about the bits of no change, of one by a step, and of twice as many steps
+_ROUNDS, _FILLED = 14, 0.95  # of the search for the price, and how full the budget has to be
+_CHEAPEST, _USUAL, _DEAREST = 1e-3, 1.0, 1e3  # prices in errors a bit
+_STRETCH = 400  # frames that are chosen together: 64 s
 
 
-def equal_channels(sound: Sound) -> bool:
-    """Whether all samples of left and right are the same."""
-    return all(np.array_equal(left, right) for left, right in sound.blocks())
-
-
-def measured_image(samples: np.ndarray, info: BackendInfo) -> StereoImage:
-    """The image of `[2, N']` at the model's rate."""
-    return measure_image(samples, info.sample_rate)
-
-
-def image_share(bitrate: float) -> float:
-    """bit/s of the image in a file of so many; near the lowest rates nothing can be spared for it."""
-    return image_budget(bitrate) if bitrate >= _WORTH_AN_IMAGE else 0.0
-
-
-def rate_of_latent(bitrate: float, mode: ChannelMode) -> float:
-    """Of bit/s of a file what is left for the choices of each latent.
-
-    Raises:
-        ConfigError: less or more than two latents can have.
-    """
-    if mode.latents > 1 and not LOWEST <= bitrate / mode.latents <= HIGHEST:
-        raise ConfigError(
-            f"a bitrate of {bitrate:g} bit/s for two channels: {2 * LOWEST} to {2 * HIGHEST} are possible"
-        )
-    return (bitrate - (image_share(bitrate) if mode is ChannelMode.IMAGE else 0)) / mode.latents
-
-
-def image_bitrate(header: Header, info: BackendInfo) -> float:
-    """bit/s that the image of a stream of noise choices may take, beside what these take."""
-    if header.engine is None:
-        return by_wire_id(header.preset).image_bitrate
-    values, rate = info.frame_values, info.frames_per_second
-    return image_share(engine_bitrate(header.engine, frame_values=values, frames_per_second=rate))
-
-
-def coded_image(sound: Sound, header: Header, info: BackendInfo, bitrate: float) -> tuple[bytes, ...]:
-    """The payload of a sound's image within so many bit/s; none where the channel mode has none."""
-    from noisebook.codec.signal import levelled  # needs torch, which reading a header does not
-
-    if header.channel_mode is not ChannelMode.IMAGE:
-        return ()
-    return image_payload(measured_image(levelled(sound, header, info), info), header, bitrate)
-
-
-def image_payload(image: StereoImage | None, header: Header, bitrate: float) -> tuple[bytes, ...]:
+def image_payload(image: StereoImage | None, sound: SoundFormat, bitrate: float) -> tuple[bytes, ...]:
     """The payload of an image within so many bit/s; none where the channel mode has none."""
-    if image is None or header.channel_mode is not ChannelMode.IMAGE:
+    if image is None or sound.channel_mode is not ChannelMode.IMAGE:
         return ()
-    return (container.sized(encode_image(image, bitrate * header.sample_count / header.sample_rate)[0]),)
-
-
-def payload_sizes(data: bytes, header: Header, header_size: int, sizes: Iterable[int]) -> Iterator[int]:
-    """Bytes of each payload of a stream, for `container.split`: of its image, where there is one, and `sizes`."""
-    if header.channel_mode is not ChannelMode.IMAGE:
-        return iter(sizes)
-    return chain(container.sized_payloads(data, header_size, 1), sizes)
-
-
-def opened_image(header: Header, payloads: tuple[bytes, ...]) -> tuple[bytes | None, tuple[bytes, ...]]:
-    """The message of a stream's image, None where its channel mode has none, and the payloads that follow it."""
-    if header.channel_mode is not ChannelMode.IMAGE:
-        return None, payloads
-    return container.unsized(payloads[0]), payloads[1:]
+    return (container.sized(encode_image(image, bitrate * sound.sample_count / sound.sample_rate)[0]),)
 
 
 def read_image(message: bytes | None, timeline: Timeline) -> StereoImage | None:
-    """The image of a message; time and memory follow the length of the sound, so bound it first.
+    """The image of a message, None for None; time and memory follow the length of the sound, so bound it first.
 
     Raises:
         CorruptStream: the message is not what an encoder writes.
     """
     if message is None:
         return None
-    return imaging.read_image(message, *image_shape(timeline.sample_count, timeline.info.sample_rate))
+    return StereoImage(*parse_image(message, *image_shape(timeline.sample_count, timeline.info.sample_rate)))
 
 
-def salvaged_image(data: bytes, header: Header, header_size: int, layout: Layout) -> tuple[bytes | None, int, bool]:
-    """The message of the image of a stream that may be damaged, that of equal channels where its checksum fails; where
-    the choices begin; and whether the image is intact.
+def encode_image(image: StereoImage, bits: float) -> tuple[bytes, StereoImage]:
+    """The image in at most so many bits, for the whole sound.
 
-    An image whose size cannot be trusted ends where the rest of a stream that is not cut short begins.
-
-    Raises:
-        TruncatedStream: the stream ends within the image.
+    Returns:
+        Its bytes, and the image as the decoder will see it. With too few bits for anything all is equal, but a channel
+        that is silent throughout stays so, in the 2 bytes or 3 that this takes.
     """
-    if header.channel_mode is not ChannelMode.IMAGE:
-        return None, header_size, True
-    size = next(container.sized_payloads(data, header_size, 1))
-    if container.verified(data, header_size, [size]):
-        image = container.unsized(data[header_size : header_size + size])
-        return image, header_size + size + container.CRC_SIZE, True
-    first = len(data) - layout.payload_size - container.CRC_SIZE * layout.payload_count
-    if first <= header_size + container.CRC_SIZE:
-        first = header_size + size + container.CRC_SIZE
-    if first >= len(data):
-        raise TruncatedStream("the stream ends within its stereo image")
-    return b"", first, False
+    exact = image_bytes(image.level, image.coherence)
+    if 8 * len(exact) <= bits or (image.level == LEVELS).all() or (image.level == -LEVELS).all():
+        return exact, StereoImage(image.level, image.coherence)
+    best = b"", StereoImage.equal(image.bands, image.frames)
+    finer: StereoImage | None = None
+    low, high, price = log(_CHEAPEST), log(_DEAREST), log(_USUAL)
+    for turn in range(_ROUNDS):
+        tried = _cheapest(image, exp(price))
+        data = image_bytes(tried.level, tried.coherence)
+        filled = 8 * len(data) / max(bits, 1.0)
+        if filled > 1:
+            low, finer = price, tried
+        else:
+            best, high = (data, tried), price
+        if _FILLED < filled <= 1:
+            return best
+        # Bits fall about as the price rises; where they do not, halving what is left ends the search all the same.
+        guess = price + log(max(filled, 0.1) / (0.5 + 0.5 * _FILLED))
+        price = guess if low < guess < high and turn < _ROUNDS // 2 else (low + high) / 2
+    return best if finer is None else _filled_up(best, finer, bits)
 
 
-def heard_margin(header: Header, info: BackendInfo) -> int:
-    """Samples at the model's rate beyond which what is `Heard` no longer notices a cut."""
-    settled = ceil(SETTLED_SECONDS * info.sample_rate)
-    return settled + _spread_margin(info) if header.channel_mode is ChannelMode.IMAGE else settled
+def _filled_up(best: tuple[bytes, StereoImage], finer: StereoImage, bits: float) -> tuple[bytes, StereoImage]:
+    """The image that fits with as many bands, from the lowest, of the next finer one as fit: prices leave gaps."""
+    coarse, fits, too_many = best[1], 0, finer.bands
+    while too_many - fits > 1:
+        bands = (fits + too_many) // 2
+        level, coherence = (
+            np.concatenate([fine[:bands], rough[bands:]])
+            for fine, rough in ((finer.level, coarse.level), (finer.coherence, coarse.coherence))
+        )
+        data = image_bytes(level, coherence)
+        if 8 * len(data) <= bits:
+            best, fits = (data, StereoImage(level, coherence)), bands
+        else:
+            too_many = bands
+    return best
 
 
-def _spread_margin(info: BackendInfo) -> int:
-    """Samples at the model's rate beyond which left and right no longer notice a cut."""
-    return ceil(SPREAD_MARGIN_SECONDS * info.sample_rate)
+def _cheapest(image: StereoImage, price: float) -> StereoImage:
+    """The image of least `errors + price * bits`."""
+    weight = np.ones(image.level.shape) if image.weight is None else image.weight / max(image.weight.mean(), 1e-30)
+    alone = (np.abs(image.level) == LEVELS).all(0)  # there the other side is silence, if it is so in every band
+    weight = np.where(alone, np.maximum(weight, 1), weight)
+    chosen = []
+    for indices, errors in (
+        (image.level.astype(int) + LEVELS, _level_errors()),
+        (image.coherence, _coherence_errors()),
+    ):
+        toll = (price * _bits(len(errors))).astype(np.float32)
+        values, last = np.empty(indices.shape, np.int64), None
+        for first in range(0, image.frames, _STRETCH):  # a later stretch starts from where the one before ended
+            part = slice(first, first + _STRETCH)
+            costs = errors[indices[:, part]] * weight[:, part, None]
+            start = LEVELS if errors is _level_errors() else 0
+            values[:, part] = _cheapest_paths(costs.transpose(1, 0, 2).astype(np.float32), toll, start, last)
+            last = values[:, min(first + _STRETCH, image.frames) - 1]
+        chosen.append(values)
+    level, coherence = chosen
+    return StereoImage((level - LEVELS).astype(np.int8), coherence.astype(np.int8))
 
 
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """What a model makes of the latents of a sound, as it is heard: a `Sound` at the model's rate.
+@lru_cache(maxsize=1)
+def _level_errors() -> np.ndarray:
+    """`[true, coded]` by absolute difference, which is how levels are judged."""
+    levels = np.arange(-LEVELS, LEVELS + 1, dtype=np.int8)[None]
+    decibels = np.clip(StereoImage(levels, np.zeros_like(levels)).level_db[0], -_FARTHEST_DB, _FARTHEST_DB)
+    return np.abs(decibels[:, None] - decibels) / _DB
 
-    Attributes:
-        pieces: of the model, `[latents or audio channels, n]`, in order; called anew for each listening.
-        header: of the sound.
-        image: of a sound with the channel mode IMAGE.
-        info: of the model.
-        sample_count: of all pieces.
-        start: sample of the timeline with which the pieces begin.
+
+@lru_cache(maxsize=1)
+def _coherence_errors() -> np.ndarray:
+    """`[true, coded]` by squared difference: a value that is held is then the mean of many, as wide as they are."""
+    return ((COHERENCES[:, None] - COHERENCES) / _COHERENCE) ** 2
+
+
+def _bits(states: int) -> np.ndarray:
+    """`[foretold, coded]`, about."""
+    steps = np.abs(np.arange(states)[:, None] - np.arange(states))
+    return np.where(steps == 0, _STAY, _CHANGE + _DOUBLE * np.log2(np.maximum(steps, 1)))
+
+
+def _cheapest_paths(costs: np.ndarray, toll: np.ndarray, start: int, last: np.ndarray | None) -> np.ndarray:
+    """States `[bands, frames]` of least cost `[frames, bands, states]` and toll `[states, states]` between them.
+
+    The first frame comes after the states `last`, or, where there are none, band after band after `start`.
     """
+    to_go = costs.copy()
+    for frame in range(len(costs) - 2, -1, -1):
+        to_go[frame] += (to_go[frame + 1].T[:, :, None] + toll.T[:, None]).min(0)
+    path = np.empty(costs.shape[1::-1], np.int64)
+    state = _cheapest_path(to_go[0], toll, start) if last is None else (to_go[0] + toll[last]).argmin(1)
+    path[:, 0] = state
+    for frame in range(1, len(costs)):
+        state = (to_go[frame] + toll[state]).argmin(1)
+        path[:, frame] = state
+    return path
 
-    pieces: Iterable[np.ndarray]
-    header: Header
-    image: StereoImage | None
-    info: BackendInfo
-    sample_count: int
-    start: int = 0
 
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.info.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return self.header.channel_mode.channels
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """`[C, n]` without what lies below hearing, held no longer than the margin asks for; pauses of the header are
-        silence."""
-        return hushed(self._sounding(), self.header, self.info, self.start) if self.header.pauses else self._sounding()
-
-    def _sounding(self) -> Iterator[np.ndarray]:
-        pieces = high_passed_blocks(self.pieces, self.sample_rate)
-        if self.image is not None:
-            return self._spread(pieces, self.image)
-        if self.header.channel_mode is ChannelMode.EQUAL:
-            return (np.repeat(piece, 2, axis=0) for piece in pieces)
-        return pieces
-
-    def _spread(self, pieces: Iterable[np.ndarray], image: StereoImage) -> Iterator[np.ndarray]:
-        """Of what is held only that which is a margin away from where it breaks off."""
-        rate, margin = self.info.sample_rate, _spread_margin(self.info)
-        held, start, done = np.empty(0, np.float32), self.start, self.start
-        for piece in pieces:
-            held = np.concatenate([held, piece[0]])
-            ready = start + len(held) - margin
-            if ready <= done:
-                continue
-            yield spread(held, image, rate, start=start)[:, done - start : ready - start]
-            drop = max(0, ready - margin - start)
-            held, start, done = held[drop:], start + drop, ready
-        if start + len(held) > done:
-            yield spread(held, image, rate, start=start)[:, done - start :]
+def _cheapest_path(costs: np.ndarray, toll: np.ndarray, start: int) -> np.ndarray:
+    """States `[n]` of least cost `[n, states]` and toll `[states, states]` from each to the next, from `start` on."""
+    best_next = np.empty(costs.shape, int)
+    to_go = np.zeros(costs.shape[1], np.float32)
+    for place in range(len(costs) - 1, -1, -1):
+        ways = costs[place] + to_go + toll
+        best_next[place], to_go = ways.argmin(1), ways.min(1)
+    path = []
+    for place in range(len(costs)):
+        start = int(best_next[place, start])
+        path.append(start)
+    return np.array(path)

@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 import torch
 
 from noisebook.audio.waveform import Sound
-from noisebook.codec import ddcm
-from noisebook.codec.layout import timeline_of
+from noisebook.codec.decoder import Decoder
+from noisebook.codec.encoder import Prepared, compress_towards, header_of, prepare, targets
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import HIGHEST, LOWEST, engine_for
-from noisebook.codec.signal import by_latent, heard_by, levelled, segmentwise
-from noisebook.codec.steering import OnStep
-from noisebook.coding.container import Header
+from noisebook.codec.signal import features_of, levelled, segmentwise
+from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import Backend, with_features
 from noisebook.errors import ConfigError
 from noisebook.metrics import log_mel_l1_db
+from noisebook.options import OnStep
 
 __all__ = ["MEASURES", "Found", "compress_to"]
 
@@ -59,7 +59,7 @@ def compress_to(
     Args:
         measure: a key of `MEASURES`.
         target: dB.
-        options: of `ddcm.compress`; those that ask for a bitrate do not count.
+        options: of `encoder.compress`; those that ask for a bitrate do not count.
         on_step: called with (encodings done, the most that there may be).
 
     Raises:
@@ -72,20 +72,18 @@ def compress_to(
     values, rate = backend.info.frame_values, backend.info.frames_per_second
     ladder = [LOWEST * (HIGHEST / LOWEST) ** (i / (_RUNGS - 1)) for i in range(_RUNGS)]
     plain = options.replaced(preset=None, bitrate=None, quality="balanced")
-    header = ddcm.header_of(waveform, plain, backend.info)
-    latent = ddcm.target_latent(waveform, header, backend=backend)
-    error_of = MEASURES[measure](waveform, header, latent, backend)
+    prepared = prepare(waveform, plain, backend)
+    error_of = MEASURES[measure](prepared, backend)
     tried: dict[int, tuple[float, bytes]] = {}
 
     def attempt(rung: int) -> float:
         if rung not in tried:
             engine = engine_for(ladder[rung], quality=options.quality, frame_values=values, frames_per_second=rate)
             own = replace(plain, engine=engine)
-            coded = ddcm.header_of(waveform, own, backend.info)
-            image = ddcm.image_payload(waveform, coded, backend.info)
-            aims = ddcm.aims_of(latent, coded, own, backend)
-            data = ddcm.compress_towards(aims, coded, image=image, backend=backend, sound=waveform)
-            tried[rung] = error_of(ddcm.decode_latent(data, backend=backend)[1]), data
+            header = header_of(waveform, own, backend.info)
+            target_of = targets(prepared.latent, header, own, backend)
+            data = compress_towards(target_of, header, image=prepared.image, backend=backend, sound=waveform)
+            tried[rung] = error_of(Decoder(data, backend=backend).latent()), data
             if on_step is not None:
                 on_step(len(tried), _RUNGS.bit_length() + 1)
         return tried[rung][0]
@@ -94,7 +92,7 @@ def compress_to(
     if attempt(high) > target:
         raise ConfigError(
             f"a {measure} of {target:g} dB is out of reach: {ladder[high]:.0f} bit/s give {attempt(high):.2f} dB, and "
-            f"the autoencoder alone {error_of(latent):.2f} dB"
+            f"the autoencoder alone {error_of(prepared.latent):.2f} dB"
         )
     while low < high:
         middle = (low + high) // 2
@@ -103,30 +101,23 @@ def compress_to(
     return Found(data, error, len(tried))
 
 
-def _latent_error(waveform: Sound, header: Header, latent: torch.Tensor, backend: Backend) -> Measure:
+def _latent_error(prepared: Prepared, backend: Backend) -> Measure:
     """Squared error over energy of the latent, dB."""
+    latent = prepared.latent
     return lambda decoded: float(10 * torch.log10((decoded - latent).square().mean() / latent.square().mean()))
 
 
-def _mel_error(waveform: Sound, header: Header, latent: torch.Tensor, backend: Backend) -> Measure:
+def _mel_error(prepared: Prepared, backend: Backend) -> Measure:
     """Mean absolute error of the log-mel, dB."""
-    heard, timeline = with_features(backend), timeline_of(header, backend.info)
-    hops = timeline.info.feature_frames
-    samples = levelled(waveform, header, backend.info)
-
-    def stage(piece: torch.Tensor) -> torch.Tensor:
-        return heard.features(by_latent(piece, timeline).to(heard.device))
-
-    mel = heard_by(stage, samples, timeline, per_frame=timeline.info.frame_samples, writes=hops)
+    model, timeline = with_features(backend), Timeline.of(prepared.header, backend.info)
+    samples = levelled(prepared.sound, prepared.header.gain_half_db, backend.info.sample_rate)
+    mel = features_of(samples, timeline, model).cpu().numpy()
 
     def error(decoded: torch.Tensor) -> float:
-        estimate = segmentwise(heard.decode, decoded, timeline, reads=1, writes=hops)
-        return log_mel_l1_db(mel.cpu().numpy(), estimate.cpu().numpy())
+        estimate = segmentwise(model.decode, decoded, timeline, reads=1, writes=timeline.info.feature_frames)
+        return log_mel_l1_db(mel, estimate.cpu().numpy())
 
     return error
 
 
-MEASURES: dict[str, Callable[[Sound, Header, torch.Tensor, Backend], Measure]] = {
-    "mel-db": _mel_error,
-    "nmse": _latent_error,
-}
+MEASURES: dict[str, Callable[[Prepared, Backend], Measure]] = {"mel-db": _mel_error, "nmse": _latent_error}

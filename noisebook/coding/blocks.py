@@ -1,24 +1,41 @@
-"""What a header says about the codec itself where no preset does (`docs/format.md`, sections 2.3 and 2.4).
+"""What a header says about the codec itself (`docs/format.md`, sections 2.3, 2.4 and 2.6).
 
-    block := log2_part log2_K unit steps kappa      noise chosen on the way of a diffusion
-           | kind codebook(4)                       a quantised latent
+    pauses := count, then for each: cells since the end of the one before, cells of the pause      all varints
+    block  := log2_part log2_K unit steps kappa      where no preset says it: noise chosen on the way of a diffusion
+            | kind codebook(4)                       a quantised latent
 
-Bit 4 of the first byte tells them apart: in a kind it is 1, and bits 0-3 are the rule.
+Bit 4 of the first byte tells the blocks apart: in a kind it is 1, and bits 0-3 are the rule.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import TypeVar
 
 from noisebook.coding import bitio
-from noisebook.errors import ConfigError, UnsupportedStream
+from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream
 
-__all__ = ["CODEBOOK_BYTES", "Engine", "LatentCode", "LatentRule", "block_bytes", "check", "known", "parse_block"]
+__all__ = [
+    "CODEBOOK_BYTES",
+    "Engine",
+    "LatentCode",
+    "LatentRule",
+    "Spans",
+    "block_bytes",
+    "check",
+    "check_pauses",
+    "known",
+    "parse_block",
+    "parse_pauses",
+    "pauses_bytes",
+]
 
 CODEBOOK_BYTES = 4  # of a latent codebook's fingerprint
+Spans = tuple[tuple[int, int], ...]  # (first, end), rising and apart
 _LATENT = 0x10
+_MOST_CELLS = 2**48
 _E = TypeVar("_E", bound=IntEnum)
 
 
@@ -48,6 +65,13 @@ class Engine:
     def choice_bits(self) -> int:
         """Bits of one choice, what a part costs at one step: the index of its atom, and a sign."""
         return self.log2_K + 1
+
+    def parts(self, frames: int, frame_values: int) -> int:
+        """Parts of so many latent frames of so many values: each unit, and what is left, is filled up to whole ones."""
+        whole, rest = divmod(frames, self.unit_frames)
+        return sum(
+            units * -(-size * frame_values // self.part) for units, size in ((whole, self.unit_frames), (1, rest))
+        )
 
 
 class LatentRule(IntEnum):
@@ -90,6 +114,38 @@ def block_bytes(block: Engine | LatentCode) -> bytes:
         return bytes([block.rule | _LATENT]) + block.codebook
     varints = bitio.varint(block.unit_frames) + bitio.varint(block.steps)
     return bytes([block.log2_part, block.log2_K]) + varints + bytes([block.kappa_percent])
+
+
+def parse_pauses(cursor: bitio.ByteReader) -> Spans:
+    """What `pauses_bytes` wrote. A pause takes two bytes at least, so that their number needs no limit.
+
+    Raises:
+        TruncatedStream: the bytes end within the list.
+        CorruptStream: a list of none; the check of a header finds the rest.
+    """
+    count, end, found = cursor.varint(), 0, []
+    if not count:
+        raise CorruptStream("a list of pauses without any: none is written as no list")
+    for _ in range(count):
+        first = end + cursor.varint()
+        end = first + cursor.varint()
+        found.append((first, end))
+    return tuple(found)
+
+
+def pauses_bytes(pauses: Spans) -> bytes:
+    """Their list; nothing for none."""
+    if not pauses:
+        return b""
+    ends = [0, *(cell for pause in pauses for cell in pause)]
+    return b"".join(map(bitio.varint, [len(pauses), *(b - a for a, b in pairwise(ends))]))
+
+
+def check_pauses(pauses: Spans) -> None:
+    """ConfigError unless the pauses rise, are not empty, and do not touch one another."""
+    ends = [-1, *(cell for pause in pauses for cell in pause)]
+    if any(a >= b for a, b in pairwise(ends)) or ends[-1] > _MOST_CELLS:
+        raise ConfigError(f"pauses must rise and lie apart in cells 0 to 2**48, got {pauses[:4]}")
 
 
 def known(kind: type[_E], value: int) -> _E:

@@ -19,8 +19,19 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from noisebook.coding import bitio
-from noisebook.coding.blocks import Engine, LatentCode, LatentRule, block_bytes, check, known, parse_block
-from noisebook.coding.stretches import Stretches, check_stretches, parse_stretches, stretches_bytes
+from noisebook.coding.blocks import (
+    Engine,
+    LatentCode,
+    LatentRule,
+    Spans,
+    block_bytes,
+    check,
+    check_pauses,
+    known,
+    parse_block,
+    parse_pauses,
+    pauses_bytes,
+)
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
@@ -75,7 +86,7 @@ class Header:
     engine: Engine | None = None
     latent: LatentCode | None = None
     progressive: bool = False  # payloads are steps of all segments; else segments
-    pauses: Stretches = ()  # where units carry no choices, (first, end) in cells
+    pauses: Spans = ()  # where units carry no choices, (first, end) in cells
 
     def __post_init__(self) -> None:
         if len(self.fingerprint) != 2:
@@ -91,7 +102,7 @@ class Header:
         check("tag", 0 if self.tag is None else self.tag, 0, 255)
         if self.progressive and self.latent is not None:
             raise ConfigError("a quantised latent has no steps to be ordered by: it cannot be progressive")
-        check_stretches("pauses", self.pauses)
+        check_pauses(self.pauses)
         if self.pauses and self.latent is not None:
             raise ConfigError("a quantised latent has no pauses: they belong to choices of noise")
 
@@ -140,7 +151,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     if seed == 0:
         raise CorruptStream("seed byte 0: seed 0 is written as no byte")
     try:
-        pauses = parse_stretches(cursor) if flags & _PAUSES else ()
+        pauses = parse_pauses(cursor) if flags & _PAUSES else ()
         block = None if preset else parse_block(cursor)
         signed = (gain ^ 128) - 128
         engine, latent = (block, None) if isinstance(block, Engine) else (None, block)
@@ -307,7 +318,7 @@ def _header_bytes(header: Header) -> bytes:
     out += bitio.varint(rate) if code == _EXPLICIT_RATE else b""
     out += bytes([header.seed]) if header.seed else b""
     out += bytes([tag]) if tag is not None else b""
-    out += stretches_bytes(header.pauses)
+    out += pauses_bytes(header.pauses)
     out += block_bytes(block) if block is not None else b""
     return bytes(out)
 

@@ -112,19 +112,18 @@ def _ddcm(rate: float, seed: int, options: str) -> Method:
 
 def vocoded(job: Job) -> Coded:
     """The vocoder on the features of the sound itself: all but the vocoder is perfect."""
-    from noisebook.codec.signal import restored
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis.measuring import features_of
-    from noisebook.synthesis.sound import Frame
+    from noisebook.synthesis.sound import AudioFormat
     from noisebook.synthesis.vocoding import first_working
 
     backend = with_features(_backend(job))
-    frame = Frame.of(job.sound, backend.info)
+    form = AudioFormat.of(job.sound, backend.info)
 
     def make() -> Waveform:
-        features = features_of(job.sound, frame, backend)
-        samples = first_working(features, ("model",), frame.timeline(backend.info), backend).samples
-        return restored(frame.heard(samples, backend.info), frame.header(), backend.info)
+        features = features_of(job.sound, form, backend)
+        samples = first_working(features, ("model",), form.timeline(backend.info), backend).samples
+        return form.restored(form.rendered(samples, backend.info), backend.info)
 
     return _timed(make)
 
@@ -158,20 +157,23 @@ def quantised(job: Job, *, codebook: str) -> Coded:
 
 def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) -> Coded:
     """`noisebook compress` and `decompress`, with the error of the latent after every step."""
-    from noisebook.codec import ddcm
+    from noisebook.codec.decoder import Decoder
+    from noisebook.codec.encoder import compress_towards, prepare, targets
     from noisebook.codec.options import EncodeOptions
+    from noisebook.codec.rendering import sound_of
 
     backend = _backend(job)
     started = time.perf_counter()
     options = EncodeOptions(preset=preset, bitrate=bitrate, seed=seed)
-    header = ddcm.header_of(job.sound, options, backend.info)
-    target = ddcm.target_latent(job.sound, header, backend=backend)
-    residuals = Residuals(target, ddcm.aims_of(target, header, options, backend))
-    image = ddcm.image_payload(job.sound, header, backend.info)
-    data = ddcm.compress_towards(residuals.target_of, header, image=image, backend=backend, sound=job.sound)
+    prepared = prepare(job.sound, options, backend)
+    residuals = Residuals(prepared.latent, targets(prepared.latent, prepared.header, options, backend))
+    data = compress_towards(
+        residuals.target_of, prepared.header, backend=backend, image=prepared.image, sound=job.sound
+    )
     coded = time.perf_counter()
-    header, latent = ddcm.decode_latent(data, backend=backend)
-    sound = ddcm.synthesise(latent, header, image=ddcm.open_stream(data, backend.info).image, backend=backend)
+    decoder = Decoder(data, backend=backend)
+    latent = decoder.latent()
+    sound = sound_of(latent, decoder.header, backend, decoder.image)
     decoded = time.perf_counter()
     return Coded(sound, data, coded - started, decoded - coded, (*residuals.nmse_db(), residuals.of(latent)))
 
@@ -181,7 +183,7 @@ class Residuals:
 
     Args:
         latent: `[latents, C, L, F']`, what is coded.
-        aims: of the encoder, as `ddcm.aims_of` makes them.
+        aims: of the encoder, as `encoder.targets` makes them.
     """
 
     def __init__(self, latent: torch.Tensor, aims: Callable[[int, int], Target]) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from noisebook import rng
 from noisebook.errors import ConfigError
 
-__all__ = ["Key", "StructuredCodebook", "hadamard_transform"]
+__all__ = ["Key", "StructuredCodebook", "choose", "hadamard_transform"]
 
 _VALUES_AT_A_TIME = 2**18  # 1 MiB of float32
 
@@ -31,16 +31,16 @@ class Key:
 
 @dataclass(frozen=True)
 class StructuredCodebook:
-    """Atoms that are the rows of `sqrt(d) H S3 H S2 H S1`, and of `stacks` such matrices one below the other.
+    """Atoms that are the rows of `sqrt(d) H S3 H S2 H S1`, and of `expansion` such matrices one below the other.
 
     H is the orthonormal Walsh-Hadamard matrix, the S are diagonals of random signs, fresh for every part, step and
-    stack. Atoms of one stack are orthogonal, so the M largest inner products are the best M atoms exactly. All
+    matrix. Atoms of one matrix are orthogonal, so the M largest inner products are the best M atoms exactly. All
     entries are integers over d: synthesis of one atom in float32 is exact, the same on every device, up to d = 2^15
     (where products are not rounded to fewer bits, as TF32 does).
 
     Attributes:
         part: d, a power of two from 2 to 2^15.
-        size: K, a power of two; below d only the first K rows are used, above d it is `stacks` times d.
+        size: K, a power of two; below d only the first K rows are used, above d it is `expansion` times d.
     """
 
     part: int
@@ -54,41 +54,43 @@ class StructuredCodebook:
                 )
 
     @property
-    def stacks(self) -> int:
+    def expansion(self) -> int:
+        """Matrices, K / d."""
         return max(1, self.size // self.part)
 
     def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
         """Inner products of each part `[P, d]` with all of its atoms, `[P, K]`."""
-        # A few stacks at a time stay in the cache of a processor: a third less time than 32 of them at once.
-        groups = torch.arange(self.stacks).split(max(1, _VALUES_AT_A_TIME // parts.numel()))
-        return torch.cat([self._products(parts, stacks, key) for stacks in groups], dim=1)[:, : self.size]
+        # A few matrices at a time stay in the cache of a processor: a third less time than 32 of them at once.
+        groups = torch.arange(self.expansion).split(max(1, _VALUES_AT_A_TIME // parts.numel()))
+        return torch.cat([self._products(parts, matrices, key) for matrices in groups], dim=1)[:, : self.size]
 
-    def _products(self, parts: torch.Tensor, stacks: torch.Tensor, key: Key) -> torch.Tensor:
-        """`[P, n d]`: inner products of each part with the atoms of some stacks `[n]`."""
-        of_parts = stacks.expand(len(parts), -1)
+    def _products(self, parts: torch.Tensor, matrices: torch.Tensor, key: Key) -> torch.Tensor:
+        """`[P, n d]`: inner products of each part with the atoms of some matrices `[n]`."""
+        of_parts = matrices.expand(len(parts), -1)
         x = parts[:, None] * self._signs(of_parts, key, 0, parts.device)
         for diagonal in (1, 2):
             x = hadamard_transform(x).mul_(self._signs(of_parts, key, diagonal, parts.device))
         return hadamard_transform(x).div_(self.part).flatten(1)
 
-    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
-        """The signed atoms of P parts, `[P, d]`: `indices [P]` int64, `signs [P]` of +-1."""
-        device, stacks = indices.device, (indices // self.part)[:, None]
+    def synthesize(self, choice: torch.Tensor, key: Key) -> torch.Tensor:
+        """The signed atoms of P parts, `[P, d]`, for a choice `[P]` int64 as of `choose`."""
+        indices, signs = choice >> 1, 1 - 2 * (choice & 1)
+        device, matrices = indices.device, (indices // self.part)[:, None]
         x = torch.zeros(len(indices), 1, self.part, device=device)
         x[torch.arange(len(indices), device=device), 0, indices % self.part] = signs.to(torch.float32)
         for diagonal in (2, 1, 0):
-            x = hadamard_transform(x).mul_(self._signs(stacks, key, diagonal, device))
+            x = hadamard_transform(x).mul_(self._signs(matrices, key, diagonal, device))
         return x[:, 0] / self.part
 
-    def _signs(self, stacks: torch.Tensor, key: Key, diagonal: int, device: torch.device) -> torch.Tensor:
-        """`[P, n, d]` of +-1: S1, S2 or S3 (diagonal 0, 1, 2) of n `stacks [P, n]` of each part."""
-        parts, count = len(stacks), 3 * self.stacks * len(stacks) * self.part
-        taken = (diagonal, stacks.cpu().numpy(), np.arange(parts)[:, None])
+    def _signs(self, matrices: torch.Tensor, key: Key, diagonal: int, device: torch.device) -> torch.Tensor:
+        """`[P, n, d]` of +-1: S1, S2 or S3 (diagonal 0, 1, 2) of n `matrices [P, n]` of each part."""
+        parts, count = len(matrices), 3 * self.expansion * len(matrices) * self.part
+        taken = (diagonal, matrices.cpu().numpy(), np.arange(parts)[:, None])
         words = _words_of(key, -(-count // 64))
         if self.part < 8:  # less than a byte
-            signs = rng.signs(words, count).reshape(3, self.stacks, parts, self.part)[taken]
+            signs = rng.signs(words, count).reshape(3, self.expansion, parts, self.part)[taken]
         else:
-            rows = rng.packed_signs(words)[: count // 8].reshape(3, self.stacks, parts, self.part // 8)
+            rows = rng.packed_signs(words)[: count // 8].reshape(3, self.expansion, parts, self.part // 8)
             signs = rng.unpacked_signs(rows[taken])
         return torch.from_numpy(signs).to(device, torch.float32)
 
@@ -96,6 +98,13 @@ class StructuredCodebook:
 @lru_cache(maxsize=1)  # the encoder needs those of a step twice: to correlate, then to synthesise
 def _words_of(key: Key, count: int) -> NDArray[np.uint64]:
     return rng.words(count, seed=key.seed, purpose=rng.Purpose.SIGNS, segment=key.segment, step=key.step)
+
+
+def choose(correlations: torch.Tensor) -> torch.Tensor:
+    """The choice of each part for inner products `[P, K]`: the atom of largest magnitude with its sign, `[P]` int64,
+    twice its index, plus 1 for a minus. So it is written, in `log2 K + 1` bits."""
+    indices = correlations.abs().argmax(1)
+    return 2 * indices + (correlations.gather(1, indices[:, None])[:, 0] < 0)
 
 
 def hadamard_transform(x: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +54,7 @@ class Partition:
         pieces, start = [], 0
         for units, size in self._groups:
             piece = values[:, start : start + units * size].reshape(self.shape[0], units, -1)
-            ordered = piece[..., self._permutation(piece.shape[-1], step).to(piece.device)]
+            ordered = piece[..., _permutation(piece.shape[-1], self.seed, step).to(piece.device)]
             pieces.append(F.pad(ordered, (0, -ordered.shape[-1] % self.part)).reshape(self.shape[0], -1, self.part))
             start += units * size
         return torch.cat(pieces, dim=1).flatten(0, 1)
@@ -66,7 +66,7 @@ class Partition:
             count, height = size * self._frame_size, self._rows(size)
             piece = rows[:, start : start + units * height].reshape(self.shape[0], units, -1)[..., :count]
             values = torch.empty_like(piece)
-            values[..., self._permutation(count, step).to(piece.device)] = piece
+            values[..., _permutation(count, self.seed, step).to(piece.device)] = piece
             pieces.append(values.reshape(self.shape[0], -1, self._frame_size))
             start += units * height
         return torch.cat(pieces, dim=1).unflatten(-1, (self.shape[1], self.shape[3])).transpose(1, 2)
@@ -81,17 +81,11 @@ class Partition:
         """Parts of a unit of so many frames."""
         return -(-frames * self._frame_size // self.part)
 
-    def _permutation(self, count: int, step: int) -> torch.Tensor:
-        key = (count, step)
-        if self._last.get("key") != key:  # split and join of one step need the same order
-            drawn = rng.permutation(count, seed=self.seed, purpose=rng.Purpose.PERMUTATION, step=step)
-            self._last.update(key=key, order=torch.from_numpy(drawn))
-        return self._last["order"]  # type: ignore[return-value]
-
-    @cached_property
-    def _last(self) -> dict[str, object]:
-        return {}
-
     @property
     def _frame_size(self) -> int:
         return self.shape[1] * self.shape[3]
+
+
+@lru_cache(maxsize=4)  # split and join of one step need the same orders, of whole units and of the last one
+def _permutation(count: int, seed: int, step: int) -> torch.Tensor:
+    return torch.from_numpy(rng.permutation(count, seed=seed, purpose=rng.Purpose.PERMUTATION, step=step))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import sqrt
 from typing import TYPE_CHECKING
 
 from noisebook.diffusion.plan import Curve, Denoise
@@ -43,9 +42,8 @@ def measure_curve(
     for latent in latents:
         count += len(latent)
         for i, t in enumerate(timesteps):
-            alpha = schedule.alpha(t)
             noise = torch.randn(latent.shape, generator=generator).to(latent)
-            error = denoise(sqrt(alpha) * latent + sqrt(1 - alpha) * noise, t) - latent
+            error = denoise(schedule.add_noise(latent, noise, t), t) - latent
             totals[i] += float(error.square().mean()) * len(latent)
     if not count:
         raise ConfigError("an error curve needs at least one latent to be measured on, none were given")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "LN2",
     "Curve",
+    "Denoise",
+    "NoiseFor",
     "Plan",
     "Step",
     "coded_plan",

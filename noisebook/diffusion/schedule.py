@@ -10,8 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, pi, sqrt
+from typing import TYPE_CHECKING
 
 from noisebook.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Schedule", "cosine", "linear", "scaled_linear"]
 
@@ -38,6 +42,11 @@ class Schedule:
         """Signal-to-noise ratio `abar_t / (1 - abar_t)`."""
         alpha = self.alphas_cumprod[t]
         return alpha / (1.0 - alpha)
+
+    def add_noise(self, x0: torch.Tensor, noise: torch.Tensor, t: int) -> torch.Tensor:
+        """`x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise`: clean data as the denoiser is given it at timestep t."""
+        alpha = self.alphas_cumprod[t]
+        return sqrt(alpha) * x0 + sqrt(1 - alpha) * noise
 
 
 def scaled_linear(first: float = 0.0015, last: float = 0.0195, steps: int = 1000) -> Schedule:

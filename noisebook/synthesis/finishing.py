@@ -20,9 +20,8 @@ from noisebook.audio.post import (
     lifted,
     loudness_ratio,
 )
-from noisebook.codec.layout import Timeline
-from noisebook.codec.signal import heard_by
-from noisebook.coding.container import Header
+from noisebook.codec.signal import segmentwise
+from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
 from noisebook.synthesis.reconstruction_presets import Post
@@ -41,12 +40,12 @@ class Original:
 
     Attributes:
         samples: `[channels, N']` at the model's rate, levelled.
-        header: how to undo that.
+        gain_half_db: that level.
         timeline: of its latent.
     """
 
     samples: np.ndarray
-    header: Header
+    gain_half_db: int
     timeline: Timeline
 
     @property
@@ -60,7 +59,7 @@ class Original:
 
     def heard(self, samples: np.ndarray) -> np.ndarray:
         """Levelled samples as they will be heard."""
-        return apply_gain(samples, -self.header.gain_half_db)
+        return apply_gain(samples, -self.gain_half_db)
 
 
 def finished(features: torch.Tensor, vocoder: Vocoder, post: Post, original: Original) -> tuple[np.ndarray, str]:
@@ -160,7 +159,8 @@ def _features(samples: np.ndarray, timeline: Timeline, backend: FeatureBackend) 
     def features(piece: torch.Tensor) -> torch.Tensor:
         return backend.features(piece.to(backend.device)).cpu()
 
-    return heard_by(features, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames).numpy()
+    heard = torch.from_numpy(samples)
+    return segmentwise(features, heard, timeline, reads=info.frame_samples, writes=info.feature_frames).numpy()
 
 
 def _ratio_db(wanted: float, unwanted: float) -> float:

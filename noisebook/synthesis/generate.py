@@ -14,16 +14,18 @@ import torch
 
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.noise import gaussian_noise
-from noisebook.codec.steering import OnStep, prompted
-from noisebook.diffusion.backend import Backend
+from noisebook.coding.container import ChannelMode
+from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.guidance import prompted
+from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import reverse
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ConfigError
+from noisebook.options import OnStep
 from noisebook.synthesis.options import GenerateOptions
-from noisebook.synthesis.sound import Frame, from_latent
+from noisebook.synthesis.sound import AudioFormat, from_latent
 
-__all__ = ["clipping_gain", "generate", "generate_latents", "sample_count"]
+__all__ = ["clipping_gain", "format_of", "generate", "generate_latents"]
 
 
 _LONGEST = 86400  # seconds
@@ -37,12 +39,10 @@ def generate(options: GenerateOptions, *, backend: Backend, on_step: OnStep | No
     Raises:
         ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
-    rate = backend.info.sample_rate
-    channels = backend.info.audio_channels
-    frame = Frame(rate, sample_count(options.seconds, rate), channels=channels, joint=channels > 1)
-    frames = frame.timeline(backend.info).frames
+    form = format_of(options.seconds, backend.info)
+    frames = form.timeline(backend.info).frames
     latent = generate_latents(options, seeds=(options.seed or 0,), frames=frames, backend=backend, on_step=on_step)
-    sound = from_latent(latent, frame, backend=backend)
+    sound = from_latent(latent, form, backend=backend)
     return Waveform(apply_gain(sound.samples, -clipping_gain(sound.samples)), sound.sample_rate)
 
 
@@ -76,15 +76,16 @@ def generate_latents(
     return reverse(denoise, plan, draw(), lambda step, x0_hat: draw())
 
 
-def sample_count(seconds: float, sample_rate: int) -> int:
-    """Samples of so many seconds.
+def format_of(seconds: float, info: BackendInfo) -> AudioFormat:
+    """Of a sound of so many seconds, at the model's rate and channels.
 
     Raises:
         ConfigError: less than one sample, or more than a day.
     """
-    if not (isfinite(seconds) and round(seconds * sample_rate) >= 1 and seconds <= _LONGEST):
+    if not (isfinite(seconds) and round(seconds * info.sample_rate) >= 1 and seconds <= _LONGEST):
         raise ConfigError(f"{seconds:g} seconds: more than 0 and at most {_LONGEST} are possible")
-    return round(seconds * sample_rate)
+    mode = ChannelMode.MONO if info.audio_channels == 1 else ChannelMode.JOINT
+    return AudioFormat(info.sample_rate, round(seconds * info.sample_rate), mode)
 
 
 def clipping_gain(samples: np.ndarray) -> int:

@@ -14,18 +14,20 @@ import torch
 from noisebook import rng
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
-from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
-from noisebook.codec.segment import SegmentCoder
-from noisebook.codec.steering import OnStep, counted, over_timeline
+from noisebook.codec.allocation import Layout
+from noisebook.codec.encoder import header_with
+from noisebook.codec.rendering import sound_of
+from noisebook.codec.segment import SegmentCoder, tail_after
+from noisebook.codec.timeline import SEGMENT_FRAMES
 from noisebook.coding import container
 from noisebook.coding.bitio import BitWriter
-from noisebook.coding.container import ChannelMode, Engine, Header
-from noisebook.ddcm.choices import Choice
+from noisebook.coding.container import Engine, Header
 from noisebook.diffusion.backend import Backend
+from noisebook.diffusion.guidance import counted, over_timeline
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.errors import ConfigError
-from noisebook.synthesis.generate import clipping_gain, sample_count
+from noisebook.options import OnStep
+from noisebook.synthesis.generate import clipping_gain, format_of
 from noisebook.synthesis.options import GenerateStreamOptions
 
 __all__ = ["generate_stream"]
@@ -36,7 +38,7 @@ _UNIT_FRAMES = 256  # one choice a step for each 10.24 s, the denoiser's window
 def generate_stream(
     options: GenerateStreamOptions, *, backend: Backend, on_step: OnStep | None = None
 ) -> tuple[bytes, Waveform]:
-    """A new sound as a .ddcm stream, and the sound: on the same machine, to the bit what `ddcm.decompress` makes of it.
+    """A new sound as a .ddcm stream, and the sound: on the same machine, to the bit what a decoder makes of it.
 
     The atoms are random, as in generation with codebooks (Ohayon et al. 2025). A prompt steers the choice:
     of a few random atoms that of largest inner product with `x0_prompt - x0_without` is taken, the paper's compressed
@@ -47,7 +49,7 @@ def generate_stream(
     """
     header = _header(options, backend)
     latent, payload = _draw(options, header, backend, on_step)
-    sound = ddcm.synthesise(latent, header, backend=backend)
+    sound = sound_of(latent, header, backend)
     gain = clipping_gain(sound.samples)
     stream = container.pack(replace(header, gain_half_db=gain), [payload])
     return stream, Waveform(apply_gain(sound.samples, -gain), sound.sample_rate)
@@ -56,23 +58,21 @@ def generate_stream(
 def _header(options: GenerateStreamOptions, backend: Backend) -> Header:
     info = backend.info
     log2_part = min(15, (_UNIT_FRAMES * info.frame_values - 1).bit_length())  # a unit is a part, where it can be
-    engine = Engine(log2_part, options.K.bit_length() - 2, _UNIT_FRAMES, options.steps, kappa_percent=0)
-    header = Header(
-        fingerprint=info.fingerprint[: ddcm.FINGERPRINT_BYTES],
-        preset=0,
-        sample_rate=info.sample_rate,
-        channel_mode=ChannelMode.MONO if info.audio_channels == 1 else ChannelMode.JOINT,
-        sample_count=sample_count(options.seconds, info.sample_rate),
-        seed=options.seed or 0,
-        tag=_tag(options.prompt, backend) or None,
-        engine=engine,
-    )
-    if layout_of(header, info).frames > SEGMENT_FRAMES:
+    form = format_of(options.seconds, info)
+    if form.timeline(info).frames > SEGMENT_FRAMES:
         longest = SEGMENT_FRAMES / info.frames_per_second
         raise ConfigError(
             f"{options.seconds:g} seconds: a generated stream is one segment, which holds {longest:g} seconds"
         )
-    return header
+    return header_with(
+        form.sample_rate,
+        form.sample_count,
+        form.channel_mode,
+        info,
+        seed=options.seed or 0,
+        tag=_tag(options.prompt, backend) or None,
+        engine=Engine(log2_part, options.K.bit_length() - 2, _UNIT_FRAMES, options.steps, kappa_percent=0),
+    )
 
 
 def _tag(prompt: str, backend: Backend) -> int:
@@ -94,9 +94,9 @@ def _draw(
     options: GenerateStreamOptions, header: Header, backend: Backend, on_step: OnStep | None
 ) -> tuple[torch.Tensor, bytes]:
     """The latent `[1, C, L, F']` and the payload that leads to it."""
-    layout = layout_of(header, backend.info)
-    coder = SegmentCoder(layout.engine, layout.info, layout.channels, layout.frames, header.seed, segment=0)
-    tail = ddcm.tail_after(coder.plan[-1].s, backend.info.schedule)
+    layout = Layout.of_header(header, backend.info)
+    coder = SegmentCoder.of(layout, 0, header.seed, backend)
+    tail = tail_after(layout.plan[-1].s, backend.info.schedule)
     denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, layout.steps + len(tail))
     candidates = _candidates(options, header)
     directions = _directions(options, header, backend) if candidates > 1 else (None, None)
@@ -151,10 +151,9 @@ def _random_atoms(coder: SegmentCoder, count: int, seed: int, step: int) -> torc
     return torch.from_numpy((drawn % np.uint64(2 * coder.codebook.size)).astype(np.int64)).view(-1, count)
 
 
-def _choice(coder: SegmentCoder, direction: torch.Tensor, atoms: torch.Tensor, step: int) -> Choice:
+def _choice(coder: SegmentCoder, direction: torch.Tensor, atoms: torch.Tensor, step: int) -> torch.Tensor:
     """Of these signed atoms `[parts, N]`, for each part the one that points most in the direction."""
-    chosen = atoms
     if atoms.shape[1] > 1:
         products = coder.correlations(direction, step).gather(1, atoms >> 1) * (1 - 2 * (atoms & 1))
-        chosen = atoms.gather(1, products.argmax(1, keepdim=True))
-    return Choice(chosen[:, 0] >> 1, 1 - 2 * (chosen[:, 0] & 1))
+        atoms = atoms.gather(1, products.argmax(1, keepdim=True))
+    return atoms[:, 0]

@@ -18,11 +18,11 @@ from noisebook.audio.image import StereoImage, image_bands, image_frames
 from noisebook.audio.repair import sparsely_declipped
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.signal import by_latent, heard_by, levelled
+from noisebook.codec import signal
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of
 from noisebook.diffusion.measurement import Measurement
 from noisebook.synthesis.damaged import Damage
-from noisebook.synthesis.sound import Frame
+from noisebook.synthesis.sound import AudioFormat
 
 __all__ = ["features_of", "framed", "measured", "prepared"]
 
@@ -44,13 +44,13 @@ def prepared(waveform: Waveform, damage: Damage, info: BackendInfo) -> Waveform:
     return waveform if waveform.sample_rate >= info.sample_rate else resample(waveform, info.sample_rate)
 
 
-def framed(sound: Waveform, damage: Damage, info: BackendInfo) -> Frame:
-    """The frame of a `prepared` sound, with an image of what is not lost: that of the nearest time in a gap, of the
+def framed(sound: Waveform, damage: Damage, info: BackendInfo) -> AudioFormat:
+    """The format of a `prepared` sound, with an image of what is not lost: that of the nearest time in a gap, of the
     highest band below it above a cutoff."""
-    frame = Frame.of(sound, info)
-    if frame.image is None or damage.task == "declip":
-        return frame
-    image, rate = frame.image, sound.sample_rate
+    form = AudioFormat.of(sound, info)
+    if form.image is None or damage.task == "declip":
+        return form
+    image, rate = form.image, sound.sample_rate
     times, bands = np.ones(image.frames, bool), image.bands
     if damage.task == "inpaint":
         for start, end in damage.gaps:
@@ -58,7 +58,7 @@ def framed(sound: Waveform, damage: Damage, info: BackendInfo) -> Frame:
     else:
         bands = min(bands, image_bands(2 * int(damage.cutoff)))
     level, coherence = (_held(values, times, bands) for values in (image.level, image.coherence))
-    return replace(frame, image=StereoImage(level, coherence, image.weight))
+    return replace(form, image=StereoImage(level, coherence, image.weight))
 
 
 def _held(values: np.ndarray, times: np.ndarray, bands: int) -> np.ndarray:
@@ -75,7 +75,7 @@ def _held(values: np.ndarray, times: np.ndarray, bands: int) -> np.ndarray:
 
 
 def measured(
-    damaged: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: FeatureBackend
+    damaged: Waveform, sound: Waveform, damage: Damage, form: AudioFormat, backend: FeatureBackend
 ) -> tuple[Measurement, torch.Tensor]:
     """What is known of the features `[channels, 1, T, bins]`, and a guess at all of them, shaped alike.
 
@@ -83,13 +83,13 @@ def measured(
         damaged: as it came.
         sound: the same, `prepared`.
         damage: its damage.
-        frame: of `sound`.
+        form: of `sound`.
         backend: whose features they are.
     """
-    found, front_end = features_of(sound, frame, backend), front_end_of(backend.info)
+    found, front_end = features_of(sound, form, backend), front_end_of(backend.info)
     if damage.task == "declip":
         change = Waveform(sound.samples - damaged.samples, sound.sample_rate)
-        distortion = features_of(change, frame, backend)
+        distortion = features_of(change, form, backend)
         weight = torch.sigmoid(_STEEPNESS * (found - distortion - _EVEN))
         return Measurement(found, weight.masked_fill(distortion <= front_end.floor, 1.0)), found
     if damage.task == "inpaint":
@@ -102,15 +102,10 @@ def measured(
     return Measurement(found, weight), guess
 
 
-def features_of(waveform: Waveform, frame: Frame, backend: FeatureBackend) -> torch.Tensor:
-    """The features `[1, 1, T, bins]` of a whole sound at a frame's level, of both channels of stereo together."""
-    info, timeline = backend.info, frame.timeline(backend.info)
-
-    def features(piece: torch.Tensor) -> torch.Tensor:
-        return backend.features(by_latent(piece, timeline).to(backend.device))
-
-    samples = levelled(waveform, frame.header(), info)
-    return heard_by(features, samples, timeline, per_frame=info.frame_samples, writes=info.feature_frames)
+def features_of(waveform: Waveform, form: AudioFormat, backend: FeatureBackend) -> torch.Tensor:
+    """The features `[1, 1, T, bins]` of a whole sound at a format's level, of both channels of stereo together."""
+    samples, timeline = form.levelled(waveform, backend.info), form.timeline(backend.info)
+    return signal.features_of(samples, timeline, backend)
 
 
 def _in_gaps(frames: int, gaps: tuple[Span, ...], sample_rate: int, front_end: Features) -> np.ndarray:

@@ -40,7 +40,7 @@ def chosen_noise(
     encoder's noise leads as far as its bits allow, and in few large steps too far. Here Gaussian noise is mixed in so
     that it leads exactly as far as the true posterior would: `z = sqrt(SNR_s - SNR_t) (target - x0_hat) + ...`.
     """
-    coder = SegmentCoder(_ENGINE, info, target.shape[0], target.shape[2], options.seed, 0)
+    coder = SegmentCoder(_ENGINE, (), info, target.shape[0], target.shape[2], options.seed)
     width, steps = multi_scale(course, options.scales or 1), count()
 
     def choose(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:

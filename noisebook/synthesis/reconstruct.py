@@ -11,22 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 
 from noisebook.audio import front_ends
-from noisebook.audio.mel import MelConfig
 from noisebook.audio.post import peak_gain, smoothed
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.layout import Timeline
-from noisebook.codec.noise import gaussian_noise
-from noisebook.codec.signal import by_latent, heard_by, levelled, levelled_at, restored, segmentwise
+from noisebook.codec.signal import by_latent, features_of, levelled, segmentwise
+from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
+from noisebook.diffusion.noise import gaussian_noise
 from noisebook.synthesis.finishing import Original, finished, measured
 from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Preset
-from noisebook.synthesis.sound import Frame
+from noisebook.synthesis.sound import AudioFormat
 from noisebook.synthesis.vocoding import Vocoder, first_working
 
 __all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
@@ -75,17 +73,21 @@ def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, 
         ModelError: no vocoder of the preset's chain gave sound; says what each of them gave.
         ConfigError: a seed outside its range.
     """
-    frame = Frame.of(waveform, backend.info)
-    header, timeline = frame.header(), frame.timeline(backend.info)
-    original = Original(levelled(waveform, header, backend.info), header, timeline)
+    info = backend.info
+    form = AudioFormat.of(waveform, info)
+    timeline = form.timeline(info)
+    original = Original(form.levelled(waveform, info), form.gain_half_db, timeline)
     features, to_matched = _features(waveform, original, preset.front_end, backend)
     latent = _drawn(features, POSTERIORS[preset.posterior], timeline, backend, seed)
     latent, limit = limited(latent, LIMITS[preset.latent_limit])
-    decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames)
+    decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=info.feature_frames)
     matched = smoothed(to_matched(decoded), preset.post.smooth)
-    vocoder = _spread(first_working(matched, VOCODERS[preset.vocoder], timeline, backend), frame, backend)
+    mono = first_working(matched, VOCODERS[preset.vocoder], timeline, backend)
+    vocoder = Vocoder(  # with its sound spread over the channels
+        lambda features: form.rendered(mono.run(features), info), form.rendered(mono.samples, info), mono.told
+    )
     samples, post = finished(matched, vocoder, preset.post, original)
-    sound = restored(samples, header, backend.info)
+    sound = form.restored(samples, info)
     gain = peak_gain(sound.samples) if preset.post.peak_guard else 1.0
     return Reconstruction(
         waveform=sound if gain == 1 else Waveform(sound.samples * np.float32(gain), sound.sample_rate),
@@ -100,15 +102,6 @@ def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, 
         measures=measured(original, samples * np.float32(gain), backend),
         silence=measured(original, np.zeros_like(samples), backend),
     )
-
-
-def _spread(vocoder: Vocoder, frame: Frame, backend: FeatureBackend) -> Vocoder:
-    """The vocoder, whose sound the image of the frame spreads over its channels."""
-
-    def run(features: torch.Tensor) -> np.ndarray:
-        return frame.heard(vocoder.run(features), backend.info)
-
-    return Vocoder(run, frame.heard(vocoder.samples, backend.info), vocoder.told)
 
 
 def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str]:
@@ -132,33 +125,19 @@ def _features(
     waveform: Waveform, original: Original, name: str, backend: FeatureBackend
 ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
     """What the autoencoder is given, and the way from what it gives back to its own features."""
+    timeline = original.timeline
     if name == front_ends.MATCHED:
-        return _heard(backend.features, original.samples, original.timeline, backend), lambda decoded: decoded
+        return features_of(original.samples, timeline, backend), lambda decoded: decoded
     front_end, matched = front_ends.by_name(name), front_end_of(backend.info)
-    samples = levelled_at(front_end.mel.sample_rate, waveform, original.header)
-    listen = partial(front_ends.levels, front_end=front_end, features=matched)
-    levels = _heard(listen, samples, original.timeline, backend, front_end.mel)
+    mel, hops = front_end.mel, timeline.info.feature_frames
+
+    def listen(piece: torch.Tensor) -> torch.Tensor:
+        return front_ends.levels(by_latent(piece, timeline).to(backend.device), front_end=front_end, features=matched)
+
+    samples = torch.from_numpy(levelled(waveform, original.gain_half_db, mel.sample_rate))
+    levels = segmentwise(listen, samples, timeline, reads=mel.hop_length * hops, writes=hops)
     mapping = front_end.mapping(levels)
     return mapping.features(levels), lambda decoded: front_ends.to_matched(mapping.levels(decoded), front_end, matched)
-
-
-def _heard(
-    stage: Callable[[torch.Tensor], torch.Tensor],
-    samples: np.ndarray,
-    timeline: Timeline,
-    backend: FeatureBackend,
-    mel: MelConfig | None = None,
-) -> torch.Tensor:
-    """Features of the whole sound, `[channels, 1, T, F]`; their hop is that of `mel`, or of the model."""
-    writes = timeline.info.feature_frames
-    per_frame = timeline.info.frame_samples if mel is None else mel.hop_length * writes
-    return heard_by(
-        lambda piece: stage(by_latent(piece, timeline).to(backend.device)),
-        samples,
-        timeline,
-        per_frame=per_frame,
-        writes=writes,
-    )
 
 
 def _drawn(
@@ -172,5 +151,4 @@ def _drawn(
     mean, std = segmentwise(posterior, features, timeline, reads=timeline.info.feature_frames, writes=1).chunk(2, dim=1)
     if share == 0:
         return mean
-    shape = (mean.shape[0], mean.shape[1], mean.shape[2], mean.shape[3])
-    return mean + share * std * gaussian_noise(shape, seed=seed, step=0, device=mean.device)
+    return mean + share * std * gaussian_noise(mean.shape, seed=seed, step=0, device=mean.device)

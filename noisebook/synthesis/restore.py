@@ -12,30 +12,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from math import sqrt
 
 import torch
 
 from noisebook.audio.features import amplified
 from noisebook.audio.repair import consistent, faded_in, with_band_above
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
-from noisebook.codec.layout import Timeline
-from noisebook.codec.noise import gaussian_noise
+from noisebook.codec.encoder import compress_towards, header_of
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import Target
-from noisebook.codec.signal import levelled, restored, segmentwise
-from noisebook.codec.steering import OnStep, prompted
-from noisebook.codec.stereo import image_bitrate, image_payload
+from noisebook.codec.signal import segmentwise
+from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of
+from noisebook.diffusion.guidance import prompted
 from noisebook.diffusion.measurement import Measurement
-from noisebook.diffusion.plan import Denoise, Step, reverse
+from noisebook.diffusion.noise import gaussian_noise
+from noisebook.diffusion.plan import Step, reverse
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
+from noisebook.options import OnStep
 from noisebook.synthesis.damaged import Damage
 from noisebook.synthesis.measuring import features_of, framed, measured, prepared
 from noisebook.synthesis.options import DamageOptions, RestoreOptions
-from noisebook.synthesis.sound import Frame, from_latent
+from noisebook.synthesis.sound import AudioFormat, from_latent
 
 __all__ = ["STRENGTHS", "restore", "restore_stream", "restored_latent"]
 
@@ -61,14 +60,14 @@ def restore(
         ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
     sound = prepared(waveform, damage, backend.info)
-    frame = framed(sound, damage, backend.info)
-    measurement, guess = measured(waveform, sound, damage, frame, backend)
-    timeline, course = frame.timeline(backend.info), _course(options, damage, backend.info)
+    form = framed(sound, damage, backend.info)
+    measurement, guess = measured(waveform, sound, damage, form, backend)
+    timeline, course = form.timeline(backend.info), _course(options, damage, backend.info)
     latent = restored_latent(measurement, guess, course, timeline, backend=backend, options=options, on_step=on_step)
     if options.keep and damage.task == "declip":
         decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames)
-        return _filtered_towards(measurement.completed(decoded), waveform, sound, damage, frame, backend)
-    synthetic = from_latent(latent, frame, backend=backend)
+        return _filtered_towards(measurement.completed(decoded), waveform, sound, damage, form, backend)
+    synthetic = from_latent(latent, form, backend=backend)
     if not options.keep:
         return synthetic
     if damage.task == "bandwidth":
@@ -92,7 +91,7 @@ def restore_stream(
         damage: of it.
         backend: the model.
         options: of these only the strength counts.
-        coding: as for `ddcm.compress`; its channels are left to the codec.
+        coding: as for `encoder.compress`; its channels are left to the codec.
         on_step: called with (steps done, steps in all).
 
     Raises:
@@ -100,20 +99,19 @@ def restore_stream(
         ConfigError: a setting outside its range.
     """
     sound = prepared(waveform, damage, backend.info)
-    frame = framed(sound, damage, backend.info)
-    header = ddcm.header_of(sound, coding.replaced(channels="auto"), backend.info)
+    form = framed(sound, damage, backend.info)
+    header = header_of(sound, coding.replaced(channels="auto"), backend.info)
     if damage.task == "inpaint":
         header = replace(header, pauses=())  # a gap is silent, and shall not stay so
-    measurement, guess = measured(waveform, sound, damage, frame, backend)
-    timeline, course = frame.timeline(backend.info), _course(options, damage, backend.info)
+    measurement, guess = measured(waveform, sound, damage, form, backend)
+    timeline, course = form.timeline(backend.info), _course(options, damage, backend.info)
     guessed, hops = _encoded(guess, timeline, backend), timeline.info.feature_frames
 
     def target_of(start: int, end: int) -> Target:
         known, first = measurement.part(start * hops, end * hops), guessed[:, :, start:end]
         return lambda step, x0_hat: first if step.t > course.start else known.fitted(x0_hat, backend)
 
-    image = image_payload(frame.image, header, image_bitrate(header, backend.info))
-    return ddcm.compress_towards(target_of, header, image=image, backend=backend, on_step=on_step)
+    return compress_towards(target_of, header, image=form.image, backend=backend, on_step=on_step)
 
 
 def restored_latent(
@@ -137,7 +135,10 @@ def restored_latent(
     segments = [(a, b) for a, b in timeline.segments() if measurement.part(a * hops, b * hops).weight.min() < _RELIABLE]
     if course.start < 0 or not segments:
         return latent
-    timesteps = _timesteps(options.steps, course)
+    timesteps = sampling_timesteps(
+        course.schedule, course.curve, steps=min(options.steps, course.start + 1), spacing="uniform",
+        start=course.start,
+    )  # fmt: skip
     denoise = prompted(
         backend, prompt=options.prompt, negative=None, guidance=options.guidance,
         on_step=on_step, total=len(timesteps) * len(segments),
@@ -145,35 +146,32 @@ def restored_latent(
     draws = count()
 
     def noise(_: Step | None, like: torch.Tensor) -> torch.Tensor:
-        return gaussian_noise(_shape(like), seed=options.seed, step=next(draws), device=like.device)
+        return gaussian_noise(like.shape, seed=options.seed, step=next(draws), device=like.device)
 
-    alpha = course.schedule.alpha(timesteps[0])
     for start, end in segments:
         piece = latent[:, :, start:end]
-        fitting = _fitting(denoise, measurement.part(start * hops, end * hops), backend)
-        denoise_fitted, plan = sampled("ddpm", fitting, course.schedule, timesteps)
-        x = sqrt(alpha) * piece + sqrt(1 - alpha) * noise(None, piece)
-        latent[:, :, start:end] = reverse(denoise_fitted, plan, x, noise)
+        known = measurement.part(start * hops, end * hops)
+        fitted, plan = sampled(
+            "ddpm", lambda x, t, known=known: known.fitted(denoise(x, t), backend), course.schedule, timesteps
+        )
+        x = course.schedule.add_noise(piece, noise(None, piece), timesteps[0])
+        latent[:, :, start:end] = reverse(fitted, plan, x, noise)
     return latent
 
 
-def _fitting(denoise: Denoise, measurement: Measurement, backend: FeatureBackend) -> Denoise:
-    return lambda x, t: measurement.fitted(denoise(x, t), backend)
-
-
 def _filtered_towards(
-    target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, frame: Frame, backend: FeatureBackend
+    target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, form: AudioFormat, backend: FeatureBackend
 ) -> Waveform:
     """The declipped sound with its features brought towards the target, as far as the clipped one lets it."""
     info, lost, front_end = backend.info, damage.lost(clipped), front_end_of(backend.info)
-    timeline, header = frame.timeline(info), frame.header()
+    padded_to = form.timeline(info).frames * info.frame_samples
     for _ in range(_PASSES):
-        gain = (target - features_of(sound, frame, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
-        samples = torch.from_numpy(levelled(sound, header, info))
+        gain = (target - features_of(sound, form, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
+        samples = torch.from_numpy(form.levelled(sound, info))
         gain = gain.expand(len(samples), -1, -1, -1)
-        padded = torch.nn.functional.pad(samples, (0, timeline.frames * info.frame_samples - samples.shape[1]))
+        padded = torch.nn.functional.pad(samples, (0, padded_to - samples.shape[1]))
         change = (amplified(padded, gain, front_end) - padded)[:, : samples.shape[1]]
-        moved = sound.samples + restored(change.numpy(), header, info).samples
+        moved = sound.samples + form.restored(change.numpy(), info).samples
         sound = Waveform(consistent(clipped.samples, moved, lost, damage.threshold), clipped.sample_rate)
     return sound
 
@@ -185,12 +183,3 @@ def _encoded(features: torch.Tensor, timeline: Timeline, backend: FeatureBackend
 def _course(options: DamageOptions, damage: Damage, info: BackendInfo) -> Course:
     strength = STRENGTHS[damage.task] if options.strength is None else options.strength
     return Course(info.schedule, info.curve, strength)
-
-
-def _timesteps(steps: int, course: Course) -> tuple[int, ...]:
-    steps = min(steps, course.start + 1)
-    return sampling_timesteps(course.schedule, course.curve, steps=steps, spacing="uniform", start=course.start)
-
-
-def _shape(x: torch.Tensor) -> tuple[int, int, int, int]:
-    return x.shape[0], x.shape[1], x.shape[2], x.shape[3]

@@ -11,18 +11,18 @@ to it as noise. How far t0 is follows from the strength, see `diffusion.pulling.
 from __future__ import annotations
 
 from itertools import count
-from math import sqrt
 
 import torch
 
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.noise import gaussian_noise, start_noise
-from noisebook.codec.steering import OnStep, prompted
 from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.guidance import prompted
+from noisebook.diffusion.noise import gaussian_noise, start_noise
 from noisebook.diffusion.plan import NoiseFor, Step, reverse
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ModelError
+from noisebook.options import OnStep
 from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, quantise
 from noisebook.quantizers.config import SOFT_ATOMS
 from noisebook.quantizers.fitting import fit
@@ -74,10 +74,10 @@ def transform_latent(
     if options.strength == 0:
         return target
     noise = start_noise((1, *latent.shape[1:]), seed=options.seed, segment=0, device=device).expand_as(latent)
-    alpha = info.schedule.alpha(timesteps[0])
     if options.method == "guided":
         denoise = pulled_towards(denoise, target, options, course)
-    x = noise if options.method == "guided" or options.strength == 1 else sqrt(alpha) * target + sqrt(1 - alpha) * noise
+    noisy = options.method == "guided" or options.strength == 1
+    x = noise if noisy else info.schedule.add_noise(target, noise, timesteps[0])
     denoise, plan = sampled(options.sampler, denoise, info.schedule, timesteps)
     return reverse(denoise, plan, x, _noise_for(options, target, course, info))
 
@@ -136,7 +136,7 @@ def _noise_for(options: TransformOptions, target: torch.Tensor, course: Course, 
     steps = count(1)
 
     def gaussian(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-        shape = (1, x0_hat.shape[1], x0_hat.shape[2], x0_hat.shape[3])
+        shape = x0_hat[:1].shape
         return gaussian_noise(shape, seed=options.seed, step=next(steps), device=x0_hat.device).expand_as(x0_hat)
 
     if not options.chooses:

@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from noisebook.codec.layout import Timeline
 from noisebook.codec.signal import segmentwise
+from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.errors import ModelError
 

@@ -10,7 +10,7 @@ import pytest
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.together import each_with
-from noisebook.codec import ddcm
+from noisebook.codec.decoder import decode_latent
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import tone
 
@@ -54,7 +54,7 @@ def test_long_sounds_of_any_length_share_windows(backend, monkeypatch):
 
     counting = Counting(backend)
     counting.info = replace(backend.info, window_frames=8)
-    monkeypatch.setattr("noisebook.codec.steering._OVERLAP", 2)
+    monkeypatch.setattr("noisebook.diffusion.guidance._OVERLAP", 2)
     sounds = [tone(0, 8000), tone(1, 11000)]  # 13 and 18 frames: 2 and 3 windows of 8
     streams = each_with(counting, [partial(compress, sound) for sound in sounds])
     assert set(counting.sizes) == {5}
@@ -65,7 +65,7 @@ def test_decoded_latents_agree_to_1e_5(backend):
     streams = [compress(tone(index), backend) for index in range(3)]
 
     def decode(stream, backend):
-        return ddcm.decode_latent(stream, backend=backend)[1]
+        return decode_latent(stream, backend=backend)[1]
 
     for stream, latent in zip(streams, each_with(backend, [partial(decode, s) for s in streams]), strict=True):
         assert float((latent - decode(stream, backend)).abs().max()) < 1e-5

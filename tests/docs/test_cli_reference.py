@@ -65,8 +65,8 @@ def test_everything_has_help(command):
 
 
 def test_help_texts_tell_the_truth():
-    from noisebook.codec.ddcm import SHORT_TAIL_STEPS, TAIL_STEPS
     from noisebook.codec.presets import DEFAULT, PRESETS, QUALITIES
+    from noisebook.codec.segment import SHORT_TAIL_STEPS, TAIL_STEPS
     from noisebook.networks.denoiser import DenoiserConfig
 
     names = re.findall(r"\d+(?: \(default\))?", help_of("compress", "preset"))

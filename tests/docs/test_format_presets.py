@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from noisebook.codec.layout import SEGMENT_FRAMES
 from noisebook.codec.presets import PRESETS, engine_bitrate
+from noisebook.codec.timeline import SEGMENT_FRAMES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from fuzz.toy import INFO as TOY
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_bands, image_frames
-from noisebook.codec.layout import layout_of
+from noisebook.codec.allocation import Layout
 from noisebook.codec.ordering import of_segments, of_stream
-from noisebook.codec.stereo import opened_image, payload_sizes
 from noisebook.coding import bitio
 from noisebook.coding.container import (
     SAMPLE_RATES,
@@ -80,7 +80,7 @@ def test_the_stream_with_an_engine_block() -> None:
     header, size = parse_header(data)
     engine = Engine(10, 14, 256, 1, 120)
     assert header == Header(b"\x5a\x17", 0, 44000, ChannelMode.MONO, 5, 0, 9, 2, engine)
-    layout = layout_of(header, MODEL)
+    layout = Layout.of_header(header, MODEL)
     assert list(layout.payload_sizes()) == [2]
     (payload,) = split(data, size, [2])
     assert bitio.unpack(payload, np.array([14, 1]), 2).tolist() == [16383, 1]
@@ -112,7 +112,7 @@ def test_the_progressive_stream() -> None:
     header, size = parse_header(data)
     engine = Engine(15, 2, 2048, 2, 0)
     assert header == Header(b"\x5a\x17", 0, 8000, ChannelMode.MONO, 600_000, engine=engine, progressive=True)
-    layout = layout_of(header, MODEL)
+    layout = Layout.of_header(header, MODEL)
     payloads = split(data, size, layout.payload_sizes())
     segments = of_segments(payloads, layout)
     choices = [bitio.unpack(each, 3, 2 * parts).tolist() for each, parts in zip(segments, (7, 2), strict=True)]
@@ -151,11 +151,11 @@ def test_a_stream_with_an_image() -> None:
     data = stream("8.8")
     header, size = parse_header(data)
     assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.IMAGE, 13_230, -6)
-    layout, info = layout_of(header, MODEL), MODEL
+    layout, info = Layout.of_header(header, MODEL), MODEL
     assert list(layout.payload_sizes()) == [22]
-    sizes = payload_sizes(data, header, size, layout.payload_sizes())
-    message, choices = opened_image(header, split(data, size, sizes, image=True))
-    assert choices == (bytes(range(1, 23)),)
+    image, *choices = split(data, size, chain(sized_payloads(data, size, 1), layout.payload_sizes()), image=True)
+    message = unsized(image)
+    assert choices == [bytes(range(1, 23))]
     assert (image_bands(info.sample_rate), image_frames(layout.sample_count, info.sample_rate)) == (31, 2)
     half = 31 // 2
     level, coherence = parse_image(message, 31, 2)

@@ -9,7 +9,9 @@ import pytest
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm, latent_vq
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.encoder import target_latent
+from noisebook.codec.opening import Stream
 from noisebook.coding import container
 from noisebook.errors import WrongCodebook
 
@@ -40,8 +42,9 @@ def test_a_stream_finds_its_codebook_in_the_package(embedded, melody):
 
 def test_an_unknown_codebook_is_named_by_its_fingerprint(embedded, melody):
     stream = api.compress_with_codebook(melody, backend=embedded, codebook="frame-kmeans")
-    header, _, payloads, _ = latent_vq.open_stream(stream, embedded.info)
-    other = container.pack(replace(header, latent=replace(header.latent, codebook=b"\1\2\3\4")), payloads)
+    opened = Stream(stream, embedded.info)
+    header = replace(opened.header, latent=replace(opened.header.latent, codebook=b"\1\2\3\4"))
+    other = container.pack(header, opened.contents().choices)
     with pytest.raises(WrongCodebook, match="01020304"):
         api.decompress(other, backend=embedded)
 
@@ -51,7 +54,7 @@ def test_more_bits_come_nearer_to_the_sound(embedded, melody):
     for name in ("frame-gaussian", "frame-kmeans", "frame-residual"):
         book = api.load_codebook(name)
         stream = api.compress_with_codebook(melody, backend=embedded, codebook=book)
-        header, latent = latent_vq.decode_latent(stream, backend=embedded, codebook=book)
-        target = ddcm.target_latent(melody, header, backend=embedded)
+        header, latent = decode_latent(stream, backend=embedded, codebook_for=lambda _, book=book: book)
+        target = target_latent(melody, header, backend=embedded)
         errors.append(float((latent - target).square().mean() / target.square().mean()))
     assert errors == sorted(errors, reverse=True)

@@ -10,10 +10,12 @@ import torch
 
 from noisebook import api
 from noisebook.audio import io
+from noisebook.audio.level import coding_gain_of
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.backends.mini_files import FILES, WEIGHTS
-from noisebook.codec import ddcm
+from noisebook.codec.allocation import plan_of
+from noisebook.codec.decoder import decode_latent
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.signal import levelled
 from noisebook.coding import container
@@ -35,8 +37,8 @@ def clips() -> list[Waveform]:
 
 
 def mel_error(stream: bytes, reference: Waveform, header: container.Header, backend) -> float:
-    mel = backend.features(torch.from_numpy(levelled(reference, ddcm.analysed(header, reference), backend.info)))
-    return log_mel_l1_db(mel.numpy(), backend.decode(ddcm.decode_latent(stream, backend=backend)[1]).numpy())
+    mel = backend.features(torch.from_numpy(levelled(reference, coding_gain_of(reference), backend.info.sample_rate)))
+    return log_mel_l1_db(mel.numpy(), backend.decode(decode_latent(stream, backend=backend)[1]).numpy())
 
 
 def test_it_fits_the_package():
@@ -71,7 +73,7 @@ def test_latents_have_the_scale_that_the_schedule_expects(embedded, clips):
 
 def test_every_plan_has_the_promised_steps(embedded):
     for preset in PRESETS:
-        steps = len(ddcm.plan_of(preset.engine, embedded.info))
+        steps = len(plan_of(preset.engine, embedded.info))
         assert steps == preset.engine.steps
 
 

@@ -9,27 +9,30 @@ import numpy as np
 from noisebook import api
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm, layout
+from noisebook.codec import encoder
+from noisebook.codec import timeline as timelines
+from noisebook.codec.allocation import Layout
+from noisebook.codec.decoder import Decoder
+from noisebook.codec.encoder import target_latent
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.player import Player
 from noisebook.coding import container
 
 
 def test_the_error_falls_with_every_part_of_a_step_that_arrives(monkeypatch):
-    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 32)
-    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 16)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 32)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 16)
     backend = api.load_backend(device="cpu")
     clip = io.read(str(files("noisebook") / "assets" / "demo.flac"))
     clip = Waveform(np.ascontiguousarray(clip.samples[:1, 96_000:216_000]), 48_000)
     options = EncodeOptions(preset="300", progressive=True)
-    stream = ddcm.compress(clip, backend=backend, options=options)
+    stream = encoder.compress(clip, backend=backend, options=options)
     header, size = container.parse_header(stream)
-    target = ddcm.target_latent(clip, header, backend=backend)
-    assert layout.layout_of(header, backend.info).segment_count == 2
-    step = next(layout.layout_of(header, backend.info).payload_sizes()) + 2
+    target = target_latent(clip, header, backend=backend)
+    assert Layout.of_header(header, backend.info).segment_count == 2
+    step = next(Layout.of_header(header, backend.info).payload_sizes()) + 2
 
     def error(kept: int) -> float:
-        player = Player(stream[:kept], backend=backend, codebook_for=lambda _: None, damaged=True, tail_steps=2)
+        player = Decoder(stream[:kept], backend=backend, damaged=True, tail_steps=2)
         latent = player.latent(0, target.shape[2])
         assert latent.shape == target.shape, "the whole duration"
         return float((latent - target).square().mean() / target.square().mean())

@@ -110,24 +110,24 @@ def test_what_needs_a_mel_is_refused_in_words(noisebook, stable_audio_folder, so
 
 def test_a_joint_stream_is_nothing_for_a_mono_model(load, audioldm_folder):
     """A forged header: the right model, and a channel mode that it does not have."""
-    from noisebook.codec.ddcm import check_header
-    from noisebook.coding.container import ChannelMode, Header
+    from noisebook.codec.opening import Stream
+    from noisebook.coding.container import ChannelMode, Header, pack
 
     info = load(audioldm_folder).info
     header = Header(info.fingerprint[:2], 4, 16000, ChannelMode.JOINT, 100)
     with pytest.raises(UnsupportedStream, match="model of mono sound"):
-        check_header(header, info)
+        Stream(pack(header, [b""]), info)
 
 
 @pytest.mark.parametrize("mode", ["IMAGE", "EQUAL"])
 def test_one_channel_for_left_and_right_is_nothing_for_a_stereo_model(load, stable_audio_folder, mode):
-    from noisebook.codec.ddcm import check_header
-    from noisebook.coding.container import ChannelMode, Header
+    from noisebook.codec.opening import Stream
+    from noisebook.coding.container import ChannelMode, Header, pack
 
     backend = load(stable_audio_folder)
     header = Header(backend.info.fingerprint[:2], 4, 16000, ChannelMode[mode], 100)
     with pytest.raises(UnsupportedStream, match="model of stereo sound"):
-        check_header(header, backend.info)
+        Stream(pack(header, [b""]), backend.info)
 
 
 def test_joint_is_no_choice_of_the_encoder(load, stable_audio_folder):

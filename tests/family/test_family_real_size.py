@@ -17,8 +17,8 @@ from noisebook.audio.waveform import Waveform
 from noisebook.backends.cache import write_tensors
 from noisebook.backends.checkpoint_folder import stored_parameters
 from noisebook.backends.latent_diffusion import LatentDiffusion
-from noisebook.codec.ddcm import SHORT_TAIL_STEPS
 from noisebook.codec.presets import by_name
+from noisebook.codec.segment import SHORT_TAIL_STEPS
 
 SECONDS = 2.56
 

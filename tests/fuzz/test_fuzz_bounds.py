@@ -13,9 +13,10 @@ import pytest
 
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
-from noisebook.codec import ddcm
-from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
+from noisebook.codec import encoder
+from noisebook.codec.allocation import Layout
 from noisebook.codec.options import EncodeOptions
+from noisebook.codec.timeline import SEGMENT_FRAMES
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream
@@ -76,7 +77,7 @@ def test_millennia_in_thirty_bytes_are_refused_at_once(lie: str, call: str) -> N
 @pytest.mark.parametrize("seconds", [10, 3600])
 def test_what_is_left_of_a_damaged_stream_is_bounded_by_its_bytes(seconds: int) -> None:
     """The header promises 8900 years; payloads are there for one segment."""
-    whole = ddcm.compress(
+    whole = encoder.compress(
         api.as_waveform(np.sin(np.arange(160000, dtype=np.float32))[None], 16000),
         backend=ToyBackend(),
         options=EncodeOptions(preset="300"),
@@ -126,7 +127,7 @@ def test_64_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
     header = replace(
         HEADER, preset=0, engine=engine, sample_rate=16000, sample_count=samples, progressive=True, pauses=pauses
     )
-    data = container.pack(header, [bytes(layout_of(header, INFO).step_size)])
+    data = container.pack(header, [bytes(Layout.of_header(header, INFO).step_size)])
     assert 63_000 < len(data) < 2**16
     started = time.process_time()
     assert api.read_info(data, info=INFO).segments == count

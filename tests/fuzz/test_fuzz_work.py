@@ -12,9 +12,10 @@ import pytest
 from fuzz.toy import ToyBackend
 from noisebook import api
 from noisebook.api.decoding import MAX_WORK
+from noisebook.codec.allocation import Layout
 from noisebook.codec.effort import effort_of
-from noisebook.codec.layout import layout_of, timeline_of
 from noisebook.codec.presets import LOWEST, PRESETS, QUALITIES, engine_for
+from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
 from noisebook.errors import AudioError
@@ -36,11 +37,11 @@ def header_of(engine: Engine | None = None, preset: int = 0, seconds: float = SE
 
 def stream_of(header: Header) -> bytes:
     """With payloads of zeros, which are the first atoms of each codebook."""
-    return container.pack(header, [bytes(size) for size in layout_of(header, INFO).payload_sizes()])
+    return container.pack(header, [bytes(size) for size in Layout.of_header(header, INFO).payload_sizes()])
 
 
 def work_of(header: Header) -> float:
-    return effort_of(header, timeline_of(header, INFO))
+    return effort_of(header, Timeline.of(header, INFO))
 
 
 @pytest.mark.parametrize("name", DEAR)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from noisebook.codec.latent_codes import read_codes, write_codes
+from noisebook.codec.vq import read_codes, write_codes
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header, LatentCode, LatentRule
 from noisebook.quantizers.codebook import LatentCodebook

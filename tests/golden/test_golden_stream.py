@@ -15,8 +15,7 @@ import torch
 from noisebook import rng
 from noisebook.codec.presets import PRESETS
 from noisebook.coding.bitio import BitReader, BitWriter
-from noisebook.ddcm import choices
-from noisebook.ddcm.codebooks import Key, StructuredCodebook
+from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
 from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.plan import Curve, kl_matched_timesteps, uniform_timesteps
 from noisebook.diffusion.schedule import scaled_linear
@@ -55,9 +54,9 @@ def encode(codebook: StructuredCodebook) -> tuple[bytes, list[torch.Tensor]]:
     writer, noises = BitWriter(), []
     for step in range(STEPS):
         key = Key(SEED, SEGMENT, step)
-        choice = choices.choose(codebook.correlate(partition.split(residual(step), step), key))
-        choices.write(choice, width, writer)
-        noises.append(partition.join(codebook.synthesize(choice.indices, choice.signs, key), step))
+        choice = choose(codebook.correlate(partition.split(residual(step), step), key))
+        writer.write_array(choice.numpy(), width)
+        noises.append(partition.join(codebook.synthesize(choice, key), step))
     return writer.getvalue(), noises
 
 
@@ -76,8 +75,8 @@ def test_the_pinned_payload_reads_back_as_its_noise(name):
     payload, noises = encode(codebook)
     partition, reader = Partition(SHAPE, 8, codebook.part, SEED), BitReader(payload)
     for step, noise in enumerate(noises):
-        choice = choices.read(partition.parts, width, reader)
-        atoms = codebook.synthesize(choice.indices, choice.signs, Key(SEED, SEGMENT, step))
+        choice = torch.from_numpy(reader.read_array(partition.parts, width))
+        atoms = codebook.synthesize(choice, Key(SEED, SEGMENT, step))
         assert torch.equal(partition.join(atoms, step), noise)
     reader.finish()
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
+from noisebook.codec import encoder
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.opening import Stream
 from noisebook.codec.options import EncodeOptions
 from noisebook.coding import container
 from noisebook.diffusion import windows
@@ -19,11 +21,11 @@ ROUNDING = 1e-5  # of the latent's energy, -100 dB in amplitude
 def stream(backend) -> bytes:
     """20 s of noise: a timeline of more than one window."""
     samples = (0.2 * np.random.default_rng(0).standard_normal((1, 320000))).astype(np.float32)
-    return ddcm.compress(Waveform(samples, 16000), backend=backend, options=EncodeOptions(preset="300"))
+    return encoder.compress(Waveform(samples, 16000), backend=backend, options=EncodeOptions(preset="300"))
 
 
 def decoded(stream: bytes, backend) -> torch.Tensor:
-    return ddcm.decode_latent(stream, backend=backend)[1]
+    return decode_latent(stream, backend=backend)[1]
 
 
 def test_threads_and_batches_of_windows_do_not_matter(stream, backend, monkeypatch):
@@ -43,8 +45,8 @@ def test_threads_and_batches_of_windows_do_not_matter(stream, backend, monkeypat
 
 def test_a_stream_with_any_bit_wrong_still_decodes(stream, backend):
     """The choices have a fixed layout: no bit of a payload can put those behind it out of step."""
-    header, _, (payload,), _ = ddcm.open_stream(stream, backend.info)
-    layout = ddcm.layout_of(header, backend.info)
+    opened = Stream(stream, backend.info)
+    header, layout, (payload,) = opened.header, opened.timeline, opened.contents().choices
     bits = layout.payload_bits(layout.frames)
     for bit in (0, bits // 3, bits - 1):
         wrong = bytearray(payload)

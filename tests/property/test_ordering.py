@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisebook.codec import layout as layouts
-from noisebook.codec.layout import Layout
+from noisebook.codec import allocation
+from noisebook.codec import timeline as timelines
+from noisebook.codec.allocation import Layout
 from noisebook.codec.ordering import of_segments, of_stream, what_is_left
 from noisebook.coding.container import Engine
 from noisebook.errors import CorruptStream
@@ -22,9 +23,9 @@ INFO = SimpleNamespace(frame_values=8, frame_samples=1, frame_multiple=1)
 
 @pytest.fixture(autouse=True)
 def _short_segments(monkeypatch):
-    monkeypatch.setattr(layouts, "SEGMENT_FRAMES", 5)
-    monkeypatch.setattr(layouts, "_SHORTEST_SEGMENT", 2)
-    monkeypatch.setattr(layouts, "CELL_FRAMES", 2)  # no divisor of a segment, so that cells reach over its end
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 5)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 2)
+    monkeypatch.setattr(allocation, "CELL_FRAMES", 2)  # no divisor of a segment, so that cells reach over its end
 
 
 @st.composite
@@ -36,7 +37,7 @@ def layouts_that_vary(draw, progressive: bool) -> Layout:
         draw(st.integers(1, 2)),
         draw(st.integers(1, 30)),
         engine=engine,
-        steps=draw(st.integers(1, 9)),
+        plan=(None,) * draw(st.integers(1, 9)),
         progressive=progressive,
     )
     cells = st.lists(st.booleans(), max_size=layout.channels * -(-layout.frames // 2))
@@ -124,7 +125,7 @@ def test_what_is_left_is_every_step_that_is_there_whole(stream, data):
 
 def test_filling_is_zero():
     engine = Engine(6, 2, 5, 9, 0)
-    layout = Layout(INFO, 1, 5, engine=engine, steps=2, progressive=True)
+    layout = Layout(INFO, 1, 5, engine=engine, plan=(None,) * 2, progressive=True)
     assert of_segments([b"\xe0", b"\x20"], layout) == (b"\xe4",)
     with pytest.raises(CorruptStream, match="zero bits"):
         of_segments([b"\xe1", b"\x20"], layout)
@@ -132,7 +133,7 @@ def test_filling_is_zero():
 
 def test_segments_stay_as_they_are():
     engine = Engine(6, 2, 5, 9, 0)
-    layout = Layout(INFO, 1, 10, engine=engine, steps=2)
+    layout = Layout(INFO, 1, 10, engine=engine, plan=(None,) * 2)
     assert of_stream([b"a", b"b"], layout) == [b"a", b"b"]
     assert of_segments([b"a", b"b"], layout) == (b"a", b"b")
     assert what_is_left([b"a", b""], layout, most=99) == [(b"a", 2)]
@@ -141,7 +142,7 @@ def test_segments_stay_as_they_are():
 def test_a_long_pause_is_no_longer_than_the_bytes_allow():
     """Three bits of a segment, then 2**37 segments of silence: the limit is not a matter of time or memory."""
     engine = Engine(6, 2, 5, 9, 0)
-    layout = Layout(INFO, 1, 5 * 2**37, engine=engine, steps=2, progressive=True, pauses=((2, 5 * 2**36),))
+    layout = Layout(INFO, 1, 5 * 2**37, engine=engine, plan=(None,) * 2, progressive=True, pauses=((2, 5 * 2**36),))
     assert layout.step_size == 1
     assert what_is_left([b"\xe0"], layout, most=40) == [(b"\xe0", 1), *[(b"", 2)] * 39]
     assert what_is_left([], layout, most=40) == []

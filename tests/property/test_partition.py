@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisebook import rng
-from noisebook.codec.layout import Layout
+from noisebook.codec.allocation import Layout
 from noisebook.coding.container import Engine
 from noisebook.ddcm.partition import Partition
 from noisebook.errors import ConfigError
@@ -61,7 +61,7 @@ def test_every_value_lands_in_exactly_one_part(partition, step):
 def test_parts_are_those_that_the_layout_pays_for(channels, frames, unit_frames, log2_part, log2_K, coded_steps, pause):
     engine = Engine(log2_part, log2_K, unit_frames, coded_steps, 80)
     info = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
-    layout = Layout(info, channels, frames * 640, engine=engine, steps=coded_steps)
+    layout = Layout(info, channels, frames * 640, engine=engine, plan=(None,) * coded_steps)
     partition = Partition((channels, 8, frames, 16), unit_frames, 2**log2_part)
     assert layout.payload_bits(frames) == coded_steps * partition.parts * engine.choice_bits
     layout = replace(layout, pauses=((pause[0], sum(pause)),))

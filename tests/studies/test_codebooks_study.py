@@ -8,7 +8,7 @@ import torch
 
 from experiments import codebooks
 from noisebook import api
-from noisebook.codec import latent_vq
+from noisebook.codec.decoder import Decoder
 from noisebook.coding import container
 from noisebook.quantizers.fitting import fit
 
@@ -46,7 +46,7 @@ def test_random_controls_keep_the_header(bench, book, backend):
     other = codebooks.random_index(stream, book, target.shape[2], generator)
     assert other != stream
     assert container.parse_header(other) == container.parse_header(stream)
-    latent_vq.decode_latent(other, backend=backend, codebook=book)
+    Decoder(other, backend=backend, codebook_for=lambda _: book).latent()
     noise = api.compress(sound, backend=backend, preset="3000")
     assert len(codebooks.random_choices(noise, generator)) == len(noise)
 

@@ -10,11 +10,12 @@ import pytest
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.peak_guard import guarded
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
-from noisebook.codec.ddcm import compress, decompress
-from noisebook.codec.layout import layout_of
+from noisebook.codec.allocation import Layout
+from noisebook.codec.decoder import Decoder, decode_latent
+from noisebook.codec.encoder import compress, compress_towards, header_of, target_latent, targets
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import PRESETS
+from noisebook.codec.segment import tail_after
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Engine
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream, WrongModel
@@ -29,10 +30,14 @@ ENGINES = [
 ]
 
 
+def decompress(data: bytes, **options) -> Waveform:
+    return Decoder(data, **options).sound()
+
+
 def latent_error(stream: bytes, waveform: Waveform, backend) -> float:
     """Mean squared error of the decoded latent against the encoder's target."""
-    header, decoded = ddcm.decode_latent(stream, backend=backend, tail_steps=1)
-    target = ddcm.target_latent(waveform, header, backend=backend)
+    header, decoded = decode_latent(stream, backend=backend, tail_steps=1)
+    target = target_latent(waveform, header, backend=backend)
     return float((decoded - target).square().mean())
 
 
@@ -42,7 +47,7 @@ def test_every_engine_round_trips_and_follows_the_target(engine, backend, chirp)
     stream = compress(waveform, backend=backend, options=EncodeOptions(engine=engine))
     header, size = container.parse_header(stream)
     assert header.engine == engine
-    assert len(stream) == container.overhead(header, 1) + layout_of(header, backend.info).payload_size
+    assert len(stream) == container.overhead(header, 1) + Layout.of_header(header, backend.info).payload_size
     decoded = decompress(stream, backend=backend)
     assert decoded.samples.shape == chirp.shape
     assert np.array_equal(decoded.samples, decompress(stream, backend=backend).samples)
@@ -83,12 +88,12 @@ def test_more_than_two_channels_are_refused(backend, chirp):
 
 
 def test_segments_are_independent_and_join(backend, monkeypatch, chirp):
-    monkeypatch.setattr("noisebook.codec.layout.SEGMENT_FRAMES", 16)
-    monkeypatch.setattr("noisebook.codec.layout._SHORTEST_SEGMENT", 8)
+    monkeypatch.setattr("noisebook.codec.timeline.SEGMENT_FRAMES", 16)
+    monkeypatch.setattr("noisebook.codec.timeline._SHORTEST_SEGMENT", 8)
     waveform = Waveform(chirp, 16000)  # 38 latent frames: segments of 16 and 22
     stream = compress(waveform, backend=backend, options=EncodeOptions(engine=FAST))
     header, size = container.parse_header(stream)
-    layout = layout_of(header, backend.info)
+    layout = Layout.of_header(header, backend.info)
     assert list(layout.segments()) == [(0, 16), (16, 38)]
     assert layout.segment_count == 2
     assert layout.payload_size == sum(layout.payload_sizes())
@@ -139,7 +144,7 @@ def test_damage_is_named(backend, chirp):
 def test_presets_keep_their_promise(preset, backend):
     """Ten seconds: exact size, at most 12 bytes besides the payload, payload within 3 % of the nominal rate."""
     header = container.Header(b"ab", preset.wire_id, 48000, ChannelMode.MONO, 480000)
-    layout = layout_of(header, backend.info)
+    layout = Layout.of_header(header, backend.info)
     assert container.overhead(header, 1) <= 12
     assert layout.payload_size * 8 / 10.24 <= 1.03 * float(preset.name)
     if preset is PRESETS[0]:
@@ -157,9 +162,9 @@ def test_a_tag_that_the_model_does_not_have_is_refused(backend, chirp):
 
 def test_the_tail_is_short_where_the_bits_end_near_the_sound(backend):
     schedule = backend.info.schedule
-    assert [len(ddcm.tail_after(last, schedule)) for last in (900, 600, 300, 20)] == [6, 6, 3, 3]
-    assert len(ddcm.tail_after(None, schedule)) == 1
-    assert [len(ddcm.tail_after(last, schedule, 2)) for last in (900, 20)] == [2, 2]
+    assert [len(tail_after(last, schedule)) for last in (900, 600, 300, 20)] == [6, 6, 3, 3]
+    assert len(tail_after(None, schedule)) == 1
+    assert [len(tail_after(last, schedule, 2)) for last in (900, 20)] == [2, 2]
 
 
 def test_decoders_take_the_tail_that_suits_the_stream(backend, chirp):
@@ -167,7 +172,7 @@ def test_decoders_take_the_tail_that_suits_the_stream(backend, chirp):
         stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(preset=preset))
         calls = []
         decompress(stream, backend=backend, on_step=lambda *step, calls=calls: calls.append(step))
-        coded = layout_of(container.parse_header(stream)[0], backend.info).steps
+        coded = Layout.of_header(container.parse_header(stream)[0], backend.info).steps
         assert calls[-1] == (coded + tail, coded + tail)
 
 
@@ -180,10 +185,10 @@ def test_a_decode_is_as_loud_as_its_original(backend, search):
         stream = compress(sound, backend=backend, options=options)
         decoded = decompress(stream, backend=backend)
         assert loudness_lufs(decoded) == pytest.approx(loudness_lufs(sound), abs=0.3)
-        header = ddcm.header_of(sound, options, backend.info)
-        assert ddcm.analysed(container.parse_header(stream)[0], sound) == header
-        target = ddcm.target_latent(sound, header, backend=backend)
-        plain = ddcm.compress_towards(ddcm.aims_of(target, header, options, backend), header, backend=backend)
+        header = header_of(sound, options, backend.info)
+        assert replace(container.parse_header(stream)[0], gain_half_db=header.gain_half_db) == header
+        target = target_latent(sound, header, backend=backend)
+        plain = compress_towards(targets(target, header, options, backend), header, backend=backend)
         assert stream[:-2] != plain[:-2]
         assert stream[container.parse_header(stream)[1] : -2] == plain[container.parse_header(plain)[1] : -2]
 

@@ -11,7 +11,8 @@ import pytest
 from noisebook import api
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.encoder import target_latent
 from noisebook.comparison.catalogue import catalogue
 from noisebook.comparison.methods import Coded, Job, Method, choose
 from noisebook.comparison.runs import Run, model_identity, planned
@@ -152,8 +153,8 @@ def test_our_own_methods_are_those_of_the_facade(backend, chirp):
 def test_residuals_are_the_errors_of_the_latent(backend, chirp):
     method = choose(catalogue(rates=(3000,)), ["ddcm"])[0]
     coded = method.run(Job(Waveform(chirp, 16000), backend=backend))
-    header, latent = ddcm.decode_latent(coded.data, backend=backend)
-    target = ddcm.target_latent(Waveform(chirp, 16000), header, backend=backend)
+    header, latent = decode_latent(coded.data, backend=backend)
+    target = target_latent(Waveform(chirp, 16000), header, backend=backend)
     error = float((latent - target).square().mean() / target.square().mean())
     *steps, decoded = coded.residuals
     assert decoded == pytest.approx(10 * np.log10(error), abs=1e-3)

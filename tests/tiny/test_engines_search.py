@@ -10,10 +10,12 @@ import torch
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
-from noisebook.codec.ddcm import compress, decompress
+from noisebook.codec.allocation import plan_of
+from noisebook.codec.decoder import Decoder, decode_latent
+from noisebook.codec.encoder import compress, target_latent
 from noisebook.codec.options import EncodeOptions, Priority
-from noisebook.codec.segment import SegmentCoder, decode_segment, encode_with_state
+from noisebook.codec.presets import by_name
+from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
 from noisebook.codec.targeting import compress_to
 from noisebook.coding import container
 from noisebook.coding.container import Engine
@@ -27,10 +29,14 @@ def waveform(chirp) -> Waveform:
     return Waveform(chirp, 16000)
 
 
+def decompress(data: bytes, **options) -> Waveform:
+    return Decoder(data, **options).sound()
+
+
 def errors(stream: bytes, waveform: Waveform, backend) -> torch.Tensor:
     """Squared error of each latent frame and bin, `[L, F']`."""
-    header, decoded = ddcm.decode_latent(stream, backend=backend, tail_steps=1)
-    target = ddcm.target_latent(waveform, header, backend=backend)
+    header, decoded = decode_latent(stream, backend=backend, tail_steps=1)
+    target = target_latent(waveform, header, backend=backend)
     return (decoded - target).square().mean((0, 1))
 
 
@@ -77,7 +83,7 @@ def test_priority_in_time_moves_the_error(early, weight, backend, waveform):
 def test_a_priority_in_time_makes_long_units_of_a_preset(backend, waveform):
     options = EncodeOptions(preset="3000", priorities=(Priority(2.0, end=0.5),))
     header = container.parse_header(compress(waveform, backend=backend, options=options))[0]
-    assert header.engine == replace(ddcm.by_name("3000").engine, unit_frames=256)
+    assert header.engine == replace(by_name("3000").engine, unit_frames=256)
     band = EncodeOptions(preset="3000", priorities=(Priority(2.0, low=500),))
     assert container.parse_header(compress(waveform, backend=backend, options=band))[0].preset
 
@@ -110,10 +116,10 @@ def test_the_default_is_the_shaped_search_and_none_can_be_had(backend, waveform)
 
 
 def test_the_state_of_the_encoder_is_the_decoders(backend):
-    coder = SegmentCoder(ENGINE, backend.info, 2, 24, 5, 1)
+    coder = SegmentCoder(ENGINE, plan_of(ENGINE, backend.info), backend.info, 2, 24, 5, 1)
     target = torch.randn(2, 8, 24, 16, generator=torch.Generator().manual_seed(1))
     start = coder.start(backend.device)
-    payload, x = encode_with_state(target, coder, backend.denoise, start)
+    payload, x = encode_segment(target, coder, backend.denoise, start)
     assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
     assert len(payload) == -(-coder.partition.parts * coder.engine.choice_bits * len(coder.plan) // 8)
 

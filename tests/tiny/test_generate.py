@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from noisebook import api
-from noisebook.codec import ddcm
-from noisebook.codec.noise import gaussian_noise
-from noisebook.codec.steering import over_timeline, prompted
+from noisebook.codec.decoder import Decoder
 from noisebook.coding import container
+from noisebook.diffusion.guidance import over_timeline, prompted
+from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
 from noisebook.errors import ConfigError
 from noisebook.synthesis.generate import clipping_gain, generate, generate_latents
@@ -135,7 +135,7 @@ def test_noise_of_a_longer_timeline_begins_with_that_of_a_shorter():
 )  # fmt: skip
 def test_a_generated_stream_decodes_to_what_was_played(backend, change):
     stream, sound = generate_stream(replace(replace(STREAM, **change), seconds=0.7), backend=backend)
-    assert np.array_equal(ddcm.decompress(stream, backend=backend).samples, sound.samples)
+    assert np.array_equal(Decoder(stream, backend=backend).sound().samples, sound.samples)
     assert sound.samples.shape == (1, 11200)
 
 
@@ -242,7 +242,7 @@ def test_loud_sounds_are_made_to_fit(backend, monkeypatch):
     stream, sound = generate_stream(replace(STREAM, seconds=0.3), backend=backend)
     assert np.abs(sound.samples).max() <= 1
     assert container.parse_header(stream)[0].gain_half_db > 0
-    assert np.array_equal(ddcm.decompress(stream, backend=backend).samples, sound.samples)
+    assert np.array_equal(Decoder(stream, backend=backend).sound().samples, sound.samples)
 
 
 def test_the_facade_fills_in_presets_and_seeds(backend):

@@ -14,10 +14,12 @@ import torch
 from noisebook import api
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm, latent_vq, streams
-from noisebook.codec.latent_codes import write_codes
-from noisebook.codec.latent_vq import compress, decode_latent, decompress
+from noisebook.codec import encoder, vq
+from noisebook.codec.decoder import Decoder
+from noisebook.codec.encoder import target_latent
+from noisebook.codec.opening import Stream
 from noisebook.codec.options import CodebookOptions
+from noisebook.codec.vq import compress, write_codes
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header, LatentCode, LatentRule
 from noisebook.errors import (
@@ -47,6 +49,14 @@ KINDS = {
 CODED = [(name, rule) for name in KINDS for rule in ("hard", "soft") if rule == "hard" or len(KINDS[name]) < 4]
 
 
+def decompress(data: bytes, *, backend, codebook: LatentCodebook) -> Waveform:
+    return Decoder(data, backend=backend, codebook_for=lambda _: codebook).sound()
+
+
+def decode_latent(data: bytes, *, backend, codebook: LatentCodebook) -> torch.Tensor:
+    return Decoder(data, backend=backend, codebook_for=lambda _: codebook).latent()
+
+
 @pytest.fixture(scope="module")
 def books(backend) -> dict[str, LatentCodebook]:
     generator = torch.Generator().manual_seed(0)
@@ -74,9 +84,10 @@ def ideal_bits(codes, codebook: LatentCodebook, frames: int, rule: str) -> float
 def test_every_codebook_round_trips_to_its_own_quantised_latent_at_its_own_size(name, rule, books, backend, chirp):
     codebook, waveform = books[name], Waveform(chirp, 16000)
     stream = compress(waveform, backend=backend, codebook=codebook, options=CodebookOptions(rule=rule))
-    header, decoded = decode_latent(stream, backend=backend, codebook=codebook)
+    decoder = Decoder(stream, backend=backend, codebook_for=lambda _: codebook)
+    header, decoded = decoder.header, decoder.latent()
     assert header.latent == LatentCode(LatentRule[rule.upper()], codebook.fingerprint[:4])
-    target = ddcm.target_latent(waveform, header, backend=backend)
+    target = target_latent(waveform, header, backend=backend)
     codes = codebook.encode(target, rule)
     assert torch.equal(decoded, codebook.decode(codes, target.shape[2], rule))
     fixed = container.overhead(header, 1) + 1
@@ -123,15 +134,16 @@ def test_more_than_two_channels_are_refused(book, backend, chirp):
 
 
 def test_segments_are_independent_and_join(book, backend, monkeypatch, chirp):
-    monkeypatch.setattr("noisebook.codec.layout.SEGMENT_FRAMES", 16)
-    monkeypatch.setattr("noisebook.codec.layout._SHORTEST_SEGMENT", 8)
+    monkeypatch.setattr("noisebook.codec.timeline.SEGMENT_FRAMES", 16)
+    monkeypatch.setattr("noisebook.codec.timeline._SHORTEST_SEGMENT", 8)
     done = []
     stream = compress(Waveform(chirp, 16000), backend=backend, codebook=book, on_step=lambda *step: done.append(step))
     assert done == [(1, 2), (2, 2)]
-    header, timeline, payloads, _ = latent_vq.open_stream(stream, backend.info)
-    assert list(timeline.segments()) == [(0, 16), (16, 38)]
+    opened = Stream(stream, backend.info)
+    header, payloads = opened.header, opened.contents().choices
+    assert list(opened.timeline.segments()) == [(0, 16), (16, 38)]
     assert len(stream) == container.overhead(header, 2) + sum(map(len, payloads))
-    latent = decode_latent(stream, backend=backend, codebook=book)[1]
+    latent = decode_latent(stream, backend=backend, codebook=book)
     assert latent.shape == (1, 8, 38, 16)
     swapped = container.pack(header, [payloads[0], container.sized(b"\0")])
     with pytest.raises(CorruptStream):  # of the second segment: codes do not end in a zero
@@ -196,32 +208,29 @@ def test_a_rule_that_the_codebook_lacks_is_refused(books, backend, chirp):
     codebook = books["residual"]
     with pytest.raises(ConfigError, match="one table"):
         compress(Waveform(chirp, 16000), backend=backend, codebook=codebook, options=CodebookOptions(rule="soft"))
-    header, _, payloads, _ = latent_vq.open_stream(
-        compress(Waveform(chirp, 16000), backend=backend, codebook=codebook), backend.info
-    )
-    soft = replace(header, latent=LatentCode(LatentRule.SOFT, codebook.fingerprint[:4]))
+    opened = Stream(compress(Waveform(chirp, 16000), backend=backend, codebook=codebook), backend.info)
+    payloads = opened.contents().choices
+    soft = replace(opened.header, latent=LatentCode(LatentRule.SOFT, codebook.fingerprint[:4]))
     with pytest.raises(UnsupportedStream, match="one table"):
         decompress(container.pack(soft, payloads), backend=backend, codebook=codebook)
 
 
-def test_each_codec_refuses_the_streams_of_the_other(book, backend, chirp):
+def test_one_decoder_reads_both_codecs_and_needs_the_codebook_of_the_one(book, backend, chirp):
     waveform = Waveform(chirp, 16000)
-    latent, noise = compress(waveform, backend=backend, codebook=book), ddcm.compress(waveform, backend=backend)
+    latent, noise = compress(waveform, backend=backend, codebook=book), encoder.compress(waveform, backend=backend)
     with pytest.raises(UnsupportedStream, match="quantised latent"):
-        ddcm.decompress(latent, backend=backend)
-    with pytest.raises(UnsupportedStream, match="noise"):
-        decompress(noise, backend=backend, codebook=book)
+        Decoder(latent, backend=backend).sound()
     asked = []
 
     def codebook_for(fingerprint: bytes) -> LatentCodebook:
         asked.append(fingerprint)
         return book
 
-    both = [streams.decompress(data, backend=backend, codebook_for=codebook_for) for data in (latent, noise)]
+    both = [Decoder(data, backend=backend, codebook_for=codebook_for).sound() for data in (latent, noise)]
     assert asked == [book.fingerprint[:4]]
     assert [api.read_info(data).codec for data in (latent, noise)] == ["vq", "ddcm"]
     assert np.array_equal(both[0].samples, decompress(latent, backend=backend, codebook=book).samples)
-    assert np.array_equal(both[1].samples, ddcm.decompress(noise, backend=backend).samples)
+    assert np.array_equal(both[1].samples, Decoder(noise, backend=backend).sound().samples)
 
 
 def test_damage_is_named(books, backend, chirp):
@@ -255,10 +264,8 @@ def test_weights_that_leave_nothing_for_the_nearest_atom_are_corrupt(book, backe
 
 def test_codes_in_another_spelling_are_corrupt(books, backend, chirp):
     codebook = books["position kmeans"]
-    header, _, (payload,), _ = latent_vq.open_stream(
-        compress(Waveform(chirp, 16000), backend=backend, codebook=codebook), backend.info
-    )
-    codes = container.unsized(payload)
+    opened = Stream(compress(Waveform(chirp, 16000), backend=backend, codebook=codebook), backend.info)
+    header, codes = opened.header, container.unsized(opened.contents().choices[0])
     for changed in (codes + b"\0", codes + b"\1", codes + b"\xff\xff"):
         with pytest.raises(CorruptStream):
             decompress(container.pack(header, [container.sized(changed)]), backend=backend, codebook=codebook)
@@ -273,7 +280,7 @@ def test_any_bytes_in_a_whole_stream_are_a_latent_or_an_error_by_name(name, rule
     for size in range(60):
         data = container.pack(header, [container.sized(generator.bytes(size))])
         try:
-            latent = decode_latent(data, backend=backend, codebook=codebook)[1]
+            latent = decode_latent(data, backend=backend, codebook=codebook)
         except StreamError:
             continue
         assert latent.shape == (1, 8, 19, 16)
@@ -288,7 +295,7 @@ def test_an_enormous_promise_costs_nothing(book, backend, monkeypatch):
     for count in (10**9 * 16000, 2**48):
         header = Header(backend.info.fingerprint[:2], 0, 16000, ChannelMode.MONO, count, latent=code)
         stream = container.pack(header, [b""] * 3)
-        monkeypatch.setattr(latent_vq, "segment_decoder", None)
+        monkeypatch.setattr(vq, "segment_decoder", None)
         with pytest.raises(TruncatedStream):
             decompress(stream, backend=backend, codebook=book)
         assert api.read_info(stream, info=backend.info).intact is False

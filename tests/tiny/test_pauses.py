@@ -13,12 +13,16 @@ from noisebook import api
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.together import each_with
-from noisebook.codec import ddcm
-from noisebook.codec import layout as layouts
-from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
+from noisebook.codec import timeline as timelines
+from noisebook.codec.allocation import Layout, pauses_of
+from noisebook.codec.decoder import decode_latent
+from noisebook.codec.encoder import compress_towards, header_of, prepare, target_latent
+from noisebook.codec.opening import Stream
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.pausing import silence_of, worthwhile
 from noisebook.codec.presets import by_name
+from noisebook.codec.segment import silence_of
+from noisebook.codec.signal import levelled
+from noisebook.codec.timeline import SEGMENT_FRAMES
 from noisebook.coding import container
 from noisebook.errors import CorruptStream, TruncatedStream
 
@@ -37,16 +41,21 @@ def coded(sound: Waveform, backend, **options) -> bytes:
 def unpaused(sound: Waveform, backend, **options) -> bytes:
     """A stream whose silence is coded as sound is."""
     wanted = EncodeOptions(preset="700", search="none", **options)
-    header = replace(ddcm.header_of(sound, wanted, backend.info), pauses=())
-    target = ddcm.target_latent(sound, header, backend=backend)
-    image = ddcm.image_payload(sound, header, backend.info)
-    return ddcm.compress_towards(lambda a, b: target[:, :, a:b], header, backend=backend, image=image, sound=sound)
+    prepared = prepare(sound, wanted, backend)
+    header, target = replace(prepared.header, pauses=()), prepared.latent
+    return compress_towards(lambda a, b: target[:, :, a:b], header, backend=backend, image=prepared.image, sound=sound)
+
+
+def worthwhile(sound: Waveform, header: container.Header, info):
+    header = replace(header, pauses=())
+    samples = levelled(sound, header.gain_half_db, info.sample_rate)
+    return pauses_of(samples, header, Layout.of_header(header, info))
 
 
 def paused_frames(stream: bytes, info) -> np.ndarray:
     """`[channels, L]` bool."""
     header = container.parse_header(stream)[0]
-    layout = layout_of(header, info)
+    layout = Layout.of_header(header, info)
     units = [layout.paused(index) for index in range(layout.segment_count)]
     sizes = [end - start for start, end in layout.segments()]
     none = np.zeros((layout.channels, 1), bool)
@@ -61,14 +70,14 @@ def test_silence_takes_no_bits_and_is_silence_again(backend):
     header = container.parse_header(stream)[0]
     assert header.pauses == ((5, 11), (17, 24))  # without the cells that a neighbour's sound reaches into
     assert len(plain) - len(stream) == 5 * 16 * 2 * 14 // 8 - 6  # units, steps, parts, bits; 6 bytes of header
-    latent = ddcm.decode_latent(stream, backend=backend)[1]
+    latent = decode_latent(stream, backend=backend)[1]
     paused = torch.from_numpy(paused_frames(stream, backend.info))
     assert paused.sum() == 5 * 16
     torch.testing.assert_close(latent.transpose(1, 2)[paused], silence_of(backend)[0, :, 0].expand(5 * 16, -1, -1))
     assert api.decompress(stream, backend=backend).samples.shape == sound.samples.shape
     spoken = ~paused
-    target = ddcm.target_latent(sound, header, backend=backend)
-    own, other = ((ddcm.decode_latent(s, backend=backend)[1] - target).transpose(1, 2)[spoken].square().mean()
+    target = target_latent(sound, header, backend=backend)
+    own, other = ((decode_latent(s, backend=backend)[1] - target).transpose(1, 2)[spoken].square().mean()
                   for s in (stream, plain))  # fmt: skip
     assert own < 1.1 * other
 
@@ -80,8 +89,8 @@ def test_the_encoder_walks_where_the_decoder_walks(backend):
     header = container.parse_header(stream)[0]
     random = api.random_stream(header, backend.info)
     assert len(random) == len(stream)
-    target = ddcm.target_latent(sound, header, backend=backend)
-    errors = [(ddcm.decode_latent(s, backend=backend)[1] - target).square().mean() for s in (stream, random)]
+    target = target_latent(sound, header, backend=backend)
+    errors = [(decode_latent(s, backend=backend)[1] - target).square().mean() for s in (stream, random)]
     assert errors[0] < errors[1]
 
 
@@ -89,14 +98,14 @@ def test_what_is_not_far_below_the_level_is_no_silence(backend):
     info = backend.info
     for floor, found in ((1e-5, True), (1e-3, False)):
         sound = broken(7.68, floor=floor)
-        header = ddcm.header_of(sound, EncodeOptions(preset="700"), info)
+        header = header_of(sound, EncodeOptions(preset="700"), info)
         assert bool(worthwhile(sound, header, info)) == found
 
 
 def test_a_pause_must_pay(backend):
     """Two cells of 100 bit/s are shorter than a unit; without silence a stream is the plain one."""
     short = Waveform(np.where(np.arange(64000) // 12000 == 2, 0, 0.2).astype(np.float32)[None], 16000)
-    header = ddcm.header_of(short, EncodeOptions(preset="100"), backend.info)
+    header = header_of(short, EncodeOptions(preset="100"), backend.info)
     assert worthwhile(short, header, backend.info) == ()
     brief = replace(by_name("6000").engine, unit_frames=8)
     assert worthwhile(short, replace(header, preset=0, engine=brief), backend.info)
@@ -189,8 +198,8 @@ def test_info_and_batches(backend):
 @pytest.fixture
 def short_segments(monkeypatch):
     """Segments of 1.6 s: of `broken(4.6)` the first is sound, the second a pause, the third both."""
-    monkeypatch.setattr(layouts, "SEGMENT_FRAMES", 40)
-    monkeypatch.setattr(layouts, "_SHORTEST_SEGMENT", 10)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 40)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
 
 
 @pytest.mark.usefixtures("short_segments")
@@ -200,11 +209,11 @@ def test_a_progressive_stream_pauses_where_the_usual_one_does(backend):
     header = container.parse_header(stream)[0]
     assert header.pauses == ((5, 11),)
     assert header == replace(container.parse_header(usual)[0], progressive=True)
-    sizes = layout_of(header, backend.info)
+    sizes = Layout.of_header(header, backend.info)
     assert [sizes.segment_bits(index) for index in range(3)] == [5 * 14, 0, (2 * 2 + 1) * 14]
     assert len(stream) == container.overhead(header, sizes.steps) + sizes.steps * -(-(70 + 70) // 8)
-    choices = ddcm.open_stream(stream, backend.info)[2]
-    assert choices == ddcm.open_stream(usual, backend.info)[2]
+    choices, other = (Stream(data, backend.info).contents().choices for data in (stream, usual))
+    assert choices == other
     assert choices[1] == b""
     whole = api.decompress(usual, backend=backend)
     np.testing.assert_array_equal(api.decompress(stream, backend=backend).samples, whole.samples)
@@ -220,7 +229,7 @@ def test_a_progressive_stream_pauses_where_the_usual_one_does(backend):
 def test_what_begins_a_progressive_stream_with_pauses_is_the_whole_sound(backend):
     stream = coded(broken(4.6), backend, variable_rate=True, progressive=True)
     header, size = container.parse_header(stream)
-    sizes = layout_of(header, backend.info)
+    sizes = Layout.of_header(header, backend.info)
     step, heard = sizes.step_size, []
     for kept in (size + step, size + step + 2, size + 2 * step, len(stream) // 2, len(stream) - 2, len(stream)):
         heard.append(api.decompress(stream[:kept], backend=backend, damaged=True, tail_steps=1))
@@ -243,7 +252,7 @@ def test_info_of_a_progressive_stream_with_pauses(backend):
     header, size = container.parse_header(stream)
     there = len(stream) - size - 2 * 16
     assert (shown.order, shown.pauses, shown.intact, shown.verified, shown.segments) == ("steps", 1, True, 16, 3)
-    assert shown.payload_bytes == there == layout_of(header, backend.info).payload_size
+    assert shown.payload_bytes == there == Layout.of_header(header, backend.info).payload_size
     cut = api.read_info(stream[: len(stream) // 2], info=backend.info)
     assert (cut.intact, cut.verified, cut.payload_bytes) == (False, 7, there)
 

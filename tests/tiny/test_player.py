@@ -11,8 +11,9 @@ import torch
 from noisebook import api
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import layout
-from noisebook.codec.layout import SEGMENT_FRAMES, layout_of
+from noisebook.codec import timeline as timelines
+from noisebook.codec.allocation import Layout
+from noisebook.codec.timeline import SEGMENT_FRAMES
 from noisebook.coding import container
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream
 
@@ -46,8 +47,8 @@ class Placed:
 
 
 def test_every_piece_is_told_where_it_begins(backend, monkeypatch):
-    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 40)
-    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 10)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 40)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
     placed, noise = Placed(backend), sound(5.3, 16000)
     stream = api.compress(noise, sample_rate=16000, backend=backend, preset="300")
     whole = api.decompress(stream, backend=placed).samples
@@ -81,8 +82,8 @@ def test_blocks_join_to_the_whole(stream, backend):
 
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2)])
 def test_what_goes_to_a_file_is_the_whole_to_the_bit(backend, monkeypatch, rate, channels):
-    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 40)
-    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 10)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 40)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
     data = api.compress(sound(4.3, rate, channels), sample_rate=rate, backend=backend, preset="100")
     whole = api.decompress(data, backend=backend)
     decoding = api.decompress_to_blocks(data, backend=backend)
@@ -134,7 +135,7 @@ def test_a_part_that_there_is_not(stream, backend):
 def test_a_stream_that_is_cut_short_plays_less_exactly(backend):
     data = api.compress(sound(3, 16000), sample_rate=16000, backend=backend, preset="700")
     header, size = container.parse_header(data)
-    coded = layout_of(header, backend.info)
+    coded = Layout.of_header(header, backend.info)
     whole = api.decompress(data, backend=backend).samples
     with pytest.raises(TruncatedStream):
         api.decompress(data[:-1], backend=backend)
@@ -171,7 +172,7 @@ def test_what_is_behind_a_cut_is_not_played(backend):
     seconds = (SEGMENT_FRAMES + 400) / info.frames_per_second
     data = api.compress(sound(seconds, 16000), sample_rate=16000, backend=backend, preset="30")
     header, size = container.parse_header(data)
-    first = next(layout_of(header, info).payload_sizes())
+    first = next(Layout.of_header(header, info).payload_sizes())
     heard = api.decompress(data[: size + first + 2], backend=backend, damaged=True)
     assert heard.sample_count == SEGMENT_FRAMES * info.frame_samples
 

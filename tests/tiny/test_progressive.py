@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.codec import ddcm, layout
+from noisebook.codec import timeline as timelines
+from noisebook.codec.allocation import Layout
+from noisebook.codec.opening import Stream
 from noisebook.coding import container
 from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
 
@@ -18,8 +20,8 @@ SECONDS = 4.6  # of sound
 
 @pytest.fixture(autouse=True)
 def _short_segments(monkeypatch):
-    monkeypatch.setattr(layout, "SEGMENT_FRAMES", SEGMENT)
-    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 10)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", SEGMENT)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
 
 
 def streams(backend, **options) -> tuple[bytes, bytes]:
@@ -36,12 +38,12 @@ def test_the_order_changes_nothing_but_the_order(backend, options):
     usual, progressive = streams(backend, **options)
     header = container.parse_header(progressive)[0]
     assert header == replace(container.parse_header(usual)[0], progressive=True)
-    assert ddcm.open_stream(progressive, backend.info)[2] == ddcm.open_stream(usual, backend.info)[2]
+    assert len({Stream(data, backend.info).contents().choices for data in (progressive, usual)}) == 1
     whole = api.decompress(usual, backend=backend)
     np.testing.assert_array_equal(api.decompress(progressive, backend=backend).samples, whole.samples)
     part = api.decompress(progressive, backend=backend, start=3.0, end=3.5)
     np.testing.assert_allclose(part.samples, whole.samples[:, 48000:56000], atol=1e-5)
-    sizes = ddcm.layout_of(header, backend.info)
+    sizes = Layout.of_header(header, backend.info)
     assert len(progressive) == container.overhead(header, sizes.steps) + sizes.payload_size
 
 
@@ -58,7 +60,7 @@ def test_info_tells_the_order_and_how_much_is_there(backend):
     assert (shown.order, shown.intact, shown.verified, shown.coded_steps) == ("steps", True, 16, 16)
     header, size = container.parse_header(progressive)
     assert shown.payload_bytes == len(progressive) - size - 2 * 16
-    assert shown.payload_bytes == sum(ddcm.layout_of(header, backend.info).payload_sizes())
+    assert shown.payload_bytes == sum(Layout.of_header(header, backend.info).payload_sizes())
     assert api.read_info(usual, info=backend.info).verified == SEGMENTS
     assert api.read_info(usual, info=backend.info).order == "segments"
     cut = api.read_info(progressive[: len(progressive) // 2], info=backend.info)
@@ -74,7 +76,7 @@ def test_info_tells_the_order_and_how_much_is_there(backend):
 def test_a_prefix_is_the_whole_sound(backend):
     _, stream = streams(backend)
     header, size = container.parse_header(stream)
-    step = next(ddcm.layout_of(header, backend.info).payload_sizes())
+    step = next(Layout.of_header(header, backend.info).payload_sizes())
     sounds = []
     for kept in (size + step, size + step + 2, size + 2 * step, len(stream) // 2, len(stream) - 2, len(stream)):
         if kept < len(stream):
@@ -88,7 +90,7 @@ def test_a_prefix_is_the_whole_sound(backend):
 def test_within_the_first_step_the_sound_ends_where_the_stream_does(backend):
     _, stream = streams(backend)
     header, size = container.parse_header(stream)
-    step = next(ddcm.layout_of(header, backend.info).payload_sizes())
+    step = next(Layout.of_header(header, backend.info).payload_sizes())
     heard = api.decompress(stream[: size + step // 2], backend=backend, damaged=True, tail_steps=1)
     assert heard.duration == SEGMENT / 25
     with pytest.raises(TruncatedStream, match="first step"):

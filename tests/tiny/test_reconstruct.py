@@ -8,11 +8,12 @@ import torch
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
+from noisebook.coding.container import ChannelMode
 from noisebook.errors import AudioError, ConfigError, ModelError
 from noisebook.synthesis import finishing, vocoding
 from noisebook.synthesis.finishing import Original, finished
 from noisebook.synthesis.reconstruction_presets import PRESETS, Post
-from noisebook.synthesis.sound import Frame, from_latent, to_latent
+from noisebook.synthesis.sound import AudioFormat, from_latent, to_latent
 from noisebook.synthesis.vocoding import Vocoder
 
 
@@ -64,10 +65,11 @@ def test_rate_length_and_channels_are_kept(rate, count, channels, backend, chirp
     for preset in ("matched", "v3-balanced", "v5-high-freq-strong"):
         result = api.reconstruct(sound, backend=backend, preset=preset, front_end="historical").waveform
         assert (result.sample_rate, result.samples.shape) == (rate, (channels, count))
-    latent, frame = to_latent(sound, backend=backend)
-    assert frame == Frame(rate, count, frame.gain, channels, image=frame.image)
-    assert (frame.image is not None) == (channels == 2)
-    assert from_latent(latent, frame, backend=backend).samples.shape == (channels, count)
+    latent, form = to_latent(sound, backend=backend)
+    mode = ChannelMode.MONO if channels == 1 else ChannelMode.IMAGE
+    assert form == AudioFormat(rate, count, mode, form.gain_half_db)
+    assert (form.image is not None) == (channels == 2)
+    assert from_latent(latent, form, backend=backend).samples.shape == (channels, count)
 
 
 def test_a_latent_of_another_sound_is_refused(backend, chirp):
@@ -77,7 +79,7 @@ def test_a_latent_of_another_sound_is_refused(backend, chirp):
     with pytest.raises(AudioError, match="3 channels"):
         to_latent(Waveform(np.repeat(chirp, 3, 0), 16000), backend=backend)
     with pytest.raises(ConfigError):
-        Frame(16000, 0)
+        AudioFormat(16000, 0)
 
 
 def test_posterior_is_around_the_mode_and_samples_are_of_the_seed(backend, chirp):
@@ -176,8 +178,8 @@ def highs(scale: float) -> np.ndarray:
 
 
 def lifted_by(found: np.ndarray, wanted: np.ndarray, post: Post, backend) -> tuple[np.ndarray, str]:
-    frame = Frame(16000, 32000)
-    original = Original(wanted, frame.header(), frame.timeline(backend.info))
+    form = AudioFormat(16000, 32000)
+    original = Original(wanted, form.gain_half_db, form.timeline(backend.info))
     mel = torch.zeros(1, 1, 200, 64)
 
     def run(lifted_mel: torch.Tensor) -> np.ndarray:
@@ -239,8 +241,8 @@ def test_long_sounds_are_done_in_segments_without_seams(preset, front_end, backe
         return result.waveform.samples
 
     whole = run()
-    monkeypatch.setattr("noisebook.codec.layout.SEGMENT_FRAMES", 20)
-    monkeypatch.setattr("noisebook.codec.layout._SHORTEST_SEGMENT", 8)
+    monkeypatch.setattr("noisebook.codec.timeline.SEGMENT_FRAMES", 20)
+    monkeypatch.setattr("noisebook.codec.timeline._SHORTEST_SEGMENT", 8)
     monkeypatch.setattr(finishing, "_BLOCK_SECONDS", 1)
     scale = np.abs(whole).max()
     assert np.abs(run() - whole).max() < 2e-3 * scale

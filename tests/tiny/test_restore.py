@@ -16,19 +16,21 @@ from noisebook.audio.damage import clip, low_pass, silence
 from noisebook.audio.io import read
 from noisebook.audio.repair import FADE
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm
-from noisebook.codec.layout import Timeline
+from noisebook.codec.allocation import Layout
+from noisebook.codec.encoder import header_of
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.segment import encode_segment
+from noisebook.codec.segment import SegmentCoder, encode_segment
+from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import make_step
 from noisebook.diffusion.pulling import Course
 from noisebook.errors import AudioError, ConfigError
+from noisebook.synthesis import restore as restoring
 from noisebook.synthesis.damaged import damage_of
 from noisebook.synthesis.measuring import measured
 from noisebook.synthesis.options import RestoreOptions
 from noisebook.synthesis.restore import STRENGTHS, restore, restore_stream, restored_latent
-from noisebook.synthesis.sound import Frame
+from noisebook.synthesis.sound import AudioFormat
 
 QUICK = RestoreOptions(steps=2)
 CODING = EncodeOptions(preset="300")
@@ -116,7 +118,7 @@ def test_a_reliable_mel_leads_to_its_latent(backend):
     """Of a measurement without loss, nothing is invented; of one that is worth nothing, nothing of it is left."""
     sound = noise()
     damage = damage_of(sound, "inpaint", backend.info, gaps=((0.5, 0.7),))
-    frame, info = Frame.of(sound, backend.info), backend.info
+    frame, info = AudioFormat.of(sound, backend.info), backend.info
     measurement, guess = measured(sound, sound, damage, frame, backend)
     course = Course(info.schedule, info.curve, 1.0)
 
@@ -130,10 +132,10 @@ def test_a_reliable_mel_leads_to_its_latent(backend):
 
 
 def test_steps_are_told_and_untouched_segments_cost_nothing(backend, monkeypatch):
-    from noisebook.codec import layout
+    from noisebook.codec import timeline as timelines
 
-    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 16)
-    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 8)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 16)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 8)
     sound = damaged("inpaint", noise(4.0))
     damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
     calls: list[tuple[int, int]] = []
@@ -154,8 +156,9 @@ def test_three_channels_are_refused(backend):
 
 def test_a_target_may_depend_on_the_estimate(backend):
     """A target that is a function is asked at every step, and one that ignores its arguments is as good as a tensor."""
-    header = ddcm.header_of(noise(), EncodeOptions(preset="100"), backend.info)
-    coder = ddcm._coder(header, ddcm.layout_of(header, backend.info), 12, 0)
+    header = header_of(noise(), EncodeOptions(preset="100"), backend.info)
+    layout = Layout.of_header(header, backend.info)
+    coder = SegmentCoder(layout.engine, layout.plan, backend.info, 1, 12, header.seed)
     target = torch.randn(1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
     start, asked = coder.start(torch.device("cpu")), []
 
@@ -163,11 +166,11 @@ def test_a_target_may_depend_on_the_estimate(backend):
         asked.append((step.t, x0_hat))
         return target
 
-    payload = encode_segment(target, coder, backend.denoise, start)
-    assert payload == encode_segment(aim, coder, backend.denoise, start)
+    payload, _ = encode_segment(target, coder, backend.denoise, start)
+    assert payload == encode_segment(aim, coder, backend.denoise, start)[0]
     assert [t for t, _ in asked] == [step.t for step in coder.plan]
     assert torch.equal(asked[0][1], backend.denoise(start, asked[0][0]))
-    assert payload != encode_segment(lambda step, x0_hat: x0_hat - target, coder, backend.denoise, start)
+    assert payload != encode_segment(lambda step, x0_hat: x0_hat - target, coder, backend.denoise, start)[0]
 
 
 class Pooling:
@@ -218,11 +221,11 @@ def test_what_is_reliable_comes_out_as_it_was_measured(pooling, known, strength)
 
 def test_a_stream_aims_at_the_guess_and_then_at_what_is_reliable(pooling, monkeypatch):
     seen = {}
-    monkeypatch.setattr(ddcm, "compress_towards", lambda target_of, header, **_: seen.update(target_of=target_of))
+    monkeypatch.setattr(restoring, "compress_towards", lambda target_of, header, **_: seen.update(target_of=target_of))
     sound = damaged("inpaint", noise())
     damage = damage_of(sound, "inpaint", pooling.info, **OPTIONS["inpaint"])
     restore_stream(sound, damage, backend=pooling, options=RestoreOptions(strength=0.5), coding=CODING)
-    measurement, guess = measured(sound, sound, damage, Frame.of(sound, pooling.info), pooling)
+    measurement, guess = measured(sound, sound, damage, AudioFormat.of(sound, pooling.info), pooling)
     start = Course(pooling.info.schedule, pooling.info.curve, 0.5).start
     aim, x0_hat = seen["target_of"](5, 20), torch.randn(1, 8, 15, 16, generator=torch.Generator().manual_seed(0))
     schedule = pooling.info.schedule

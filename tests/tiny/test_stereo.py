@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.audio.image import FRAME_SECONDS, LEVELS, StereoImage, image_bands, image_frames
+from noisebook.audio.image import FRAME_SECONDS, LEVELS, StereoImage, image_bands, image_frames, measure_image
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import ddcm, layout
-from noisebook.codec.layout import layout_of, timeline_of
+from noisebook.codec import timeline as timelines
+from noisebook.codec.allocation import Layout
+from noisebook.codec.encoder import prepare
+from noisebook.codec.opening import Stream
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.presets import PRESETS
-from noisebook.codec.stereo import Heard, measured_image, read_image
+from noisebook.codec.presets import PRESETS, image_bitrate
+from noisebook.codec.rendering import Rendered
+from noisebook.codec.stereo import image_payload, read_image
+from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
@@ -37,8 +41,10 @@ def wandering(seconds: float, rate: int = 16000) -> np.ndarray:
     return np.stack(sides).astype(np.float32)
 
 
-def opened(stream: bytes, backend) -> ddcm.Opened:
-    return ddcm.open_stream(stream, backend.info)
+def opened(data: bytes, backend):
+    """Header, timeline, choices and image."""
+    stream = Stream(data, backend.info)
+    return stream.header, stream.timeline, *stream.contents()[:2]
 
 
 def test_the_presets_bitrate_is_that_of_the_file(backend):
@@ -46,10 +52,11 @@ def test_the_presets_bitrate_is_that_of_the_file(backend):
     that it could spend a rest of its bits on, within 5 %."""
     sound = Waveform(wandering(61.44), 16000)  # six windows of the model: no unit is cut
     for preset in PRESETS:
-        header = ddcm.header_of(sound, EncodeOptions(preset=preset.name), backend.info)
-        image = ddcm.image_payload(sound, header, backend.info)
+        prepared = prepare(sound, EncodeOptions(preset=preset.name), backend)
+        header = prepared.header
+        image = image_payload(prepared.image, header, image_bitrate(header, backend.info))
         assert (header.channel_mode, len(image)) == (ChannelMode.IMAGE, 1)
-        payload = len(image[0]) + layout_of(header, backend.info).payload_size
+        payload = len(image[0]) + Layout.of_header(header, backend.info).payload_size
         assert 8 * payload / sound.duration == pytest.approx(
             float(preset.name), rel=0.05 if preset.name == "30" else 0.03
         ), preset.name
@@ -110,8 +117,8 @@ def test_channels_are_not_exchanged(backend):
 
 
 def test_blocks_and_parts_are_the_whole(backend, monkeypatch):
-    monkeypatch.setattr(layout, "SEGMENT_FRAMES", 40)
-    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", 10)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 40)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
     stream = api.compress(wandering(6.1), sample_rate=16000, backend=backend, preset="700", search="none")
     whole = api.decompress(stream, backend=backend).samples
     joined = np.concatenate([b.samples for b in api.decompress_to_blocks(stream, backend=backend).blocks], axis=1)
@@ -129,7 +136,7 @@ def test_a_progressive_prefix_keeps_its_image(backend):
     stream = api.compress(sound, sample_rate=16000, backend=backend, preset="1500", progressive=True, search="none")
     image = api.read_info(stream).image_bytes
     header, size = container.parse_header(stream)
-    first = size + image + 2 + next(layout_of(header, backend.info).payload_sizes())
+    first = size + image + 2 + next(Layout.of_header(header, backend.info).payload_sizes())
     shown = api.read_info(stream[: first + 2], info=backend.info)
     assert (shown.intact, shown.verified, shown.image_bytes) == (False, 1, image)
     heard = api.decompress(stream[: first + 2], backend=backend, damaged=True)
@@ -163,8 +170,8 @@ def test_a_damaged_image_is_refused_and_taken_for_equal_on_demand(backend, offse
 def test_an_image_that_no_encoder_writes_is_corrupt(backend):
     stream = api.compress(wandering(2.0), sample_rate=16000, backend=backend, preset="300", search="none")
     header, _ = container.parse_header(stream)
-    choices = opened(stream, backend).choices
-    for message in (b"\xff" * 40, b"\0", opened(stream, backend).image + b"\0"):
+    _, _, choices, image = opened(stream, backend)
+    for message in (b"\xff" * 40, b"\0", image + b"\0"):
         forged = container.pack(header, [container.sized(message), *choices])
         with pytest.raises(CorruptStream):
             api.decompress(forged, backend=backend)
@@ -176,7 +183,7 @@ def test_an_image_is_not_read_before_the_length_is_bounded(backend, monkeypatch)
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("noisebook.codec.imaging.read_image", never)
+    monkeypatch.setattr("noisebook.codec.decoder.read_image", never)
     with pytest.raises(AudioError, match="max_seconds"):
         api.decompress(stream, backend=backend, max_seconds=1)
     with pytest.raises(AssertionError):
@@ -195,10 +202,10 @@ def test_the_image_of_a_sound_is_in_the_stream(backend):
     header, timeline, _, message = opened(stream, backend)
     image = read_image(message, timeline)
     assert (image.bands, image.frames) == (image_bands(16000), image_frames(8 * 16000, 16000))
-    assert timeline == layout_of(header, backend.info)
+    assert timeline == Layout.of_header(header, backend.info)
     assert np.abs(image.level).max() >= 3  # at the sides
     mono = replace(header, channel_mode=ChannelMode.MONO)
-    assert timeline_of(mono, backend.info).frames == timeline.frames
+    assert Timeline.of(mono, backend.info).frames == timeline.frames
 
 
 def test_a_target_and_a_recording_are_coded_with_an_image(backend):
@@ -230,7 +237,7 @@ def test_a_gap_has_the_image_of_what_is_nearest(backend):
     known = image.level.mean(0)
     assert (known[(seconds > 2.1) & (seconds < 2.4)] > 5).all()
     assert (known[(seconds > 2.6) & (seconds < 2.9)] < -5).all()
-    own = measured_image(noise(5.0), backend.info)
+    own = measure_image(noise(5.0), backend.info.sample_rate)
     assert np.abs(own.level[:, seconds < 1]).mean() < 2, "no image of another sound"
 
 
@@ -263,7 +270,7 @@ def test_an_offset_of_the_vocoder_is_not_heard(backend, mode):
     vocoded = noise(2, channels=mode.latents) + np.float32(0.2)
     left = StereoImage(np.full((31, 13), LEVELS, np.int8), np.zeros((31, 13), np.int8))
     image = left if mode is ChannelMode.IMAGE else None
-    heard = np.concatenate(list(Heard([vocoded], header, image, backend.info, 32000).blocks()), axis=1)
+    heard = np.concatenate(list(Rendered([vocoded], mode, Timeline.of(header, backend.info), image).blocks()), axis=1)
     assert heard.shape == (mode.channels, 32000)
     assert np.abs(heard.mean(axis=1)).max() < 1e-4
     assert np.std(heard[0]) > 0.15

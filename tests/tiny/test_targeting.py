@@ -7,15 +7,18 @@ import pytest
 import torch
 
 from noisebook import api
-from noisebook.codec import ddcm, targeting
+from noisebook.codec import targeting
+from noisebook.codec.decoder import Decoder, decode_latent
+from noisebook.codec.encoder import prepare, target_latent
+from noisebook.codec.options import EncodeOptions
 from noisebook.errors import ConfigError
 
 SOUND = (0.2 * np.random.default_rng(3).standard_normal((1, 20000))).astype(np.float32)
 
 
 def nmse_db(stream: bytes, backend) -> float:
-    header, latent = ddcm.decode_latent(stream, backend=backend)
-    target = ddcm.target_latent(api.Waveform(SOUND, 16000), header, backend=backend)
+    header, latent = decode_latent(stream, backend=backend)
+    target = target_latent(api.Waveform(SOUND, 16000), header, backend=backend)
     return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
 
 
@@ -24,11 +27,8 @@ def errors_of(backend, measure: str) -> tuple[float, float]:
     found = []
     for bitrate in (targeting.LOWEST, targeting.HIGHEST):
         stream = api.compress(SOUND, sample_rate=16000, backend=backend, bitrate=bitrate)
-        header, latent = ddcm.decode_latent(stream, backend=backend)
-        waveform = api.Waveform(SOUND, 16000)
-        target = ddcm.target_latent(waveform, header, backend=backend)
-        header = ddcm.analysed(header, waveform)
-        found.append(targeting.MEASURES[measure](waveform, header, target, backend)(latent))
+        prepared = prepare(api.Waveform(SOUND, 16000), EncodeOptions(bitrate=bitrate), backend)
+        found.append(targeting.MEASURES[measure](prepared, backend)(Decoder(stream, backend=backend).latent()))
     return found[0], found[1]
 
 

@@ -9,7 +9,7 @@ from noisebook import api
 from noisebook.api.verify import random_stream, verify
 from noisebook.audio.damage import low_pass
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.ddcm import open_stream
+from noisebook.codec.opening import Stream
 from noisebook.coding.container import parse_header
 from noisebook.errors import ConfigError, StreamError
 
@@ -53,7 +53,9 @@ def test_a_random_stream_is_a_whole_one_of_the_same_size(sound, stream, backend)
     header, _ = parse_header(stream)
     random = random_stream(header, backend.info)
     assert len(random) == len(stream)
-    assert open_stream(random, backend.info)[0] == header
+    opened = Stream(random, backend.info)
+    assert opened.header == header
+    assert len(opened.contents().choices) == opened.timeline.segment_count
     assert random != random_stream(header, backend.info, seed=1)
     assert random == random_stream(header, backend.info)
     assert api.decompress(random, backend=backend).samples.shape == sound.samples.shape

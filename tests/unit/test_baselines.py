@@ -11,7 +11,7 @@ import torch
 
 from noisebook import rng
 from noisebook.benchmark.baselines import DenseCodebook, Published, PublishedCoder
-from noisebook.codec.segment import decode_segment, encode_with_state
+from noisebook.codec.segment import decode_segment, encode_segment
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.ddcm.codebooks import Key
 from noisebook.errors import ConfigError, CorruptStream
@@ -52,10 +52,10 @@ def test_payload_and_back(params, backend):
     """The decoder's state is the encoder's, the bits are those that were named, and they lead to the target."""
     coder = PublishedCoder(params, backend.info, 2, 24)
     target, start = normal(2, 8, 24, 16, seed=1), coder.start(backend.device)
-    payload, x = encode_with_state(target, coder, backend.denoise, start)
+    payload, x = encode_segment(target, coder, backend.denoise, start)
     assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
     assert len(payload) == ceil(coder.partition.parts * params.choice_bits * len(coder.plan) / 8)
-    other = encode_with_state(-target, coder, backend.denoise, start)[1]
+    other = encode_segment(-target, coder, backend.denoise, start)[1]
     assert (x - target).square().mean() < (other - target).square().mean()
     assert params.kappa_percent or coder.plan[-1].s == params.last
 

@@ -44,7 +44,7 @@ def structured_matrix(part: int, stacks: int, parts: int, key: Key) -> np.ndarra
 def all_atoms(codebook: StructuredCodebook, parts: int, key: Key = KEY) -> torch.Tensor:
     """`[parts, K, d]` by synthesising them one by one."""
     one = torch.ones(parts, dtype=torch.int64)
-    return torch.stack([codebook.synthesize(k * one, one, key) for k in range(codebook.size)], dim=1)
+    return torch.stack([codebook.synthesize(2 * k * one, key) for k in range(codebook.size)], dim=1)
 
 
 # --- the transform -----------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def test_hadamard_transform_keeps_leading_axes_and_norm():
 @pytest.mark.parametrize(("part", "size"), [(16, 16), (64, 256), (32, 8), (512, 512)])
 def test_structured_atoms_are_the_rows_of_the_formula(part, size):
     codebook = StructuredCodebook(part, size)
-    expected = structured_matrix(part, codebook.stacks, 2, KEY)[:, :size]
+    expected = structured_matrix(part, codebook.expansion, 2, KEY)[:, :size]
     atoms = all_atoms(codebook, 2)
     assert np.allclose(atoms.numpy(), expected, atol=1e-5)
     x = normal(2, part)
@@ -93,7 +93,7 @@ def test_correlate_is_the_transpose_of_synthesize():
         x = normal(9, part, seed=part)
         indices = torch.randint(size, (9,), generator=torch.Generator().manual_seed(size))
         signs = 1 - 2 * (indices % 2)
-        left = (codebook.synthesize(indices, signs, KEY).double() * x).sum(1)
+        left = (codebook.synthesize(2 * indices + (signs < 0), KEY).double() * x).sum(1)
         right = codebook.correlate(x, KEY).double().gather(1, indices[:, None])[:, 0] * signs
         torch.testing.assert_close(left, right, rtol=0, atol=2e-3)
 
@@ -116,7 +116,7 @@ def test_synthesis_at_the_largest_part_is_exact_in_float32(index):
     row = np.zeros(part, np.int64)
     row[index] = -1
     exact = transform(transform(transform(row) * s3) * s2) * s1
-    atom = StructuredCodebook(part, part).synthesize(torch.tensor([index]), torch.tensor([-1]), KEY)[0]
+    atom = StructuredCodebook(part, part).synthesize(torch.tensor([2 * index + 1]), KEY)[0]
     assert np.array_equal(atom.numpy().astype(np.float64) * part, exact)
     assert np.square(exact / part).mean() == 1.0
 
@@ -126,18 +126,18 @@ def test_structured_entries_are_near_gaussian(part):
     """Over many atoms: mean 0, kurtosis 3 (a sign pattern alone would have 1)."""
     many = 262144 // part
     indices = torch.arange(many) * 7919 % part
-    atoms = StructuredCodebook(part, part).synthesize(indices, torch.ones_like(indices), KEY).double()
+    atoms = StructuredCodebook(part, part).synthesize(2 * indices, KEY).double()
     kurtosis = float(atoms.pow(4).mean() / atoms.square().mean() ** 2)
     assert 2.8 < kurtosis < 3.2
     assert abs(float(atoms.mean())) < 0.01
 
 
-def test_parts_steps_segments_seeds_and_stacks_have_their_own_atoms():
+def test_parts_steps_segments_seeds_and_matrices_have_their_own_atoms():
     part = 256
     index = torch.zeros(2, dtype=torch.int64)
 
     def atoms(key: Key, row: int = 0) -> torch.Tensor:
-        return StructuredCodebook(part, 2 * part).synthesize(index + row, index + 1, key)
+        return StructuredCodebook(part, 2 * part).synthesize(2 * (index + row), key)
 
     rows = torch.cat([atoms(KEY), atoms(KEY, part), atoms(Key(4, 1, 5)), atoms(Key(3, 2, 5)), atoms(Key(3, 1, 6))])
     gram = rows @ rows.T / part
@@ -147,14 +147,14 @@ def test_parts_steps_segments_seeds_and_stacks_have_their_own_atoms():
 def test_fewer_atoms_than_values_are_the_first_rows():
     few, full = StructuredCodebook(128, 16), StructuredCodebook(128, 128)
     x = normal(3, 128)
-    assert few.stacks == full.stacks == 1
+    assert few.expansion == full.expansion == 1
     assert few.correlate(x, KEY).shape == (3, 16)
     assert torch.equal(few.correlate(x, KEY), full.correlate(x, KEY)[:, :16])
 
 
 def test_stacks():
     codebook = StructuredCodebook(64, 256)
-    assert codebook.stacks == 4
+    assert codebook.expansion == 4
     assert codebook.correlate(normal(3, 64), KEY).shape == (3, 256)
     atoms = all_atoms(codebook, 1)[0].double()
     gram = (atoms @ atoms.T / 64).reshape(4, 64, 4, 64).transpose(1, 2)

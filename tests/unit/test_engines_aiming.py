@@ -9,9 +9,10 @@ import torch
 
 from experiments.sources import coloured, white
 from noisebook.codec import aiming
-from noisebook.codec.layout import Timeline
+from noisebook.codec.allocation import plan_of
 from noisebook.codec.options import Priority
 from noisebook.codec.segment import SegmentCoder, encode_segment
+from noisebook.codec.timeline import Timeline
 from noisebook.coding.container import Engine
 from noisebook.diffusion.plan import reverse, tail_plan
 from noisebook.diffusion.schedule import scaled_linear
@@ -24,7 +25,8 @@ ENGINE = Engine(9, 12, 8, 12, 90)
 def efficiency(source, info, share: float, engine: Engine = ENGINE) -> float:
     """Bits by the rate-distortion bound over bits spent."""
     latent = source.draw(1)
-    coder = SegmentCoder(engine, replace(info, schedule=SCHEDULE, curve=source.curve), 1, source.frames, 0, 0)
+    info = replace(info, schedule=SCHEDULE, curve=source.curve)
+    coder = SegmentCoder(engine, plan_of(engine, info), info, 1, source.frames, 0)
     last = coder.plan[-1].s
     aim = aiming.shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
     start = coder.start(latent.device)
@@ -36,7 +38,7 @@ def efficiency(source, info, share: float, engine: Engine = ENGINE) -> float:
         return noises[-1]
 
     x = reverse(source.denoise, coder.plan, start, remember)
-    payload = encode_segment(aim, coder, source.denoise, start)
+    payload, _ = encode_segment(aim, coder, source.denoise, start)
     error = float((reverse(source.denoise, tail_plan(SCHEDULE, last, 1), x, None) - latent).square().mean())
     return source.fewest_bits(error) / (8 * len(payload) / latent.numel())
 

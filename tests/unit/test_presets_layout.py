@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from noisebook.codec import layout, presets
-from noisebook.codec.layout import Layout
+from noisebook.codec import presets
+from noisebook.codec import timeline as timelines
+from noisebook.codec.allocation import Layout
 from noisebook.codec.presets import (
     DEFAULT,
     PRESETS,
@@ -142,7 +143,7 @@ def test_bitrate_by_hand(engine, bitrate):
 
 
 def layout_of_frames(frames: int, *, channels: int = 1, engine: Engine = SMALL_PARTS) -> Layout:
-    return Layout(INFO, channels, frames * 640, engine=engine, steps=engine.steps)
+    return Layout(INFO, channels, frames * 640, engine=engine, plan=(None,) * engine.steps)
 
 
 @pytest.mark.parametrize("frames", [*range(1, 10), 255, 256, 257, 1599, 1600, 1855, 1856, 1857, 3455, 3456, 10000])
@@ -162,8 +163,8 @@ def test_segments_tile_the_timeline(frames):
 @pytest.mark.parametrize("segment", [10, 300, 1600])
 @pytest.mark.parametrize("shortest", [1, 7, 10])
 def test_segment_count_needs_no_walk(monkeypatch, segment, shortest):
-    monkeypatch.setattr(layout, "SEGMENT_FRAMES", segment)
-    monkeypatch.setattr(layout, "_SHORTEST_SEGMENT", shortest)
+    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", segment)
+    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", shortest)
     for frames in range(1, 4000, 7):
         timeline = layout_of_frames(frames)
         assert timeline.segment_count == len(list(timeline.segments()))
@@ -217,6 +218,6 @@ def test_an_enormous_promise_costs_nothing():
 def test_frames_are_whole_and_of_the_models_multiple():
     eight = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=8)
     for count, frames in ((1, 8), (640 * 8, 8), (640 * 8 + 1, 16)):
-        assert Layout(eight, 1, count, engine=SMALL_PARTS, steps=1).frames == frames
+        assert Layout(eight, 1, count, engine=SMALL_PARTS, plan=(None,) * 1).frames == frames
     for count, frames in ((1, 1), (640, 1), (641, 2)):
-        assert Layout(INFO, 1, count, engine=SMALL_PARTS, steps=1).frames == frames
+        assert Layout(INFO, 1, count, engine=SMALL_PARTS, plan=(None,) * 1).frames == frames

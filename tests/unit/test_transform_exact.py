@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from noisebook.audio.features import MEL_FEATURES
-from noisebook.codec.noise import gaussian_noise
 from noisebook.diffusion.backend import BackendInfo, Condition
+from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import Curve, make_step
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.schedule import scaled_linear
