@@ -31,7 +31,7 @@ _CHORDS = (131, 220)  # Hz, the root of a major chord of notes with five partial
 
 
 def run(bench: Bench) -> Parts:
-    """The tables of docs/level.md."""
+    """The tables of docs/studies.md."""
     rows = bench.rows(measure, ({"place": place} for place in range(len(sounds_of(bench)))))
     held_out = [row for row in rows if row["kind"] in KINDS]
     groups = {kind: [row for row in rows if row["kind"] == kind] for kind in dict.fromkeys(row["kind"] for row in rows)}
@@ -120,4 +120,4 @@ def _full(sound: Waveform) -> np.ndarray:
     return sound.samples / np.abs(sound.samples).max()
 
 
-STUDY = Study("level", "how loud decodes are", run, ("docs/level.md",), limit=2, minutes=6)
+STUDY = Study("level", "how loud decodes are", run, ("docs/studies.md",), limit=2, minutes=6)

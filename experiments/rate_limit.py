@@ -59,7 +59,7 @@ _RIVALS = {
 
 
 def run(bench: Bench) -> Parts:
-    """The tables of docs/rate_limit.md."""
+    """The tables of docs/studies.md."""
     presets = [{"rate": rate, "system": _PRESET, "shaped": shaped} for rate in LADDER for shaped in SEARCHES.values()]
     ladder = bench.rows(measure, presets)
     others = [{"rate": rate, "system": name, "shaped": False} for rate in RATES for name in systems(rate)]
@@ -294,4 +294,4 @@ def _sources_table(rows: list[Row]) -> str:
     return table(["", "bit/s", "NMSE dB", "efficiency"], lines)
 
 
-STUDY = Study("rate_limit", "bits against rivals and theory", run, ("docs/rate_limit.md",), limit=2, minutes=12)
+STUDY = Study("rate_limit", "bits against rivals and theory", run, ("docs/studies.md",), limit=2, minutes=12)

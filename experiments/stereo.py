@@ -27,7 +27,7 @@ _SECONDS = 8.0
 
 
 def run(bench: Bench) -> Parts:
-    """The tables of docs/stereo.md; the first is in docs/results.md too."""
+    """The tables of docs/studies.md; the first is in docs/results.md too."""
     paths = stereo_paths(bench.options.clips, bench.options.limit)
     rows = [row for one in bench.rows(judged, ({"path": str(path)} for path in paths)) for row in one["rows"]]
     return {
@@ -105,5 +105,5 @@ def _db(samples: np.ndarray) -> float:
 
 
 STUDY = Study(
-    "stereo", "where left and right come from", run, ("docs/stereo.md", "docs/results.md"), limit=8, minutes=8
+    "stereo", "where left and right come from", run, ("docs/studies.md", "docs/results.md"), limit=8, minutes=8
 )

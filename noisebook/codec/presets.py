@@ -36,7 +36,7 @@ MOST_IMAGE = 200.0  # bit/s of an image; more are not worth it
 _IMAGE_SHARE = 0.1  # of the bitrate of a file
 _WORTH_AN_IMAGE = 20.0  # bit/s of a file
 # A part's atoms are free to lie anywhere in its unit: long units let bits go to where the sound needs them. That gains
-# 0.1 to 0.2 dB from 0.32 to 3.2 s, half of it at 0.64 s (docs/rate_limit.md); pauses of 0.64 s still take no bits.
+# 0.1 to 0.2 dB from 0.32 to 3.2 s, half of it at 0.64 s (docs/studies.md); pauses of 0.64 s still take no bits.
 _UNIT_FRAMES = 16
 _NEAR = 0.02  # bitrates that differ by less are as good as equal
 

@@ -75,7 +75,7 @@ def test_no_page_asks_another_server(site, pages):
 
 
 def test_there_are_few_pages():
-    assert len([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "howto").glob("*.md")]) <= 22
+    assert len([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "howto").glob("*.md")]) <= 20
 
 
 def test_every_page_of_the_folder_is_there(site):
