@@ -1,7 +1,7 @@
 """A decode is as loud as its original: the encoder hears what it has written, and writes what is missing into the gain.
 
 A decode is quieter, by what the model leaves open: the tail ends near the mean of what may be meant, which has less
-energy than each of it; the more so the fewer bits (docs/studies.md). One number makes up for it: the gain in the header,
+energy than each, the more so the fewer bits (docs/studies.md). One number makes up for it: the gain in the header,
 by which a decoder divides, need not be the one that the encoder applied.
 
 A sound that was clipped peaks higher when it is decoded, and the peak guard takes some of its loudness; so that much is
