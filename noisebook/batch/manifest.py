@@ -12,126 +12,105 @@ import errno
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from noisebook.batch.places import OutOfSpace, Place
+from noisebook.batch.storage import OutOfSpace, Storage
 from noisebook.errors import AudioError, ConfigError
 
-__all__ = ["History", "Manifest", "Record", "opened", "read_records"]
+__all__ = ["Manifest", "Record", "opened"]
 
 Record = dict[str, Any]
 _REWRITE_SECONDS = 5.0
 
 
-class History:
-    """What records say, taken together.
+class Manifest:
+    """The lines so far, what they say together, and where the next ones go.
 
     Attributes:
         last: the last record of each source.
         owned: targets that batches wrote, with the SHA-256 of what they wrote; None where that is not known.
+
+    Raises:
+        AudioError: it cannot be read.
+        ConfigError: it is none.
     """
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
+    def __init__(self, storage: Storage, name: str, descriptor: int | None = None) -> None:
+        self._storage, self._name, self._descriptor = storage, name, descriptor
+        self._lines = storage.read(name).split(b"\n")[:-1] if storage.has(name) else []
+        self._flushed, self._pending = time.monotonic(), False
         self.last: dict[str, Record] = {}
         self.owned: dict[str, str | None] = {}
-        for record in records:
-            self.take(record)
-
-    def take(self, record: Record) -> None:
-        """Add a record."""
-        state = record["state"]
-        if state == "run":
-            return
-        self.last[record["source"]] = record
-        if state in ("started", "done") and record["target"] is not None:
-            self.owned[record["target"]] = record.get("target_sha256")
-
-
-class Manifest:
-    """The lines so far, and where the next ones go.
-
-    Attributes:
-        history: what all lines say, those of this run too.
-    """
-
-    def __init__(self, place: Place, name: str, descriptor: int | None) -> None:
-        self._place, self._name, self._descriptor = place, name, descriptor
-        self._lines = _whole_lines(place, name)
-        self._flushed, self._pending = time.monotonic(), False
-        self.history = History(_parsed(line, place.shown(name)) for line in self._lines)
+        for record in self.records():
+            self._take(record)
 
     @property
     def size(self) -> int:
         """Bytes of all lines."""
         return sum(len(line) + 1 for line in self._lines)
 
+    def records(self) -> list[Record]:
+        """All records, in order."""
+        return [_parsed(line, self._storage.shown(self._name)) for line in self._lines]
+
     def append(self, record: Record) -> None:
-        """Add a line, durably where the place is a local folder.
+        """Add a line, durably where it is in a local folder.
 
         Raises:
             AudioError: it cannot be written; the manifest is as before.
         """
         line = json.dumps(record).encode()
         if self._descriptor is not None:
-            _append(self._descriptor, line + b"\n", self._place.shown(self._name))
+            _append(self._descriptor, line + b"\n", self._storage.shown(self._name))
         self._lines.append(line)
         self._pending = True
-        self.history.take(record)
+        self._take(record)
         if time.monotonic() - self._flushed > _REWRITE_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Write what is not written yet."""
         if self._descriptor is None and self._pending:
-            self._place.write(self._name, b"".join(line + b"\n" for line in self._lines))
+            self._storage.write(self._name, b"".join(line + b"\n" for line in self._lines))
             self._flushed, self._pending = time.monotonic(), False
+
+    def _take(self, record: Record) -> None:
+        if record["state"] == "run":
+            return
+        self.last[record["source"]] = record
+        if record["state"] in ("started", "done") and record["target"] is not None:
+            self.owned[record["target"]] = record.get("target_sha256")
 
 
 @contextmanager
-def opened(place: Place, name: str) -> Iterator[Manifest]:
-    """The manifest of a place for writing; by one run at a time, where the place is a local folder.
+def opened(storage: Storage, name: str) -> Iterator[Manifest]:
+    """The manifest of a folder for writing; by one run at a time, where it is in a local folder.
 
     Raises:
         ConfigError: another run writes it, or it is none.
         AudioError: it cannot be written.
     """
-    if not place.is_local:
-        manifest = Manifest(place, name, None)
+    if not storage.is_local:
+        manifest = Manifest(storage, name)
         try:
             yield manifest
         finally:
             manifest.flush()
         return
-    path = place.path_of(name)
+    path = storage.path_of(name)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
     except OSError as error:
         raise AudioError(f"cannot write {path}: {error.strerror}") from error
     try:
-        _lock(descriptor, place)
-        manifest = Manifest(place, name, descriptor)
+        _lock(descriptor, storage)
+        manifest = Manifest(storage, name, descriptor)
         os.ftruncate(descriptor, manifest.size)  # what follows is a torn line
         yield manifest
     finally:
         os.close(descriptor)
-
-
-def read_records(place: Place, name: str) -> list[Record]:
-    """All records of a manifest, in order.
-
-    Raises:
-        AudioError: it cannot be read.
-        ConfigError: it is none.
-    """
-    return [_parsed(line, place.shown(name)) for line in _whole_lines(place, name)]
-
-
-def _whole_lines(place: Place, name: str) -> list[bytes]:
-    if not place.has(name):
-        return []
-    return place.read(name).split(b"\n")[:-1]
 
 
 def _parsed(line: bytes, shown: str) -> Record:
@@ -156,7 +135,7 @@ def _append(descriptor: int, line: bytes, shown: str) -> None:
         raise OutOfSpace(f"cannot write {shown}: {error.strerror}") from error
 
 
-def _lock(descriptor: int, place: Place) -> None:
+def _lock(descriptor: int, storage: Storage) -> None:
     """Refuse to share the manifest; the lock ends with the process, however that ends."""
     try:
         import fcntl
@@ -165,4 +144,4 @@ def _lock(descriptor: int, place: Place) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise ConfigError(f"another batch is writing to {place.url}; wait for its end") from error
+        raise ConfigError(f"another batch is writing to {storage.url}; wait for its end") from error

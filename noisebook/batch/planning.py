@@ -1,18 +1,30 @@
-"""What is to do of a tree, what is done already, and what is refused before any work."""
+"""What is to do of a tree, what is done already, and what is refused before any work.
+
+A result lies where its source lies and has its name with another suffix: a/b.wav -> a/b.ddcm. Where two sources would
+get one name, both keep their suffix: a/b.wav and a/b.mp3 -> a/b.wav.ddcm and a/b.mp3.ddcm.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from noisebook.batch.manifest import History, Record
-from noisebook.batch.naming import SOUND_SUFFIXES, STREAM_SUFFIX, counterparts, suffix_of, targets
-from noisebook.batch.places import Place
-from noisebook.batch.verbs import Settings
-from noisebook.batch.worker import MAX_BYTES, Task, Work, inputs_of
+from noisebook.batch.manifest import Manifest
+from noisebook.batch.storage import Storage
+from noisebook.batch.verbs import STREAM_SUFFIX, Settings, suffix_of
+from noisebook.batch.worker import MAX_BYTES, Task, Work
 from noisebook.errors import ConfigError
 
-__all__ = ["Batch", "Plan", "check_places", "planned"]
+__all__ = ["Batch", "Plan", "check_folders", "counterparts", "planned", "targets"]
+
+# Of libsndfile, and of ffmpeg behind it (`audio.io`). Others are not tried: a corpus holds notes and covers too.
+_KINDS = """
+    wav flac ogg oga opus mp3 aiff aif aifc caf w64 au snd rf64 voc sph
+    mpga mp2 m4a m4b aac wma ac3 amr ape wv tta mka mpc dsf tak shn 3gp mp4 mov mkv webm
+"""
+_SOUND_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 
 
 @dataclass(frozen=True)
@@ -22,8 +34,8 @@ class Batch:
     Attributes:
         source, target: folders, or URLs that fsspec knows.
         settings: what is done to each file.
-        engine, workers: as of `crews.crew_of`.
-        together: files that go through the denoiser in one batch.
+        executor, workers: as of `executors.executor_of`.
+        batch_size: files that go through the denoiser in one call.
         resume: skip what is done with the same settings and source.
         force: overwrite what this command did not write, and do anew what it did (with resume, only the former).
     """
@@ -31,9 +43,9 @@ class Batch:
     source: str
     target: str
     settings: Settings
-    engine: str = "local"
+    executor: str = "local"
     workers: int = 1
-    together: int = 1
+    batch_size: int = 1
     resume: bool = False
     force: bool = False
 
@@ -68,8 +80,27 @@ class Plan:
         return [tasks[i : i + size] for i in range(0, len(tasks), size)]
 
 
-def check_places(source: Place, target: Place) -> None:
-    """Refuse places that are no two folders.
+def targets(sources: Iterable[str], suffix: str) -> dict[str, str]:
+    """The name of the result of each source; no two are the same."""
+    named = {source: str(PurePosixPath(source).with_suffix(suffix)) for source in sources}
+    while True:
+        often = Counter(named.values())
+        clashing = [name for name, target in named.items() if often[target] > 1 and target != name + suffix]
+        if not clashing:
+            return named
+        # A longer name may meet another one, which then is lengthened too.
+        named.update((name, name + suffix) for name in clashing)
+
+
+def counterparts(source: str, others: Collection[str]) -> list[str]:
+    """Streams and sounds among `others` that can be the result of a source: of its name with or without its suffix."""
+    stems = (str(PurePosixPath(source).with_suffix("")), source)
+    suffixes = (STREAM_SUFFIX, *sorted(_SOUND_SUFFIXES))
+    return [stem + suffix for stem in stems for suffix in suffixes if stem + suffix in others]
+
+
+def check_folders(source: Storage, target: Storage) -> None:
+    """Refuse what is no two folders.
 
     Raises:
         ConfigError, AudioError.
@@ -84,39 +115,38 @@ def check_places(source: Place, target: Place) -> None:
         raise ConfigError(f"{target.url} is the folder of the sources: name another one for the results")
 
 
-def planned(batch: Batch, history: History, key: str) -> Plan:
+def planned(batch: Batch, manifest: Manifest, key: str) -> Plan:
     """Go through SRC and DST.
 
     Args:
         batch: what is asked for.
-        history: of the manifest.
+        manifest: what was done before.
         key: of the settings.
 
     Raises:
         ConfigError: the manifest holds a batch, and neither resume nor force is asked for.
         AudioError: a folder that cannot be listed.
     """
-    if history.last and not (batch.resume or batch.force):
+    if manifest.last and not (batch.resume or batch.force):
         name = batch.settings.manifest
         raise ConfigError(
             f"{batch.target} holds a batch ({name}): --resume does what is missing, --force everything anew"
         )
-    source, target = batch.work.places()
+    source, target = batch.work.storages()
     found = source.files(without=target)
-    wanted = {STREAM_SUFFIX} if batch.settings.verb == "decompress" else SOUND_SUFFIXES
+    wanted = {STREAM_SUFFIX} if batch.settings.verb == "decompress" else _SOUND_SUFFIXES
     sizes = {name: size for name, size in found.items() if suffix_of(name) in wanted}
     existing = target.files() if target.exists() else {}
     todo, refused, skipped = [], [], 0
     for task, error in _tasks(batch.settings, sizes, existing):
         if error is None and sizes[task.source] > MAX_BYTES:
             error = f"it has {sizes[task.source]} bytes, and a batch takes {MAX_BYTES} at most: cut it"
-        if error is None and batch.resume and _is_done(task, history, key, (source, target), existing):
+        if error is None and batch.resume and _is_done(task, manifest, key, batch.work, existing):
             skipped += 1
-        elif error is None and not batch.force and _is_foreign(task, history, target, existing):
-            refused.append(
-                (task, f"{target.shown(task.target or '')} exists, and no batch wrote it: --force overwrites")
-            )
-        elif error is None:
+            continue
+        if error is None and not batch.force and _is_foreign(task, manifest, target, existing):
+            error = f"{target.shown(task.target or '')} exists, and no batch wrote it: --force overwrites"
+        if error is None:
             todo.append(task)
         else:
             refused.append((task, error))
@@ -127,41 +157,35 @@ def _tasks(settings: Settings, sources: Collection[str], existing: Collection[st
     """Each source with its target, or counterpart; and what is wrong with that."""
     if settings.target_suffix is not None:
         return [(Task(source, target), None) for source, target in targets(sources, settings.target_suffix).items()]
-    return [_pair(source, existing) for source in sources]
+    tasks: list[tuple[Task, str | None]] = []
+    for source in sources:
+        others = counterparts(source, existing)
+        error = None
+        if not others:
+            error = "no sound and no stream of that name is in the folder of results"
+        elif len(others) > 1:
+            error = f"several are of that name: {', '.join(others)}; keep one"
+        tasks.append((Task(source, None, None if error else others[0]), error))
+    return tasks
 
 
-def _pair(source: str, existing: Collection[str]) -> tuple[Task, str | None]:
-    others = counterparts(source, existing)
-    if not others:
-        return Task(source, None), "no sound and no stream of that name is in the folder of results"
-    if len(others) > 1:
-        return Task(source, None), f"several are of that name: {', '.join(others)}; keep one"
-    return Task(source, None, others[0]), None
-
-
-def _is_done(task: Task, history: History, key: str, places: tuple[Place, Place], existing: Mapping[str, int]) -> bool:
-    record = history.last.get(task.source)
+def _is_done(task: Task, manifest: Manifest, key: str, work: Work, existing: Mapping[str, int]) -> bool:
+    record = manifest.last.get(task.source)
     if record is None or (record["state"], record.get("settings")) != ("done", key):
         return False
     if (record["target"], record.get("other")) != (task.target, task.other):
         return False
     if task.target is not None and existing.get(task.target) != record["bytes"]:
         return False
-    return _same_inputs(task, record, places)
+    # Of another time, it may still be the same file: copied, or touched.
+    return work.state(task) == record["source_state"] or work.digest(task) == record["source_sha256"]
 
 
-def _same_inputs(task: Task, record: Record, places: tuple[Place, Place]) -> bool:
-    inputs = inputs_of(task, *places)
-    if "+".join(place.state(name) for place, name in inputs) == record["source_state"]:
-        return True
-    return "+".join(place.digest(name) for place, name in inputs) == record["source_sha256"]  # copied, or touched
-
-
-def _is_foreign(task: Task, history: History, target: Place, existing: Mapping[str, int]) -> bool:
+def _is_foreign(task: Task, manifest: Manifest, target: Storage, existing: Mapping[str, int]) -> bool:
     """Whether there is a file in the place of the result that no batch wrote, or that was changed since."""
     if task.target is None or task.target not in existing:
         return False
-    if task.target not in history.owned:
+    if task.target not in manifest.owned:
         return True
-    digest = history.owned[task.target]  # None: a batch began it and was killed before it could say how it ended
+    digest = manifest.owned[task.target]  # None: a batch began it and was killed before it could say how it ended
     return digest is not None and target.digest(task.target) != digest

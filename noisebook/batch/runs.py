@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from noisebook._version import __version__
-from noisebook.batch.crews import Crew, crew_of, hand_out
-from noisebook.batch.manifest import History, Manifest, Record, opened, read_records
-from noisebook.batch.places import OutOfSpace
-from noisebook.batch.planning import Batch, Plan, check_places, planned
+from noisebook.batch.executors import executor_of, hand_out
+from noisebook.batch.manifest import Manifest, Record, opened
+from noisebook.batch.planning import Batch, Plan, check_folders, planned
+from noisebook.batch.storage import OutOfSpace
 from noisebook.batch.worker import Outcome, Task
 
 __all__ = ["OnFile", "Summary", "dry_run", "run"]
@@ -53,25 +53,28 @@ def run(batch: Batch, *, on_file: OnFile | None = None) -> Summary:
 
     Args:
         batch: what is asked for.
-        on_file: told after each file.
+        on_file: called after each file.
 
     Raises:
         Error: nothing can be done at all, or nothing more: the disk is full.
         KeyboardInterrupt: what was done stays, nothing is half written, and resume goes on.
     """
     started = time.perf_counter()
-    source, target = batch.work.places()
-    check_places(source, target)
+    source, target = batch.work.storages()
+    check_folders(source, target)
     batch.settings.check()
     key = batch.settings.key()
     target.make()
     with opened(target, batch.settings.manifest) as manifest:
-        plan = planned(batch, manifest.history, key)
+        plan = planned(batch, manifest, key)
         if target.is_local:
             target.sweep()
         summary = Summary(skipped=plan.skipped, left_out=plan.left_out)
         if plan.todo or plan.refused:
-            manifest.append(_run_record(batch, key))
+            manifest.append({
+                "state": "run", "noisebook": __version__, "began": _now(), "from": batch.source, "settings": key,
+                **batch.settings.record(),
+            })  # fmt: skip
         for task, error in plan.refused:
             _take(Outcome(task, {}, error), summary, manifest, key)
         if plan.todo:
@@ -86,40 +89,33 @@ def dry_run(batch: Batch) -> Plan:
     Raises:
         Error: as `run`.
     """
-    source, target = batch.work.places()
-    check_places(source, target)
+    source, target = batch.work.storages()
+    check_folders(source, target)
     batch.settings.check()
-    records = read_records(target, batch.settings.manifest) if target.exists() else []
-    return planned(batch, History(records), batch.settings.key())
+    return planned(batch, Manifest(target, batch.settings.manifest), batch.settings.key())
 
 
 def _work(batch: Batch, plan: Plan, summary: Summary, manifest: Manifest, key: str, on_file: OnFile | None) -> None:
-    crew = crew_of(batch.work, batch.engine, batch.workers)
-    groups = plan.groups(batch.together, by_length=batch.together > 1 or batch.workers > 1)
+    executor = executor_of(batch.work, batch.executor, batch.workers)
+    groups = plan.groups(batch.batch_size, by_length=batch.batch_size > 1 or batch.workers > 1)
     try:
-        crew.start()
-        for count, outcome in enumerate(hand_out(crew, groups, lambda task: manifest.append(_line(task, key))), 1):
+        executor.start()
+        for count, outcome in enumerate(hand_out(executor, groups, lambda task: manifest.append(_line(task, key))), 1):
             if outcome.fatal:
                 raise OutOfSpace(f"{outcome.error}; make room, and --resume goes on")
             _take(outcome, summary, manifest, key)
             if on_file is not None:
                 on_file(count, len(plan.todo))
     finally:
-        _stop(crew, batch)
-
-
-def _stop(crew: Crew, batch: Batch) -> None:
-    """End the workers, and remove what one of them was writing."""
-    crew.stop()
-    target = batch.work.places()[1]
-    if target.is_local:
-        target.sweep()
+        executor.stop()
+        target = batch.work.storages()[1]
+        if target.is_local:
+            target.sweep()  # what a worker was writing when it was ended
 
 
 def _take(outcome: Outcome, summary: Summary, manifest: Manifest, key: str) -> None:
     state = "done" if outcome.error is None else "failed"
-    ended = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest.append({**_line(outcome.task, key, state), **outcome.values, "error": outcome.error, "ended": ended})
+    manifest.append({**_line(outcome.task, key, state), **outcome.values, "error": outcome.error, "ended": _now()})
     if outcome.error is not None:
         summary.failed.append((outcome.task.source, outcome.error))
         return
@@ -132,9 +128,5 @@ def _line(task: Task, key: str, state: str = "started") -> Record:
     return {"state": state, **vars(task), "settings": key}
 
 
-def _run_record(batch: Batch, key: str) -> Record:
-    began = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
-        "state": "run", "noisebook": __version__, "began": began, "from": batch.source, "settings": key,
-        **batch.settings.told(),
-    }  # fmt: skip
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

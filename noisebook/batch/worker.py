@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from noisebook.api import EMBEDDED
-from noisebook.batch.places import OutOfSpace, Place
-from noisebook.batch.together import each_with
-from noisebook.batch.verbs import Coded, Settings, code
+from noisebook.batch.batching import each_with
+from noisebook.batch.storage import OutOfSpace, Storage
+from noisebook.batch.verbs import Processed, Settings, process
 from noisebook.errors import AudioError, Error
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["MAX_BYTES", "Outcome", "Task", "Work", "Worker", "inputs_of"]
+__all__ = ["MAX_BYTES", "Outcome", "Task", "Work", "Worker"]
 
 MAX_BYTES = 2**31  # of a source, which is held in memory: 3 hours of 16-bit stereo at 48 kHz
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Task:
     """One file.
 
     Attributes:
-        source: its name in the place of sources.
-        target: the name of its result in the place of results; None where nothing is written.
-        other: verify: the name of what is compared with it, in the place of results.
+        source: its name in the storage of sources.
+        target: the name of its result in the storage of results; None where nothing is written.
+        other: verify: the name of what is compared with it, in the storage of results.
     """
 
     source: str
@@ -41,15 +42,37 @@ class Task:
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker needs to begin; plain values, for it may begin in another process or on another machine."""
+    """What a worker needs to begin; plain values, for it may begin in another process or on another machine.
+
+    Attributes:
+        settings: what is done to each file.
+        source, target: URLs of sources and of results.
+    """
 
     settings: Settings
     source: str
     target: str
 
-    def places(self) -> tuple[Place, Place]:
+    def storages(self) -> tuple[Storage, Storage]:
         """Of sources and of results."""
-        return Place(self.source), Place(self.target)
+        return Storage(self.source), Storage(self.target)
+
+    def inputs(self, task: Task) -> list[tuple[Storage, str]]:
+        """The files that a task reads, the source first."""
+        source, target = self.storages()
+        return [(source, task.source), *([] if task.other is None else [(target, task.other)])]
+
+    def state(self, task: Task) -> str:
+        """A short text that changes when a task's files do."""
+        return "+".join(storage.state(name) for storage, name in self.inputs(task))
+
+    def digest(self, task: Task) -> str:
+        """SHA-256 of a task's files."""
+        return "+".join(sha256(storage.read(name)).hexdigest() for storage, name in self.inputs(task))
+
+    def with_model(self, **changes: Any) -> Work:
+        """The same with other options of the model."""
+        return replace(self, settings=replace(self.settings, model=replace(self.settings.model, **changes)))
 
 
 @dataclass(frozen=True)
@@ -71,18 +94,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Read:
-    """A task's files as they were read, the source first."""
+    """A task's files as they were read, the source first: name and bytes of each."""
 
     task: Task
-    names: tuple[str, ...]
-    contents: tuple[bytes, ...]
-    state: str
-    digest: str
+    files: list[tuple[str, bytes]]
     model: str
-
-    @property
-    def values(self) -> dict[str, Any]:
-        return {"source_bytes": len(self.contents[0]), "source_state": self.state, "source_sha256": self.digest}
+    values: dict[str, Any]  # for the record
 
 
 class Worker:
@@ -93,21 +110,30 @@ class Worker:
     """
 
     def __init__(self, work: Work) -> None:
-        self._settings = work.settings
-        self._source, self._target = work.places()
-        self._load = cache(work.settings.engine.load)
-        self._load(work.settings.engine.model or EMBEDDED)
+        self._work = work
+        self._load = cache(work.settings.model.load)
+        self._load(work.settings.model.model or EMBEDDED)
 
     def do(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """Code files, through one denoiser where there are several, and write what comes out."""
+        """Process files, through one denoiser where there are several, and write what comes out."""
         started = time.perf_counter()
         read = [_caught(partial(self._read, task)) for task in tasks]
-        coded = self._coded([one for one in read if isinstance(one, _Read)])
-        made = [coded[one.task] if isinstance(one, _Read) else one for one in read]
+        processed = self._processed([one for one in read if isinstance(one, _Read)])
         seconds = (time.perf_counter() - started) / len(tasks)
-        return [self._outcome(*each, seconds) for each in zip(tasks, read, made, strict=True)]
+        outcomes = []
+        for task, one in zip(tasks, read, strict=True):
+            if not isinstance(one, _Read):
+                outcomes.append(_failure(task, {}, one))
+                continue
+            made = processed[task]
+            kept = _caught(partial(self._keep, one, made)) if isinstance(made, Processed) else made
+            if isinstance(kept, Exception):
+                outcomes.append(_failure(task, one.values, kept))
+            else:
+                outcomes.append(Outcome(task, {**one.values, **kept, "seconds": round(seconds, 4)}))
+        return outcomes
 
-    def trial(self, task: Task, seconds: float) -> tuple[Coded, float]:
+    def trial(self, task: Task, seconds: float) -> tuple[Processed, float]:
         """Do one file's first seconds and write nothing: what comes out, and how long it took.
 
         Raises:
@@ -115,60 +141,46 @@ class Worker:
         """
         read = self._read(task)
         started = time.perf_counter()
-        backend = self._load(read.model)
-        coded = code(self._settings, read.names, read.contents, backend, seconds=seconds)
-        return coded, time.perf_counter() - started
+        processed = process(self._work.settings, read.files, self._load(read.model), seconds=seconds)
+        return processed, time.perf_counter() - started
 
     def _read(self, task: Task) -> _Read:
-        inputs = inputs_of(task, self._source, self._target)
-        state = "+".join(place.state(name) for place, name in inputs)
-        contents = tuple(place.read(name) for place, name in inputs)
-        names = tuple(place.shown(name) for place, name in inputs)
-        model = self._settings.model_for(names[-1], contents[-1])  # of verify the stream is the second
-        return _Read(task, names, contents, state, "+".join(sha256(data).hexdigest() for data in contents), model)
+        state = self._work.state(task)
+        files = [(storage.shown(name), storage.read(name)) for storage, name in self._work.inputs(task)]
+        model = self._work.settings.model_for(*files[-1])  # of verify the stream is the second
+        digest = "+".join(sha256(data).hexdigest() for _, data in files)
+        values = {"source_bytes": len(files[0][1]), "source_state": state, "source_sha256": digest}
+        return _Read(task, files, model, values)
 
-    def _coded(self, read: Sequence[_Read]) -> dict[Task, Coded | Exception]:
+    def _processed(self, read: Sequence[_Read]) -> dict[Task, Processed | Exception]:
         """What became of each; those of one model go through one denoiser."""
-        coded: dict[Task, Coded | Exception] = {}
+
+        def doing(one: _Read) -> Callable[[Backend], Processed]:
+            return lambda backend: process(self._work.settings, one.files, backend)
+
+        processed: dict[Task, Processed | Exception] = {}
         for model in dict.fromkeys(one.model for one in read):
             alike = [one for one in read if one.model == model]
             backend = _caught(partial(self._load, model))
             if isinstance(backend, Exception):
-                coded |= {one.task: backend for one in alike}
+                processed |= {one.task: backend for one in alike}
                 continue
-            made = each_with(backend, [partial(self._code, one) for one in alike])
-            coded |= {one.task: result for one, result in zip(alike, made, strict=True)}
-        return coded
+            made = each_with(backend, [doing(one) for one in alike])
+            processed |= {one.task: result for one, result in zip(alike, made, strict=True)}
+        return processed
 
-    def _code(self, read: _Read, backend: Backend) -> Coded:
-        return code(self._settings, read.names, read.contents, backend)
-
-    def _outcome(self, task: Task, read: _Read | Exception, made: Coded | Exception, seconds: float) -> Outcome:
-        if not isinstance(read, _Read):
-            return _failed(task, {}, read)
-        kept = _caught(partial(self._keep, read, made)) if isinstance(made, Coded) else made
-        if isinstance(kept, Exception):
-            return _failed(task, read.values, kept)
-        return Outcome(task, {**read.values, **kept, "seconds": round(seconds, 4)})
-
-    def _keep(self, read: _Read, coded: Coded) -> dict[str, Any]:
+    def _keep(self, read: _Read, processed: Processed) -> dict[str, Any]:
         """Write the result, if the source still is what was read."""
-        inputs = inputs_of(read.task, self._source, self._target)
-        if "+".join(place.digest(name) for place, name in inputs) != read.digest:
+        if self._work.digest(read.task) != read.values["source_sha256"]:
             raise AudioError("it changed while it was being read or coded; run again with --resume")
-        kept = {"audio_seconds": round(coded.audio_seconds, 6), **coded.values}
-        if coded.data is None or read.task.target is None:
+        kept = {"audio_seconds": round(processed.audio_seconds, 6), **processed.values}
+        if processed.data is None or read.task.target is None:
             return kept
-        self._target.write(read.task.target, coded.data)
-        return {"bytes": len(coded.data), "target_sha256": sha256(coded.data).hexdigest(), **kept}
+        self._work.storages()[1].write(read.task.target, processed.data)
+        return {"bytes": len(processed.data), "target_sha256": sha256(processed.data).hexdigest(), **kept}
 
 
-def inputs_of(task: Task, source: Place, target: Place) -> list[tuple[Place, str]]:
-    """The files that a task reads, the source first."""
-    return [(source, task.source), *([] if task.other is None else [(target, task.other)])]
-
-
-def _caught(do: Callable[[], Any]) -> Any:
+def _caught(do: Callable[[], T]) -> T | Exception:
     """What it returns, or the exception it raises: one file's failure, a bug too, must not end a night's work."""
     try:
         return do()
@@ -176,19 +188,13 @@ def _caught(do: Callable[[], Any]) -> Any:
         return error
 
 
-def _failed(task: Task, known: dict[str, Any], error: Exception) -> Outcome:
-    return Outcome(task, {**known, **_trace(error)}, _told(error), isinstance(error, OutOfSpace))
-
-
-def _told(error: Exception) -> str:
-    """In one line, as a message tells it."""
+def _failure(task: Task, known: dict[str, Any], error: Exception) -> Outcome:
+    """Its reason in one line; of a bug also where it is, for the manifest."""
+    reason = " ".join(str(error).split())
     if isinstance(error, Error):
-        return " ".join(str(error).split())
+        return Outcome(task, known, reason, isinstance(error, OutOfSpace))
     if isinstance(error, MemoryError):
-        return "no memory for it; cut it, or take fewer files at once (--batch, --workers)"
-    return f"a bug: {type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _trace(error: Exception) -> dict[str, str]:
-    """Where a bug is, for the manifest."""
-    return {} if isinstance(error, Error) else {"traceback": "".join(traceback.format_exception(error))}
+        reason = "no memory for it; cut it, or take fewer files at once (--batch, --workers)"
+    else:
+        reason = f"a bug: {type(error).__name__}: {reason}"
+    return Outcome(task, {**known, "traceback": "".join(traceback.format_exception(error))}, reason)

@@ -24,9 +24,9 @@ from noisebook.cli.codec import codec_options, coding
 from noisebook.synthesis.options import ReconstructOptions
 
 if TYPE_CHECKING:
-    from noisebook.batch.estimating import Estimate
     from noisebook.batch.planning import Plan
     from noisebook.batch.runs import Summary
+    from noisebook.batch.timing import Estimate
 
 __all__ = ["batch"]
 
@@ -57,12 +57,12 @@ def _options(engine: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("source", metavar="SRC"),
         click.argument("target", metavar="DST"),
         click.option(
-            "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+            "--executor", "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
             help="local: this machine. ray: actors of the cluster that RAY_ADDRESS names, or of one on this machine.",
         ),
         click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Models at work at once."),
         click.option(
-            "--batch", "together", type=click.IntRange(1), default=1, show_default=True,
+            "--batch", "batch_size", type=click.IntRange(1), default=1, show_default=True,
             help="Files that go through the network in one call, where their lengths allow; for GPUs.",
         ),
         click.option("--resume", is_flag=True, help="Skip what is done already with these settings and sources."),
@@ -160,11 +160,11 @@ def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) 
     suffix = f".{options.get('suffix', 'wav')}"
     wanted = Batch(
         options["source"], options["target"], Settings(verb, verb_options, model, suffix),
-        **{name: options[name] for name in ("engine", "workers", "together", "resume", "force")},
+        **{name: options[name] for name in ("executor", "workers", "batch_size", "resume", "force")},
     )  # fmt: skip
     told = {"as_json": options["as_json"], "quiet": options["quiet"]}
     if options["dry_run"]:
-        from noisebook.batch.estimating import estimate
+        from noisebook.batch.timing import estimate
 
         plan = dry_run(wanted)
         expected = estimate(wanted, plan)
@@ -203,7 +203,7 @@ def _plan_values(plan: Plan, expected: Estimate) -> dict[str, Any]:
     refused = [{"source": task.source, "error": error} for task, error in plan.refused]
     files = [{"source": task.source, "target": task.target, "other": task.other} for task in plan.todo]
     counts = {"skipped": plan.skipped, "left_out": plan.left_out}
-    return {**expected.to_dict(), **counts, "refused": refused, "todo": files}
+    return {**vars(expected), **counts, "refused": refused, "todo": files}
 
 
 def _plan_text(plan: Plan, expected: Estimate) -> str:

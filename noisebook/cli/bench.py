@@ -89,7 +89,7 @@ def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dic
     from importlib.util import find_spec
 
     from noisebook.audio.waveform import Waveform
-    from noisebook.batch.throughput import throughput
+    from noisebook.batch.timing import throughput
     from noisebook.batch.verbs import Settings
 
     size = min(sound.sample_count // files, round(_PIECE * sound.sample_rate))
@@ -99,10 +99,10 @@ def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dic
     settings = Settings("compress", {"preset": "300"}, ModelOptions.among(options).replaced(threads=1))
     ways = [("local", 1, 1), ("local", 1, 4), ("local", 2, 1), *([("ray", 2, 1)] if find_spec("ray") else [])]
     rows = []
-    for engine, workers, together in ways:
-        click.echo(f"timing a corpus: {engine}, {workers} workers, {together} files together", err=True)
-        found = throughput(pieces, settings, engine=engine, workers=workers, together=together)
-        rows.append(found.to_dict())
+    for executor, workers, batch_size in ways:
+        click.echo(f"timing a corpus: {executor}, {workers} workers, {batch_size} files together", err=True)
+        found = throughput(pieces, settings, executor=executor, workers=workers, batch_size=batch_size)
+        rows.append(vars(found))
     return rows
 
 
@@ -160,7 +160,8 @@ _BY_BASELINE: Columns = (
     ("MiB", "memory", ""),
 )  # fmt: skip
 _BY_WORKERS: Columns = (
-    ("engine", "engine", ""), ("workers", "workers", ""), ("files together", "together", ""), ("files", "files", ""),
+    ("executor", "executor", ""), ("workers", "workers", ""), ("files together", "batch_size", ""),
+    ("files", "files", ""),
     ("sound s", "audio_seconds", ".1f"), ("start s", "start_seconds", ".1f"), ("then s", "seconds", ".1f"),
     ("sound s a second", "rate", ".2f"),
 )  # fmt: skip

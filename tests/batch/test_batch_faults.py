@@ -92,7 +92,7 @@ def test_a_disk_that_fills_up_under_a_result_ends_the_run(corpus, batch_of, monk
 
     from fsspec.implementations.local import LocalFileSystem
 
-    from noisebook.batch.places import OutOfSpace
+    from noisebook.batch.storage import OutOfSpace
 
     def fill(self, path, value, **options):
         if "b.ddcm" in path or len(written) == 2:

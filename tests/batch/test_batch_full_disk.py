@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from noisebook.batch.places import OutOfSpace
 from noisebook.batch.runs import run
+from noisebook.batch.storage import OutOfSpace
 from tests.batch.conftest import contents, done, lines, make_corpus, tone
 
 TESTS = Path(__file__).parents[1]

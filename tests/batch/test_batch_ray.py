@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from noisebook.batch import crews
+from noisebook.batch import executors
 from noisebook.batch.runs import run
 from noisebook.errors import ConfigError, ModelError
 from tests.batch.conftest import contents, done
@@ -31,7 +31,7 @@ def cluster():
 
 def test_a_cluster_gives_the_same_files_though_a_worker_is_killed(corpus, batch_of, monkeypatch, cluster):
     run(batch_of(target="undisturbed"))
-    submit, killed = crews.RayActors.submit, []
+    submit, killed = executors.RayActors.submit, []
 
     def submit_and_kill(self, index, group):
         deadly = not killed and group[0].source == "d.wav"
@@ -41,14 +41,14 @@ def test_a_cluster_gives_the_same_files_though_a_worker_is_killed(corpus, batch_
         if deadly:
             os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(crews.RayActors, "submit", submit_and_kill)
+    monkeypatch.setattr(executors.RayActors, "submit", submit_and_kill)
     for options, error, message in (
         ({"workers": 99}, ConfigError, "99 workers need as many CPUs, and the cluster has 2: take fewer"),
         ({"workers": 1, "model": "src"}, ModelError, "holds no model"),
     ):
         with pytest.raises(error, match=message):
-            crews.RayActors(batch_of(**options).work, options["workers"]).start()
-    summary = run(batch_of(engine="ray", workers=2))
+            executors.RayActors(batch_of(**options).work, options["workers"]).start()
+    summary = run(batch_of(executor="ray", workers=2))
     assert len(killed) == 1
     assert (summary.done, summary.failed) == (5, [])
     assert contents(Path("out")) == contents(Path("undisturbed"))

@@ -13,9 +13,9 @@ from noisebook import api
 from noisebook.api.models import ModelOptions
 from noisebook.audio.io import read, write
 from noisebook.batch import worker
-from noisebook.batch.places import Place
 from noisebook.batch.planning import Batch
 from noisebook.batch.runs import dry_run, run
+from noisebook.batch.storage import Storage
 from noisebook.batch.verbs import Settings
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import FAST, contents, done, lines, make_corpus, tone
@@ -54,7 +54,7 @@ def test_the_manifest_says_what_became_of_each_file(corpus, batch_of):
 
 def test_files_taken_together_give_the_same_streams(corpus, batch_of):
     run(batch_of())
-    run(batch_of(target="other", together=3))
+    run(batch_of(target="other", batch_size=3))
     assert contents(Path("other")) == contents(Path("out"))
 
 
@@ -149,13 +149,13 @@ def test_a_file_that_fails_is_listed_and_the_others_are_done(corpus, batch_of):
 
 
 def test_a_bug_over_one_file_is_listed_with_its_trace(corpus, batch_of, monkeypatch):
-    def coded(settings, names, *rest, **more):
-        if "b.wav" in names[0]:
+    def failing(settings, files, *rest, **more):
+        if "b.wav" in files[0][0]:
             raise RuntimeError("of someone")
-        return code(settings, names, *rest, **more)
+        return process(settings, files, *rest, **more)
 
-    code = worker.code
-    monkeypatch.setattr(worker, "code", coded)
+    process = worker.process
+    monkeypatch.setattr(worker, "process", failing)
     summary = run(batch_of())
     assert summary.failed == [("x/b.wav", "a bug: RuntimeError: of someone")]
     (line,) = (line for line in lines(Path("out")) if line["state"] == "failed")
@@ -163,14 +163,14 @@ def test_a_bug_over_one_file_is_listed_with_its_trace(corpus, batch_of, monkeypa
 
 
 def test_a_source_that_changes_meanwhile_is_told(corpus, batch_of, monkeypatch):
-    def coded(settings, names, *rest, **more):
-        if "d.wav" in names[0]:
+    def changing(settings, files, *rest, **more):
+        if "d.wav" in files[0][0]:
             write(corpus / "d.wav", tone(8), overwrite=True)
-        return code(settings, names, *rest, **more)
+        return process(settings, files, *rest, **more)
 
-    code = worker.code
+    process = worker.process
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "code", coded)
+        patch.setattr(worker, "process", changing)
         summary = run(batch_of())
     assert summary.done == 4
     ((source, error),) = summary.failed
@@ -205,13 +205,13 @@ def test_a_huge_file_is_refused_by_its_size(corpus, batch_of):
 def test_a_url_is_as_good_as_a_folder(corpus, batch_of):
     run(batch_of())
     name = uuid.uuid4().hex
-    memory = Place(f"memory://{name}/in")
+    memory = Storage(f"memory://{name}/in")
     for path in corpus.rglob("*.*"):
         if path.is_file():
             memory.write(path.relative_to(corpus).as_posix(), path.read_bytes())
     batch = batch_of(source=memory.url, target=f"memory://{name}/out")
     assert run(batch).done == 5
-    streams = batch.work.places()[1]
+    streams = batch.work.storages()[1]
     expected = contents(Path("out"))
     assert {name: streams.read(name) for name in streams.files() if name.endswith(".ddcm")} == expected
     memory.write("a.wav", (corpus / "d.wav").read_bytes())
@@ -231,7 +231,7 @@ def test_a_target_inside_the_source_is_no_source(corpus, batch_of):
         ({"source": "nowhere"}, "there is no folder nowhere"),
         ({"target": "src/a.wav"}, "src/a.wav is a file: name a folder for the results"),
         ({"target": "src/../src"}, "is the folder of the sources"),
-        ({"engine": "cloud"}, "engine 'cloud': local, ray are possible"),
+        ({"executor": "cloud"}, "executor 'cloud': local, ray are possible"),
         ({"workers": 0}, "0 workers: 1 at least"),
         ({"options": {"preset": "17"}}, "17"),
         ({"options": {"bitrate": 1e9}}, "1e"),
@@ -257,7 +257,7 @@ def test_a_dry_run_writes_nothing(corpus, batch_of):
 
 @pytest.mark.parametrize("verb", ["compress", "decompress", "reconstruct", "verify"])
 def test_an_estimate_comes_near(verb, corpus, batch_of):
-    from noisebook.batch.estimating import estimate
+    from noisebook.batch.timing import estimate
 
     options = {"metrics": ["snr_db"], "controls": False, "ceilings": False} if verb == "verify" else None
     if verb in ("decompress", "verify"):
@@ -292,7 +292,7 @@ def test_a_damaged_stream_is_listed_by_name(batch_of, corpus):
 
 
 def test_make_corpus_is_what_the_tests_say(tmp_path):
-    assert sorted(Place(str(make_corpus(tmp_path / "src"))).files()) == [
+    assert sorted(Storage(str(make_corpus(tmp_path / "src"))).files()) == [
         "a.flac", "a.wav", "d.wav", "notes.txt", "x/b.wav", "x/y/c.ogg",
     ]  # fmt: skip
 
@@ -303,8 +303,8 @@ def test_an_unreadable_source_is_listed(corpus, batch_of, monkeypatch):
             raise AudioError(f"cannot read {self.shown(name)}: Permission denied")
         return read_bytes(self, name)
 
-    read_bytes = Place.read
-    monkeypatch.setattr(Place, "read", unreadable)
+    read_bytes = Storage.read
+    monkeypatch.setattr(Storage, "read", unreadable)
     summary = run(batch_of())
     assert summary.failed == [("d.wav", "cannot read src/d.wav: Permission denied")]
     assert summary.done == 4
@@ -319,7 +319,7 @@ def test_each_stream_is_decoded_by_the_model_that_made_it(tiny_model, other_mode
     for index, data in enumerate(streams):
         Path(f"in/{index}.ddcm").write_bytes(data)
     engine = ModelOptions(None, device="cpu", threads=1)
-    batch = Batch("in", "out", Settings("decompress", {}, engine), together=2, resume=True)
+    batch = Batch("in", "out", Settings("decompress", {}, engine), batch_size=2, resume=True)
     summary = run(batch)
     assert summary.done == 1
     ((source, error),) = summary.failed

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from noisebook.batch.places import TEMPORARY, Place
 from noisebook.batch.runs import dry_run, run
+from noisebook.batch.storage import TEMPORARY, Storage
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import AS_TYPED, contents, make_corpus
 
@@ -124,9 +124,9 @@ def test_what_the_store_refuses_is_a_sentence(s3: Any, sources: None, batch_of: 
     with pytest.raises(ConfigError, match="there is no folder s3://nowhere/src"):
         run(batch_of(source="s3://nowhere/src", target="out"))
     with pytest.raises(AudioError, match=r"cannot read s3://corpus/src/no\.wav"):
-        Place("s3://corpus/src").read("no.wav")
+        Storage("s3://corpus/src").read("no.wav")
     with pytest.raises(AudioError, match=r"cannot write s3://nowhere/out/a\.ddcm"):
-        Place("s3://nowhere/out").write("a.ddcm", b"x")
+        Storage("s3://nowhere/out").write("a.ddcm", b"x")
     with pytest.raises(AudioError, match=r"cannot write s3://nowhere/out/manifest\.jsonl"):
         run(batch_of(source="src", target="s3://nowhere/out"))
     assert not s3.exists("nowhere"), "a bucket was made of a name that was mistyped"

@@ -33,7 +33,7 @@ NEEDS = {
     "metrics": "import numpy as n; from noisebook.metrics import evaluate; x = n.ones(16000, n.float32);"
     "evaluate(x, x, sample_rate=16000, names=['visqol'])",
     "plot": "from noisebook.report.figures import check_installed; check_installed()",
-    "ray": "from noisebook.batch.crews import RayActors; RayActors(None, 1)",
+    "ray": "from noisebook.batch.executors import RayActors; RayActors(None, 1)",
     "studio": "from noisebook.cli import main; main(['studio', '--no-open', '--port', '0'])",
 }
 FOR_DEVELOPERS = {"dev", "docs", "fuzz"}

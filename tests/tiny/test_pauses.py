@@ -12,7 +12,7 @@ import torch
 from noisebook import api
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.batch.together import each_with
+from noisebook.batch.batching import each_with
 from noisebook.codec import timeline as timelines
 from noisebook.codec.allocation import Layout, pauses_of
 from noisebook.codec.decoder import decode_latent

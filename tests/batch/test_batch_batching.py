@@ -9,7 +9,7 @@ import pytest
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.batch.together import each_with
+from noisebook.batch.batching import each_with
 from noisebook.codec.decoder import decode_latent
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import tone

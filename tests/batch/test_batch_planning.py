@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisebook.batch.naming import counterparts, suffix_of, targets
+from noisebook.batch.planning import counterparts, targets
+from noisebook.batch.verbs import suffix_of
 
 SUFFIXES = st.lists(st.sampled_from([".wav", ".mp3", ".ddcm", ".WAV"]), min_size=1, max_size=3).map("".join)
 NAMES = st.lists(st.tuples(st.sampled_from(["a", "b", "x/a"]), SUFFIXES).map("".join), unique=True, max_size=12)

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from dataclasses import replace
+import multiprocessing
+import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from noisebook.batch import crews
-from noisebook.batch.crews import InProcess, Processes, hand_out
+from noisebook.batch import executors
+from noisebook.batch.executors import Executor, InProcess, Processes, executor_of, hand_out
 from noisebook.batch.runs import run
-from noisebook.batch.worker import Task
+from noisebook.batch.worker import Outcome, Task
 from noisebook.errors import MissingExtra, ModelError
 from tests.batch.conftest import contents, done
 
 
-class Dying:
-    """A crew in which each submitted group that holds a deadly file kills its worker."""
+class Death(Exception):
+    """Of a worker."""
 
-    size = 2
+
+class Dying(Executor):
+    """Workers that die over each group that holds a deadly file."""
+
+    died = Death
 
     def __init__(self, deadly: dict[str, int]) -> None:
-        self.deadly, self.given, self.log = deadly, {}, []
+        super().__init__(None, 2)
+        self.deadly, self.log, self.given = deadly, [], {}
+        self.start()
+
+    def begin(self, index):
+        self.given[index] = None
+        ready = Future()
+        ready.set_result(None)
+        return ready
 
     def submit(self, index, group):
-        assert index not in self.given, "one group at a time"
-        self.given[index] = group
+        before, self.given[index] = self.given[index], Future()
+        assert before is None or before.done(), "one group at a time"
         self.log.append([task.source for task in group])
+        deadly = [task.source for task in group if self.deadly.get(task.source, 0) > 0]
+        self.deadly |= {source: self.deadly[source] - 1 for source in deadly}
+        if deadly:
+            self.given[index].set_exception(Death())
+        else:
+            self.given[index].set_result([Outcome(task, {}) for task in group])
+        return self.given[index]
 
-    def wait(self):
-        index = min(self.given)
-        group = self.given.pop(index)
-        for task in group:
-            if self.deadly.get(task.source, 0) > 0:
-                self.deadly[task.source] -= 1
-                return index, None
-        return index, [crews.Outcome(task, {}) for task in group]
+    def stop(self):
+        pass
 
 
 def tasks(names: str) -> list[Task]:
@@ -45,18 +58,20 @@ def tasks(names: str) -> list[Task]:
 
 
 def test_each_file_comes_out_once():
-    crew, started = Dying({}), []
-    outcomes = list(hand_out(crew, [tasks("ab"), tasks("c"), tasks("de")], lambda task: started.append(task.source)))
+    executor, started = Dying({}), []
+    outcomes = list(
+        hand_out(executor, [tasks("ab"), tasks("c"), tasks("de")], lambda task: started.append(task.source))
+    )
     assert sorted(outcome.task.source for outcome in outcomes) == list("abcde")
     assert started == list("abcde")
 
 
 def test_files_of_a_dead_worker_are_tried_again_one_by_one():
-    crew = Dying({"b": 1})
-    outcomes = list(hand_out(crew, [tasks("ab"), tasks("c")]))
+    executor = Dying({"b": 1})
+    outcomes = list(hand_out(executor, [tasks("ab"), tasks("c")]))
     assert sorted(outcome.task.source for outcome in outcomes) == list("abc")
     assert all(outcome.error is None for outcome in outcomes)
-    assert crew.log == [["a", "b"], ["c"], ["a"], ["b"]]
+    assert executor.log == [["a", "b"], ["c"], ["a"], ["b"]]
 
 
 def test_a_file_that_kills_every_worker_fails_and_no_other():
@@ -78,37 +93,44 @@ def undisturbed(tmp_path_factory, tiny_model):
     return contents(folder / "out")
 
 
-def test_processes_give_the_same_files_and_survive_a_kill(corpus, batch_of, undisturbed, monkeypatch):
-    submit, killed = Processes.submit, []
+def test_processes_give_the_same_files_and_survive_kills(corpus, batch_of, undisturbed):
+    killed = []
 
-    def submit_and_kill(self, index, group):
-        submit(self, index, group)
-        if len(killed) < 2 and group[0].source in ("d.wav", "x/b.wav"):
-            killed.append(self._crew[index][0].pid)
-            os.kill(killed[-1], signal.SIGKILL)
+    def kill(done: int, todo: int) -> None:
+        if len(killed) < 2:
+            victim = multiprocessing.active_children()[-1]
+            killed.append(victim.pid)
+            victim.kill()
 
-    monkeypatch.setattr(Processes, "submit", submit_and_kill)
-    summary = run(batch_of(workers=2))
-    assert len(killed) == 2
+    summary = run(batch_of(workers=2), on_file=kill)
+    assert len(set(killed)) == 2
     assert (summary.done, summary.failed) == (5, [])
     assert contents(Path("out")) == undisturbed
     assert sorted(done(Path("out"))) == ["a.flac", "a.wav", "d.wav", "x/b.wav", "x/y/c.ogg"]
-    for pid in killed:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    assert not multiprocessing.active_children()
+
+
+def test_workers_are_ended_in_the_middle_of_their_work(batch_of):
+    executor = Processes(batch_of().work, 2)
+    try:
+        executor.start()
+        futures = [pool.submit(time.sleep, 600) for pool in executor._pools.values()]
+        while not all(future.running() for future in futures):
+            time.sleep(0.01)
+    finally:
+        executor.stop()
+    assert all(isinstance(future.exception(0), executor.died) for future in futures)
 
 
 def test_a_model_that_cannot_be_loaded_is_told_by_the_worker(corpus, batch_of, tmp_path):
-    work = batch_of().work
     for name in ("vae", "denoiser", "vocoder"):
         (tmp_path / f"{name}.safetensors").write_bytes(b"no weights")
-    settings = replace(work.settings, engine=replace(work.settings.engine, model=str(tmp_path)))
-    crew = Processes(replace(work, settings=settings), 1)
+    executor = Processes(batch_of().work.with_model(model=str(tmp_path)), 1)
     try:
         with pytest.raises(ModelError):
-            crew.start()
+            executor.start()
     finally:
-        crew.stop()
+        executor.stop()
 
 
 @pytest.mark.parametrize(
@@ -119,16 +141,15 @@ def test_workers_take_turns_with_gpus(device, count, devices, batch_of, monkeypa
     import torch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    work = batch_of().work
-    work = replace(work, settings=replace(work.settings, engine=replace(work.settings.engine, device=device)))
-    assert [crews._on_device(work, index).settings.engine.device for index in range(3)] == devices
+    work = batch_of().work.with_model(device=device)
+    assert [executors._on_own_gpu(work, index).settings.model.device for index in range(3)] == devices
 
 
 def test_one_local_worker_is_this_process(batch_of):
-    assert isinstance(crews.crew_of(batch_of().work, "local", 1), InProcess)
+    assert isinstance(executor_of(batch_of().work, "local", 1), InProcess)
 
 
 def test_without_ray_the_install_line_is_told(batch_of, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"pip install 'noisebook\[batch,ray\]'"):
-        crews.crew_of(batch_of().work, "ray", 1)
+        executor_of(batch_of().work, "ray", 1)

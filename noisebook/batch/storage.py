@@ -18,7 +18,7 @@ from noisebook.errors import AudioError, ConfigError, MissingExtra
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["TEMPORARY", "OutOfSpace", "Place"]
+__all__ = ["TEMPORARY", "OutOfSpace", "Storage"]
 
 TEMPORARY = ".noisebook-batch-"  # begins the names of files that are being written
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -31,7 +31,7 @@ class OutOfSpace(AudioError):
 
 
 @dataclass(frozen=True)
-class Place:
+class Storage:
     """A folder and what lies in it; names are relative to it, with slashes.
 
     Attributes:
@@ -45,7 +45,7 @@ class Place:
     url: str
 
     def __post_init__(self) -> None:
-        _ = self._opened
+        _ = self._opened  # refuses
 
     @property
     def is_local(self) -> bool:
@@ -74,22 +74,30 @@ class Place:
             with self._telling("make the folder", self.url):
                 self._fs.makedirs(self._root, exist_ok=True)
 
-    def contains(self, other: Place) -> bool:
-        """Whether another place is this one, or lies in it."""
-        own, its = self._canonical, other._canonical
+    def contains(self, other: Storage) -> bool:
+        """Whether another folder is this one, or lies in it."""
+        own, its = (os.path.realpath(one._root) if one.is_local else one._root for one in (self, other))
         return self._protocols == other._protocols and (its + "/").startswith(own.rstrip("/") + "/")
 
-    def files(self, *, without: Place | None = None) -> dict[str, int]:
+    def files(self, *, without: Storage | None = None) -> dict[str, int]:
         """Sizes in bytes of all files below, by name, in order. Hidden ones are left out, folders behind links too.
 
         Args:
-            without: a place whose files are left out, such as that of the results.
+            without: a folder whose files are left out, such as that of the results.
 
         Raises:
             AudioError: a folder that cannot be listed.
         """
         self._fs.invalidate_cache()
-        return dict(sorted(self._walk(self._root, without)))
+        left_out = None if without is None or without._protocols != self._protocols else without._root
+        found = {}
+        for path, subfolders, files in self._folders(self._root):
+            subfolders[:] = [name for name in subfolders if name[0] != "." and f"{path}/{name}" != left_out]
+            named = {
+                f"{path}/{name}"[len(self._root) :].lstrip("/"): size for name, size in files.items() if name[0] != "."
+            }
+            found.update(named)
+        return dict(sorted(found.items()))
 
     def read(self, name: str) -> bytes:
         """A file's bytes.
@@ -136,9 +144,17 @@ class Place:
         with self._telling("write", self.shown(name)):
             if self._is_store:
                 self._fs.pipe_file(path, bytes(data))
-            else:
-                self._fs.makedirs(self._fs._parent(path), exist_ok=True)
-                self._exchange(path, bytes(data))
+                return
+            folder = self._fs._parent(path)
+            self._fs.makedirs(folder, exist_ok=True)
+            temporary = f"{folder}/{TEMPORARY}{secrets.token_hex(8)}.tmp"
+            try:
+                self._fs.pipe_file(temporary, bytes(data))
+                self._fs.mv(temporary, path)
+            except BaseException:
+                with suppress(Exception):  # what the caller has to know is why, not that this failed too
+                    self._fs.rm_file(temporary)
+                raise
 
     def sweep(self) -> None:
         """Remove the temporary files that a killed writer left behind."""
@@ -155,25 +171,6 @@ class Place:
     def shown(self, name: str) -> str:
         """A file's name as a message tells it."""
         return f"{self.url.rstrip('/')}/{name}"
-
-    def _exchange(self, path: str, data: bytes) -> None:
-        temporary = f"{self._fs._parent(path)}/{TEMPORARY}{secrets.token_hex(8)}.tmp"
-        try:
-            self._fs.pipe_file(temporary, data)
-            self._fs.mv(temporary, path)
-        except BaseException:
-            # What was begun goes; what the caller has to know is why, not that this failed too.
-            with suppress(Exception):
-                self._fs.rm_file(temporary)
-            raise
-
-    def _walk(self, folder: str, without: Place | None) -> Iterator[tuple[str, int]]:
-        left_out = None if without is None or without._protocols != self._protocols else without._root
-        for path, subfolders, files in self._folders(folder):
-            subfolders[:] = [name for name in subfolders if name[0] != "." and f"{path}/{name}" != left_out]
-            for name, size in files.items():
-                if name[0] != ".":
-                    yield f"{path}/{name}"[len(self._root) :].lstrip("/"), size
 
     def _folders(self, folder: str) -> Iterator[tuple[str, list[str], dict[str, int]]]:
         """Each folder, the names of its folders (the caller may take some out), and its files with their sizes.
@@ -213,10 +210,6 @@ class Place:
     def _protocols(self) -> set[str]:
         protocol = self._fs.protocol
         return {protocol} if isinstance(protocol, str) else set(protocol)
-
-    @property
-    def _canonical(self) -> str:
-        return os.path.realpath(self._root) if self.is_local else self._root
 
     @cached_property
     def _opened(self) -> tuple[AbstractFileSystem, str]:
