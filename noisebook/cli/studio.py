@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import webbrowser
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,9 +44,9 @@ def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int,
     noisebook studio --model audioldm2 --device cuda --limit-seconds 20
     """
     from noisebook.api import EMBEDDED
+    from noisebook.studio.runner import JobRunner
     from noisebook.studio.server import application, listen, serve, url_of
     from noisebook.studio.uploads import Limits
-    from noisebook.studio.workshop import Workshop
 
     limits = Limits(limit_seconds, max_mb)
     with listen(host, port) as listener, TemporaryDirectory(prefix="noisebook-studio-") as folder:
@@ -53,18 +54,15 @@ def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int,
         results.mkdir()
         uploads.mkdir()
         backend_of = cache(lambda model: ModelOptions.among(options).load(model))
-        workshop = Workshop(
+        runner = JobRunner(
             backend_of(options["model"] or EMBEDDED), results, limits=limits, jobs=jobs,
             backend_for=lambda data: backend_of(ModelOptions.among(options).model_of(data)),
         )  # fmt: skip
-        app = application(workshop, uploads, host=host, jobs=jobs)
+        app = application(runner, uploads, host=host)
         click.echo(f"noisebook studio: {url_of(listener)} (Ctrl-C ends it)")
         if not no_open:
             webbrowser.open(url_of(listener))
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with the folder removed
-        try:
-            serve(app, listener)
-        except KeyboardInterrupt:
-            click.echo("noisebook studio: ended")
-        finally:
-            workshop.end()
+        with suppress(KeyboardInterrupt):
+            serve(app, listener, runner.end)
+        click.echo("noisebook studio: ended")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
     from noisebook.verification.sounds import Verification
 
-__all__ = ["METRICS", "Cancelled", "Made", "OnStep", "Result", "Tell", "Track", "open_stream", "run"]
+__all__ = ["METRICS", "Cancelled", "OnStep", "Result", "Tell", "Track", "open_stream", "run"]
 
 Tell = Callable[[str, int, int], None]  # what is being done, steps done, steps in all; may raise `Cancelled`
 
@@ -33,50 +33,37 @@ class Cancelled(Error):
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """A sound that a method made.
-
-    Attributes:
-        sound: to hear.
-        stream: the .ddcm stream that holds it; None where the method does not code.
-        told: what the method had to say, a sentence each.
-        comparable: whether the original says how good it is.
-    """
-
-    sound: Waveform
-    stream: bytes | None = None
-    told: tuple[str, ...] = ()
-    comparable: bool = True
-
-
-@dataclass(frozen=True, eq=False)
 class Track:
-    """A sound that was made, and what is known of it.
+    """A sound that a method made, and what is known of it.
 
     Attributes:
         label: of the method, for people.
-        made: the sound.
+        sound: to hear.
         seconds: that making it took.
+        stream: the .ddcm stream that holds it; None where the method does not code.
+        notes: what the method had to say, a sentence each.
+        comparable: whether the original says how good it is.
         verification: metrics and verdict beside the original; None where there is nothing to compare with. That of
             the first track has the controls too.
     """
 
     label: str
-    made: Made
+    sound: Waveform
     seconds: float
+    stream: bytes | None = None
+    notes: tuple[str, ...] = ()
+    comparable: bool = True
     verification: Verification | None = None
 
     @property
     def bitrate(self) -> float | None:
         """Of the whole stream, bit/s."""
-        stream = self.made.stream
-        return None if stream is None else 8 * len(stream) / self.made.sound.duration
+        return None if self.stream is None else 8 * len(self.stream) / self.sound.duration
 
     @property
     def ratio(self) -> float | None:
         """Bytes of the sound as 16-bit PCM over those of the stream."""
-        stream = self.made.stream
-        return None if stream is None else 2 * self.made.sound.samples.size / len(stream)
+        return None if self.stream is None else 2 * self.sound.samples.size / len(self.stream)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +89,9 @@ class Result:
 
 def run(
     settings: Settings, sound: Waveform | None, *, backend: Backend, name: str = "sound", tell: Tell | None = None
-) -> Result:
-    """Do what the settings ask for.
+) -> Iterator[Result]:
+    """Do what the settings ask for: first what can be heard, and then, where there is something to compare with, the
+    same with metrics.
 
     Args:
         settings: method and options.
@@ -117,9 +105,10 @@ def run(
         Error: as the method.
         Cancelled: as `tell`.
     """
-    tell = tell or _nothing
+    tell = tell or (lambda *_: None)
     if settings.method == "generate":
-        return Result(name, None, (_track("generated", settings, None, backend, tell),), settings)
+        yield Result(name, None, (_track("generated", settings, None, backend, tell),), settings)
+        return
     if sound is None:
         raise ConfigError("there is no sound: drop a file, record one, or choose a bundled clip")
     tracks: list[Track] = []
@@ -127,7 +116,7 @@ def run(
     planned = list(_planned(settings))
     for label, one in planned:
         try:
-            tracks.append(_judged(_track(label, one, sound, backend, tell), sound, tell, controls=not tracks))
+            tracks.append(_track(label, one, sound, backend, tell))
         except Cancelled:
             raise
         except Error as error:
@@ -136,7 +125,11 @@ def run(
             failures.append((label, str(error)))
     if not tracks:
         raise ConfigError(f"no method gave a sound; {failures[0][0]}: {failures[0][1]}")
-    return Result(name, sound, tuple(tracks), settings, tuple(failures))
+    result = Result(name, sound, tuple(tracks), settings, tuple(failures))
+    yield result
+    if any(track.comparable for track in tracks):
+        judged = tuple(_judged(track, sound, tell, controls=track is tracks[0]) for track in tracks)
+        yield replace(result, tracks=judged)
 
 
 def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Tell | None = None) -> Result:
@@ -147,12 +140,13 @@ def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Te
     """
     from noisebook import api
 
-    tell = tell or _nothing
+    tell = tell or (lambda *_: None)
     info = api.read_info(data, info=backend.info)
     started = time.perf_counter()
     sound = api.decompress(data, backend=backend, on_step=_steps(tell, "decompressing"))
-    track = Track("decoded", Made(sound, data), time.perf_counter() - started)
-    return Result(name, None, (track,), facts=_facts(vars(info)))
+    track = Track("decoded", sound, time.perf_counter() - started, data)
+    facts = {name.replace("_", " "): _fact(value) for name, value in vars(info).items() if value is not None}
+    return Result(name, None, (track,), facts=facts)
 
 
 def _planned(settings: Settings) -> Iterator[tuple[str, Settings]]:
@@ -183,86 +177,66 @@ def _label(settings: Settings) -> str:
     }[settings.method]
 
 
-def _track(label: str, settings: Settings, sound: Waveform | None, backend: Backend, tell: Tell) -> Track:
+def _track(label: str, settings: Settings, given: Any, backend: Backend, tell: Tell) -> Track:
+    """Do one method; `given` is the visitor's sound."""
+    from noisebook import api
+
     started = time.perf_counter()
-    made = _MAKERS[settings.method](settings, sound, backend, tell)
-    return Track(label, made, time.perf_counter() - started)
+    stream: bytes | None = None
+    notes: list[str] = []
+    unknown: Sequence[str] = ()
+    comparable = settings.method not in ("generate", "restore")
+    prompt, sound = settings.prompt or None, given
+    options: Any = {"backend": backend, "seed": settings.seed}
+    if settings.method == "codec":
+        options["on_step"] = _steps(tell, "compressing")
+        if settings.codebook:
+            del options["seed"]
+            stream = api.compress_with_codebook(given, codebook=settings.codebook, **options)
+        else:
+            rate: Any = {"bitrate": settings.bitrate} if settings.bitrate else {"preset": settings.preset}
+            stream = api.compress(given, quality=settings.quality, **options, **rate)
+        sound = api.decompress(stream, backend=backend, on_step=_steps(tell, "decompressing"))
+    elif settings.method == "reconstruct":
+        tell("reconstructing", 0, 1)
+        reconstructed = api.reconstruct(given, preset=settings.reconstruction, **options)
+        sound = reconstructed.waveform
+        notes.append(" · ".join(f"{name.replace('_', ' ')} {text}" for name, text in vars(reconstructed.ran).items()))
+    elif settings.method == "transform":
+        unknown = api.unknown_words(backend, prompt) if prompt else ()
+        steps = _steps(tell, "transforming")
+        sound = api.transform(given, prompt, strength=settings.strength, on_step=steps, **options)
+    elif settings.method == "generate":
+        generate: Any = api.generate_stream if settings.stream else api.generate
+        made = generate(settings.prompt, seconds=settings.seconds, on_step=_steps(tell, "generating"), **options)
+        sound, unknown, stream = made.sound, made.unknown, made.data if settings.stream else None
+    else:
+        cutoff = settings.cutoff if settings.task == "bandwidth" and settings.cutoff else None
+        steps = _steps(tell, "restoring")
+        restored = api.restore(
+            given, settings.task, gaps=_gaps(settings), cutoff=cutoff, prompt=prompt, on_step=steps, **options
+        )
+        sound, unknown = restored.sound, restored.unknown
+    if unknown:
+        notes.append(f"words that the model does not know: {', '.join(unknown)}")
+    if settings.method in ("transform", "restore"):
+        sound, gain_db = api.within_full_scale(sound)
+        if gain_db:
+            notes.append(f"made quieter by {-gain_db:g} dB to fit full scale")
+    return Track(label, sound, time.perf_counter() - started, stream, tuple(notes), comparable)
 
 
 def _judged(track: Track, original: Waveform, tell: Tell, *, controls: bool) -> Track:
     """The track with metrics, where the original says how good it is."""
-    if not track.made.comparable:
+    if not track.comparable:
         return track
     from noisebook.api.verify import verify
     from noisebook.metrics.suite import available
 
     names = [name for name in METRICS if name in available()]
-    verification = verify(
-        original, track.made.sound, lag=0, metrics=names, controls=controls, on_step=_steps(tell, "judging")
-    )
-    return replace(track, verification=verification)
-
-
-def _code(settings: Settings, sound: Any, backend: Backend, tell: Tell) -> Made:
-    from noisebook import api
-
-    steps = _steps(tell, "compressing")
-    if settings.codebook:
-        data = api.compress_with_codebook(sound, backend=backend, codebook=settings.codebook, on_step=steps)
-    else:
-        choice: dict[str, Any] = {"bitrate": settings.bitrate} if settings.bitrate else {"preset": settings.preset}
-        data = api.compress(
-            sound, backend=backend, quality=settings.quality, seed=settings.seed, on_step=steps, **choice
-        )
-    return Made(api.decompress(data, backend=backend, on_step=_steps(tell, "decompressing")), data)
-
-
-def _reconstruct(settings: Settings, sound: Any, backend: Backend, tell: Tell) -> Made:
-    from noisebook import api
-
-    tell("reconstructing", 0, 1)
-    made = api.reconstruct(sound, backend=backend, preset=settings.reconstruction, seed=settings.seed)
-    ran = (f"{name.replace('_', ' ')} {text}" for name, text in vars(made.ran).items())
-    return Made(made.waveform, told=(" · ".join(ran),))
-
-
-def _transform(settings: Settings, sound: Any, backend: Backend, tell: Tell) -> Made:
-    from noisebook import api
-
-    prompt = settings.prompt or None
-    unknown = api.unknown_words(backend, prompt) if prompt else ()
-    made = api.transform(
-        sound, prompt, backend=backend, strength=settings.strength, seed=settings.seed,
-        on_step=_steps(tell, "transforming"),
-    )  # fmt: skip
-    return _fitting(made, _told_words(unknown))
-
-
-def _generate(settings: Settings, _: Any, backend: Backend, tell: Tell) -> Made:
-    from noisebook import api
-
-    steps = _steps(tell, "generating")
-    options: dict[str, Any] = {"seconds": settings.seconds, "seed": settings.seed, "on_step": steps}
-    if settings.stream:
-        stream = api.generate_stream(settings.prompt, backend=backend, **options)
-        return Made(stream.sound, stream.data, _told_words(stream.unknown), comparable=False)
-    made = api.generate(settings.prompt, backend=backend, **options)
-    return Made(made.sound, told=_told_words(made.unknown), comparable=False)
-
-
-def _restore(settings: Settings, sound: Any, backend: Backend, tell: Tell) -> Made:
-    from noisebook import api
-
-    made = api.restore(
-        sound, settings.task, backend=backend, gaps=_gaps(settings), cutoff=_cutoff(settings), seed=settings.seed,
-        prompt=settings.prompt or None, on_step=_steps(tell, "restoring"),
-    )  # fmt: skip
-    return _fitting(made.sound, _told_words(made.unknown), comparable=False)
-
-
-_MAKERS: dict[str, Callable[[Settings, Any, Backend, Tell], Made]] = {
-    "codec": _code, "reconstruct": _reconstruct, "transform": _transform, "generate": _generate, "restore": _restore,
-}  # fmt: skip
+    steps = _steps(tell, "judging")
+    found = verify(original, track.sound, lag=0, metrics=names, controls=controls, on_step=steps)
+    return replace(track, verification=found)
 
 
 def _gaps(settings: Settings) -> list[tuple[float, float]]:
@@ -279,28 +253,6 @@ def _gaps(settings: Settings) -> list[tuple[float, float]]:
     return found
 
 
-def _cutoff(settings: Settings) -> float | None:
-    return settings.cutoff if settings.task == "bandwidth" and settings.cutoff else None
-
-
-def _fitting(sound: Waveform, told: tuple[str, ...], *, comparable: bool = True) -> Made:
-    """The sound within full scale, and what that took."""
-    from noisebook import api
-
-    fitting, gain_db = api.within_full_scale(sound)
-    quieter = (f"made quieter by {-gain_db:g} dB to fit full scale",) if gain_db else ()
-    return Made(fitting, told=(*told, *quieter), comparable=comparable)
-
-
-def _told_words(unknown: tuple[str, ...]) -> tuple[str, ...]:
-    return (f"words that the model does not know: {', '.join(unknown)}",) if unknown else ()
-
-
-def _facts(values: dict[str, Any]) -> dict[str, str]:
-    """What a stream says, as text, without what it has not."""
-    return {name.replace("_", " "): _fact(value) for name, value in values.items() if value is not None}
-
-
 def _fact(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -313,7 +265,3 @@ def _steps(tell: Tell, what: str) -> OnStep:
     """An `on_step` that tells what the steps are of; the beginning is told at once."""
     tell(what, 0, 1)
     return lambda done, total: tell(what, done, total)
-
-
-def _nothing(what: str, done: int, total: int) -> None:
-    """Tell nobody."""

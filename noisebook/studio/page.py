@@ -1,19 +1,20 @@
-"""The page: Gradio's components, and the events between them and the workshop. Nothing is computed here.
+"""The page: Gradio's components, and the events between them and the job runner. Nothing is computed here.
 
 Annotations are evaluated in this module (there is no `from __future__ import annotations`), since Gradio looks at them
 to find out which argument is the request, and Gradio is imported late.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from noisebook.audio.io import bundled_clips
-from noisebook.errors import Error, MissingExtra
-from noisebook.studio.jobs import Cancelled
+from noisebook.errors import ConfigError, Error, MissingExtra
+from noisebook.studio.jobs import Cancelled, Tell
 from noisebook.studio.rendering import message
+from noisebook.studio.runner import JobRunner
 from noisebook.studio.settings import MAX_COMPARED, METHODS, Settings, compared_methods
-from noisebook.studio.workshop import Workshop
 
 __all__ = ["STYLE", "build", "theme"]
 
@@ -35,12 +36,23 @@ STYLE = """
 #title h1 { font-family: "Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua", Georgia, serif;
   font-weight: 600; font-size: 1.9rem; margin: 0.6rem 0 0; }
 #title p { margin: 0.1rem 0 0.6rem; color: var(--body-text-color-subdued); }
+/* Gradio's accent in the dark, and the times of a waveform, are too faint to read. */
+body.dark { --color-accent: #a3aef2; }
+#sound { --neutral-400: var(--body-text-color-subdued); }
 #result .html-container, #opened .html-container { padding: 0; }
 /* The count of steps in a line of its own: where it floats it lies over the bar of a narrow page. */
 #result, #opened { min-height: 7rem; }
 #result .progress-text, #opened .progress-text { position: static !important; transform: none !important; }
+/* What starts and ends a job is always in sight; on a phone at the bottom of it. */
+.actions { position: sticky; bottom: 0; z-index: 20; padding: 0.6rem 0; background: var(--body-background-fill); }
+#stopped { position: fixed; inset: auto 0 0 0; z-index: 100; margin: 0; padding: 1rem 1.4rem; text-align: center;
+  background: #8c1d18; color: white; font: 1rem/1.4 system-ui, sans-serif; }
 footer { display: none !important; }
-@media (max-width: 40rem) { .gradio-container { padding: 0.5rem !important; } }
+@media (max-width: 40rem) {
+  .gradio-container { padding: 0.5rem 0.5rem 5rem !important; }
+  .actions { position: fixed; inset: auto 0 0 0; padding: 0.6rem 0.8rem;
+    border-top: 1px solid var(--border-color-primary); }
+}
 """
 
 
@@ -53,19 +65,15 @@ def theme() -> Any:
     return gr.themes.Base(font=sans, font_mono=mono, radius_size="md", **colours).set(
         body_text_color_subdued="#5b646e", body_text_color_subdued_dark="#a0a8b0",
         body_background_fill="#fcfcfa", body_background_fill_dark="#14171a", block_background_fill_dark="#1b1f23",
-        block_label_text_color="*body_text_color_subdued", button_primary_background_fill="#3f51b5",
+        block_label_text_color="*body_text_color_subdued",
+        color_accent="#3f51b5", button_primary_background_fill="#3f51b5",
         button_primary_background_fill_hover="#344397", button_primary_text_color="white",
         button_primary_background_fill_dark="#5566cc", block_border_width="1px", block_shadow="none",
     )  # fmt: skip
 
 
-def build(workshop: Workshop, *, jobs: int = 1, waiting: int = 32) -> Any:
-    """The page of a workshop as Gradio blocks.
-
-    Args:
-        workshop: does the work.
-        jobs: that Gradio lets through at the same time; as many as the workshop has places.
-        waiting: visitors in the queue, beyond which Gradio says that it is full.
+def build(runner: JobRunner) -> Any:
+    """The page of a job runner as Gradio blocks.
 
     Raises:
         MissingExtra: Gradio is not installed.
@@ -76,46 +84,39 @@ def build(workshop: Workshop, *, jobs: int = 1, waiting: int = 32) -> Any:
         raise MissingExtra("the studio needs Gradio: pip install 'noisebook[studio]'") from error
 
     with gr.Blocks(title="noisebook studio", analytics_enabled=False, delete_cache=(300, 3600)) as page:
-        info = workshop.backend.info
+        info = runner.backend.info
         gr.Markdown(f"# noisebook studio\nSound as a list of choices · model {info.name}", elem_id="title")
         with gr.Tabs():
             with gr.Tab("Make"):
-                _make_tab(workshop, page, jobs)
+                _make_tab(runner, page)
             with gr.Tab("Open a stream"):
-                _open_tab(workshop, jobs)
+                _open_tab(runner)
 
         def leave(request: gr.Request) -> None:
-            workshop.close(str(request.session_hash))
+            runner.close(str(request.session_hash))
 
         page.unload(leave)
-    page.queue(max_size=waiting, default_concurrency_limit=jobs)
+    # Jobs wait in the runner, where they can be cancelled at once: Gradio lets all through, each in a thread.
+    page.max_threads = runner.jobs + runner.waiting + 8
+    page.queue(default_concurrency_limit=None)
     return page
 
 
-def _make_tab(workshop: Workshop, page: Any, jobs: int) -> None:
+def _make_tab(runner: JobRunner, page: Any) -> None:
     import gradio as gr
 
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            sound, parts = _choices(workshop)
+            sound, parts = _choices(runner)
             # Not before the address is read: its settings would come over those that a visitor chose meanwhile.
-            run = gr.Button("Make", variant="primary", elem_id="make", interactive=False)
-            cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
+            run, cancel = _buttons("Make", "make", interactive=False)
         with gr.Column(scale=3, min_width=300):
             result = gr.HTML(message(_EMPTY, problem=False), min_height=150, apply_default_css=False, elem_id="result")
 
-    bar = gr.Progress()
-
-    def make(values: dict[Any, Any], request: gr.Request, progress: gr.Progress = bar) -> str:
+    def make(values: dict[Any, Any], session: str, tell: Tell) -> Iterator[str]:
         upload = Path(values[sound]) if values[sound] else None
-        return _answer(
-            lambda: workshop.make(
-                str(request.session_hash),
-                _settings({name: values[part] for name, part in parts.items()}),
-                upload,
-                tell=lambda what, done, total: progress((done, total), desc=what, unit="steps"),
-            )
-        )
+        settings = _settings({name: values[part] for name, part in parts.items()})
+        return runner.make(session, settings, upload, tell=tell)
 
     def address(request: gr.Request) -> list[Any]:
         """The page as its address says; what it does not name is left as it is."""
@@ -123,81 +124,106 @@ def _make_tab(workshop: Workshop, page: Any, jobs: int) -> None:
         try:
             settings = Settings.from_query(query)
             if settings.method == "generate":
-                workshop.limits.check_seconds(settings.seconds, "the sound of this address would be")
+                runner.limits.check_seconds(settings.seconds, "the sound of this address would be")
         except Error as error:
             settings, told, query = Settings(), message(str(error)), {}
         clip = bundled_clips().get(settings.clip)
-        values = _values(settings) | {"seconds": min(settings.seconds, workshop.limits.seconds)}
+        shown = vars(settings) | {"methods": list(settings.methods), "bitrate": settings.bitrate or 500}
+        shown |= {"seconds": min(settings.seconds, runner.limits.seconds)}
+        shown |= {"preset": _OTHER} if settings.bitrate else {}
         named = {"preset", *query} if settings.bitrate else set(query)
-        shown = [gr.update(value=values[name]) if name in named else gr.skip() for name in parts]
-        return [gr.skip() if clip is None else str(clip), told, gr.update(interactive=True), *shown]
+        updates = [gr.update(value=shown[name]) if name in named else gr.skip() for name in parts]
+        return [gr.skip() if clip is None else str(clip), told, gr.update(interactive=True), *updates]
 
-    _job(run, cancel, workshop, make, {sound, *parts.values()}, result, jobs)
+    _job(run, cancel, runner, make, {sound, *parts.values()}, result)
+    _keep_uploads(runner, sound, sound.upload, sound.stop_recording)
     page.load(address, None, [sound, result, run, *parts.values()], queue=False, api_visibility="private")
 
 
-def _open_tab(workshop: Workshop, jobs: int) -> None:
+def _open_tab(runner: JobRunner) -> None:
     import gradio as gr
 
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             stream = gr.File(label="A .ddcm stream", file_count="single", type="filepath", elem_id="upload", height=140)
-            run = gr.Button("Open", variant="primary", elem_id="open")
-            cancel = gr.Button("Cancel", visible=False)
+            run, cancel = _buttons("Open", "open")
         with gr.Column(scale=3, min_width=300):
             empty = message("Drop a stream and press Open: it is decoded from its bytes alone.", problem=False)
             result = gr.HTML(empty, min_height=150, apply_default_css=False, elem_id="opened")
 
-    bar = gr.Progress()
-
-    def open_stream(values: dict[Any, Any], request: gr.Request, progress: gr.Progress = bar) -> str:
+    def open_stream(values: dict[Any, Any], session: str, tell: Tell) -> Iterator[str]:
         if not values[stream]:
-            return message("there is no stream: drop a .ddcm file")
-        return _answer(
-            lambda: workshop.open(
-                str(request.session_hash),
-                Path(values[stream]),
-                tell=lambda what, done, total: progress((done, total), desc=what, unit="steps"),
-            )
-        )
+            raise ConfigError("there is no stream: drop a .ddcm file")
+        return runner.open(session, Path(values[stream]), tell=tell)
 
-    _job(run, cancel, workshop, open_stream, {stream}, result, jobs)
+    _job(run, cancel, runner, open_stream, {stream}, result)
+    _keep_uploads(runner, stream, stream.upload)
 
 
-def _job(run: Any, cancel: Any, workshop: Workshop, work: Any, inputs: set[Any], result: Any, jobs: int) -> None:
-    """A button that starts a job, and one that ends it and is there only meanwhile."""
+def _buttons(label: str, name: str, *, interactive: bool = True) -> tuple[Any, Any]:
+    """One that starts a job and one that ends it, in a bar that is always in sight."""
     import gradio as gr
 
+    with gr.Row(elem_classes="actions"):
+        run = gr.Button(label, variant="primary", elem_id=name, interactive=interactive, scale=3, min_width=120)
+        cancel = gr.Button("Cancel", interactive=False, elem_id=f"cancel-{name}", scale=1, min_width=90)
+    return run, cancel
+
+
+def _job(run: Any, cancel: Any, runner: JobRunner, work: Any, inputs: set[Any], result: Any) -> None:
+    """What the two buttons do. What is not an `Error` is a bug and raises."""
+    import gradio as gr
+
+    bar = gr.Progress()
+
     def begin(request: gr.Request) -> list[Any]:
-        workshop.begin(str(request.session_hash))
-        return [gr.update(interactive=False), gr.update(visible=True), message("", problem=False)]
+        runner.begin(str(request.session_hash))
+        return [gr.update(interactive=False), gr.update(interactive=True), message("", problem=False)]
+
+    def do(values: dict[Any, Any], request: gr.Request, progress: gr.Progress = bar) -> Iterator[str]:
+        heard = False
+
+        def tell(what: str, done: int, total: int) -> None:
+            if not heard:  # then the bar would lie over what can be played
+                progress((done, total), desc=what, unit="steps")
+
+        try:
+            for html in work(values, str(request.session_hash), tell):
+                heard = True
+                yield html
+        except Cancelled:
+            yield message("Cancelled. Nothing was kept.", problem=False)
+        except Error as error:
+            yield message(str(error))
 
     def end(request: gr.Request) -> None:
-        workshop.cancel(str(request.session_hash))
+        runner.cancel(str(request.session_hash))
 
     quick: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     begun = run.click(begin, None, [run, cancel, result], **quick)
-    slow: Any = {"concurrency_limit": jobs, "concurrency_id": "job", "scroll_to_output": True}
-    done = begun.then(work, inputs, result, api_visibility="private", **slow)
-    done.then(lambda: [gr.update(interactive=True), gr.update(visible=False)], None, [run, cancel], **quick)
+    done = begun.then(do, inputs, result, api_visibility="private")
+    done.then(lambda: [gr.update(interactive=True), gr.update(interactive=False)], None, [run, cancel], **quick)
     cancel.click(end, None, None, **quick)
+    to_result = f"() => document.getElementById('{result.elem_id}').scrollIntoView({{behavior: 'smooth'}})"
+    run.click(None, None, None, js=to_result, api_visibility="private")
 
 
-def _answer(work: Any) -> str:
-    """The HTML of a result, or the sentence that says why there is none. What is not an `Error` is a bug and raises."""
-    try:
-        return str(work())
-    except Cancelled:
-        return message("Cancelled. Nothing was kept.", problem=False)
-    except Error as error:
-        return message(str(error))
+def _keep_uploads(runner: JobRunner, part: Any, *events: Any) -> None:
+    import gradio as gr
+
+    def keep(path: str | None, request: gr.Request) -> None:
+        if path:
+            runner.keep_upload(str(request.session_hash), Path(path))
+
+    for event in events:
+        event(keep, part, None, queue=False, show_progress="hidden", api_visibility="private")
 
 
-def _choices(workshop: Workshop) -> tuple[Any, dict[str, Any]]:
+def _choices(runner: JobRunner) -> tuple[Any, dict[str, Any]]:
     """The sound, and a component for each setting."""
     import gradio as gr
 
-    limits = workshop.limits
+    limits = runner.limits
     sound = gr.Audio(
         label=f"Sound, up to {limits.seconds:g} s and {limits.megabytes:g} MB", sources=["upload", "microphone"],
         type="filepath", buttons=[], elem_id="sound",
@@ -287,9 +313,3 @@ def _settings(values: dict[str, Any]) -> Settings:
         "codebook": values["codebook"] or "",
     }
     return replace(start, **kept)
-
-
-def _values(settings: Settings) -> dict[str, Any]:
-    """Settings as the components' values, by name."""
-    shown = vars(settings) | {"methods": list(settings.methods)}
-    return shown | ({"preset": _OTHER} if settings.bitrate else {"bitrate": 500})

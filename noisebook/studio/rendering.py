@@ -1,4 +1,4 @@
-"""A result as HTML, with its files on a shelf.
+"""A result as HTML, with its files in a store.
 
 The HTML goes into the element `noisebook-result` (templates/studio.js), which shows it apart from the styles of the
 page around it.
@@ -17,10 +17,9 @@ from noisebook.report.results import ARROWS, number, rate
 from noisebook.report.web import asset_of, environment_of, matched_gains, outline
 from noisebook.studio.jobs import Result, Track
 from noisebook.studio.pictures import spectrograms
-from noisebook.studio.shelf import Shelf
-from noisebook.verification.sounds import MetricRow
+from noisebook.studio.store import ResultStore
 
-__all__ = ["exhibit", "head", "message"]
+__all__ = ["head", "message", "render_result", "store_picture", "store_sounds"]
 
 Json = dict[str, Any]
 _SHARED = ("base.css", "page.css", "synced.js", "transport.js")  # of noisebook.report
@@ -29,27 +28,45 @@ _NAMES = {"similarity": "similarity of log-mels", "mel_db_mae": "log-mel error",
           "loudness_difference_lu": "loudness difference", "zimtohrli": "Zimtohrli"}  # fmt: skip
 
 
-def exhibit(result: Result, shelf: Shelf, owner: str) -> str:
-    """The result as HTML; its sounds, streams and picture are put on the shelf."""
-    sounds = ([result.original] if result.original else []) + [track.made.sound for track in result.tracks]
-    stems = _stems(result)
-    held: dict[str, bytes] = {f"{stem}.wav": _wav(sound) for stem, sound in zip(stems, sounds, strict=True)}
-    own_stems = stems[len(sounds) - len(result.tracks) :]
-    for stem, track in zip(own_stems, result.tracks, strict=True):
-        if track.made.stream is not None:
-            held[f"{stem}.ddcm"] = track.made.stream
-    held["spectrograms.png"] = spectrograms(result.original, {track.label: track.made.sound for track in result.tracks})
-    folder = f"results/{shelf.put(owner, held)}"
-    gains = matched_gains(sounds)
+def store_sounds(result: Result, store: ResultStore, owner: str) -> str:
+    """Keep the result's sounds and streams, and give their token."""
+    held: dict[str, bytes] = {}
+    for stem, sound, track in _sounds(result):
+        # 16 bits: what the command line writes, without the delay or the colour of a lossy format.
+        held[f"{stem}.wav"] = bytes(encode(sound, "WAV", "PCM_16")[0])
+        if track is not None and track.stream is not None:
+            held[f"{stem}.ddcm"] = track.stream
+    return store.put(owner, held)
+
+
+def store_picture(result: Result, store: ResultStore, token: str) -> None:
+    """Draw the result's spectrograms beside its sounds."""
+    sounds = {track.label: track.sound for track in result.tracks}
+    store.add(token, {"spectrograms.png": spectrograms(result.original, sounds)})
+
+
+def render_result(result: Result, token: str, *, note: str | None = None) -> str:
+    """The result as HTML.
+
+    Args:
+        result: what to show.
+        token: of its files.
+        note: in the place of the picture and the numbers, why they are not there.
+    """
+    stems, sounds, tracks = zip(*_sounds(result), strict=True)
+    gains = matched_gains(list(sounds))
+    channels = {1: "mono", 2: "stereo"}[sounds[0].channels]
     return _wrapped(
         "result.html.jinja",
-        folder=folder,
-        sound=_sound_facts(sounds[0]),
+        token=token,
+        note=note,
+        seconds=sounds[0].duration,
+        rate=sounds[0].sample_rate,
+        told=f"{sounds[0].duration:.2f} s · {sounds[0].sample_rate / 1000:g} kHz · {channels}",
         outline=outline(sounds[0]),
         tracks=[
-            {"stem": stem, "gain_db": gain, "reference": index == 0 and result.original is not None}
-            | _track_facts(None if index < len(sounds) - len(result.tracks) else result.tracks[index - len(sounds)])
-            for index, (stem, gain) in enumerate(zip(stems, gains, strict=True))
+            {"stem": stem, "gain_db": gain, **_track_facts(track)}
+            for stem, gain, track in zip(stems, gains, tracks, strict=True)
         ],
         table=_table(result),
         failures=result.failures,
@@ -75,38 +92,32 @@ def _wrapped(template: str, **facts: Any) -> str:
     return str(Markup('<noisebook-result content="{}"></noisebook-result>').format(content))
 
 
-def _stems(result: Result) -> list[str]:
-    """Names of the sounds' files, without suffix: the original's, and the tracks' with what was done."""
-    slugs = [re.sub(r"[^A-Za-z0-9.]+", "-", track.label).strip("-")[:32] or "result" for track in result.tracks]
-    own = [f"{result.name}-{index}-{slug}" for index, slug in enumerate(slugs, 1)]
-    own = own if len(own) > 1 else [f"{result.name}-{slugs[0]}"]
-    return ([f"{result.name}-original"] if result.original else []) + own
-
-
-def _wav(sound: Waveform) -> bytes:
-    """16 bits: what the command line writes, without the delay or the colour of a lossy format."""
-    return bytes(encode(sound, "WAV", "PCM_16")[0])
-
-
-def _sound_facts(sound: Waveform) -> Json:
-    channels = {1: "mono", 2: "stereo"}[sound.channels]
-    told = f"{sound.duration:.2f} s · {sound.sample_rate / 1000:g} kHz · {channels}"
-    return {"told": told, "seconds": sound.duration, "rate": sound.sample_rate}
+def _sounds(result: Result) -> list[tuple[str, Waveform, Track | None]]:
+    """Name of its files without suffix, sound, and track of each; the original, which has no track, first."""
+    found: list[tuple[str, Waveform, Track | None]] = []
+    if result.original is not None:
+        found.append((f"{result.name}-original", result.original, None))
+    for index, track in enumerate(result.tracks, 1):
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", track.label).strip("-")[:32] or "result"
+        stem = f"{result.name}-{index}-{slug}" if len(result.tracks) > 1 else f"{result.name}-{slug}"
+        found.append((stem, track.sound, track))
+    return found
 
 
 def _track_facts(track: Track | None) -> Json:
     """Of a button and a row of downloads; None is the original."""
     if track is None:
-        return {"label": "Original", "about": "", "stream": False, "told": (), "related": None}
-    stream, about = track.made.stream, "no bits"
+        return {"label": "Original", "reference": True, "about": "", "stream": False, "notes": (), "related": None}
+    stream, about = track.stream, "no bits"
     if stream is not None:
         about = f"{len(stream)} bytes · {rate(track.bitrate)} bit/s · 1:{number(track.ratio)} of 16-bit PCM"
     return {
         "label": track.label,
+        "reference": False,
         "about": about,
         "stream": stream is not None,
         "bytes": len(stream or b""),
-        "told": track.made.told,
+        "notes": track.notes,
         "related": track.verification and track.verification.verdict,
         "silent": track.verification is not None and not track.verification.metrics,
         "seconds": track.seconds,
@@ -124,14 +135,16 @@ def _table(result: Result) -> Json | None:
         "tracks": [track.label for track in judged],
         "controls": list(rows[0][0].controls),
         "rows": [
-            _row(row) | {"values": [one[row.name] for one in values], "controls": list(row.controls.values())}
+            {
+                "name": _NAMES.get(row.name, row.name),
+                "unit": row.unit,
+                "arrow": ARROWS[row.direction],
+                "values": [one[row.name] for one in values],
+                "controls": list(row.controls.values()),
+            }
             for row in rows[0]
         ],
     }
-
-
-def _row(row: MetricRow) -> Json:
-    return {"name": _NAMES.get(row.name, row.name), "unit": row.unit, "arrow": ARROWS[row.direction]}
 
 
 def _asset(name: str) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisebook.errors import ConfigError, MissingExtra
-from noisebook.studio.workshop import Workshop
+from noisebook.studio.runner import JobRunner
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -29,15 +30,14 @@ _HEADERS = (
 )
 
 
-def application(workshop: Workshop, uploads: Path, *, host: str = "127.0.0.1", jobs: int = 1) -> FastAPI:
+def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") -> FastAPI:
     """The web application.
 
     Args:
-        workshop: does the work.
+        runner: does the work.
         uploads: folder for what visitors send; exists.
-        host: where it will listen; on the loopback only requests that name it are answered, so that no foreign page
-            can reach it through a name of its own.
-        jobs: as of the workshop.
+        host: where it will listen; on the loopback only requests that name it, and come from its own page, are
+            answered, so that no foreign page can reach it.
 
     Raises:
         MissingExtra: Gradio is not installed.
@@ -58,12 +58,13 @@ def application(workshop: Workshop, uploads: Path, *, host: str = "127.0.0.1", j
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if host in _LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK))
-    app.add_middleware(_Guarded)
-    app.get("/results/{token}/{name}")(_files_of(workshop))
+    app.add_middleware(_Guarded, own_origin_only=host in _LOOPBACK)
+    app.get("/alive", status_code=204)(lambda: None)
+    app.get("/results/{token}/{name}")(_files_of(runner))
     return gr.mount_gradio_app(
-        app, build(workshop, jobs=jobs), path="", server_name=host,
+        app, build(runner), path="", server_name=host,
         app_kwargs={"docs_url": None, "openapi_url": None}, footer_links=[], run_history=False, ssr_mode=False,
-        max_file_size=int(workshop.limits.megabytes * 1e6), allowed_paths=[str(p) for p in bundled_clips().values()],
+        max_file_size=int(runner.limits.megabytes * 1e6), allowed_paths=[str(p) for p in bundled_clips().values()],
         show_error=False, theme=theme(), css=STYLE, head=head(), enable_monitoring=False, mcp_server=False,
     )  # fmt: skip
 
@@ -87,19 +88,35 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until interrupted."""
+def serve(app: FastAPI, listener: socket.socket, on_end: Callable[[], None] = lambda: None) -> None:
+    """Serve until interrupted.
+
+    Args:
+        app: from `application`.
+        listener: from `listen`.
+        on_end: called when the interrupt comes, before what is being answered is waited for.
+    """
     import uvicorn
 
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            # Pages that are still open hold connections; that they are cut off is no news.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+            on_end()
+            super().handle_exit(sig, frame)
+
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 class _Guarded:
-    """ASGI middleware that adds the headers. (Starlette's function middleware would hold back streams.)"""
+    """ASGI middleware that adds the headers and refuses what other pages ask for.
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    (Starlette's function middleware would hold back streams.)
+    """
+
+    def __init__(self, app: Any, *, own_origin_only: bool) -> None:
+        self._app, self._own_origin_only = app, own_origin_only
 
     async def __call__(self, scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
         async def send_guarded(message: Any) -> None:
@@ -107,15 +124,21 @@ class _Guarded:
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
+        headers = dict(scope.get("headers", ()))
+        origin, host = headers.get(b"origin"), headers.get(b"host", b"")
+        if self._own_origin_only and origin is not None and origin not in (b"http://" + host, b"https://" + host):
+            await send_guarded({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b"this studio answers its own page only"})
+            return
         await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
 
 
-def _files_of(workshop: Workshop) -> Callable[[str, str], Any]:
-    """The route to the shelf."""
+def _files_of(runner: JobRunner) -> Callable[[str, str], Any]:
+    """The route to the files of results."""
     from starlette.responses import FileResponse, PlainTextResponse
 
     def file(token: str, name: str) -> Any:
-        path = workshop.shelf.find(token, name)
+        path = runner.store.find(token, name)
         if path is None or not path.is_file():
             return PlainTextResponse("this result is no longer here; make it again", status_code=404)
         kind = "application/octet-stream" if path.suffix == ".ddcm" else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ running = run_path(str(TESTS / "studio" / "server.py"))["running"]
 run_main = run_path(str(TESTS / "cli" / "conftest.py"))["run_main"]
 PLAYER = "document.querySelector('#result noisebook-result').player"
 LIMITS = ("--limit-seconds", "2", "--max-mb", "0.6")
+FAINT = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -138,16 +140,72 @@ def test_too_long_a_clip_is_told_and_an_address_too(studio):
     page.locator("#result .problem", has_text="the address has a setting 'colour'").wait_for()
 
 
-def test_a_job_can_be_cancelled(studio, song):
-    page = studio("?method=compare&methods=codec-30,codec-700,codec-3000,codec-6000")
+def test_a_job_can_be_cancelled_and_a_waiting_one_at_once(studio, song):
+    query = "?method=compare&methods=codec-30,codec-700,codec-3000,codec-6000"
+    busy, waiting = studio(query), studio(query)
+    for page in (busy, waiting):
+        upload(page, song)
+        assert page.locator("#cancel-make").is_disabled()
+        page.locator("#make").click()
+        page.locator("#cancel-make:enabled").wait_for()
+    waiting.locator("#result", has_text="waiting for 1 other").wait_for()
+    for page in (waiting, busy):
+        page.locator("#cancel-make").click()
+        page.locator("#result .message", has_text="Cancelled. Nothing was kept.").wait_for()
+        if page is waiting:
+            assert busy.locator("#result .message", has_text="Cancelled").count() == 0  # it was not waited for
+        page.locator("#make:enabled").wait_for()
+        assert page.locator("#cancel-make").is_disabled()
+
+
+def test_a_sound_plays_on_while_its_numbers_come(studio, song):
+    page = studio("?method=codec&preset=300")
     upload(page, song)
     page.locator("#make").click()
-    page.locator("#cancel").dispatch_event(
-        "click"
-    )  # as soon as it is there: a real click waits until the page stands still
-    page.locator("#result .message", has_text="Cancelled. Nothing was kept.").wait_for()
-    page.locator("#cancel").wait_for(state="hidden")
-    assert page.locator("#make").is_enabled()
+    page.locator("#result .details", has_text="follow in a moment").wait_for()
+    page.evaluate(f"window.player = {PLAYER}; player.part('.loop').click(); player.part('.play').click()")
+    page.locator("#result table").wait_for()
+    assert page.evaluate(f"{PLAYER} === window.player && player.sounds.playing")
+    assert page.locator("#result img").count() == 1
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_buttons_are_always_in_sight_and_text_can_be_read(studio, size, scheme):
+    page = studio("?clip=demo", viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page.locator("#sound [aria-label='Play']").wait_for()
+    assert page.evaluate(FAINT) == []
+    for place in (0, 400, 100_000):
+        page.evaluate(f"window.scrollTo(0, {place})")
+        for button in ("#make", "#cancel-make"):
+            box = page.locator(button).bounding_box()
+            assert 0 <= box["y"] < box["y"] + box["height"] <= size[1], (place, button)
+    page.get_by_role("tab", name="Open a stream").click()
+    assert page.locator("#open").bounding_box()["y"] < size[1]
+    assert page.evaluate(FAINT) == []
+
+
+def test_what_was_uploaded_goes_with_the_page(studio, server, song):
+    page = studio()
+    upload(page, song)
+    uploads = next(server.folder.glob("noisebook-studio-*/uploads"))
+    stored = [path for path in uploads.rglob("my*song.wav")]
+    assert stored
+    page.context.close()
+    deadline = time.monotonic() + 60
+    while any(path.exists() for path in stored):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_server_that_has_stopped_is_told(chromium, tiny_model, tmp_path):
+    page = chromium.new_page()
+    with running(tiny_model, tmp_path) as server:
+        page.goto(server.url)
+        page.locator("#make:enabled").wait_for()
+    told = page.get_by_role("alert").filter(has_text="The studio has stopped: start it again")
+    told.wait_for()
+    page.close()
 
 
 def test_nothing_is_wider_than_a_phone(studio):

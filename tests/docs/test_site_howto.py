@@ -60,7 +60,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
     empty: dict[str, object] = {"presets": [], "durations": [], "rivals": [], "checks": [], "runs": 1}
     model, machine = {"name": "tiny", "fingerprint": "00"}, dict.fromkeys(MACHINE, "")
     monkeypatch.setattr("noisebook.studio.server.application", lambda *args, **options: None)
-    monkeypatch.setattr("noisebook.studio.server.serve", lambda app, listener: None)
+    monkeypatch.setattr("noisebook.studio.server.serve", lambda *args: None)
     monkeypatch.setattr("noisebook.cli.bench._corpus", lambda *args: [])
     monkeypatch.setattr("webbrowser.open", lambda url: None)
     monkeypatch.setattr(

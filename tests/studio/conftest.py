@@ -1,4 +1,4 @@
-"""A workshop on the tiny model, and sounds to bring to it."""
+"""A runner on the tiny model, and sounds to bring to it."""
 
 from __future__ import annotations
 

@@ -42,8 +42,9 @@ def running(model: Path, folder: Path, *options: str) -> Iterator[Server]:
         try:
             yield Server(found[0], folder)
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
             said += process.stdout.readlines()
     assert process.returncode == 0, "".join(said)
-    assert "Traceback" not in "".join(said), "".join(said)
+    assert said[-1] == "noisebook studio: ended\n"
+    assert len(said) == 2, "".join(said)
     assert not list(folder.glob("noisebook-studio-*")), "the temporary folder was left behind"

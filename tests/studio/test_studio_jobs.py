@@ -9,7 +9,8 @@ import pytest
 
 from noisebook import api
 from noisebook.errors import ConfigError, WrongModel
-from noisebook.studio.jobs import Cancelled, open_stream, run
+from noisebook.studio.jobs import Cancelled, open_stream
+from noisebook.studio.jobs import run as run_in_stages
 from noisebook.studio.settings import Settings
 
 
@@ -27,13 +28,33 @@ class Counting:
         return self.backend.denoise(*arguments, **options)
 
 
+def run(*arguments: Any, **options: Any) -> Any:
+    """The result when all is done."""
+    *_, result = run_in_stages(*arguments, **options)
+    return result
+
+
+def test_a_sound_can_be_heard_before_it_is_judged(backend, sound):
+    told: list[str] = []
+    settings = Settings(method="compare", methods=("codec-100", "reconstruct-matched"))
+    stages = run_in_stages(settings, sound, backend=backend, tell=lambda what, *_: told.append(what))
+    first = next(stages)
+    assert "judging" not in told
+    assert [track.verification for track in first.tracks] == [None, None]
+    (last,) = stages
+    assert "judging" in told
+    assert [track.sound for track in last.tracks] == [track.sound for track in first.tracks]
+    assert all(track.verification for track in last.tracks)
+    assert len(list(run_in_stages(Settings(method="generate", seconds=1), None, backend=backend))) == 1
+
+
 def test_the_codec_gives_the_stream_and_what_it_decodes_to(backend, sound):
     result = run(Settings(preset="300", seed=3), sound, backend=backend, name="song")
     (track,) = result.tracks
-    assert track.made.stream == api.compress(sound, backend=backend, preset="300", seed=3)
-    np.testing.assert_array_equal(track.made.sound.samples, api.decompress(track.made.stream, backend=backend).samples)
-    assert track.bitrate == 8 * len(track.made.stream)
-    assert track.ratio == 32000 / len(track.made.stream)
+    assert track.stream == api.compress(sound, backend=backend, preset="300", seed=3)
+    np.testing.assert_array_equal(track.sound.samples, api.decompress(track.stream, backend=backend).samples)
+    assert track.bitrate == 8 * len(track.stream)
+    assert track.ratio == 32000 / len(track.stream)
     assert {row.name for row in track.verification.metrics} == {"similarity", "mel_db_mae"}
     assert {"silence", "pink noise", "another clip"} < set(track.verification.metrics[0].controls)
 
@@ -41,7 +62,7 @@ def test_the_codec_gives_the_stream_and_what_it_decodes_to(backend, sound):
 def test_a_bitrate_takes_the_place_of_the_preset(backend, sound):
     result = run(Settings(preset="8", bitrate=500, quality="fast"), sound, backend=backend)
     assert result.tracks[0].label == "500 bit/s"
-    assert result.tracks[0].made.stream == api.compress(sound, backend=backend, bitrate=500, quality="fast")
+    assert result.tracks[0].stream == api.compress(sound, backend=backend, bitrate=500, quality="fast")
 
 
 @pytest.mark.parametrize(
@@ -56,24 +77,24 @@ def test_a_bitrate_takes_the_place_of_the_preset(backend, sound):
 )
 def test_other_methods_keep_the_length(backend, sound, settings):
     (track,) = run(settings, sound, backend=backend).tracks
-    assert track.made.stream is None
-    assert track.made.sound.sample_count == sound.sample_count
+    assert track.stream is None
+    assert track.sound.sample_count == sound.sample_count
     assert (track.verification is None) == (settings.method == "restore")  # a damaged original says nothing
-    assert np.abs(track.made.sound.samples).max() <= 1 or settings.method == "reconstruct"
+    assert np.abs(track.sound.samples).max() <= 1 or settings.method == "reconstruct"
 
 
 def test_a_generated_sound_has_no_original(backend):
     plain = run(Settings(method="generate", prompt="music", seconds=1), None, backend=backend)
     assert plain.original is None
-    assert plain.tracks[0].made.sound.duration == 1
+    assert plain.tracks[0].sound.duration == 1
     stream = run(Settings(method="generate", prompt="music", seconds=1, stream=True), None, backend=backend)
-    made = stream.tracks[0].made
+    made = stream.tracks[0]
     np.testing.assert_array_equal(made.sound.samples, api.decompress(made.stream, backend=backend).samples)
 
 
 def test_words_that_have_no_effect_are_told(backend):
     result = run(Settings(method="generate", prompt="music flurb", seconds=1), None, backend=backend)
-    assert result.tracks[0].made.told == ("words that the model does not know: flurb",)
+    assert result.tracks[0].notes == ("words that the model does not know: flurb",)
 
 
 def test_a_comparison_goes_on_where_one_method_fails(backend, sound):
@@ -133,7 +154,7 @@ def test_an_opened_stream_says_what_it_is(backend, sound):
     data = api.compress(sound, backend=backend, preset="700")
     result = open_stream(data, backend=backend, name="song")
     assert (result.facts["preset"], result.facts["intact"], result.facts["sample rate"]) == ("700", "yes", "16000")
-    assert result.tracks[0].made.sound.sample_count == sound.sample_count
+    assert result.tracks[0].sound.sample_count == sound.sample_count
     assert result.settings is None
 
 

@@ -31,10 +31,10 @@ def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield server
 
 
-def ask(server: Any, path: str, **headers: str) -> tuple[HTTPResponse, str]:
+def ask(server: Any, path: str, *, method: str = "GET", **headers: str) -> tuple[HTTPResponse, str]:
     """The answer to exactly this path, which no client has tidied up."""
     connection = HTTPConnection(urlsplit(server.url).netloc, timeout=30)
-    connection.request("GET", path, headers=headers)
+    connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     text = answer.read().decode("utf-8", "replace")
     connection.close()
@@ -53,6 +53,33 @@ def test_the_page_may_load_from_here_only(server):
 def test_a_foreign_name_of_this_machine_is_not_answered(server):
     assert ask(server, "/", host="evil.example")[0].status == 400
     assert ask(server, "/", host="localhost:7860")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:1", "http://127.0.0.1.evil.example"]
+)
+def test_what_a_foreign_page_sends_is_not_answered(server, origin):
+    for path in ("/", "/gradio_api/queue/join"):
+        assert ask(server, path, method="POST", origin=origin)[0].status == 403
+    assert ask(server, "/", origin=origin)[0].status == 403
+    assert ask(server, "/", origin=server.url.rstrip("/"))[0].status == 200
+    assert ask(server, "/", method="POST", origin=server.url.rstrip("/"))[0].status == 405
+
+
+def test_the_page_can_ask_whether_the_server_is_there(server):
+    assert ask(server, "/alive")[0].status == 204
+
+
+def test_the_end_is_one_line_even_with_pages_open(tiny_model, tmp_path):
+    if find_spec("gradio") is None:
+        pytest.skip("the studio needs gradio")
+    with running(tiny_model, tmp_path) as server:  # it looks at what is printed
+        connection = HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+        connection.request("GET", "/gradio_api/heartbeat/someone")  # stays open
+        answer = connection.getresponse()
+        assert answer.status == 200
+    answer.close()
+    connection.close()
 
 
 @pytest.mark.parametrize("path", ["x/a.wav", "..%2f..%2fsecret", "%2e%2e/secret", "../../secret", "x/..%2f..%2fsecret"])

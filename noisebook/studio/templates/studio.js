@@ -53,11 +53,22 @@ class NoisebookResult extends HTMLElement {
   static observedAttributes = ["content"];
 
   attributeChangedCallback() {
-    this.silence();
     const shadow = this.shadowRoot ?? this.open();
+    if (this.complete(shadow)) return;
+    this.silence();
     shadow.innerHTML = this.getAttribute("content");
     const root = shadow.querySelector(".player");
     if (root) Transport.all.push(this.player = root.player = new ResultPlayer(root));
+  }
+
+  /* Whether the content is the result that is shown already, with its numbers: these are put in, and what plays goes on. */
+  complete(shadow) {
+    const content = document.createElement("template");
+    content.innerHTML = this.getAttribute("content");
+    const [shown, coming] = [shadow, content.content].map((root) => root.querySelector(".result"));
+    if (!shown || shown.dataset.token !== coming?.dataset.token) return false;
+    shown.querySelector(".details").replaceWith(coming.querySelector(".details"));
+    return true;
   }
 
   disconnectedCallback() { this.silence(); }
@@ -79,3 +90,18 @@ class NoisebookResult extends HTMLElement {
   }
 }
 customElements.define("noisebook-result", NoisebookResult);
+
+/* A sentence where Gradio would only say that a connection was lost. */
+async function watchServer() {
+  const alive = await fetch("alive", {cache: "no-store"}).then((answer) => answer.ok, () => false);
+  document.getElementById("stopped")?.remove();
+  if (!alive) {
+    const banner = document.createElement("p");
+    banner.id = "stopped";
+    banner.setAttribute("role", "alert");
+    banner.textContent = "The studio has stopped: start it again (noisebook studio), then load this page anew.";
+    document.body.append(banner);
+  }
+  setTimeout(watchServer, 2000);
+}
+setTimeout(watchServer, 2000);

@@ -6,24 +6,24 @@ import secrets
 import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Shelf"]
+__all__ = ["ResultStore"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Entry:
     owner: str
-    size: int
-    names: frozenset[str]
+    size: int = 0
+    names: set[str] = field(default_factory=set)
 
 
-class Shelf:
+class ResultStore:
     """Files by token and name, in one folder. All methods may be called from any thread.
 
     Args:
-        folder: exists, and belongs to the shelf.
+        folder: exists, and belongs to the store.
         per_owner: results that are kept of each owner; the page shows one, and the one before may still play.
         megabytes: room for all of them, 10^6 bytes.
     """
@@ -36,22 +36,30 @@ class Shelf:
     def put(self, owner: str, files: Mapping[str, bytes]) -> str:
         """Keep files, and give the token under which `find` finds them; older ones go where room is needed."""
         token = secrets.token_urlsafe(16)
-        folder = self._folder / token
-        folder.mkdir()
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        entry = _Entry(owner, sum(map(len, files.values())), frozenset(files))
         with self._lock:
-            self._entries[token] = entry
+            (self._folder / token).mkdir()
+            self._entries[token] = _Entry(owner)
+        self.add(token, files)
+        return token
+
+    def add(self, token: str, files: Mapping[str, bytes]) -> None:
+        """Keep more files under a token, if what it has is still there."""
+        with self._lock:
+            entry = self._entries.get(token)
+            if entry is None:
+                return
+            for name, data in files.items():
+                (self._folder / token / name).write_bytes(data)
+            entry.size += sum(map(len, files.values()))
+            entry.names.update(files)
             for old in self._surplus(token):
                 self._remove(old)
-        return token
 
     def find(self, token: str, name: str) -> Path | None:
         """The file, if it was put there and is still there. No part of either name is used as a path unchecked."""
         with self._lock:
             entry = self._entries.get(token)
-        return self._folder / token / name if entry is not None and name in entry.names else None
+            return self._folder / token / name if entry is not None and name in entry.names else None
 
     def clear(self, owner: str) -> None:
         """Remove everything of an owner."""
@@ -61,7 +69,7 @@ class Shelf:
 
     @property
     def size(self) -> int:
-        """Bytes on the shelf."""
+        """Bytes of all files."""
         with self._lock:
             return sum(entry.size for entry in self._entries.values())
 
