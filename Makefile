@@ -7,6 +7,7 @@ TORCH  ?= torch==2.13.0
 CLIPS  ?= heldout
 REPORT ?= report
 JOBS   ?= 2
+WORKERS ?= 2  # processes that test
 CODE   := noisebook training experiments examples tests fuzz docs
 SECONDS ?= 60  # of each target of fuzz
 
@@ -16,7 +17,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo-out
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CODE)
