@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli._shared import Outcome, error_values, report
+from noisebook.cli._shared import Outcome, asked, error_values, report, wrong_usage
 from noisebook.errors import AudioError, ConfigError, Error, NotAStream, StreamError
 
 if TYPE_CHECKING:
@@ -51,24 +51,35 @@ TargetOf = Callable[..., str]  # `stream_target` or `sound_target`
 Work = Callable[[str, str], tuple[Mapping[str, Any], str]]
 
 
-def stream_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
-    """Where the stream of the sound `source` goes; the likely mix-ups of compress and decompress get a hint."""
+def stream_target(source: str, argument: str | None, option: str | None, *, force: bool, added: str = "") -> str:
+    """Where the stream of the sound `source` goes, by default to its name with something added; the likely mix-ups of
+    compress and decompress get a hint."""
     from noisebook.audio.formats import WRITABLE
 
     if _suffix(source) == STREAM_SUFFIX:
         raise ConfigError(f"{source} is named like a stream already; to hear it: noisebook decompress {source}")
-    target = _target(source, argument, option, STREAM_SUFFIX, force=force)
+    target = _target(source, argument, option, added + STREAM_SUFFIX, force=force)
     if _suffix(target) in WRITABLE:
         better = Path(target).with_suffix(STREAM_SUFFIX)
         raise ConfigError(f"{target} is named like a sound, and compress writes a stream; name it {better}")
     return target
 
 
-def sound_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
-    """Where the sound of the stream `source` goes."""
+def sound_target(
+    source: str, argument: str | None, option: str | None, *, force: bool, added: str = "", stream_by: str | None = None
+) -> str:
+    """Where the sound of `source` goes, by default to its name with something added.
+
+    Args:
+        stream_by: the option that makes a stream in place of a sound, told where the target is named like one.
+    """
     from noisebook.audio.formats import WRITABLE
 
-    target = _target(source, argument, option, ".wav", force=force)
+    named = argument or option
+    if stream_by is not None and named is not None and _suffix(named) == STREAM_SUFFIX:
+        better = Path(named).with_suffix(".wav")
+        raise ConfigError(f"{named} is named like a stream; {stream_by} makes one, {better} a sound")
+    target = _target(source, argument, option, f"{added}.wav", force=force)
     is_device = os.path.exists(target) and not os.path.isfile(target)
     if target != STANDARD and not is_device and _suffix(target) not in WRITABLE:
         raise ConfigError(f"cannot write {target} as sound; its suffix must be one of {' '.join(WRITABLE)}")
@@ -199,12 +210,11 @@ def _format(target: str, bits: str | None) -> tuple[str, str]:
 def _target(source: str, argument: str | None, option: str | None, suffix: str, *, force: bool) -> str:
     """The second argument or -o, else beside the source with `suffix`, else standard output for standard input."""
     if argument is not None and option is not None:
-        message = "give the output once: as the second argument or with -o"
-        raise click.UsageError(message, click.get_current_context())
+        raise wrong_usage("give the output once: as the second argument or with -o")
     check_source(source)
     target = argument if argument is not None else option
     if target is None:
-        target = STANDARD if source == STANDARD else str(Path(source).with_suffix(suffix))
+        target = STANDARD if source == STANDARD else str(Path(source).with_name(f"{Path(source).stem}{suffix}"))
     if target != STANDARD:
         _check_target(target, source, force=force)
         return target
@@ -261,22 +271,20 @@ def pairs(
     if option is None and len(paths) > 1 and os.path.isdir(paths[-1]):
         *paths, option = paths
     if option is not None and len(paths) == 2 and not os.path.exists(paths[1]) and not os.path.isdir(option):
-        message = "give the output once: as the second argument or with -o"
-        raise click.UsageError(message, click.get_current_context())
+        raise wrong_usage("give the output once: as the second argument or with -o")
     if option is not None and (len(paths) > 1 or os.path.isdir(option) or option.endswith(("/", os.sep))):
         return _in_folder(paths, option, target_of, suffix, force=force)
     if len(paths) > 2:
-        raise click.UsageError("several inputs need a folder for their results: -o DIR", click.get_current_context())
+        raise wrong_usage("several inputs need a folder for their results: -o DIR")
     source, argument = paths[0], paths[1] if len(paths) == 2 else None
     return [(source, target_of(source, argument, option, force=force))]
 
 
-def each(files: Sequence[tuple[str, str]], work: Work, options: Mapping[str, Any]) -> int:
+def each(files: Sequence[tuple[str, str]], work: Work) -> int:
     """Do one after the other and report each; of several, one that fails does not end the rest. The exit status."""
-    told = {"as_json": options["as_json"], "quiet": options["quiet"]}
     if len(files) == 1:
         values, text = work(*files[0])
-        report(values, text, **told, err=values["output"] == STANDARD)
+        report(values, text, err=values["output"] == STANDARD)
         return 0
     rows: list[Mapping[str, Any]] = []
     for source, target in files:
@@ -287,10 +295,10 @@ def each(files: Sequence[tuple[str, str]], work: Work, options: Mapping[str, Any
             rows.append({"input": source, "error": error_values(error)})
             continue
         rows.append({"input": source, **values})
-        if not options["as_json"]:
-            report(values, text, **told)
-    if options["as_json"]:
-        report({"files": rows}, "", **told)
+        if not asked("as_json"):
+            report(values, text)
+    if asked("as_json"):
+        report({"files": rows}, "")
     return int(any("error" in row for row in rows))
 
 

@@ -13,9 +13,9 @@ from noisebook.api.models import ModelOptions
 from noisebook.options import Option, Options
 
 __all__ = [
-    "Parsed", "bits_option", "codebook_option", "engine_options", "force_option", "given", "json_option",
-    "limit_options", "model_option", "options_of", "quiet_option", "refuse", "result_options", "stream_engine_options",
-    "stream_model_option", "together",
+    "Parsed", "bits_option", "codebook_option", "engine_options", "force_option", "given", "in_out", "json_option",
+    "limit_options", "metrics_option", "model_option", "options_of", "quiet_option", "refuse", "result_options",
+    "stream_engine_options", "stream_model_option", "together", "words",
 ]  # fmt: skip
 
 Command = Callable[..., Any]
@@ -92,6 +92,20 @@ def _type(known: Option, kind: str) -> Any:
     return click.STRING
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Words with commas between."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def in_out(help: str, *, required: bool = True) -> Decorator:
+    """`IN [OUT]`, and OUT as an option: the parameters source, target and output."""
+    return together(
+        click.argument("source", metavar="IN", required=required),
+        click.argument("target", metavar="[OUT]", required=False),
+        click.option("-o", "--output", metavar="OUT", help=help),
+    )
+
+
 def given(*names: str) -> list[str]:
     """Those options of the running command that its user gave."""
     source = click.get_current_context().get_parameter_source
@@ -112,6 +126,10 @@ stream_model_option = click.option(
     help=Option.of(fields(ModelOptions)[0]).help,
 )  # fmt: skip
 stream_engine_options = together(stream_model_option, options_of(ModelOptions, without=("model",)))
+metrics_option = click.option(
+    "--metrics", type=Parsed(words, "words"), metavar="NAMES",
+    help="Some metrics only, with commas between; by default all that can run.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told.")
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")

@@ -14,12 +14,13 @@ from noisebook.cli._options import (
     engine_options,
     json_option,
     limit_options,
+    metrics_option,
     options_of,
     quiet_option,
     stream_engine_options,
     together,
 )
-from noisebook.cli._shared import progress, report
+from noisebook.cli._shared import aligned, progress, report
 from noisebook.cli.codec import codec_options, coding
 from noisebook.synthesis.options import ReconstructOptions
 
@@ -125,7 +126,7 @@ def reconstruct(**options: Any) -> int:
 
 
 @batch.command()
-@click.option("--metrics", metavar="NAMES", help="Some metrics only, with commas between; by default all that can run.")
+@metrics_option
 @click.option(
     "--lag", type=int, metavar="SAMPLES", help="By how many samples at 16 kHz results are late; found if absent."
 )
@@ -142,7 +143,7 @@ def verify(**options: Any) -> int:
     """
     given = _given(options, "lag", "codebook")
     if options["metrics"] is not None:
-        given["metrics"] = [name.strip() for name in options["metrics"].split(",")]
+        given["metrics"] = list(options["metrics"])
     controls = not options["no_controls"]
     return _do("verify", {**given, "controls": controls, "ceilings": controls}, options)
 
@@ -162,17 +163,16 @@ def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) 
         options["source"], options["target"], Settings(verb, verb_options, model, suffix),
         **{name: options[name] for name in ("executor", "workers", "batch_size", "resume", "force")},
     )  # fmt: skip
-    told = {"as_json": options["as_json"], "quiet": options["quiet"]}
     if options["dry_run"]:
         from noisebook.batch.timing import estimate
 
         plan = dry_run(wanted)
         expected = estimate(wanted, plan)
-        report(_plan_values(plan, expected), _plan_text(plan, expected), **told)
+        report(_plan_values(plan, expected), _plan_text(plan, expected))
         return 0
-    with progress(f"{verb}: files", quiet=options["quiet"]) as on_file:
-        summary = run(wanted, on_file=on_file)
-    report(summary.to_dict(), _text(summary), **told)
+    with progress(f"{verb}: files") as work:
+        summary = run(wanted, on_file=work.on_step)
+    report(summary.to_dict(), _text(summary))
     if options["quiet"] and summary.failed:
         click.echo(
             f"noisebook: {_count(len(summary.failed), 'file')} failed: {wanted.settings.manifest} says why", err=True
@@ -192,9 +192,7 @@ def _text(summary: Summary) -> str:
 
 
 def _failures(failed: list[tuple[str, str]]) -> list[str]:
-    listed = [(_shown(source), error) for source, error in failed[:_LISTED]]
-    width = max((len(source) for source, _ in listed), default=0)
-    lines = [f"{source:{width}}  {_shown(error)}" for source, error in listed]
+    lines = aligned([(_shown(source), _shown(error)) for source, error in failed[:_LISTED]])
     more = len(failed) - _LISTED
     return [*lines, f"and {_count(more, 'more failure')}"] if more > 0 else lines
 

@@ -12,6 +12,7 @@ import click
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
 from noisebook.cli._options import engine_options, json_option
+from noisebook.cli._shared import report, wrong_usage
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
@@ -48,7 +49,6 @@ def bench(
     full: bool,
     corpus: int | None,
     strict: bool,
-    as_json: bool,
     **options: Any,
 ) -> int:
     """Time the codec by stage, preset and duration, beside the engines of DDCM and Turbo-DDCM as published.
@@ -63,7 +63,7 @@ def bench(
     noisebook bench --model audioldm2-music --device cuda
     """
     if quick and full:
-        raise click.UsageError("--quick and --full do not go together", click.get_current_context())
+        raise wrong_usage("--quick and --full do not go together")
     from noisebook.benchmark.runs import Options, benchmark
 
     chosen = Options.quick() if quick else Options.full() if full else Options()
@@ -75,10 +75,8 @@ def bench(
     )
     results["machine"]["dtype"] = str(getattr(backend, "dtype", options["dtype"])).removeprefix("torch.")
     results["corpus"] = [] if corpus is None else _corpus(sound, corpus, options)
-    if as_json:
-        import json
-
-        click.echo(json.dumps(results, indent=2))
+    if options["as_json"]:
+        report(results, "")
     else:
         _show(results)
     return int(strict and not all(check["ok"] for check in results["checks"]))
@@ -94,7 +92,7 @@ def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dic
 
     size = min(sound.sample_count // files, round(_PIECE * sound.sample_rate))
     if not size:
-        raise click.UsageError(f"the sound is too short for {files} pieces", click.get_current_context())
+        raise wrong_usage(f"the sound is too short for {files} pieces")
     pieces = [Waveform(sound.samples[:, i * size : (i + 1) * size].copy(), sound.sample_rate) for i in range(files)]
     settings = Settings("compress", {"preset": "300"}, ModelOptions.among(options).replaced(threads=1))
     ways = [("local", 1, 1), ("local", 1, 4), ("local", 2, 1), *([("ray", 2, 1)] if find_spec("ray") else [])]

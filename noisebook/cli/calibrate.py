@@ -9,7 +9,7 @@ import click
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
 from noisebook.cli._options import engine_options, json_option
-from noisebook.cli._shared import progress, report
+from noisebook.cli._shared import progress, report, wrong_usage
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import BackendInfo
@@ -24,7 +24,7 @@ __all__ = ["calibrate"]
 @click.option("--reset", is_flag=True, help="Forget the curve that was measured before.")
 @json_option
 @engine_options
-def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, as_json: bool, **options: Any) -> None:
+def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, **options: Any) -> None:
     """Measure the error curve of a model's denoiser on sounds, and keep it with the model.
 
     From the curve follow the steps of every stream, so streams made before are refused afterwards. A model that was
@@ -40,26 +40,24 @@ def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, as_json: boo
 
     if reset:
         if sources or dry_run:
-            raise click.UsageError("--reset takes neither IN nor --dry-run", click.get_current_context())
+            raise wrong_usage("--reset takes neither IN nor --dry-run")
         path = api.store_calibration(options["model"], None)
         info = api.model_info(options["model"], offline=True)
         report({"forgotten": str(path), "fingerprint": info.fingerprint.hex()},
-               f"{path} is gone; stream id {info.fingerprint.hex()[:4]}", as_json=as_json)  # fmt: skip
+               f"{path} is gone; stream id {info.fingerprint.hex()[:4]}")  # fmt: skip
         return
     if not dry_run and options["model"] == api.EMBEDDED:
-        raise click.UsageError(
-            f"{api.EMBEDDED} was calibrated in training; --dry-run shows what it would be", click.get_current_context()
-        )
+        raise wrong_usage(f"{api.EMBEDDED} was calibrated in training; --dry-run shows what it would be")
     sounds = [_files.read_sound(path) for path in sources or map(str, bundled_clips().values())]
     backend = ModelOptions.among(options).load()
-    with progress("calibrate", quiet=as_json) as on_step:
-        curve = api.calibrate(sounds, backend=backend, on_step=on_step)
+    with progress("calibrate") as work:
+        curve = api.calibrate(sounds, backend=backend, on_step=work.on_step)
     kept = None if dry_run else str(api.store_calibration(options["model"], curve))
     info = api.model_info(options["model"], offline=True)
-    _show(curve, backend.info, info.fingerprint.hex(), kept, as_json)
+    _show(curve, backend.info, info.fingerprint.hex(), kept)
 
 
-def _show(curve: Curve, info: BackendInfo, fingerprint: str, kept: str | None, as_json: bool) -> None:
+def _show(curve: Curve, info: BackendInfo, fingerprint: str, kept: str | None) -> None:
     planned = [info.curve(t) for t in curve.timesteps]
     values = {
         "model": info.name,
@@ -73,4 +71,4 @@ def _show(curve: Curve, info: BackendInfo, fingerprint: str, kept: str | None, a
     lines = [f"{'t':>5} {'SNR':>10} {'error':>9} {'before':>9}"]
     lines += [f"{t:>5} {info.schedule.snr(t):>10.4g} {error:>9.4g} {before:>9.4g}" for t, error, before in rows]
     lines.append(f"{'not kept' if kept is None else f'kept in {kept}'}; stream id {fingerprint[:4]}")
-    report(values, "\n".join(lines), as_json=as_json)
+    report(values, "\n".join(lines))

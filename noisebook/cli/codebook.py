@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,25 +70,25 @@ def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float
     backend = ModelOptions.among(options).load()
     names = ("unit", "method", "size", "stages", "groups", "block_frames", "bits_per_frame", "seed")
     fitting = {name: options[name] for name in names}
-    started = time.perf_counter()
-    with progress("fitting", quiet=options["quiet"]) as on_step:  # first over the files, then over the tables
-        book = api.fit_codebook(_read(paths, limit_minutes, on_step), backend=backend, on_step=on_step, **fitting)
+    with progress("fitting") as work:  # first over the files, then over the tables
+        sounds = _read(paths, limit_minutes, work.on_step)
+        book = api.fit_codebook(sounds, backend=backend, on_step=work.on_step, **fitting)
     doubt = api.fit_doubt(book)
     if doubt is not None and not options["quiet"]:  # before it is written: it may take the place of a better one
         click.echo(f"noisebook: {doubt}", err=True)
     book.save(output, overwrite=force)
     shown = api.codebook_info(book, frames_per_second=backend.info.frames_per_second)
-    seconds = round(time.perf_counter() - started, 1)
-    values = {"output": output, **_size(output), "seconds": seconds, "warning": doubt, **shown}
+    size, seconds = Path(output).stat().st_size, round(work.seconds, 1)
+    values = {"output": output, "bytes": size, "seconds": seconds, "warning": doubt, **shown}
     text = f"{output}: {values['bytes']} bytes, {values['seconds']} s\n{_text(shown)}"
-    report(values, text, as_json=options["as_json"], quiet=options["quiet"])
+    report(values, text)
 
 
 @codebook.command()
 @click.argument("name", metavar="NAME|FILE")
 @model_option
 @json_option
-def info(name: str, model: str, as_json: bool) -> None:
+def info(name: str, model: str, **_: Any) -> None:
     """Show what a codebook is, and how it did on the sound it was fitted to.
 
     Rates are for one channel at the model's frames a second: entropy coded, and with whole bits for each code.
@@ -102,13 +101,13 @@ def info(name: str, model: str, as_json: bool) -> None:
 
     rate = api.model_info(model, offline=True).frames_per_second
     shown = api.codebook_info(api.load_codebook(name), frames_per_second=rate)
-    report({"name": name, **shown}, _text(shown), as_json=as_json)
+    report({"name": name, **shown}, _text(shown))
 
 
 @codebook.command(name="list")
 @model_option
 @json_option
-def list_codebooks(model: str, as_json: bool) -> None:
+def list_codebooks(model: str, **_: Any) -> None:
     """List the codebooks inside the package.
 
     \b
@@ -121,7 +120,7 @@ def list_codebooks(model: str, as_json: bool) -> None:
         name: api.codebook_info(api.codebook_record(name), frames_per_second=rate) for name in api.codebook_names()
     }
     rows = [{"name": name, **shown} for name, shown in books.items()]
-    report({"codebooks": rows}, "\n".join(map(_line, rows)), as_json=as_json)
+    report({"codebooks": rows}, "\n".join(map(_line, rows)))
 
 
 def _check_target(target: str, *, force: bool) -> None:
@@ -150,10 +149,6 @@ def _read(paths: Sequence[str], limit_minutes: float | None, on_step: OnStep | N
             on_step(done, len(paths))
         if left <= 0:
             return
-
-
-def _size(path: str) -> dict[str, int]:
-    return {"bytes": Path(path).stat().st_size}
 
 
 def _line(shown: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from noisebook.cli._options import (
     stream_model_option,
     together,
 )
-from noisebook.cli._shared import error_values, number, progress, report
+from noisebook.cli._shared import error_values, number, progress, report, sound_values, stream_values, wrong_usage
 from noisebook.codec.options import AUTO, CodebookOptions, EncodeOptions
 from noisebook.errors import CorruptStream, WrongModel
 
@@ -79,13 +78,12 @@ def compress(paths: tuple[str, ...], output: str | None, force: bool, **options:
     """
     if options["mono"]:
         if options["channels"] == "dual":
-            message = "--mono and --channels dual exclude each other"
-            raise click.UsageError(message, click.get_current_context())
+            raise wrong_usage("--mono and --channels dual exclude each other")
         options["channels"] = "mono"
     chosen = coding(options)
     files = _files.pairs(paths, output, _files.stream_target, _files.STREAM_SUFFIX, force=force)
     backend = cache(ModelOptions.among(options).load)  # for all of them, and not before the first is known to be sound
-    return _files.each(files, lambda source, path: _compress(source, path, chosen, backend, force, options), options)
+    return _files.each(files, lambda source, path: _compress(source, path, chosen, backend, force, options))
 
 
 def coding(options: Mapping[str, Any]) -> EncodeOptions | CodebookOptions:
@@ -96,7 +94,7 @@ def coding(options: Mapping[str, Any]) -> EncodeOptions | CodebookOptions:
     if codec == "ddcm":
         return EncodeOptions.among(options)
     if options["codebook"] is None:
-        raise click.UsageError("--codec vq needs a --codebook", click.get_current_context())
+        raise wrong_usage("--codec vq needs a --codebook")
     return CodebookOptions.among(options)
 
 
@@ -116,30 +114,22 @@ def _compress(
             preset, reasons = api.auto_preset(sound)
             chosen = chosen.replaced(preset=preset)
             click.echo(f"noisebook: {'; '.join(reasons)}", err=True)
-        model, started = backend(), time.perf_counter()
-        with progress("compressing", quiet=options["quiet"]) as on_step:
+        model = backend()
+        with progress("compressing") as work:
             if isinstance(chosen, EncodeOptions):
-                stream = api.compress(sound, backend=model, options=chosen, on_step=on_step)
+                stream = api.compress(sound, backend=model, options=chosen, on_step=work.on_step)
             else:
                 stream = api.compress_with_codebook(
-                    sound, backend=model, codebook=options["codebook"], options=chosen, on_step=on_step
+                    sound, backend=model, codebook=options["codebook"], options=chosen, on_step=work.on_step
                 )
-        seconds = time.perf_counter() - started
     _files.write_bytes(path, stream, force=force)
     shown = api.read_info(stream, info=model.info)
     rate = _rate_values(shown, chosen.asked_bitrate, model.info)
     ratio = 2 * sound.channels * sound.sample_count / shown.file_bytes
-    values = {
-        "output": path,
-        "bytes": shown.file_bytes,
-        "bitrate": round(shown.bitrate, 3),
-        "ratio_to_pcm16": round(ratio, 2),
-        "duration": round(sound.duration, 3),
-        "seconds": round(seconds, 3),
-        **rate,
-    }
+    values = stream_values(path, shown.file_bytes, sound.duration, work.seconds)
+    values |= {"ratio_to_pcm16": round(ratio, 2), **rate}
     rates = f"{number(shown.bitrate, 5)} bit/s, 1:{number(ratio)} of 16-bit PCM"
-    text = f"{path}: {shown.file_bytes} bytes, {rates}, {seconds:.1f} s"
+    text = f"{path}: {shown.file_bytes} bytes, {rates}, {work.seconds:.1f} s"
     if rate["why_more"]:
         text += f"; more than {number(rate['asked_bitrate'])} bit/s, for {rate['why_more']}"
     return values, text
@@ -197,7 +187,7 @@ def decompress(paths: tuple[str, ...], output: str | None, force: bool, **option
     """
     files = _files.pairs(paths, output, _sound_target, ".wav", force=force)
     load = cache(ModelOptions.among(options).load)
-    return _files.each(files, lambda source, path: _decompress(source, path, load, force, options), options)
+    return _files.each(files, lambda source, path: _decompress(source, path, load, force, options))
 
 
 def _sound_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
@@ -222,21 +212,12 @@ def _decompress(
         _files.check_format(path, shown.sample_rate, shown.channels, options["bits"])
         model = load(ModelOptions.among(options).model_of(data))
         decoding = {name: options[name] for name in _DECODING} | {"peak_guard": options["bits"] != "float"}
-        started = time.perf_counter()
-        with progress("decompressing", quiet=options["quiet"]) as on_step:
-            sound = api.decompress_to_blocks(data, backend=model, on_step=on_step, **decoding)
+        with progress("decompressing") as work:
+            sound = api.decompress_to_blocks(data, backend=model, on_step=work.on_step, **decoding)
             held = _files.write_decoding(path, sound, force=force, bits=options["bits"])
-        seconds = time.perf_counter() - started
-    values = {
-        "output": path,
-        "sample_rate": sound.sample_rate,
-        "channels": sound.channels,
-        "duration": round(sound.duration, 3),
-        "seconds": round(seconds, 3),
-        "held": held,
-    }
+    values = sound_values(path, sound, work.seconds) | {"held": held}
     kind = {1: "mono", 2: "stereo"}[sound.channels]
-    text = f"{path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {seconds:.1f} s"
+    text = f"{path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {work.seconds:.1f} s"
     return values, f"{text}; {_files.told_held(held)}" if held else text
 
 
@@ -244,7 +225,7 @@ def _decompress(
 @click.argument("source", metavar="IN")
 @stream_model_option
 @json_option
-def info(source: str, model: str | None, as_json: bool) -> int:
+def info(source: str, model: str | None, **_: Any) -> int:
     """Show what a .ddcm stream says about itself, and whether it is whole.
 
     Exit status 1 if it is damaged. A stream of a model that is not here, or of another than MODEL, shows only its
@@ -265,9 +246,9 @@ def info(source: str, model: str | None, as_json: bool) -> int:
             click.echo(f"noisebook: only the header can be read: {error}", err=True)
     values, damage = vars(shown), CorruptStream(f"{source}: {_DAMAGED}")
     if shown.intact is not False:
-        report(values, _table(shown), as_json=as_json)
+        report(values, _table(shown))
         return 0
-    report({**values, "error": error_values(damage)}, _table(shown), as_json=as_json)
+    report({**values, "error": error_values(damage)}, _table(shown))
     click.echo(f"noisebook: {damage}", err=True)
     return 1
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.api.models import ModelOptions
-from noisebook.cli._options import engine_options, json_option
-from noisebook.cli._shared import progress, report
+from noisebook.cli._options import Parsed, engine_options, json_option, quiet_option, words
+from noisebook.cli._shared import aligned, progress, report, wrong_usage
 
 if TYPE_CHECKING:
     from noisebook.comparison.methods import Method
@@ -25,39 +25,26 @@ __all__ = ["compare", "tally"]
 _SETTINGS = ("methods", "rates", "metrics", "prompt", "limit_seconds", "timeout")  # told in the manifest
 
 
-class _Words(click.ParamType):
-    """Words with commas between."""
-
-    name = "words"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        return tuple(word.strip() for word in str(value).split(",") if word.strip())
-
-
-class _Rates(click.ParamType):
-    """Numbers with commas between."""
-
-    name = "rates"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        try:
-            return tuple(float(word) for word in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not numbers with commas between, such as 300,1500.", param, ctx)
+def _rates(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise ValueError(f"{text!r} is not numbers with commas between, such as 300,1500") from None
 
 
 @click.command()
 @click.argument("sources", metavar="IN...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-o", "--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the results; needed.")
 @click.option(
-    "-m", "--methods", type=_Words(), metavar="NAMES",
+    "-m", "--methods", type=Parsed(words, "words"), metavar="NAMES",
     help="Ids, patterns of ids (opus-*), series, families or all; by default ceiling,ddcm,codec,control.",
 )  # fmt: skip
-@click.option("--rates", type=_Rates(), metavar="RATES", help="Of ddcm, bit/s; by default those of all presets.")
 @click.option(
-    "--metrics", type=_Words(), metavar="NAMES", help="Metrics, or all that are installed; by default the usual ones."
+    "--rates", type=Parsed(_rates, "rates"), metavar="RATES", help="Of ddcm, bit/s; by default those of all presets."
+)
+@click.option(
+    "--metrics", type=Parsed(words, "words"), metavar="NAMES",
+    help="Metrics, or all that are installed; by default the usual ones.",
 )  # fmt: skip
 @click.option("--prompt", metavar="PROMPT", help="Of the transformations, which need one.")
 @click.option(
@@ -78,11 +65,14 @@ class _Rates(click.ParamType):
 @click.option("--no-page", is_flag=True, help="Write no index.html.")
 @click.option("--blind", type=click.Choice(["mushra", "abx"]), help="Write a kit for a blind listening test too.")
 @click.option(
-    "--blind-methods", type=_Words(), metavar="NAMES", help="Those to listen to; by default all but controls."
+    "--blind-methods",
+    type=Parsed(words, "words"),
+    metavar="NAMES",
+    help="Those to listen to; by default all but controls.",
 )
 @click.option("-f", "--force", is_flag=True, help="Do again what is done already.")
 @click.option("--list", "listing", is_flag=True, help="Show all methods and whether they can run here, nothing else.")
-@click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told.")
+@quiet_option
 @json_option
 @engine_options
 def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
@@ -103,11 +93,10 @@ def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
     if listing:
         _list(options)
         return 0
-    context = click.get_current_context()
     if not sources:
-        raise click.UsageError("Missing argument 'IN...'", context)
+        raise wrong_usage("Missing argument 'IN...'")
     if options["out"] is None:
-        raise click.UsageError("Missing option '--out'", context)
+        raise wrong_usage("Missing option '--out'")
     return _compare(sources, options)
 
 
@@ -115,7 +104,7 @@ def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
 @click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--key", metavar="FILE", required=True, type=click.Path(path_type=Path), help="key.json of the test.")
 @json_option
-def tally(sheets: tuple[Path, ...], key: Path, as_json: bool) -> None:
+def tally(sheets: tuple[Path, ...], key: Path, **_: Any) -> None:
     """Tell what listeners of a blind test heard, from the sheets that its page saved.
 
     \b
@@ -124,7 +113,7 @@ def tally(sheets: tuple[Path, ...], key: Path, as_json: bool) -> None:
     from noisebook.report.tally import tally as count
 
     counted = count(sheets, key)
-    report(counted, "\n".join(_tally_lines(counted)), as_json=as_json)
+    report(counted, "\n".join(_tally_lines(counted)))
 
 
 def _compare(sources: Sequence[Path], options: Mapping[str, Any]) -> int:
@@ -137,17 +126,19 @@ def _compare(sources: Sequence[Path], options: Mapping[str, Any]) -> int:
         check_installed()
     run = _planned(sources, options)
     blind_methods = _blind_methods(run, options["blind_methods"])
-    with progress("comparing", quiet=options["quiet"]) as on_step:
-        rows = run.rows(on_step)
+    with progress("comparing") as work:
+        rows = run.rows(work.on_step)
     settings = {name: options[name] for name in _SETTINGS}
-    about = publishing.manifest(run, command=_command(), seed=options["seed"], settings=settings)
+    about = publishing.manifest(
+        run, command=shlex.join(["noisebook", *sys.argv[1:]]), seed=options["seed"], settings=settings
+    )
     results = publishing.results_of(run, rows, about=about)
     written = publishing.publish(
         results, run.store, with_figures=not options["no_figures"], with_page=not options["no_page"],
         blind_design=options["blind"], blind_methods=blind_methods, seed=options["seed"],
     )  # fmt: skip
     values = {"out": str(options["out"]), "written": written, **_counts(results)}
-    report(values, _text(values, results), as_json=options["as_json"], quiet=options["quiet"])
+    report(values, _text(values, results))
     return int(all(row["error"] for row in rows))
 
 
@@ -182,10 +173,6 @@ def _blind_methods(run: Run, names: Sequence[str] | None) -> list[str] | None:
     return [method.id for method in choose(run.methods, names)]
 
 
-def _command() -> str:
-    return shlex.join(["noisebook", *sys.argv[1:]])
-
-
 def _counts(results: Mapping[str, Any]) -> dict[str, Any]:
     failed = [row for row in results["rows"] if row["error"]]
     return {
@@ -216,8 +203,7 @@ def _ranking_lines(results: Mapping[str, Any]) -> list[str]:
         rate = "" if method["bit_per_second"] is None else f"{method['bit_per_second']:.0f}"
         cells = [means.get((method["id"], name)) for name in names]
         rows.append([method["id"], rate, *("-" if cell is None else f"{cell:.2f}" for cell in cells)])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return [f"  {line}" for line in aligned(rows, right_from=1)]
 
 
 def _list(options: Mapping[str, Any]) -> None:
@@ -231,7 +217,7 @@ def _list(options: Mapping[str, Any]) -> None:
     for row in rows:
         rate = "" if row["bit_per_second"] is None else f"{row['bit_per_second']:.0f}"
         lines.append(f"{row['id']:{width}}  {row['family']:11}  {rate:>6}  {row['reason'] or 'yes'}")
-    report({"methods": rows}, "\n".join(lines), as_json=options["as_json"])
+    report({"methods": rows}, "\n".join(lines))
 
 
 def _tally_lines(counted: Mapping[str, Any]) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +10,11 @@ import click
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
 from noisebook.cli._options import bits_option, engine_options, given, options_of, refuse, result_options
-from noisebook.cli._shared import number, progress, report, told_unknown
+from noisebook.cli._shared import number, progress, report, sound_values, stream_values, told_unknown
 from noisebook.errors import ConfigError
 from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
 
 if TYPE_CHECKING:
-    from noisebook.api.generate import GeneratedSound, GeneratedStream
     from noisebook.diffusion.backend import Backend
 
 __all__ = ["generate"]
@@ -62,16 +59,17 @@ def generate(prompt: str, target: str | None, output: str | None, **options: Any
 def _generate_sound(options: Mapping[str, Any]) -> None:
     from noisebook import api
 
-    path = _sound_path(options)
+    path = _files.sound_target(
+        _files.STANDARD, *_named(options, "generated.wav"), force=options["force"], stream_by="--ddcm 64"
+    )
     chosen, backend = GenerateOptions.among(options), _backend_for(options)
-    started = time.perf_counter()
-    with progress("generating", quiet=options["quiet"]) as on_step:
-        made = api.generate(options["prompt"], backend=backend, options=chosen, on_step=on_step)
-    seconds = time.perf_counter() - started
+    with progress("generating") as work:
+        made = api.generate(options["prompt"], backend=backend, options=chosen, on_step=work.on_step)
     _files.write_sound(path, made.sound, force=options["force"], bits=options["bits"])
-    values = _values(path, made, seconds)
-    text = f"{path}: {made.sound.duration:.2f} s at {made.sound.sample_rate} Hz, seed {made.seed}, {seconds:.1f} s"
-    report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
+    values = sound_values(path, made.sound, work.seconds) | {"seed": made.seed, "unknown_words": list(made.unknown)}
+    sound, seconds = made.sound, work.seconds
+    text = f"{path}: {sound.duration:.2f} s at {sound.sample_rate} Hz, seed {made.seed}, {seconds:.1f} s"
+    report(values, text, err=path == _files.STANDARD)
 
 
 def _generate_stream(options: Mapping[str, Any]) -> None:
@@ -80,35 +78,17 @@ def _generate_stream(options: Mapping[str, Any]) -> None:
     path, wav = _stream_paths(options)
     wanted = options if options["steps"] is not None else {**options, "steps": GenerateStreamOptions().steps}
     chosen, backend = GenerateStreamOptions.among(wanted), _backend_for(options)
-    started = time.perf_counter()
-    with progress("generating", quiet=options["quiet"]) as on_step:
-        made = api.generate_stream(options["prompt"], backend=backend, options=chosen, on_step=on_step)
-    seconds = time.perf_counter() - started
+    with progress("generating") as work:
+        made = api.generate_stream(options["prompt"], backend=backend, options=chosen, on_step=work.on_step)
     _files.write_bytes(path, made.data, force=options["force"])
     if wav is not None:
         _files.write_sound(wav, made.sound, force=options["force"], bits=options["bits"])
-    _report_stream(path, wav, made, seconds, options)
-
-
-def _report_stream(
-    path: str, wav: str | None, made: GeneratedStream, seconds: float, options: Mapping[str, Any]
-) -> None:
-    size = len(made.data)
-    bitrate = 8 * size / made.sound.duration
-    values = _values(path, made, seconds) | {"bytes": size, "bitrate": round(bitrate, 3), "wav": wav}
-    text = f"{path}: {size} bytes, {number(bitrate)} bit/s, {made.sound.duration:.2f} s of sound, {seconds:.1f} s"
-    report(values, text, as_json=options["as_json"], quiet=options["quiet"], err=path == _files.STANDARD)
-
-
-def _values(path: str, made: GeneratedSound, seconds: float) -> dict[str, Any]:
-    return {
-        "output": path,
-        "sample_rate": made.sound.sample_rate,
-        "duration": round(made.sound.duration, 3),
-        "seed": made.seed,
-        "unknown_words": list(made.unknown),
-        "seconds": round(seconds, 3),
-    }
+    sound, size = made.sound, len(made.data)
+    values = sound_values(path, sound, work.seconds) | stream_values(path, size, sound.duration, work.seconds)
+    values |= {"seed": made.seed, "unknown_words": list(made.unknown), "wav": wav}
+    rate = f"{size} bytes, {number(8 * size / sound.duration)} bit/s"
+    text = f"{path}: {rate}, {sound.duration:.2f} s of sound, {work.seconds:.1f} s"
+    report(values, text, err=path == _files.STANDARD)
 
 
 def _backend_for(options: Mapping[str, Any]) -> Backend:
@@ -116,15 +96,6 @@ def _backend_for(options: Mapping[str, Any]) -> Backend:
     backend = ModelOptions.among(options).load()
     told_unknown(backend, options["prompt"], options["negative"])
     return backend
-
-
-def _sound_path(options: Mapping[str, Any]) -> str:
-    named = options["target"] or options["output"]
-    if named is not None and Path(named).suffix.lower() == _files.STREAM_SUFFIX:
-        raise ConfigError(
-            f"{named} is named like a stream; --ddcm 64 makes one, {Path(named).with_suffix('.wav')} a sound"
-        )
-    return _files.sound_target(_files.STANDARD, *_named(options, "generated.wav"), force=options["force"])
 
 
 def _stream_paths(options: Mapping[str, Any]) -> tuple[str, str | None]:

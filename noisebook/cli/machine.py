@@ -20,7 +20,7 @@ _COLOURS = {"ok": "green", "missing": "yellow", "failed": "red"}
 @click.command()
 @click.option("--install", metavar="FOLDER", help="Copy a model of noisebook's own into your folder of models first.")
 @json_option
-def models(install: str | None, as_json: bool) -> None:
+def models(install: str | None, **_: Any) -> None:
     """List the models at hand, where they are, and their fingerprints and training.
 
     They are inside the package, in your folder of models (NOISEBOOK_MODELS, or noisebook/models in the folder of the
@@ -37,14 +37,14 @@ def models(install: str | None, as_json: bool) -> None:
         found = api.install_model(install)
         click.echo(f"noisebook: {found.name} is in {found.folder} ({found.source})", err=True)
     rows = list_models()
-    report({"models": rows}, "\n".join(line for row in rows for line in _lines(row)), as_json=as_json)
+    report({"models": rows}, "\n".join(line for row in rows for line in _lines(row)))
 
 
 @click.command()
 @click.option("--model", metavar="MODEL", help="Check this model: a name, an id of the hub, or a folder.")
 @click.option("--device", metavar="DEVICE", default="auto", show_default=True, help="Whose memory to compare with.")
 @json_option
-def doctor(model: str | None, device: str, as_json: bool) -> int:
+def doctor(model: str | None, device: str, **_: Any) -> int:
     """Check that noisebook works here; exit status 1 if it does not.
 
     With --model: what of it is here, what is missing and how to get it, and in what precision it fits into memory.
@@ -57,7 +57,7 @@ def doctor(model: str | None, device: str, as_json: bool) -> int:
     from noisebook.benchmark.doctor import diagnose, diagnose_model
 
     checks = diagnose() if model is None else diagnose_model(model, device)
-    report({"checks": [vars(check) for check in checks]}, "\n".join(map(_line, checks)), as_json=as_json)
+    report({"checks": [vars(check) for check in checks]}, "\n".join(map(_line, checks)))
     return int(any(check.state == "failed" for check in checks))
 
 

@@ -9,7 +9,7 @@ import click
 
 from noisebook.cli import _files
 from noisebook.cli._options import json_option
-from noisebook.cli._shared import report
+from noisebook.cli._shared import aligned, finite, report, wrong_usage
 
 if TYPE_CHECKING:
     from noisebook.api.recommend import Recommendation
@@ -26,7 +26,7 @@ __all__ = ["recommend"]
 )  # fmt: skip
 @click.option("--rules", "listing", is_flag=True, help="Show the table of rules, and do nothing else.")
 @json_option
-def recommend(source: str | None, need: str, listing: bool, as_json: bool) -> None:
+def recommend(source: str | None, need: str, listing: bool, **_: Any) -> None:
     """Listen to a sound and name the method and preset that suit it.
 
     Told are the whole command, what the sound is like, and the rule behind each choice. `compress --preset auto` goes
@@ -40,35 +40,18 @@ def recommend(source: str | None, need: str, listing: bool, as_json: bool) -> No
     from noisebook import api
 
     if listing:
-        rows = _rules()
-        report({"rules": rows}, _table(rows), as_json=as_json)
+        rows = [
+            {"aspect": rule.aspect, "need": ", ".join(rule.needs) or "any", "condition": rule.condition,
+             "advice": rule.advice or "-", "why": rule.why}
+            for rule in api.recommendation_rules()
+        ]  # fmt: skip
+        report({"rules": rows}, "\n".join(aligned([[*rows[0]], *([*row.values()] for row in rows)])))
         return
     if source is None:
-        raise click.UsageError("Missing argument 'IN'", click.get_current_context())
+        raise wrong_usage("Missing argument 'IN'")
     found = api.recommend(_files.read_sound(source), need=need, name=source)
-    values = vars(found) | {"features": {name: _plain(value) for name, value in found.features.items()}}
-    report(values, _text(found), as_json=as_json)
-
-
-def _rules() -> list[dict[str, str]]:
-    from noisebook import api
-
-    return [
-        {
-            "aspect": rule.aspect,
-            "need": ", ".join(rule.needs) or "any",
-            "condition": rule.condition,
-            "advice": rule.advice or "-",
-            "why": rule.why,
-        }
-        for rule in api.recommendation_rules()
-    ]
-
-
-def _table(rows: list[dict[str, str]]) -> str:
-    lines = [{key: key for key in rows[0]}, *rows]
-    widths = {key: max(len(line[key]) for line in lines) for key in rows[0]}
-    return "\n".join("  ".join(f"{line[key]:{widths[key]}}" for key in line).rstrip() for line in lines)
+    values = vars(found) | {"features": {name: finite(value) for name, value in found.features.items()}}
+    report(values, _text(found))
 
 
 def _text(found: Recommendation) -> str:
@@ -92,8 +75,3 @@ def _channels(count: int, side_db: float | None) -> str:
     if not isfinite(side_db):
         return f"{count} channels, the first two {'equal' if side_db < 0 else 'opposite'}"
     return f"{count} channels, side {side_db:.0f} dB"
-
-
-def _plain(value: Any) -> Any:
-    """With None for what JSON cannot say."""
-    return None if isinstance(value, float) and not isfinite(value) else value

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +10,14 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, given, options_of, result_options
-from noisebook.cli._shared import progress, report
+from noisebook.cli._options import bits_option, engine_options, given, in_out, options_of, result_options
+from noisebook.cli._shared import aligned, finite, progress, report, sound_values, wrong_usage
 from noisebook.errors import ConfigError
 from noisebook.synthesis.options import ReconstructOptions
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
     from noisebook.diffusion.backend import Backend
-    from noisebook.synthesis.reconstruct import Reconstruction
 
 __all__ = ["reconstruct"]
 
@@ -28,9 +25,7 @@ _AXES = ("front_end", "posterior", "latent_limit", "vocoder", "post")
 
 
 @click.command()
-@click.argument("source", metavar="IN", required=False)
-@click.argument("target", metavar="[OUT]", required=False)
-@click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN-PRESET.wav beside IN.")
+@in_out("The sound to write; by default IN-PRESET.wav beside IN.", required=False)
 @options_of(ReconstructOptions)
 @click.option("--all", "every", is_flag=True, help="Every preset, as IN-PRESET.wav in the folder OUT.")
 @click.option("--list", "listing", is_flag=True, help="Show the table of presets, and do nothing else.")
@@ -53,9 +48,9 @@ def reconstruct(
     noisebook reconstruct song.flac folder --all
     """
     if listing:
-        _list_presets(as_json=options["as_json"])
+        _list_presets()
     elif source is None:
-        raise click.UsageError("Missing argument 'IN'", click.get_current_context())
+        raise wrong_usage("Missing argument 'IN'")
     elif every:
         _every_preset(source, _one_of(target, output), options)
     else:
@@ -64,8 +59,7 @@ def reconstruct(
 
 def _one_of(argument: str | None, option: str | None) -> str | None:
     if argument is not None and option is not None:
-        message = "give the output once: as the second argument or with -o"
-        raise click.UsageError(message, click.get_current_context())
+        raise wrong_usage("give the output once: as the second argument or with -o")
     return argument if argument is not None else option
 
 
@@ -74,21 +68,18 @@ def _one_preset(source: str, target: str | None, options: Mapping[str, Any]) -> 
 
     chosen = ReconstructOptions.among(options)
     api.reconstruction_preset(chosen)  # wrong names are told before any work
-    if target is None and source != _files.STANDARD:
-        target = str(_beside(source, chosen.preset))
-    path = _files.sound_target(source, target, None, force=options["force"])
+    path = _files.sound_target(source, target, None, force=options["force"], added=f"-{chosen.preset}")
     sound = _files.read_sound(source)
     _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
     values = _reconstructed(path, sound, chosen, ModelOptions.among(options).load(), options)
-    to_stderr = path == _files.STANDARD
-    report(values, _text(values), as_json=options["as_json"], quiet=options["quiet"], err=to_stderr)
+    report(values, _text(values), err=path == _files.STANDARD)
 
 
 def _every_preset(source: str, target: str | None, options: Mapping[str, Any]) -> None:
     from noisebook import api
 
     if given("preset"):
-        raise click.UsageError("--all and --preset exclude each other", click.get_current_context())
+        raise wrong_usage("--all and --preset exclude each other")
     if source == _files.STANDARD or target == _files.STANDARD:
         raise ConfigError("--all names its files after IN, in a folder; neither can be -")
     names = [preset.name for preset in api.reconstruction_presets()]
@@ -96,22 +87,19 @@ def _every_preset(source: str, target: str | None, options: Mapping[str, Any]) -
     api.reconstruction_preset(chosen)
     folder = _folder(target, source)
     paths = [
-        _files.sound_target(source, str(_beside(source, name, folder)), None, force=options["force"]) for name in names
+        _files.sound_target(source, str(folder / f"{Path(source).stem}-{name}.wav"), None, force=options["force"])
+        for name in names
     ]
     sound, backend = _files.read_sound(source), ModelOptions.among(options).load()
     _files.check_format(paths[0], sound.sample_rate, sound.channels, options["bits"])
     results = []
-    with progress("reconstructing", quiet=options["quiet"]) as on_step:
+    with progress("reconstructing") as work:
         for done, (name, path) in enumerate(zip(names, paths, strict=True), 1):
             results.append(_reconstructed(path, sound, chosen.replaced(preset=name), backend, options))
-            if on_step is not None:
-                on_step(done, len(names))
+            if work.on_step is not None:
+                work.on_step(done, len(names))
     text = "\n".join(_text(values) for values in results)
-    report({"outputs": results}, text, as_json=options["as_json"], quiet=options["quiet"])
-
-
-def _beside(source: str, preset: str, folder: Path | None = None) -> Path:
-    return (Path(source).parent if folder is None else folder) / f"{Path(source).stem}-{preset}.wav"
+    report({"outputs": results}, text)
 
 
 def _folder(target: str | None, source: str) -> Path:
@@ -134,18 +122,13 @@ def _reconstructed(
     """Reconstruct and write; what the report says of it."""
     from noisebook import api
 
-    started = time.perf_counter()
-    result = api.reconstruct(sound, backend=backend, options=chosen)
-    seconds = time.perf_counter() - started
+    with progress("reconstructing", quiet=True) as work:
+        result = api.reconstruct(sound, backend=backend, options=chosen)
     held = _files.write_sound(path, result.waveform, force=options["force"], bits=options["bits"])
-    return {"output": path, "preset": chosen.preset, **_values(result), "seconds": round(seconds, 3), "held": held}
-
-
-def _values(result: Reconstruction) -> dict[str, Any]:
     return {
-        "sample_rate": result.waveform.sample_rate,
-        "channels": result.waveform.channels,
-        "duration": round(result.waveform.duration, 3),
+        "preset": chosen.preset,
+        **sound_values(path, result.waveform, work.seconds),
+        "held": held,
         "ran": vars(result.ran),
         "measures": _rounded(result.measures),
         "silence": _rounded(result.silence),
@@ -153,8 +136,7 @@ def _values(result: Reconstruction) -> dict[str, Any]:
 
 
 def _rounded(measures: Mapping[str, float]) -> dict[str, float | None]:
-    """With None for what JSON cannot say."""
-    return {name: round(value, 3) if isfinite(value) else None for name, value in measures.items()}
+    return {name: finite(round(value, 3)) for name, value in measures.items()}
 
 
 def _text(values: Mapping[str, Any]) -> str:
@@ -172,14 +154,12 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _list_presets(*, as_json: bool) -> None:
+def _list_presets() -> None:
     from noisebook import api
 
     rows = [
         {"preset": preset.name, **{axis: str(getattr(preset, axis)) for axis in _AXES}}
         for preset in api.reconstruction_presets()
     ]
-    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
-    lines = [{key: key.replace("_", " ") for key in rows[0]}, *rows]
-    text = "\n".join("  ".join(f"{line[key]:{widths[key]}}" for key in line).rstrip() for line in lines)
-    report({"presets": rows}, text, as_json=as_json)
+    lines = aligned([[key.replace("_", " ") for key in rows[0]], *([*row.values()] for row in rows)])
+    report({"presets": rows}, "\n".join(lines))

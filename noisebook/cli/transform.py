@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, given, options_of, refuse, result_options
-from noisebook.cli._shared import progress, report, told_unknown
+from noisebook.cli._options import bits_option, engine_options, given, in_out, options_of, refuse, result_options
+from noisebook.cli._shared import progress, report, sound_values, told_unknown
 from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
-
-if TYPE_CHECKING:
-    from noisebook.audio.waveform import Waveform
 
 __all__ = ["transform"]
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
-@click.option("-o", "--output", metavar="OUT", help="The sound to write; by default IN-METHOD.wav beside IN.")
+@in_out("The sound to write; by default IN-METHOD.wav beside IN.")
 @options_of(TransformOptions)
 @bits_option
 @result_options
@@ -49,30 +41,15 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
         if name not in TRANSFORM_METHODS[options["method"]]:
             refuse(name, f"is no option of --method {options['method']}")
     chosen = TransformOptions.among(options)
-    if target is None and output is None and source != _files.STANDARD:
-        _files.check_source(source)
-        target = str(Path(source).with_name(f"{Path(source).stem}-{options['method']}.wav"))
-    path = _files.sound_target(source, target, output, force=force)
+    path = _files.sound_target(source, target, output, force=force, added=f"-{chosen.method}")
     sound = _files.read_sound(source)
     _files.check_format(path, sound.sample_rate, sound.channels, options["bits"])
     backend = ModelOptions.among(options).load()
     unknown = told_unknown(backend, chosen.prompt, chosen.negative)
-    started = time.perf_counter()
-    with progress("transforming", quiet=options["quiet"]) as on_step:
-        changed = api.transform(sound, backend=backend, options=chosen, on_step=on_step)
-    seconds = time.perf_counter() - started
+    with progress("transforming") as work:
+        changed = api.transform(sound, backend=backend, options=chosen, on_step=work.on_step)
     held = _files.write_sound(path, changed, force=force, bits=options["bits"])
-    _report(path, changed, {"unknown_words": list(unknown), "held": held, "seconds": round(seconds, 3)}, options)
-
-
-def _report(path: str, sound: Waveform, more: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    chosen = {name: options[name] for name in ("method", "strength", "prompt", "seed")}
-    shape = {"sample_rate": sound.sample_rate, "channels": sound.channels, "duration": round(sound.duration, 3)}
-    text = (
-        f"{path}: {chosen['method']}, strength {chosen['strength']:g}, {sound.duration:.2f} s, {more['seconds']:.1f} s"
-    )
-    if more["held"]:
-        text += f"; {_files.told_held(more['held'])}"
-    to_stderr = path == _files.STANDARD
-    report({"output": path, **chosen, **shape, **more}, text, as_json=options["as_json"], quiet=options["quiet"],
-           err=to_stderr)  # fmt: skip
+    values = {name: getattr(chosen, name) for name in ("method", "strength", "prompt", "seed")}
+    values |= sound_values(path, changed, work.seconds) | {"unknown_words": list(unknown), "held": held}
+    text = f"{path}: {chosen.method}, strength {chosen.strength:g}, {changed.duration:.2f} s, {work.seconds:.1f} s"
+    report(values, f"{text}; {_files.told_held(held)}" if held else text, err=path == _files.STANDARD)

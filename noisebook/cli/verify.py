@@ -12,8 +12,8 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import codebook_option, json_option, stream_engine_options
-from noisebook.cli._shared import progress, report
+from noisebook.cli._options import codebook_option, json_option, metrics_option, stream_engine_options
+from noisebook.cli._shared import aligned, progress, report, wrong_usage
 
 if TYPE_CHECKING:
     from noisebook.verification.image import ImageComparison
@@ -36,14 +36,14 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
     "--lag", metavar="SAMPLES|auto", default="auto", show_default=True,
     help="By how many samples at 16 kHz EST is late; auto searches, but takes 0 for a stream.",
 )  # fmt: skip
-@click.option("--metrics", metavar="NAMES", help="Some metrics only, with commas between; by default all that can run.")
+@metrics_option
 @click.option("--no-model", is_flag=True, help="Without ceilings and random indices, which need the model.")
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
 @codebook_option
 @click.option("--require-related", is_flag=True, help="Exit with status 3 if the verdict is: not related.")
 @json_option
 @stream_engine_options
-def verify(reference: str, estimate: str, as_json: bool, require_related: bool, **options: Any) -> int:
+def verify(reference: str, estimate: str, require_related: bool, **options: Any) -> int:
     """Say whether EST is related to REF, and how near it is.
 
     Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared mono and in time, by
@@ -65,17 +65,16 @@ def verify(reference: str, estimate: str, as_json: bool, require_related: bool, 
 
     if Path(reference).is_dir() or Path(estimate).is_dir():
         if require_related:
-            raise click.UsageError("--require-related is for sounds, not for folders", click.get_current_context())
+            raise wrong_usage("--require-related is for sounds, not for folders")
         sounds = ((_files.read_sound(path) for path in _files.sounds_in([place])) for place in (reference, estimate))
         sets = api.verify_sets(*sounds)
-        report(sets.to_dict(), _sets_text(sets), as_json=as_json)
+        report(sets.to_dict(), _sets_text(sets))
         return 0
     lag = _lag(options["lag"])
-    names = None if options["metrics"] is None else [name.strip() for name in options["metrics"].split(",")]
     is_stream = Path(estimate).suffix.lower() == _files.STREAM_SUFFIX
     sound = _files.read_sound(reference)
     other = _files.read_bytes(estimate) if is_stream else _files.read_sound(estimate)
-    with _files.naming(estimate), progress("verifying", quiet=as_json) as on_step:
+    with _files.naming(estimate), progress("verifying") as work:
         wanted = ModelOptions.among(options)
         model = wanted.model_of(other) if isinstance(other, bytes) else None
         backend = None if options["no_model"] and not is_stream else wanted.load(model)
@@ -85,12 +84,12 @@ def verify(reference: str, estimate: str, as_json: bool, require_related: bool, 
             backend=backend,
             codebook=options["codebook"],
             lag=lag,
-            metrics=names,
+            metrics=options["metrics"],
             controls=not options["no_controls"],
             ceilings=not options["no_model"],
-            on_step=on_step,
+            on_step=work.on_step,
         )
-    report(found.to_dict(), _text(found), as_json=as_json)
+    report(found.to_dict(), _text(found))
     return _NOT_RELATED if require_related and not found.verdict.related else 0
 
 
@@ -100,8 +99,7 @@ def _lag(text: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        message = f"--lag {text}: give a whole number of samples at 16 kHz, or auto"
-        raise click.UsageError(message, click.get_current_context()) from None
+        raise wrong_usage(f"--lag {text}: give a whole number of samples at 16 kHz, or auto") from None
 
 
 def _text(found: Verification) -> str:
@@ -132,10 +130,8 @@ def _sets_text(sets: SetComparison) -> str:
         ]
         for distance in sets.distances
     ]
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
     first = f"REF {sets.references} sounds, EST {sets.estimates} sounds; 0 is alike; behind the interval stand controls"
-    return "\n".join([first, *(line.rstrip() for line in lines)])
+    return "\n".join([first, *aligned([heads, *rows])])
 
 
 def _compared(what: Comparison) -> list[str]:

@@ -227,15 +227,15 @@ class Terminal(TextIOWrapper):
 def test_progress_is_drawn_on_a_terminal_only(quiet, monkeypatch):
     from noisebook.cli._shared import progress
 
-    with progress("working", quiet=False) as on_step:
-        assert on_step is None  # the standard error of this test is no terminal
+    with progress("working", quiet=False) as work:
+        assert work.on_step is None  # the standard error of this test is no terminal
     screen = StringIO()
     monkeypatch.setattr(screen, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", screen)
-    with progress("working", quiet=quiet) as on_step:
-        assert (on_step is None) == quiet
-        if on_step is not None:
-            on_step(3, 3)
+    with progress("working", quiet=quiet) as work:
+        assert (work.on_step is None) == quiet
+        if work.on_step is not None:
+            work.on_step(3, 3)
     assert ("working" in screen.getvalue()) == (not quiet)
 
 
