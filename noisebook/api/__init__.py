@@ -1,8 +1,8 @@
 """The facade: arrays and bytes in, bytes and arrays out."""
 
 from noisebook.api.arguments import as_waveform
-from noisebook.api.calibrate import calibrate, store_calibration
 from noisebook.api.codebooks import (
+    FitOptions,
     codebook_by_fingerprint,
     codebook_info,
     codebook_names,
@@ -13,8 +13,16 @@ from noisebook.api.codebooks import (
 )
 from noisebook.api.codec import compress, compress_with_codebook
 from noisebook.api.decoding import Decoding, decompress, decompress_to_blocks, play
-from noisebook.api.generate import GeneratedSound, GeneratedStream, generate, generate_stream, unknown_words
-from noisebook.api.models import EMBEDDED, ModelOptions, find_model, install_model, load_backend, model_info
+from noisebook.api.models import (
+    EMBEDDED,
+    ModelOptions,
+    calibrate,
+    find_model,
+    install_model,
+    load_backend,
+    model_info,
+    store_calibration,
+)
 from noisebook.api.recommend import (
     Recommendation,
     auto_preset,
@@ -22,10 +30,23 @@ from noisebook.api.recommend import (
     recommendation_needs,
     recommendation_rules,
 )
-from noisebook.api.reconstruct import reconstruct, reconstruction_preset, reconstruction_presets
-from noisebook.api.restore import RestoredSound, RestoredStream, restore, restore_stream, within_full_scale
 from noisebook.api.stream_info import StreamInfo, read_info
-from noisebook.api.transform import transform
+from noisebook.api.synthesis import (
+    GeneratedSound,
+    GeneratedStream,
+    RestoredSound,
+    RestoredStream,
+    generate,
+    generate_stream,
+    reconstruct,
+    reconstruction_preset,
+    reconstruction_presets,
+    restore,
+    restore_stream,
+    transform,
+    unknown_words,
+    within_full_scale,
+)
 from noisebook.api.verify import random_stream, verify, verify_sets
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.options import CodebookOptions, EncodeOptions, Priority
@@ -44,6 +65,7 @@ __all__ = [
     "DamageOptions",
     "Decoding",
     "EncodeOptions",
+    "FitOptions",
     "GenerateOptions",
     "GenerateStreamOptions",
     "GeneratedSound",

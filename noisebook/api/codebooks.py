@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.arguments import checked
+from noisebook.api.arguments import OnStep, checked
 from noisebook.errors import ModelError, WrongCodebook
+from noisebook.options import Options, option
 
 if TYPE_CHECKING:
-    from noisebook.api.arguments import OnStep
     from noisebook.audio.waveform import Waveform
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
     from noisebook.quantizers.files import CodebookRecord
 
 __all__ = [
+    "FitOptions",
     "codebook_by_fingerprint",
     "codebook_info",
     "codebook_names",
@@ -28,6 +30,25 @@ __all__ = [
 ]
 
 _VECTORS_PER_ATOM = 10
+
+
+@dataclass(frozen=True)
+class FitOptions(Options):
+    """What may be chosen about a codebook; None is the default of its method."""
+
+    unit: str = option(
+        "frame", "What an atom stands for: 10 s of latent, 0.04 s of it, or one cell.",
+        choices=("clip", "frame", "position"),
+    )  # fmt: skip
+    method: str = option(
+        "residual", "gaussian, uniform, kmeans, ema, residual, product, hierarchical or adaptive.", metavar="NAME"
+    )
+    size: int = option(1024, "Atoms of each table.", low=2, high=65536)
+    stages: int | None = option(None, "residual, adaptive, hierarchical: tables in a row.", low=1, high=64)
+    groups: int | None = option(None, "product: groups of values with a table each.", low=1, high=1024)
+    block_frames: int | None = option(None, "hierarchical: frames of a coarse code.", low=1, high=4096)
+    bits_per_frame: float | None = option(None, "adaptive: the budget that it is made for.")
+    seed: int = option(0, "Of all random choices.", low=0, high=2**64 - 1)
 
 
 @checked
@@ -85,26 +106,16 @@ def fit_codebook(
     sounds: Iterable[Waveform],
     *,
     backend: Backend,
-    unit: str = "frame",
-    method: str = "residual",
-    size: int = 1024,
-    stages: int | None = None,
-    groups: int | None = None,
-    block_frames: int | None = None,
-    bits_per_frame: float | None = None,
-    seed: int = 0,
+    options: FitOptions = FitOptions(),
     on_step: OnStep | None = None,
+    **keywords: Any,
 ) -> LatentCodebook:
     """A codebook fitted to the latents of sounds.
 
     Args:
         sounds: any rates and lengths; only their latents are kept (3200 float32 values a second and channel).
         backend: whose latents; the codebook serves no other.
-        unit: "clip", "frame" or "position".
-        method: "gaussian", "uniform", "kmeans", "ema", "residual", "product", "hierarchical" or "adaptive".
-        size: atoms of each table.
-        stages, groups, block_frames, bits_per_frame: of the methods that have them; None is the method's default.
-        seed: of all random choices.
+        options: what may be chosen; each can also be given as a keyword: `size=256`.
         on_step: called with (tables fitted, tables in all and one more for counting).
 
     Raises:
@@ -116,9 +127,8 @@ def fit_codebook(
 
     latents = [to_latent(sound, backend=backend)[0].cpu() for sound in sounds]
     return fit(
-        latents, unit=unit, method=method, size=size, stages=stages, groups=groups, block_frames=block_frames,
-        bits_per_frame=bits_per_frame, clip_frames=backend.info.window_frames, seed=seed,
-        model=backend.info.autoencoder.hex(), on_step=on_step,
+        latents, **vars(options), clip_frames=backend.info.window_frames, model=backend.info.autoencoder.hex(),
+        on_step=on_step,
     )  # fmt: skip
 
 

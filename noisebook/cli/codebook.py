@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.codebooks import FitOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import engine_options, json_option, model_option, result_options
+from noisebook.cli._options import engine_options, json_option, model_option, options_of, result_options
 from noisebook.cli._shared import progress, report
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from noisebook.api.arguments import OnStep
     from noisebook.audio.waveform import Waveform
+    from noisebook.options import OnStep
 
 __all__ = ["codebook"]
 
@@ -37,20 +38,7 @@ def codebook() -> None:
 @codebook.command()
 @click.argument("sources", metavar="DIR|FILE...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="OUT", required=True, help="The codebook to write, a .safetensors file.")
-@click.option(
-    "--unit", type=click.Choice(["clip", "frame", "position"]), default="frame", show_default=True,
-    help="What an atom stands for: 10 s of latent, 0.04 s of it, or one cell.",
-)  # fmt: skip
-@click.option(
-    "--method", metavar="NAME", default="residual", show_default=True,
-    help="gaussian, uniform, kmeans, ema, residual, product, hierarchical or adaptive.",
-)  # fmt: skip
-@click.option("--size", type=click.IntRange(2, 65536), default=1024, show_default=True, help="Atoms of each table.")
-@click.option("--stages", type=click.IntRange(1, 64), help="residual, adaptive, hierarchical: tables in a row.")
-@click.option("--groups", type=click.IntRange(1, 1024), help="product: groups of values with a table each.")
-@click.option("--block-frames", type=click.IntRange(1, 4096), help="hierarchical: frames of a coarse code.")
-@click.option("--bits-per-frame", type=float, help="adaptive: the budget that it is made for.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of all random choices.")
+@options_of(FitOptions)
 @click.option("--limit-minutes", type=click.FloatRange(0, min_open=True), help="Stop reading after so much sound.")
 @result_options
 @engine_options
@@ -68,11 +56,10 @@ def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float
     _check_target(output, force=force)
     paths = list(_files.sounds_in(sources))
     backend = ModelOptions.among(options).load()
-    names = ("unit", "method", "size", "stages", "groups", "block_frames", "bits_per_frame", "seed")
-    fitting = {name: options[name] for name in names}
+    chosen = FitOptions.among(options)
     with progress("fitting") as work:  # first over the files, then over the tables
         sounds = _read(paths, limit_minutes, work.on_step)
-        book = api.fit_codebook(sounds, backend=backend, on_step=work.on_step, **fitting)
+        book = api.fit_codebook(sounds, backend=backend, options=chosen, on_step=work.on_step)
     doubt = api.fit_doubt(book)
     if doubt is not None and not options["quiet"]:  # before it is written: it may take the place of a better one
         click.echo(f"noisebook: {doubt}", err=True)

@@ -11,7 +11,7 @@ import torch
 
 import noisebook
 from noisebook import api
-from noisebook.api.kinds import KINDS
+from noisebook.api.arguments import KINDS
 from noisebook.errors import AudioError, ConfigError, Error, StreamError
 from noisebook.options import Options
 

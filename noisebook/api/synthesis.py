@@ -1,0 +1,328 @@
+"""Sound that is made: reconstructed, transformed, generated or restored; and streams of it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noisebook.api.arguments import OnStep, as_waveform, checked
+from noisebook.api.codebooks import load_codebook
+from noisebook.audio.waveform import Waveform
+from noisebook.codec.options import AUTO, EncodeOptions
+from noisebook.synthesis.options import (
+    DamageOptions,
+    GenerateOptions,
+    GenerateStreamOptions,
+    ReconstructOptions,
+    RestoreOptions,
+    TransformOptions,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from noisebook.diffusion.backend import Backend
+    from noisebook.synthesis.damaged import Damage
+    from noisebook.synthesis.reconstruct import Reconstruction
+    from noisebook.synthesis.reconstruction_presets import Preset
+
+__all__ = [
+    "GeneratedSound", "GeneratedStream", "RestoredSound", "RestoredStream", "generate", "generate_stream",
+    "reconstruct", "reconstruction_preset", "reconstruction_presets", "restore", "restore_stream", "transform",
+    "unknown_words", "within_full_scale",
+]  # fmt: skip
+
+
+@checked
+def reconstruct(
+    waveform: Waveform | ArrayLike,
+    *,
+    backend: Backend,
+    sample_rate: int | None = None,
+    options: ReconstructOptions = ReconstructOptions(),
+    **keywords: Any,
+) -> Reconstruction:
+    """The sound that the autoencoder and a vocoder make of a sound: the ceiling of every codec over that latent.
+
+    Args:
+        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        backend: from `load_backend`.
+        options: what may be chosen; each can also be given as a keyword: `preset="simple"`.
+
+    Returns:
+        The waveform, with the original's rate, channels and length; what ran at each axis; and measures against the
+        original, with those of silence in its place.
+
+    Raises:
+        AudioError: more than two channels.
+        ConfigError: a choice that there is not, or a model that hears waveforms.
+        ModelError: no vocoder gave sound.
+    """
+    from noisebook.diffusion.backend import with_features
+    from noisebook.synthesis import reconstruct as synthesis
+
+    return synthesis.reconstruct(
+        as_waveform(waveform, sample_rate), backend=with_features(backend), preset=reconstruction_preset(options),
+        seed=options.seed,
+    )  # fmt: skip
+
+
+def reconstruction_presets() -> tuple[Preset, ...]:
+    """The table of presets."""
+    from noisebook.synthesis.reconstruction_presets import PRESETS
+
+    return PRESETS
+
+
+@checked
+def reconstruction_preset(options: ReconstructOptions = ReconstructOptions(), **keywords: Any) -> Preset:
+    """A row of the table with other choices at some axes.
+
+    Raises:
+        ConfigError: a preset or a choice that there is not.
+    """
+    from noisebook.synthesis.reconstruction_presets import by_name, with_axes
+
+    axes = {name: getattr(options, name) for name in options.names() if name not in ("preset", "seed")}
+    return with_axes(by_name(options.preset), **axes)
+
+
+@checked
+def transform(
+    waveform: Waveform | ArrayLike,
+    prompt: str | None = None,
+    *,
+    backend: Backend,
+    sample_rate: int | None = None,
+    options: TransformOptions = TransformOptions(),
+    on_step: OnStep | None = None,
+    **keywords: Any,
+) -> Waveform:
+    """Lead a sound towards a prompt; rate, channels, level and exact length stay.
+
+    Args:
+        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        prompt: what it becomes; None is that of the options.
+        backend: from `load_backend`.
+        options: what may be chosen; each can also be given as a keyword. `codebook` can be what `load_codebook` gives.
+        on_step: called with (steps done, steps in all).
+
+    Raises:
+        ConfigError: an option outside its range, or of another method; a prompt of which no word is known.
+        ModelError: a codebook that is not there, damaged, or of another model.
+    """
+    from noisebook.synthesis import transform as synthesis
+
+    if isinstance(options.codebook, str | Path) and options.codebook not in ("own", "none"):
+        options = options.replaced(codebook=load_codebook(options.codebook, info=backend.info))
+    if prompt is not None:
+        options = options.replaced(prompt=prompt)
+    return synthesis.transform(as_waveform(waveform, sample_rate), backend=backend, options=options, on_step=on_step)
+
+
+@dataclass(frozen=True)
+class GeneratedSound:
+    """A new sound.
+
+    Attributes:
+        sound: mono, at the model's rate.
+        seed: that makes the same sound again, with the same options and model.
+        unknown: words of the prompts that the model does not know, and that had no effect.
+    """
+
+    sound: Waveform
+    seed: int
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GeneratedStream(GeneratedSound):
+    """A new sound and the stream that holds it; without a seed given, only the stream makes it again.
+
+    Attributes:
+        data: the .ddcm stream.
+    """
+
+    data: bytes
+
+
+@checked
+def generate(
+    prompt: str | None = None,
+    *,
+    backend: Backend,
+    options: GenerateOptions = GenerateOptions(),
+    on_step: OnStep | None = None,
+    **keywords: Any,
+) -> GeneratedSound:
+    """Make a sound from a prompt.
+
+    Args:
+        prompt: what to hear; "" is any sound, None is that of the options.
+        backend: from `load_backend`.
+        options: what may be chosen; each can also be given as a keyword: `seconds=5`.
+        on_step: called with (steps done, steps in all).
+
+    Raises:
+        ConfigError: an option outside its range, or a prompt of which no word is known.
+    """
+    from noisebook.synthesis import generate as synthesis
+
+    seed = secrets.randbits(64) if options.seed is None else options.seed
+    options = options.replaced(prompt=options.prompt if prompt is None else prompt, seed=seed)
+    sound = synthesis.generate(options, backend=backend, on_step=on_step)
+    return GeneratedSound(sound, seed, unknown_words(backend, options.prompt, options.negative))
+
+
+@checked
+def generate_stream(
+    prompt: str | None = None,
+    *,
+    backend: Backend,
+    options: GenerateStreamOptions = GenerateStreamOptions(),
+    on_step: OnStep | None = None,
+    **keywords: Any,
+) -> GeneratedStream:
+    """Make a sound from a prompt with noise from codebooks, so that it is a .ddcm stream; `decompress` plays it.
+
+    Without a seed there are as many sounds as the stream has bits.
+
+    Args:
+        prompt, backend, options, on_step: as in `generate`.
+
+    Raises:
+        ConfigError: as `generate`, and for a sound of more than 64 s.
+    """
+    from noisebook.synthesis import generate_stream as synthesis
+
+    options = options.replaced(prompt=options.prompt if prompt is None else prompt)
+    if options.seed is None:
+        options = options.replaced(seed=secrets.randbits(8), choice_seed=secrets.randbits(64))
+    data, sound = synthesis.generate_stream(options, backend=backend, on_step=on_step)
+    return GeneratedStream(sound, options.seed or 0, unknown_words(backend, options.prompt, options.negative), data)
+
+
+@checked
+def unknown_words(backend: Backend, *texts: str) -> tuple[str, ...]:
+    """The words of prompts that the model does not know, and that have no effect.
+
+    Raises:
+        ConfigError: no word of a text is known.
+    """
+    return tuple(dict.fromkeys(word for text in texts for word in backend.condition(text).unknown))
+
+
+@dataclass(frozen=True)
+class RestoredSound:
+    """A restored sound.
+
+    Attributes:
+        sound: as long as the damaged one, with its channels and level. Its rate is the damaged one's, or the model's
+            where a lost band does not fit into that. What was clipped may exceed full scale.
+        damage: what was restored, as told or as found.
+        unknown: words of the prompt that the model does not know, and that had no effect.
+    """
+
+    sound: Waveform
+    damage: Damage
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RestoredStream:
+    """A restored sound as a stream, for `decompress`.
+
+    Attributes:
+        data: the .ddcm stream.
+        damage: what was restored, as told or as found.
+    """
+
+    data: bytes
+    damage: Damage
+
+
+@checked
+def restore(
+    waveform: Waveform | ArrayLike,
+    task: str,
+    *,
+    backend: Backend,
+    sample_rate: int | None = None,
+    options: RestoreOptions = RestoreOptions(),
+    on_step: OnStep | None = None,
+    **keywords: Any,
+) -> RestoredSound:
+    """Invent what is lost of a sound, in agreement with what is not.
+
+    Args:
+        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz; mono or stereo.
+        task: "inpaint" fills gaps, "bandwidth" invents what is above a cutoff, "declip" undoes clipping.
+        backend: from `load_backend`.
+        options: what may be chosen; each can also be given as a keyword: `gaps=[(2.5, 2.9)]`.
+        on_step: called with (steps done, steps in all).
+
+    Raises:
+        AudioError: more than two channels.
+        ConfigError: an option outside its range or of another task, nothing to restore, or a model of waveforms.
+    """
+    from noisebook.diffusion.backend import with_features
+    from noisebook.synthesis import restore as synthesis
+
+    damaged = as_waveform(waveform, sample_rate)
+    damage = _damage(damaged, task, options, backend)
+    unknown = backend.condition(options.prompt).unknown if options.prompt else ()
+    sound = synthesis.restore(damaged, damage, backend=with_features(backend), options=options, on_step=on_step)
+    return RestoredSound(sound, damage, unknown)
+
+
+@checked
+def restore_stream(
+    waveform: Waveform | ArrayLike,
+    task: str,
+    *,
+    backend: Backend,
+    sample_rate: int | None = None,
+    options: DamageOptions = DamageOptions(),
+    coding: EncodeOptions = EncodeOptions(),
+    on_step: OnStep | None = None,
+    **keywords: Any,
+) -> RestoredStream:
+    """Restore and compress at once: the choices of noise that `compress` makes, for what is not damaged alone.
+
+    Args:
+        waveform, task, backend, sample_rate, options, on_step: as of `restore`.
+        coding: as of `compress`, of which preset, bitrate, quality, seed and tag count.
+
+    Raises:
+        AudioError, ConfigError: as `restore` and `compress`.
+    """
+    from noisebook.diffusion.backend import with_features
+    from noisebook.synthesis import restore as synthesis
+
+    damaged = as_waveform(waveform, sample_rate)
+    damage, model = _damage(damaged, task, options, backend), with_features(backend)
+    if coding.preset == AUTO:
+        from noisebook.api.recommend import auto_preset
+
+        coding = coding.replaced(preset=auto_preset(damaged)[0])
+    data = synthesis.restore_stream(damaged, damage, backend=model, options=options, coding=coding, on_step=on_step)
+    return RestoredStream(data, damage)
+
+
+def _damage(damaged: Waveform, task: str, options: DamageOptions, backend: Backend) -> Damage:
+    from noisebook.synthesis.damaged import damage_of
+
+    told = {"gaps": options.gaps, "cutoff": options.cutoff, "threshold": options.threshold}
+    return damage_of(damaged, task, backend.info, **told)  # type: ignore[arg-type]
+
+
+@checked
+def within_full_scale(sound: Waveform) -> tuple[Waveform, float]:
+    """The sound, quieter by half decibels where it exceeds full scale, and the gain in dB, 0 or below."""
+    from noisebook.audio.level import apply_gain
+    from noisebook.synthesis.generate import clipping_gain
+
+    half_db = clipping_gain(sound.samples)
+    return (Waveform(apply_gain(sound.samples, -half_db), sound.sample_rate) if half_db else sound), 0.0 - half_db / 2
