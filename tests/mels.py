@@ -10,14 +10,14 @@ from hashlib import sha256
 import torch
 import torch.nn.functional as F
 
-from noisebook.audio.features import MEL_FEATURES
+from noisebook.audio.features import MEL_FEATURES, Features
 from noisebook.backends.mini import MiniBackend
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 
-__all__ = ["CURVE", "MelModel"]
+__all__ = ["CURVE", "Bursts", "MelModel"]
 
 CURVE = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
 _MEAN, _SCALE, _STD = -5.0, 1.5, 0.3
@@ -35,10 +35,7 @@ class MelModel(MiniBackend):
         basis = torch.linalg.qr(torch.cat((torch.ones(16, 1), torch.randn(16, 7)), dim=1))[0]  # first the mean
         gain = torch.tensor([0.25] + 7 * [1.0])
         self._to_latent, self._to_patch = basis * gain, (basis / gain).T
-        low, centre, high = torch.from_numpy(MEL_FEATURES.edges).float().T[:, :, None]
-        hertz = torch.fft.rfftfreq(320, 1 / 16000)
-        filters = torch.minimum((hertz - low) / (centre - low), (high - hertz) / (high - centre)).clamp_min(0.01)
-        self._burst = torch.fft.irfft(torch.fft.rfft(torch.randn(64, 320)) * filters, 320) * torch.hann_window(320)
+        self._bursts = Bursts(MEL_FEATURES)
         own = sha256(f"mels {seed}".encode()).digest()
         self.info = BackendInfo(
             "mini", own, own, 16000, MEL_FEATURES, 640, 8, 16, 1, 256, 8, scaled_linear(), CURVE,
@@ -59,7 +56,22 @@ class MelModel(MiniBackend):
         return (mel * _SCALE + _MEAN)[:, None]
 
     def vocode(self, features: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
-        bursts = (0.5 * features[:, 0]).exp() @ self._burst  # [B, T, 320], each centred on its hop of 160
-        frames = F.pad(bursts.unflatten(2, (4, 80)), (0, 0, 0, 0, 1, 1))
+        return self._bursts(features)
+
+
+class Bursts:
+    """A quick vocoder of any features: a burst of noise for each bin and frame, over two hops."""
+
+    def __init__(self, features: Features) -> None:
+        size, rate = 2 * features.hop_length, features.sample_rate
+        low, centre, high = torch.from_numpy(features.edges).float().T[:, :, None]
+        hertz = torch.fft.rfftfreq(size, 1 / rate)
+        filters = torch.minimum((hertz - low) / (centre - low), (high - hertz) / (high - centre)).clamp_min(0.01)
+        noise = torch.randn(features.bins, size, generator=torch.Generator().manual_seed(0))
+        self._burst = torch.fft.irfft(torch.fft.rfft(noise) * filters, size) * torch.hann_window(size)
+
+    def __call__(self, features: torch.Tensor, *, first_frame: int = 0) -> torch.Tensor:
+        bursts = (0.5 * features[:, 0]).exp() @ self._burst  # [B, T, 2 hops], each centred on its hop
+        frames = F.pad(bursts.unflatten(2, (4, -1)), (0, 0, 0, 0, 1, 1))
         early, late = frames[:, 2:, 0], frames[:, :-2, 3]
         return torch.cat((frames[:, 1:-1, 1] + late, frames[:, 1:-1, 2] + early), dim=2).flatten(1)

@@ -78,7 +78,7 @@ def _mel_features() -> Features:
         windows=windows,
         flat=_noise(mel.sample_rate, windows) + np.log(weights),
         analyse=log_mel,
-        synthesise=lambda mel, first_frame=0: griffin_lim(mel),
+        synthesise=_griffin_lim,
         vocodes=False,
     )
 
@@ -102,6 +102,10 @@ def _band_features() -> Features:
 def _noise(sample_rate: int, windows: np.ndarray) -> np.ndarray:
     """Natural-log magnitude of a spectrum behind Hann windows, for a power of 1 in each Hz."""
     return np.log(sample_rate / 2 * 3 / 8 * windows) / 2
+
+
+def _griffin_lim(mel: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+    return griffin_lim(mel)
 
 
 def _band_synthesis(bands: torch.Tensor, first_frame: int = 0) -> torch.Tensor:

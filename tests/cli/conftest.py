@@ -11,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from noisebook.audio.features import BAND_FEATURES
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.cli import main
+from tests.mels import Bursts
 
 
 class Ran(NamedTuple):
@@ -37,6 +39,7 @@ class Ran(NamedTuple):
 
 
 Command = Callable[..., Ran]
+_VOCODER = "noisebook.backends.mini.synthesise_bands"
 
 
 def run_main(*arguments: object, stdin: bytes = b"") -> Ran:
@@ -81,8 +84,9 @@ def engine(tiny_model: Path) -> list[object]:
 
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test works in an empty folder of its own."""
+    """Every test works in an empty folder of its own, and the small model of bands has a quick vocoder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_VOCODER, Bursts(BAND_FEATURES))
 
 
 @pytest.fixture
@@ -97,7 +101,9 @@ def stream_bytes(engine: list[object], tmp_path_factory: pytest.TempPathFactory)
     """The stream of that sound at the default preset."""
     folder = tmp_path_factory.mktemp("stream")
     write(folder / "song.wav", tone(1))
-    assert run_main("compress", folder / "song.wav", *engine).status == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_VOCODER, Bursts(BAND_FEATURES))
+        assert run_main("compress", folder / "song.wav", *engine).status == 0
     return (folder / "song.ddcm").read_bytes()
 
 

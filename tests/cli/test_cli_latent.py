@@ -16,7 +16,7 @@ def book_file(tiny_model, tmp_path_factory) -> Path:
     from noisebook.backends.mini import MiniBackend
 
     backend = MiniBackend(tiny_model)
-    sweep = 0.4 * torch.sin(300 * torch.linspace(1, 8, 64 * 640).square())
+    sweep = 0.4 * torch.sin(300 * torch.linspace(1, 8, 64 * 1920).square())
     latents = [backend.encode(backend.features(sweep[None]))]
     model = backend.info.autoencoder.hex()
     path = tmp_path_factory.mktemp("books") / "mine.safetensors"
