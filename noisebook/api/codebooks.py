@@ -48,7 +48,7 @@ class FitOptions(Options):
     groups: int | None = option(None, "product: groups of values with a table each.", low=1, high=1024)
     block_frames: int | None = option(None, "hierarchical: frames of a coarse code.", low=1, high=4096)
     bits_per_frame: float | None = option(None, "adaptive: the budget that it is made for.")
-    seed: int = option(0, "Of all random choices.", low=0, high=2**64 - 1)
+    seed: int = option(0, "Seed of all random choices.", low=0, high=2**64 - 1)
 
 
 @checked

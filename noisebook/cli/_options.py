@@ -131,7 +131,7 @@ metrics_option = click.option(
     help="Some metrics only, with commas between; by default all that can run.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
-quiet_option = click.option("--quiet", is_flag=True, help="No progress, no report; errors are still told.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress, no report; errors are still shown.")
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
 result_options = together(force_option, quiet_option, json_option)
 bits_option = click.option(
@@ -140,7 +140,7 @@ bits_option = click.option(
     "full scale; else a limiter turns it down.",
 )  # fmt: skip
 codebook_option = click.option(
-    "--codebook", metavar="NAME|FILE", help="Of a vq stream; one of the package is found without."
+    "--codebook", metavar="NAME|FILE", help="Codebook of a vq stream; those in the package are found without it."
 )
 limit_options = together(
     click.option(
@@ -149,7 +149,7 @@ limit_options = together(
     ),
     click.option(
         "--max-work", type=click.FloatRange(0, min_open=True), default=10, show_default=True, metavar="TIMES",
-        help="Refuse coding parameters that ask for more than so many times the work of the dearest preset.",
+        help="Refuse coding parameters that ask for more than so many times the work of the most expensive preset.",
     ),
     click.option(
         "--tail-steps", type=click.IntRange(1, 100),

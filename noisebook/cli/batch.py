@@ -42,7 +42,7 @@ def batch() -> None:
     SRC and DST are folders, or URLs of folders that fsspec knows (s3://bucket/folder). A result lies where its source
     lies, with another suffix: a/b.wav becomes a/b.ddcm. Where two sources would get one name both keep their suffix:
     a/b.wav.ddcm and a/b.mp3.ddcm. DST/manifest.jsonl says what became of each file; a file that fails does not end
-    the run. What was interrupted goes on with --resume.
+    the run. --resume continues an interrupted run.
 
     \b
     noisebook batch compress recordings streams --preset 1500 --workers 2
@@ -77,7 +77,7 @@ def _options(engine: Callable[..., Any]) -> Callable[..., Any]:
 
 _format = click.option(
     "--format", "suffix", type=click.Choice([suffix[1:] for suffix in _SUFFIXES]), default="wav", show_default=True,
-    help="Of the sounds.",
+    help="Format of the sounds.",
 )  # fmt: skip
 
 

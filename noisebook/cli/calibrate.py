@@ -27,7 +27,7 @@ __all__ = ["calibrate"]
 def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, **options: Any) -> None:
     """Measure the error curve of a model's denoiser on sounds, and keep it with the model.
 
-    From the curve follow the steps of every stream, so streams made before are refused afterwards. A model that was
+    The steps of every stream follow from the curve, so streams made before are refused afterwards. A model that was
     never calibrated codes with a typical curve: correctly, and a little less well. Without IN, the clips inside the
     package are used; a few minutes of the sound that will be coded are better.
 

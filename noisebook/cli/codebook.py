@@ -26,7 +26,7 @@ _SUFFIX = ".safetensors"
 
 @click.group()
 def codebook() -> None:
-    """Codebooks of latents: what --codec vq writes a sound in.
+    """Latent codebooks, which --codec vq writes a sound with.
 
     \b
     noisebook codebook list

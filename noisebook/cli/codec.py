@@ -65,8 +65,8 @@ codec_options = together(
 def compress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
     """Compress a sound to a .ddcm stream.
 
-    IN is any sound file, or - for standard input. OUT may be - for standard output, and is that by default for
-    standard input; the report then goes to standard error.
+    IN is any sound file, or - for standard input. OUT may be - for standard output, which is the default for standard
+    input; the report then goes to standard error.
 
     \b
     noisebook compress song.mp3                          # song.ddcm, 3000 bit/s
@@ -167,7 +167,7 @@ def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> d
 )  # fmt: skip
 @click.option("--start", type=click.FloatRange(0), metavar="SECONDS", help="Decode only from here; fast at any place.")
 @click.option("--end", type=click.FloatRange(0), metavar="SECONDS", help="Decode only up to here.")
-@click.option("--damaged", is_flag=True, help="Play what is there of a stream that is cut short or damaged.")
+@click.option("--damaged", is_flag=True, help="Play what is left of a stream that is cut short or damaged.")
 @limit_options
 @bits_option
 @result_options
@@ -176,7 +176,7 @@ def decompress(paths: tuple[str, ...], output: str | None, force: bool, **option
     """Turn a .ddcm stream back into sound.
 
     The suffix of OUT names the format: .wav, .flac, .ogg, .opus, .mp3, .aiff, .caf or .w64. IN may be - for standard
-    input; OUT may be -, which is a WAV file on standard output, and is that by default for standard input. The model is
+    input; OUT may be -, for a WAV file on standard output, which is the default for standard input. The model is
     the one that made the stream, among those that noisebook models lists.
 
     \b

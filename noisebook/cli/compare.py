@@ -40,25 +40,25 @@ def _rates(text: str) -> tuple[float, ...]:
     help="Ids, patterns of ids (opus-*), series, families or all; by default ceiling,ddcm,codec,control.",
 )  # fmt: skip
 @click.option(
-    "--rates", type=Parsed(_rates, "rates"), metavar="RATES", help="Of ddcm, bit/s; by default those of all presets."
+    "--rates", type=Parsed(_rates, "rates"), metavar="RATES", help="Rates of ddcm in bit/s; by default all presets."
 )
 @click.option(
     "--metrics", type=Parsed(words, "words"), metavar="NAMES",
     help="Metrics, or all that are installed; by default the usual ones.",
 )  # fmt: skip
-@click.option("--prompt", metavar="PROMPT", help="Of the transformations, which need one.")
+@click.option("--prompt", metavar="PROMPT", help="Prompt of the transformations, which need one.")
 @click.option(
     "--weights", metavar="DIR", type=click.Path(path_type=Path),
     help="Folder with encodec_24khz, dac_16khz or snac_24khz; nothing is ever downloaded.",
 )  # fmt: skip
 @click.option(
     "--limit-seconds", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True, metavar="S",
-    help="Of each input; the rest is cut off, and the report says so.",
+    help="Length of each input; the rest is cut off, and the report says so.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Of all random choices.")
+@click.option("--seed", type=click.IntRange(0, 255), default=0, show_default=True, help="Seed of all random choices.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True, metavar="S",
-    help="Of an external program for one sound.",
+    help="Time limit of an external program for one sound.",
 )  # fmt: skip
 @click.option("--no-verdict", is_flag=True, help="Do not judge whether results are related to their inputs.")
 @click.option("--no-figures", is_flag=True, help="Draw no figures.")
@@ -78,10 +78,10 @@ def _rates(text: str) -> tuple[float, ...]:
 def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
     """Compare methods on the same sounds: one report, one page, every number with its command.
 
-    IN are files, or folders of sounds. Every method is given the same sound at 48 kHz, mono or stereo, and is
-    judged alike; whole files are counted. A second run does only what is missing or has changed. The first word of a
-    file's name, music, speech or sfx, says what it is. A method that fails is told, and is no reason to stop; exit
-    status 1 if none did anything.
+    IN are files, or folders of sounds. Every method is given the same sound at 48 kHz, mono or stereo, and is judged
+    alike; whole files are counted. A second run does only what is missing or has changed. The first word of a file's
+    name, music, speech or sfx, says what it is. A method that fails is reported and does not end the run; exit status 1
+    if none did anything.
 
     \b
     noisebook compare song.wav talk.wav --out report
@@ -105,7 +105,7 @@ def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
 @click.option("--key", metavar="FILE", required=True, type=click.Path(path_type=Path), help="key.json of the test.")
 @json_option
 def tally(sheets: tuple[Path, ...], key: Path, **_: Any) -> None:
-    """Tell what listeners of a blind test heard, from the sheets that its page saved.
+    """Say what listeners of a blind test heard, from the sheets that its page saved.
 
     \b
     noisebook tally anna.csv ben.csv --key report/mushra/key.json

@@ -40,8 +40,8 @@ def generate(prompt: str, target: str | None, output: str | None, **options: Any
     """Make a new sound from a prompt.
 
     The model inside the package was trained with three kinds of sound, music, speech and effects, and knows some
-    hundred words for them; those it does not know are told. The empty PROMPT is any sound. The suffix of OUT names
-    the format as in decompress; OUT may be - for a WAV file on standard output.
+    hundred words for them; a warning names those that it does not know. The empty PROMPT is any sound. The suffix of
+    OUT names the format as in decompress; OUT may be - for a WAV file on standard output.
 
     \b
     noisebook generate music                                  # generated.wav, 10 s

@@ -29,7 +29,7 @@ __all__ = ["recommend"]
 def recommend(source: str | None, need: str, listing: bool, **_: Any) -> None:
     """Listen to a sound and name the method and preset that suit it.
 
-    Told are the whole command, what the sound is like, and the rule behind each choice. `compress --preset auto` goes
+    Shows the whole command, what the sound is like, and the rule behind each choice. `compress --preset auto` goes
     by the same rules.
 
     \b

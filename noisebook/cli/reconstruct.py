@@ -37,8 +37,8 @@ def reconstruct(
 ) -> None:
     """Pass a sound through the autoencoder and a vocoder, without bits.
 
-    What comes back is the best that a codec over this latent could do. A preset is one choice at each of five axes:
-    front end, posterior, latent limit, vocoder and post-processing; each can be chosen by itself on top of a preset.
+    The result is the best that a codec over this latent could do. A preset is one choice at each of five axes:
+    front end, posterior, latent limit, vocoder and post-processing; options override single axes.
     The report says what ran at each axis, and how near the result is, with silence for comparison.
 
     \b

@@ -23,13 +23,13 @@ __all__ = ["studio"]
 @click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 takes any free one.")
 @click.option(
     "--limit-seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="S",
-    help="Longest sound that is taken.",
+    help="Longest sound that is accepted.",
 )  # fmt: skip
 @click.option(
     "--max-mb", type=click.FloatRange(min=0, min_open=True), default=50.0, show_default=True, metavar="MB",
-    help="Largest file that is taken.",
+    help="Largest file that is accepted.",
 )  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="At the same time; others wait.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at once; others wait.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @stream_engine_options
 def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int, no_open: bool, **options: Any) -> None:

@@ -24,9 +24,9 @@ __all__ = ["transform"]
 def transform(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
     """Lead a sound towards a prompt.
 
-    What is kept of IN falls evenly with the strength, from the sound itself to a new one that has only its length and
-    level. Rate and channels stay. The prompt's words are those that generate knows. The suffix of OUT names the format
-    as in decompress; IN may be - for standard input, OUT may be - for a WAV file on standard output.
+    The strength says how much of IN is given up, evenly from the sound itself to a new one that keeps only its length
+    and level. Rate and channels stay. The prompt's words are those that generate knows. The suffix of OUT names the
+    format as in decompress; IN may be - for standard input, OUT may be - for a WAV file on standard output.
 
     \b
     noisebook transform talk.wav --prompt music               # talk-input-based.wav

@@ -46,14 +46,14 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 def verify(reference: str, estimate: str, require_related: bool, **options: Any) -> int:
     """Say whether EST is related to REF, and how near it is.
 
-    Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared mono and in time, by
-    metrics at 48 kHz where one has more than 16, by the verdict at 16 kHz; of stereo left and right too, with a warning
-    where they differ. Every number stands beside what other sounds get: another clip, a shuffle of REF, pink noise,
-    silence, random indices, and the best that the model could do. The verdict is "related" only where EST is nearer to
-    REF than all but 5 % of unrelated controls.
+    Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared in mono and aligned in
+    time; metrics hear 48 kHz where one sound has more than 16, the verdict hears 16 kHz. In stereo, left and right are
+    compared too, with a warning where they differ. Every number stands beside what other sounds get: another clip, a
+    shuffle of REF, pink noise, silence, random indices, and the best that the model could do. The verdict is "related"
+    only where EST is nearer to REF than all but 5 % of unrelated controls.
 
-    Of two folders, how far the sounds of one are from those of the other as a whole: Frechet and kernel distances of
-    short pieces, beside those of the two halves of REF and of sounds that are something else.
+    With two folders it says how far the sounds of one are from those of the other as a whole: Frechet and kernel
+    distances of short pieces, beside those of the two halves of REF and of other sounds.
 
     \b
     noisebook verify song.flac song.ddcm

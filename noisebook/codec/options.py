@@ -126,7 +126,7 @@ class EncodeOptions(Options):
         flags=("-p", "--preset"), metavar="NAME", parse=_parse_preset,
     )  # fmt: skip
     bitrate: float | None = option(
-        None, "In place of a preset: bit/s of the file, mono or stereo; of vq, only with an adaptive codebook.",
+        None, "In place of a preset: bit/s of the file, mono or stereo; with vq only for an adaptive codebook.",
         flags=("-b", "--bitrate"), metavar="RATE", parse=parse_rate,
     )  # fmt: skip
     target_mel_db: float | None = option(
@@ -141,22 +141,24 @@ class EncodeOptions(Options):
         choices=tuple(QUALITIES), flags=("-q", "--quality"),
     )  # fmt: skip
     channels: str = option(
-        "auto", "auto codes stereo as one channel and where of left and right what is (jointly by a model of stereo "
-        "sound); dual codes left and right apart, each with half of the bits, for two microphones.",
+        "auto", "auto codes stereo as one channel and a description of what lies where (jointly with a model of "
+        "stereo sound); dual codes left and right separately, each with half of the bits, for two microphones.",
         choices=("auto", "dual", "mono"),
     )  # fmt: skip
     tag: str | None = option(None, "What the sound is, for the model: music, speech or effects.", metavar="TAG")
-    seed: int = option(0, "Of all random numbers.", low=0, high=255)
+    seed: int = option(0, "Seed of all random numbers.", low=0, high=255)
     search: str = option(
         "shaped", "How the encoder looks for what to write, at the same bits: none is the fastest, shaped comes nearer "
         "in twice the time.", choices=("none", "shaped"),
     )  # fmt: skip
     priorities: tuple[Priority, ...] = option(
-        (), "Errors there count so much more: seconds, Hz; 3@1.5-4, 2/300-3400. May be given again.",
+        (), "Errors there count WEIGHT times as much; seconds and Hz, as in 3@1.5-4 or 2/300-3400. May be repeated.",
         flags=("--priority",), metavar="WEIGHT[@START-END][/LOW-HIGH]", parse=Priority.parse,
     )  # fmt: skip
     progressive: bool = option(
-        False, "Order the stream by steps: what begins it is the whole sound, less exactly (decompress --damaged)."
+        False,
+        "Order the stream by steps, so that any beginning of it is the whole sound, less exactly "
+        "(decompress --damaged).",
     )
     variable_rate: bool = option(
         False, "What lies 60 dB below the peak takes no bits and is decoded as silence, as digital silence always is."

@@ -49,7 +49,7 @@ class ReconstructOptions(Options):
         None, "none, or some of smooth=FRAMES, mel-lift-db=DB, band-lift=FACTOR, high-pass=HZ, loudness=LEAST:MOST, "
         "softness=SHARE and peak-guard, with commas between.", metavar="STEPS",
     )  # fmt: skip
-    seed: int = option(0, "Of posterior samples.", low=0, high=_MOST_SEED)
+    seed: int = option(0, "Seed of posterior samples.", low=0, high=_MOST_SEED)
 
 
 # The methods, and the options that only they have.
@@ -80,8 +80,8 @@ class TransformOptions(Options):
     guidance: float = option(3.0, "How much the prompt is exaggerated; 1 is not at all.", metavar="SCALE")
     rescale: float = option(0.7, "How much of guidance's loudness is taken back.", low=0, high=1)
     scheduler: str | None = option(None, "Sampler; by default ddim, and ddpm with --pull ddcm.", choices=SAMPLERS)
-    spacing: str = option("quadratic", "Of the steps.", choices=SPACINGS)
-    seed: int = option(0, "Of the noise.", low=0, high=_MOST_SEED)
+    spacing: str = option("quadratic", "Spacing of the steps.", choices=SPACINGS)
+    seed: int = option(0, "Seed of the noise.", low=0, high=_MOST_SEED)
     codebook: LatentCodebook | str | Path | None = option(
         None, "own (default): fitted to IN; none (input-based); one inside the package; or a file.",
         metavar="NAME|FILE",
@@ -149,7 +149,7 @@ class GenerateOptions(Options):
     rescale: float = option(1.0, "How much of guidance's loudness is taken back.", low=0, high=1)
     negative: str = option("", "What to stay away from.", metavar="PROMPT")
     scheduler: str = option("ddim", "Sampler.", choices=SAMPLERS)
-    spacing: str = option("quadratic", "Of the steps.", choices=SPACINGS)
+    spacing: str = option("quadratic", "Spacing of the steps.", choices=SPACINGS)
     seed: int | None = option(None, "Random by default; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
 
     def effort(self) -> GeneratePreset:
@@ -196,7 +196,7 @@ class DamageOptions(Options):
         (), "inpaint: seconds; may be repeated. By default runs of digital silence that break the sound off.",
         flags=("--gap",), metavar="START:END", parse=lambda text: _gap(text),
     )  # fmt: skip
-    cutoff: float | None = option(None, "bandwidth: by default where the spectrum falls off a cliff.", metavar="HZ")
+    cutoff: float | None = option(None, "bandwidth: by default where the spectrum drops.", metavar="HZ")
     threshold: float | None = option(None, "declip: 0 to 1; by default the peak, if clipped.", metavar="LEVEL")
     strength: float | None = option(
         None, "What is left to the model: 0 (interpolation) to 1 (all that is lost); by default 0.4 for inpaint, else "
@@ -211,8 +211,8 @@ class RestoreOptions(DamageOptions):
     keep: bool = option(True, "Leave what is not damaged as it was, or vocode it all.")
     prompt: str | None = option(None, "What the sound is.", metavar="PROMPT")
     guidance: float = option(1.0, "How much the prompt is exaggerated; 1 is not at all.", low=0, metavar="SCALE")
-    steps: int = option(10, "Of the diffusion.", low=1)
-    seed: int = option(0, "Of the noise; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
+    steps: int = option(10, "Steps of the diffusion.", low=1)
+    seed: int = option(0, "Seed of the noise; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
 
 
 def _gap(text: str) -> tuple[float, float]:
