@@ -112,6 +112,15 @@ def test_the_sounds_are_of_the_embedded_model_and_small():
     assert sum(sound.stat().st_size for sound in sounds) < 1_200_000
 
 
+def test_the_rules_of_recommend_are_those_of_the_page():
+    from noisebook.verification.rules import RULES
+
+    page = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
+    for rule in RULES:
+        cells = (rule.aspect, ", ".join(rule.needs) or "any", rule.condition, rule.advice or "-", rule.why)
+        assert f"| {' | '.join(cells)} |" in page
+
+
 def test_python_example_runs(tmp_path, monkeypatch, tiny_model):
     """The code block of the README, on a short sound and a small model."""
     import numpy as np
