@@ -135,7 +135,8 @@ class Options:
         for name in values:
             if name not in self.names():
                 near = get_close_matches(name, self.names(), 1)
-                raise ConfigError(f"there is no option {name}{_meant(near)}; there are {', '.join(self.names())}")
+                meant = f" (did you mean {near[0]}?)" if near else ""
+                raise ConfigError(f"there is no option {name}{meant}; there are {', '.join(self.names())}")
         return replace(self, **values)  # type: ignore[type-var]
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,10 +157,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-def _meant(near: list[str]) -> str:
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def wrong(name: str, wanted: str, value: Any, error: type[Error] = ConfigError) -> Error:

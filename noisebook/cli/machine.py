@@ -66,13 +66,12 @@ def _lines(model: dict[str, Any]) -> list[str]:
     size = f"{model['parameters'] / 1e6:.1f} M parameters"
     place = f"{model['source']}, {model['folder']}"
     first = f"{model['name']}: stream id {model['fingerprint'][:4]}, {model['fingerprint'][:16]}, {size}, {place}"
-    return [first, *(f"  {file}: {_training(record)}" for file, record in model["training"].items())]
-
-
-def _training(record: dict[str, Any]) -> str:
-    """What `training.train` notes about a training; each part may be absent."""
-    units = {"minutes": "{:.0f} minutes", "steps": "{} steps", "data_hours": "{:.1f} h of audio"}
-    return ", ".join(text.format(record[key]) for key, text in units.items() if key in record) or "no training record"
+    lines = [first]
+    for file, record in model["training"].items():  # what `training.train` notes, of which each part may be absent
+        units = {"minutes": "{:.0f} minutes", "steps": "{} steps", "data_hours": "{:.1f} h of audio"}
+        told = ", ".join(text.format(record[key]) for key, text in units.items() if key in record)
+        lines.append(f"  {file}: {told or 'no training record'}")
+    return lines
 
 
 def _line(check: Check) -> str:

@@ -109,13 +109,11 @@ class _Tables:
             (first, kind, seen, here) for first in (0, 1) for kind in (0, 1) for seen in (0, 1, 2) for here in (0, 1)
         ]
         self.flags = {key: _Table((40 - 12 * key[2], 12 + 12 * key[2])) for key in shape}
-        self.differences = {(first, kind): _Table(_falling(kind)) for first in (0, 1) for kind in (0, 1)}
-
-
-def _falling(kind: int) -> tuple[int, ...]:
-    """Counts of differences: 1, -1, 2, -2, ... as foretold and against it."""
-    most = _HIGHEST[kind] - _LOWEST[kind]
-    return tuple(max(1, share // size**2) for size in range(1, most + 1) for share in (96, 48))
+        self.differences = {}
+        for kind in (0, 1):  # counts of 1, -1, 2, -2, ... as foretold and against it
+            sizes = range(1, _HIGHEST[kind] - _LOWEST[kind] + 1)
+            falling = tuple(max(1, share // size**2) for size in sizes for share in (96, 48))
+            self.differences |= {(first, kind): _Table(falling) for first in (0, 1)}
 
 
 def _walk(code: _Coding, values: np.ndarray) -> None:
@@ -158,15 +156,13 @@ def _walk_frame(code: _Coding, tables: _Tables, now: list[list[int]], last: list
                 now[kind][band] = foretold
                 continue
             up = direction[kind] or (1 if foretold <= 0 else -1)
-            found = _difference(code, tables.differences[context[:2]], now[kind][band] - foretold, up)
+            # A difference that is not 0, of which the sign is foretold: its size, then whether it goes the other way.
+            difference = now[kind][band] - foretold
+            wanted = 2 * (abs(difference) - 1) + int(difference * up < 0)
+            symbol = code(tables.differences[context[:2]], wanted)
+            found = (symbol // 2 + 1) * (-up if symbol % 2 else up)
             if not _LOWEST[kind] <= foretold + found <= _HIGHEST[kind]:
                 raise CorruptStream("a value of the stereo image is out of range: damaged payload")
             now[kind][band] = foretold + found
             direction[kind] = 1 if found > 0 else -1
             level_changed = int(kind == 0)
-
-
-def _difference(code: _Coding, table: _Table, difference: int, up: int) -> int:
-    """A difference that is not 0, of which the sign `up` (1 or -1) is foretold."""
-    symbol = code(table, 2 * (abs(difference) - 1) + int(difference * up < 0))
-    return (symbol // 2 + 1) * (-up if symbol % 2 else up)

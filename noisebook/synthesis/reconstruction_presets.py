@@ -113,8 +113,9 @@ class Post:
 
     def __str__(self) -> str:
         """What `parse` reads."""
-        shown = [_shown_step(name, getattr(self, name)) for name in _names() if getattr(self, name) != _default(name)]
-        return ",".join(shown) or "none"
+        set_to = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        neutral = {entry.name: entry.default for entry in fields(self)}
+        return ",".join(_shown_step(*item) for item in set_to.items() if item not in neutral.items()) or "none"
 
 
 @dataclass(frozen=True)
@@ -210,19 +211,11 @@ _BARE = {
 }
 
 
-def _names() -> list[str]:
-    return [entry.name for entry in fields(Post)]
-
-
-def _default(name: str) -> Any:
-    return next(entry.default for entry in fields(Post) if entry.name == name)
-
-
 def _parsed_step(step: str) -> tuple[str, Any]:
     word, given, value = step.strip().partition("=")
     name = word.replace("-", "_")
     if name not in _BARE or (given and name == "peak_guard"):
-        steps = ", ".join(known.replace("_", "-") for known in _names())
+        steps = ", ".join(entry.name.replace("_", "-") for entry in fields(Post))
         raise ConfigError(f"post-processing {step.strip()!r}: there are {steps}, or none")
     if not given:
         return name, _BARE[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,16 @@ def test_what_cannot_be_installed(fails, embedded):
     assert "no folder" in fails("models", "--install", "nowhere")
 
 
-def test_training_records_are_shown():
-    from noisebook.cli.machine import _training
+def test_training_records_are_shown(noisebook, tiny_model, tmp_path, monkeypatch):
+    from noisebook.backends import mini_files
+    from noisebook.backends.checkpoint import load_network, save_network
+    from noisebook.networks.band_vae import BandVae, BandVaeConfig
 
-    record = {"minutes": 89.7, "steps": 1200, "data_hours": 3.14159, "curve": {}}
-    assert _training(record) == "90 minutes, 1200 steps, 3.1 h of audio"
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "trained"))
+    network = load_network(folder / "vae.safetensors", BandVae, BandVaeConfig)
+    save_network(folder / "vae.safetensors", network, {"minutes": 89.7, "steps": 1200, "data_hours": 3.14159})
+    monkeypatch.setattr(mini_files, "WEIGHTS", folder)
+    assert "  vae.safetensors: 90 minutes, 1200 steps, 3.1 h of audio\n" in noisebook("models").text
 
 
 def test_models_without_a_model(noisebook, no_model):
