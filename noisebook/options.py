@@ -48,6 +48,7 @@ class Option:
         help: a sentence, for the command line and for `help()`.
         choices: all that is possible; None where it is not a list.
         low, high: the least and the most of a number.
+        above: what a number has to be above.
         flags: of the command line, beside the long one that its name gives; the first may be the long one itself.
         metavar: its value in help texts.
         parse: from a word of the command line, where the type does not say how; raises ValueError.
@@ -58,6 +59,7 @@ class Option:
     choices: tuple[str, ...] | None = None
     low: float | None = None
     high: float | None = None
+    above: float | None = None
     flags: tuple[str, ...] = ()
     metavar: str | None = None
     parse: Callable[[str], Any] | None = None
@@ -75,6 +77,8 @@ class Option:
             for one in value if isinstance(value, tuple) else (value,):
                 if one not in self.choices:
                     raise ConfigError(f"{name} {one!r}: {', '.join(c or 'none' for c in self.choices)} are possible")
+        elif self.above is not None and not value > self.above:
+            raise ConfigError(f"{name} {value:g}: above {self.above:g} is possible")
         elif self.low is not None or self.high is not None:
             low, high = self.low, self.high
             if not ((low is None or value >= low) and (high is None or value <= high)):

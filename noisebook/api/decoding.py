@@ -31,24 +31,25 @@ MAX_WORK = 10.0  # times the dearest preset, of explicit coding parameters
 class DecodeOptions(Options):
     """What may be chosen about decoding; `help` of each is in its field."""
 
-    start: float | None = option(None, "Seconds: only from here on, and only what that needs is decoded.")
-    end: float | None = option(None, "Seconds: only up to here.")
+    start: float | None = option(None, "Decode only from here; fast at any place.", low=0, metavar="SECONDS")
+    end: float | None = option(None, "Decode only up to here.", low=0, metavar="SECONDS")
     damaged: bool = option(
-        False, "Decode what is there of a stream that is cut short or fails its checksums; the sound may end early."
+        False, "Play what is left of a stream that is cut short or damaged; the sound may end early."
     )
+    # Three bytes can hold 64 s, and no preset and no bitrate asks for more than 2.2 times the work.
     max_seconds: float = option(
-        MAX_SECONDS, "Refuse to make a longer sound, before anything is decoded. Three bytes can hold 64 s: give what "
-        "you have time and memory for where streams come from strangers.",
-    )  # fmt: skip
+        MAX_SECONDS, "Refuse to make a longer sound; for streams of strangers.", above=0, metavar="SECONDS"
+    )
     max_work: float = option(
-        MAX_WORK, "Refuse a stream whose coding parameters ask for more than so many times the time or memory of the "
-        "dearest preset, before anything is decoded. No preset and no bitrate is above 2.2.",
+        MAX_WORK, "Refuse coding parameters that ask for more than so many times the work of the most expensive preset.",
+        above=0, metavar="TIMES",
     )  # fmt: skip
     tail_steps: int | None = option(
-        None, "Denoising steps after the last coded one; by default 3 where the bits end near the sound, as from some "
-        "300 bit/s on, else 6.",
-    )  # fmt: skip
-    peak_guard: bool = option(True, "Hold what is beyond full scale within it, as an integer format needs it.")
+        None, "Denoising steps after the coded ones; by default 3 from some 300 bit/s on, else 6.", low=1, high=100
+    )
+    peak_guard: bool = option(
+        True, "Hold what is beyond full scale within it, as an integer format needs it.", command_line=False
+    )
 
     @property
     def whole(self) -> bool:

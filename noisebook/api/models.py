@@ -50,10 +50,15 @@ class ModelOptions(Options):
         EMBEDDED, "mini, which is inside the package; the fingerprint of an installed one (noisebook models); "
         "audioldm2, -large or -music; an id of the hub (owner/name); or a folder that holds a model.", metavar="MODEL",
     )  # fmt: skip
-    device: str = option("auto", "auto (the fastest at hand), cpu, cuda, mps or xpu.", metavar="DEVICE")
+    device: str = option(
+        "auto",
+        "auto (the fastest at hand), cpu, cuda, mps or xpu, with its number where there are several (cuda:1).",
+        metavar="DEVICE",
+    )
     dtype: str = option(
         "float32",
-        "Precision of the networks; float32 is the reference, auto is bfloat16 where DEVICE multiplies in it.",
+        "Precision of the networks; float32 is the reference, auto is bfloat16 where DEVICE multiplies in it; float16 "
+        "is for GPUs.",
         choices=DTYPES,
     )
     offload: bool = option(False, "Keep large models in main memory, one network at a time on DEVICE.")
@@ -62,14 +67,7 @@ class ModelOptions(Options):
 
     def load(self, model: str | None = None) -> Backend:
         """The backend of this model, or of another in the same way; errors as of `load_backend`."""
-        if self.threads is not None:
-            import torch
-
-            torch.set_num_threads(self.threads)
-        return load_backend(
-            model or self.model or EMBEDDED, device=self.device, dtype=self.dtype, offload=self.offload,
-            offline=self.offline,
-        )  # fmt: skip
+        return load_backend(model, options=self)
 
     def model_of(self, data: bytes) -> str:
         """The model for a stream: this one, or where none is named the one that made the stream."""
@@ -77,50 +75,38 @@ class ModelOptions(Options):
 
 
 @checked
-def load_backend(
-    model: str = EMBEDDED,
-    *,
-    device: str = "auto",
-    dtype: str = "float32",
-    offload: bool = False,
-    offline: bool = False,
-) -> Backend:
-    """Load a diffusion engine.
+def load_backend(model: str | None = None, *, options: ModelOptions = ModelOptions(), **keywords: Any) -> Backend:
+    """Load a diffusion model.
+
+    A folder holds the two files of a mini model, or a checkpoint of AudioLDM, AudioLDM 2, MusicLDM or Stable Audio Open
+    in the layout of diffusers; an id of the hub is such as "cvssp/audioldm-s-full-v2".
 
     Args:
-        model: "mini", the model inside the package; eight or more digits of the fingerprint of an installed
-            one; "audioldm2", "audioldm2-large" or "audioldm2-music"; a repository
-            of the hub such as "cvssp/audioldm-s-full-v2"; or a folder that holds a model: the two files of a mini
-            model, or a checkpoint of AudioLDM, AudioLDM 2, MusicLDM or Stable Audio Open in the layout of diffusers.
-        device: "auto", or a kind of device, "cpu", "cuda", "mps" or "xpu", with its number where there are several
-            ("cuda:1").
-        dtype: "float32", the reference, "bfloat16", or on a GPU "float16": of the denoiser, and of all matrix products
-            of mini; "auto" is bfloat16 where the device multiplies in it, else float32.
-        offload: keep large models' networks on the CPU and bring one at a time to the device.
-        offline: never download; without it, a repository that is not on this machine is.
+        model: by default that of the options.
+        options: what may be chosen; each can also be given as a keyword: `device="cuda:1"`.
 
     Raises:
         ModelError: no such model, or damaged weights.
         ConfigError: an unknown dtype, or a device that is not there.
         MissingExtra: a model in the layout of diffusers, and the libraries are not installed.
     """
-    kind = device.partition(":")[0]
-    if kind not in DEVICES:
-        raise ConfigError(f"device {device!r}: {', '.join(DEVICES)} are possible")
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype {dtype!r}: {', '.join(DTYPES)} are possible")
+    if options.device.partition(":")[0] not in DEVICES:
+        raise ConfigError(f"device {options.device!r}: {', '.join(DEVICES)} are possible")
     import torch
 
     from noisebook.backends.placement import automatic_dtype, usable_device
 
-    precision = automatic_dtype(usable_device(device)) if dtype == "auto" else getattr(torch, dtype)
-    folder = mini_folder(model)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    name, device = options.model if model is None else model, options.device
+    wanted = automatic_dtype(usable_device(device)) if options.dtype == "auto" else getattr(torch, options.dtype)
+    folder = mini_folder(EMBEDDED if name is None else name)
     if folder is not None:
         from noisebook.backends.mini import MiniBackend
 
-        return MiniBackend(folder, device=device, dtype=precision)
-    checkpoint, family = diffusers_checkpoint(model, offline=offline)
-    backend: Backend = family(checkpoint, device=device, dtype=precision, offload=offload)
+        return MiniBackend(folder, device=device, dtype=wanted)
+    checkpoint, family = diffusers_checkpoint(EMBEDDED if name is None else name, offline=options.offline)
+    backend: Backend = family(checkpoint, device=device, dtype=wanted, offload=options.offload)
     return backend
 
 

@@ -14,7 +14,7 @@ from noisebook.options import Option, Options
 
 __all__ = [
     "Parsed", "bits_option", "codebook_option", "engine_options", "force_option", "given", "in_out", "json_option",
-    "limit_options", "metrics_option", "model_option", "options_of", "quiet_option", "refuse", "result_options",
+    "metrics_option", "model_option", "options_of", "quiet_option", "refuse", "result_options",
     "stream_engine_options", "stream_model_option", "together", "words",
 ]  # fmt: skip
 
@@ -65,7 +65,10 @@ def options_of(cls: type[Options], *names: str, without: tuple[str, ...] = (), p
 def _option(entry: Field[Any], prefix: str) -> Decorator:
     known, kind = Option.of(entry), str(entry.type)
     flags = list(known.flags or (f"--{entry.name.replace('_', '-')}",))
-    settings: dict[str, Any] = {"default": entry.default, "help": known.help}
+    default = entry.default
+    if isinstance(default, float) and default.is_integer():
+        default = int(default)  # help shows 10 and not 10.0
+    settings: dict[str, Any] = {"default": default, "help": known.help}
     if prefix:
         settings["help"] = prefix + known.help[0].lower() + known.help[1:]
     if "bool" in kind:
@@ -85,6 +88,8 @@ def _type(known: Option, kind: str) -> Any:
         return click.Choice(known.choices)
     if known.parse is not None:
         return Parsed(known.parse, known.metavar or "text")
+    if known.above is not None:
+        return click.FloatRange(known.above, min_open=True)
     if "float" in kind:
         return click.FLOAT if known.low is None is known.high else click.FloatRange(known.low, known.high)
     if "int" in kind and "str" not in kind:
@@ -142,18 +147,3 @@ bits_option = click.option(
 codebook_option = click.option(
     "--codebook", metavar="NAME|FILE", help="Codebook of a vq stream; those in the package are found without it."
 )
-limit_options = together(
-    click.option(
-        "--max-seconds", type=click.FloatRange(0, min_open=True), default=86400, show_default=True, metavar="SECONDS",
-        help="Refuse to make a longer sound; for streams of strangers.",
-    ),
-    click.option(
-        "--max-work", type=click.FloatRange(0, min_open=True), default=10, show_default=True, metavar="TIMES",
-        help="Refuse coding parameters that ask for more than so many times the work of the most expensive preset.",
-    ),
-    click.option(
-        "--tail-steps", type=click.IntRange(1, 100),
-        help="Denoising steps after the coded ones; by default 3 from some 300 bit/s on, else 6.",
-    ),
-    codebook_option,
-)  # fmt: skip

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.decoding import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli._options import (
     bits_option,
     codebook_option,
     engine_options,
     json_option,
-    limit_options,
     metrics_option,
     options_of,
     quiet_option,
@@ -97,7 +97,8 @@ def compress(**options: Any) -> int:
 
 
 @batch.command()
-@limit_options
+@options_of(DecodeOptions, without=("start", "end", "damaged"))
+@codebook_option
 @_format
 @bits_option
 @_options(stream_engine_options)
@@ -107,7 +108,7 @@ def decompress(**options: Any) -> int:
     \b
     noisebook batch decompress streams sounds --format flac
     """
-    return _do("decompress", _given(options, "tail_steps", "codebook", "max_seconds", "max_work", "bits"), options)
+    return _do("decompress", {**DecodeOptions.among(options).to_dict(), **_given(options, "codebook", "bits")}, options)
 
 
 @batch.command()

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noisebook.api.decoding import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
 from noisebook.cli._options import (
     bits_option,
+    codebook_option,
     engine_options,
     given,
     json_option,
-    limit_options,
     options_of,
     refuse,
     result_options,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["codec_options", "coding", "compress", "decompress", "info"]
 
-_DECODING = ("codebook", "tail_steps", "start", "end", "damaged", "max_seconds", "max_work")
 _DAMAGED = "damaged or cut short: its size or a checksum is wrong; decompress --damaged plays what is there"
 _ONLY = {
     "ddcm": tuple(name for name in EncodeOptions.names() if name not in CodebookOptions.names()),
@@ -165,10 +165,8 @@ def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> d
     "-o", "--output", metavar="OUT|DIR",
     help="The sound to write, or the folder for those of several streams; by default IN with the suffix .wav.",
 )  # fmt: skip
-@click.option("--start", type=click.FloatRange(0), metavar="SECONDS", help="Decode only from here; fast at any place.")
-@click.option("--end", type=click.FloatRange(0), metavar="SECONDS", help="Decode only up to here.")
-@click.option("--damaged", is_flag=True, help="Play what is left of a stream that is cut short or damaged.")
-@limit_options
+@options_of(DecodeOptions)
+@codebook_option
 @bits_option
 @result_options
 @stream_engine_options
@@ -211,9 +209,11 @@ def _decompress(
         shown = api.read_info(data)  # is it a stream at all? Asked before the model is loaded.
         _files.check_format(path, shown.sample_rate, shown.channels, options["bits"])
         model = load(ModelOptions.among(options).model_of(data))
-        decoding = {name: options[name] for name in _DECODING} | {"peak_guard": options["bits"] != "float"}
+        chosen = DecodeOptions.among(options).replaced(peak_guard=options["bits"] != "float")
         with progress("decompressing") as work:
-            sound = api.decompress_to_blocks(data, backend=model, on_step=work.on_step, **decoding)
+            sound = api.decompress_to_blocks(
+                data, backend=model, codebook=options["codebook"], options=chosen, on_step=work.on_step
+            )
             held = _files.write_decoding(path, sound, force=force, bits=options["bits"])
     values = sound_values(path, sound, work.seconds) | {"held": held}
     kind = {1: "mono", 2: "stereo"}[sound.channels]

@@ -126,7 +126,7 @@ def test_only_the_segments_of_a_part_are_decoded(backend):
 
 def test_a_part_that_there_is_not(stream, backend):
     for start, end in ((6.0, None), (2.0, 1.0), (-1.0, 2.0), (2.0, 2.0)):
-        with pytest.raises(ConfigError, match=r"5\.3"):
+        with pytest.raises(ConfigError, match=r"5\.3|start -1: at least 0"):
             api.decompress(stream, backend=backend, start=start, end=end)
     with pytest.raises(ConfigError, match="blocks"):
         api.play(stream, backend=backend, seconds=0)
