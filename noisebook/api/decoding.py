@@ -41,8 +41,8 @@ class DecodeOptions(Options):
         MAX_SECONDS, "Refuse to make a longer sound; for streams of strangers.", above=0, metavar="SECONDS"
     )
     max_work: float = option(
-        MAX_WORK, "Refuse coding parameters that ask for more than so many times the work of the most expensive preset.",
-        above=0, metavar="TIMES",
+        MAX_WORK, "Refuse coding parameters that ask for more than so many times the work of the most expensive "
+        "preset.", above=0, metavar="TIMES",
     )  # fmt: skip
     tail_steps: int | None = option(
         None, "Denoising steps after the coded ones; by default 3 from some 300 bit/s on, else 6.", low=1, high=100

@@ -78,10 +78,12 @@ def _to_stream(source: str, target: str | None, output: str | None, options: Map
     from noisebook import api
 
     path = _files.stream_target(source, target, output, force=options["force"], added="-restored")
-    chosen = {"options": DamageOptions.among(options), "coding": EncodeOptions.among(options)}
+    chosen, coding = DamageOptions.among(options), EncodeOptions.among(options)
     sound, backend = _files.read_sound(source), ModelOptions.among(options).load()
     with progress("restoring") as work:
-        made = api.restore_stream(sound, options["task"], backend=backend, on_step=work.on_step, **chosen)
+        made = api.restore_stream(
+            sound, options["task"], backend=backend, options=chosen, coding=coding, on_step=work.on_step
+        )
     _files.write_bytes(path, made.data, force=options["force"])
     size, found = len(made.data), _found(made.damage, sound.sample_rate)
     rate = f"{size} bytes, {number(8 * size / sound.duration, 5)} bit/s"
