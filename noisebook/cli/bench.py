@@ -31,7 +31,7 @@ _BUNDLED = Path(__file__).parents[1] / "assets" / "demo.flac"
 @click.option("--runs", type=click.IntRange(1), help="Of which the median is taken; 3 by default.")
 @click.option("--quick", is_flag=True, help="Two presets, short sounds, one run.")
 @click.option(
-    "--full", is_flag=True, help="Up to an hour of sound, and the published engines whole: half an hour or more."
+    "--full", is_flag=True, help="Up to an hour of sound, and the published codecs whole: half an hour or more."
 )
 @click.option(
     "--corpus", type=click.IntRange(2), metavar="FILES",
@@ -51,7 +51,7 @@ def bench(
     strict: bool,
     **options: Any,
 ) -> int:
-    """Time the codec by stage, preset and duration, beside the engines of DDCM and Turbo-DDCM as published.
+    """Time the codec by stage, preset and duration, beside DDCM and Turbo-DDCM as published.
 
     IN is a sound of your own in place of the bundled one. Times are medians; "real time" is seconds for a second of
     sound. Behind the results stand checks, with the limits that an idle machine keeps to: a busy one may miss some and
@@ -127,7 +127,7 @@ def _show(results: dict[str, Any]) -> None:
         ("Encoding", presets, _by_stage(presets, "encode")),
         ("Decoding", presets, _by_stage(presets, "decode")),
         ("By duration", results["durations"], _BY_DURATION),
-        ("Published engines, same model", results["rivals"], _BY_BASELINE),
+        ("Published codecs, same model", results["rivals"], _BY_BASELINE),
         ("A corpus", results["corpus"], _BY_WORKERS),
         ("Checks (limits of an idle machine)", results["checks"], _BY_CHECK),
     )
@@ -149,7 +149,7 @@ _BY_DURATION: Columns = (
     ("decode, of real time", "decode_real_time", ".4f"), ("MiB", "memory", ""),
 )  # fmt: skip
 _BY_BASELINE: Columns = (
-    ("engine", "engine", ""), ("bit/s", "bit_per_second", ".0f"), ("steps", "steps", ""),
+    ("codec", "engine", ""), ("bit/s", "bit_per_second", ".0f"), ("steps", "steps", ""),
     ("of them run", "measured_steps", ""), ("encode s", "encode_seconds", ".2f"),
     ("denoiser", "encode denoiser", ".2f"), ("choices", "encode choices", ".2f"),
     ("of real time", "encode_real_time", ".2f"), ("decode s", "decode_seconds", ".2f"),

@@ -102,11 +102,11 @@ def _ddcm(rate: float, seed: int, options: str) -> Method:
     if preset is None:
         presets.engine_for(rate)  # the error
     how = f"--bitrate {rate:g}" if preset is None else f"--preset {preset.name}"
-    chosen = {"preset": preset and preset.name, "bitrate": None if preset else rate}
+    run = partial(diffused, preset=preset.name if preset else None, bitrate=None if preset else rate, seed=seed)
     return _own(
         f"ddcm-{rate:g}", f"DDCM {rate:g} bit/s", "ddcm",
         f"noisebook compress IN FILE {how}{options}; noisebook decompress FILE OUT",
-        partial(diffused, **chosen, seed=seed), bit_per_second=preset.bitrate if preset else rate, suffix=".ddcm",
+        run, bit_per_second=preset.bitrate if preset else rate, suffix=".ddcm",
     )  # fmt: skip
 
 

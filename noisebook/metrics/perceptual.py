@@ -140,7 +140,10 @@ def cdpam(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> f
 
     Some seconds of one core for a second of sound.
     """
-    network = _cdpam_network()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # the package imports numpy.matlib
+        require("resampy", extra="cdpam")
+        network = _cdpam_network(require("cdpam", extra="cdpam"))
     import torch
     from torch.nn.functional import normalize
 
@@ -181,12 +184,8 @@ def _visqol_api(mode: str) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _cdpam_network() -> Any:
+def _cdpam_network(package: Any) -> Any:
     """The package's network with the package's weights; its own loader gives up with PyTorch since 2.6."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)  # the package imports numpy.matlib
-        require("resampy", extra="cdpam")
-        package = require("cdpam", extra="cdpam")
     import torch
 
     weights = Path(package.__file__).parent / "CDPAM_trained" / "scratchJNDdefault_best_model.pth"
