@@ -179,28 +179,28 @@ def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) 
 
 
 class Residuals:
-    """The aims of an encoder, with how far each step's estimate is from the latent written down.
+    """The targets of an encoder, with how far each step's estimate is from the latent written down.
 
     Args:
         latent: `[latents, C, L, F']`, what is coded.
-        aims: of the encoder, as `encoder.targets` makes them.
+        targets: of each segment, as `encoder.targets` makes them.
     """
 
-    def __init__(self, latent: torch.Tensor, aims: Callable[[int, int], Target]) -> None:
-        self._latent, self._aims = latent, aims
+    def __init__(self, latent: torch.Tensor, targets: Callable[[int, int], Target]) -> None:
+        self._latent, self._targets = latent, targets
         self._energy = float(latent.square().sum())
         self._errors: dict[int, float] = {}  # of each step, summed over segments
 
     def target_of(self, start: int, end: int) -> Target:
         """The target of a segment, as `compress_towards` asks for it."""
-        latent, wanted, steps = self._latent[:, :, start:end], self._aims(start, end), count()
+        latent, wanted, steps = self._latent[:, :, start:end], self._targets(start, end), count()
 
-        def aim(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        def target(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
             number = next(steps)
             self._errors[number] = self._errors.get(number, 0.0) + float((latent - x0_hat).square().sum())
             return wanted(step, x0_hat) if callable(wanted) else wanted
 
-        return aim
+        return target
 
     def nmse_db(self) -> tuple[float, ...]:
         """Error of the estimate after 0, 1, ... steps in dB, relative to the energy of the latent."""

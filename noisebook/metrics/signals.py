@@ -11,8 +11,8 @@ import numpy as np
 
 from noisebook.errors import AudioError, ConfigError, MissingExtra
 
-__all__ = ["Scale", "check_rate", "check_samples", "install_line", "judge", "pearson", "power_spectrogram", "require",
-           "resample", "validate", "windows"]  # fmt: skip
+__all__ = ["Scale", "check_rate", "check_samples", "install_line", "judge", "pearson", "power_spectrogram", "powers",
+           "require", "resample", "validate", "windows"]  # fmt: skip
 
 
 def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,8 +138,12 @@ def power_spectrogram(signal: np.ndarray, *, n_fft: int, hop_length: int, pad_mo
     half = n_fft // 2
     if pad_mode == "reflect":
         signal = np.pad(signal, (0, max(0, half + 1 - signal.size)))
-    padded = np.pad(signal, half, mode=pad_mode)  # type: ignore[call-overload]
-    spectrum = np.fft.rfft(windows(padded, n_fft, hop_length) * np.hanning(n_fft + 1)[:-1])
+    return powers(np.pad(signal, half, mode=pad_mode), n_fft, hop_length)  # type: ignore[call-overload]
+
+
+def powers(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """Power of the spectra of `windows`, `[..., T, size // 2 + 1]`, with periodic Hann windows."""
+    spectrum = np.fft.rfft(windows(signal, size, hop) * np.hanning(size + 1)[:-1])
     return spectrum.real**2 + spectrum.imag**2
 
 

@@ -19,7 +19,7 @@ from noisebook.audio.high_pass import high_passed
 from noisebook.audio.level import peak_db
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
-from noisebook.metrics.signals import windows
+from noisebook.metrics.signals import powers
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 
 __all__ = ["KINDS", "KINDS_FILE", "Traits", "kind_statistics", "listen"]
@@ -130,8 +130,7 @@ def _likeness(heard: np.ndarray) -> dict[str, float]:
 
 def _power(samples: np.ndarray, size: int) -> np.ndarray:
     """Power spectra `[frames, size // 2 + 1]` of half-overlapping Hann windows; a short sound is one window."""
-    padded = np.pad(samples, (0, max(0, size - len(samples))))
-    return np.abs(np.fft.rfft(windows(padded, size, size // 2) * np.hanning(size + 1)[:-1])) ** 2
+    return powers(np.pad(samples, (0, max(0, size - len(samples)))), size, size // 2)
 
 
 def _bandwidth(mono: Waveform) -> float:

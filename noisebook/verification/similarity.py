@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisebook.audio.mel import MelConfig, mel_filter_bank
-from noisebook.metrics.signals import windows
+from noisebook.metrics.signals import powers
 
 __all__ = [
     "FRAME_RATE",
@@ -106,11 +106,10 @@ def at_every_shift(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _mel_power(samples: np.ndarray) -> np.ndarray:
     """`[T, 32]`: only of frames that lie within the sound, since an edge would be one thing that all sounds share."""
-    padded = np.pad(samples, (0, max(0, _MEL.n_fft - len(samples))))
-    frames = windows(padded, _MEL.n_fft, _MEL.hop_length)
-    window, bank = np.hanning(_MEL.n_fft + 1)[:-1], mel_filter_bank(_MEL).T
-    blocks = (frames[start : start + _BLOCK] * window for start in range(0, len(frames), _BLOCK))
-    return np.concatenate([np.abs(np.fft.rfft(block)) ** 2 @ bank for block in blocks])
+    padded, bank = np.pad(samples, (0, max(0, _MEL.n_fft - len(samples)))), mel_filter_bank(_MEL).T
+    starts = range(0, len(padded) - _MEL.n_fft + 1, _BLOCK * _MEL.hop_length)
+    reach = (_BLOCK - 1) * _MEL.hop_length + _MEL.n_fft  # samples of a block
+    return np.concatenate([powers(padded[i : i + reach], _MEL.n_fft, _MEL.hop_length) @ bank for i in starts])
 
 
 def _moving_mean(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
