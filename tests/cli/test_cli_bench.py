@@ -106,7 +106,7 @@ def test_a_corpus_is_coded_by_workers_too(engine, seen, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no Ray: its start takes longer than all else
     result = run(engine, "--corpus", "4", "--json")
     rows = json.loads(result.stdout)["corpus"]
-    assert [(row["engine"], row["workers"], row["together"]) for row in rows] == [
+    assert [(row["executor"], row["workers"], row["batch_size"]) for row in rows] == [
         ("local", 1, 1), ("local", 1, 4), ("local", 2, 1),
     ]  # fmt: skip
     assert all(row["files"] == 4 and row["audio_seconds"] == 8 and row["rate"] > 0 for row in rows)
