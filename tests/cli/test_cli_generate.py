@@ -16,8 +16,8 @@ BRIEF = ["--seconds", "0.1", "--steps", "2"]
 def test_a_prompt_becomes_a_sound(noisebook, engine):
     ran = noisebook("generate", "music", *BRIEF, "--seed", 5, *engine)
     assert (ran.status, ran.err) == (0, "")
-    assert ran.text.startswith("generated.wav: 0.10 s at 16000 Hz, seed 5, ")
-    assert read("generated.wav").samples.shape == (1, 1600)
+    assert ran.text.startswith("generated.wav: 0.10 s at 48000 Hz, seed 5, ")
+    assert read("generated.wav").samples.shape == (1, 4800)
     noisebook("generate", "music", "-o", "same.flac", *BRIEF, "--seed", 5, *engine)
     noisebook("generate", "music", "other.wav", *BRIEF, "--seed", 6, *engine)
     first, same, other = (read(name).samples for name in ("generated.wav", "same.flac", "other.wav"))
@@ -35,7 +35,7 @@ def test_the_report_as_json(noisebook, engine):
     ran = noisebook("generate", "odd music", "--json", *BRIEF, "--seed", 2**64 - 1, *engine)
     report = json.loads(ran.out)
     assert report.pop("seconds") > 0
-    assert report == {"output": "generated.wav", "sample_rate": 16000, "duration": 0.1, "seed": 2**64 - 1,
+    assert report == {"output": "generated.wav", "sample_rate": 48000, "channels": 1, "duration": 0.1, "seed": 2**64 - 1,
                       "unknown_words": ["odd"]}  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_a_stream_decodes_to_the_sound_written_beside_it(noisebook, engine):
     assert noisebook("decompress", "tune.ddcm", "back.wav", *engine).status == 0
     assert Path("back.wav").read_bytes() == Path("tune.wav").read_bytes()
     info = json.loads(noisebook("info", "tune.ddcm", "--json", *engine[:2]).out)
-    assert (info["seed"], info["tag"], info["intact"], info["sample_count"]) == (9, 1, True, 1600)
+    assert (info["seed"], info["tag"], info["intact"], info["sample_count"]) == (9, 1, True, 4800)
     assert info["engine"]["log2_K"] == 2
 
 
