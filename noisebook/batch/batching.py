@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from noisebook.errors import Error
 
@@ -33,12 +34,33 @@ def each_with(backend: Backend, jobs: Sequence[Callable[[Backend], T]]) -> list[
         backend: the model.
         jobs: each calls its backend from its own thread only.
     """
+    results: list[Any] = [None] * len(jobs)
     if len(jobs) == 1:
         try:
             return [jobs[0](backend)]
         except Exception as error:
             return [error]
-    return _Meeting[T](backend, len(jobs)).hold(jobs)
+    shared = _Shared(backend, len(jobs))
+
+    def run(index: int) -> None:
+        with shared.taking_part():
+            try:
+                results[index] = jobs[index](cast("Backend", shared))
+            except Exception as error:
+                results[index] = error
+
+    threads = [
+        threading.Thread(target=run, args=(index,), name=f"batching-{index}", daemon=True) for index in range(len(jobs))
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        shared.cancelled = True  # they end at their next call of the denoiser
+        raise
+    return results
 
 
 @dataclass(eq=False)
@@ -51,67 +73,51 @@ class _Call:
     condition: Condition | None
     answer: torch.Tensor | Exception | None = None
 
-    @property
-    def kind(self) -> tuple[object, ...]:
-        return self.t, self.tag, id(self.condition), tuple(self.x.shape[1:])
 
+class _Shared:
+    """The backend, but for its denoiser, which is asked together with others."""
 
-class _Meeting(Generic[T]):
     def __init__(self, backend: Backend, parties: int) -> None:
         self._backend = backend
         self._turn = threading.Condition(threading.Lock())  # held by the one that runs
         self._running = parties  # not waiting, whether or not they have begun
         self._waiting: list[_Call] = []
-        self._cancelled = False
+        self.cancelled = False
 
-    def hold(self, jobs: Sequence[Callable[[Backend], T]]) -> list[T | Exception]:
-        results: list[T | Exception | None] = [None] * len(jobs)
-        threads = [
-            threading.Thread(target=self._run, args=(job, results, index), daemon=True)
-            for index, job in enumerate(jobs)
-        ]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        except BaseException:
-            self._cancelled = True  # they end at their next call of the denoiser
-            raise
-        return cast("list[T | Exception]", results)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    @contextmanager
+    def taking_part(self) -> Iterator[None]:
+        """Hold the turn, but for the time in `denoise`; then the others no longer wait for this one."""
+        with self._turn:
+            try:
+                yield
+            finally:
+                self._pause()
 
     def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
         """As `Backend.denoise`, for a job that holds the turn."""
         call = _Call(x, t, tag, condition)
         self._waiting.append(call)
-        self._running -= 1
-        if self._running == 0:
-            self._serve()
+        self._pause()
         while call.answer is None:
             self._turn.wait()
         if isinstance(call.answer, Exception):
             raise call.answer
         return call.answer
 
-    def _run(self, job: Callable[[Backend], T], results: list[Any], index: int) -> None:
-        with self._turn:
-            try:
-                results[index] = job(cast("Backend", _Shared(self._backend, self)))
-            except Exception as error:
-                results[index] = error
-            finally:
-                self._running -= 1
-                if self._running == 0 and self._waiting:
-                    self._serve()
-
-    def _serve(self) -> None:
-        """Answer all that wait."""
+    def _pause(self) -> None:
+        """One fewer runs; the last one answers all that wait."""
+        self._running -= 1
+        if self._running or not self._waiting:
+            return
         calls, self._waiting = self._waiting, []
-        kinds: dict[tuple[object, ...], list[_Call]] = defaultdict(list)
+        alike: dict[tuple[object, ...], list[_Call]] = defaultdict(list)
         for call in calls:
-            kinds[call.kind].append(call)
-        for alike in kinds.values():
-            self._answer(alike)
+            alike[call.t, call.tag, id(call.condition), tuple(call.x.shape[1:])].append(call)
+        for group in alike.values():
+            self._answer(group)
         self._running += len(calls)
         self._turn.notify_all()
 
@@ -120,7 +126,7 @@ class _Meeting(Generic[T]):
 
         first = calls[0]
         try:
-            if self._cancelled:
+            if self.cancelled:
                 raise Error("interrupted")
             x = first.x if len(calls) == 1 else torch.cat([call.x for call in calls])
             answers = self._backend.denoise(x, first.t, tag=first.tag, condition=first.condition)
@@ -129,14 +135,3 @@ class _Meeting(Generic[T]):
         except Exception as error:
             for call in calls:
                 call.answer = error
-
-
-class _Shared:
-    """The backend, but for its denoiser, which is asked together with others."""
-
-    def __init__(self, backend: Backend, meeting: _Meeting[Any]) -> None:
-        self._backend = backend
-        self.denoise = meeting.denoise
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)

@@ -37,14 +37,17 @@ STYLE = """
   font-weight: 600; font-size: 1.9rem; margin: 0.6rem 0 0; }
 #title p { margin: 0.1rem 0 0.6rem; color: var(--body-text-color-subdued); }
 /* Gradio's accent in the dark, and the times of a waveform, are too faint to read. */
-body.dark { --color-accent: #a3aef2; }
+:root body.dark { --color-accent: #a3aef2; }
 #sound { --neutral-400: var(--body-text-color-subdued); }
 #result .html-container, #opened .html-container { padding: 0; }
 /* The count of steps in a line of its own: where it floats it lies over the bar of a narrow page. */
 #result, #opened { min-height: 7rem; }
 #result .progress-text, #opened .progress-text { position: static !important; transform: none !important; }
 /* What starts and ends a job is always in sight; on a phone at the bottom of it. */
-.actions { position: sticky; bottom: 0; z-index: 20; padding: 0.6rem 0; background: var(--body-background-fill); }
+.gradio-container { overflow: clip !important; }
+.row:has(> .column > .actions) { align-items: stretch; }
+.actions { position: sticky; top: 0; bottom: 0; z-index: 20; padding: 0.6rem 0;
+  background: var(--body-background-fill); }
 #stopped { position: fixed; inset: auto 0 0 0; z-index: 100; margin: 0; padding: 1rem 1.4rem; text-align: center;
   background: #8c1d18; color: white; font: 1rem/1.4 system-ui, sans-serif; }
 footer { display: none !important; }

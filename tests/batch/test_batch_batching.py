@@ -102,6 +102,6 @@ def test_an_interrupt_ends_all(backend, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             each_with(backend, [partial(compress, tone(index)) for index in range(3)])
     for thread in threading.enumerate():
-        if thread is not threading.main_thread() and thread.name.startswith("Thread-") and "_run" in thread.name:
+        if thread.name.startswith("batching-"):
             thread.join(30)
             assert not thread.is_alive()

@@ -95,9 +95,8 @@ def test_a_sound_is_compressed_heard_kept_and_opened_again(studio, song, tiny_mo
     result.locator(".sound").nth(1).click()
     assert result.locator(".current").inner_text() == "300 bit/s"
     assert "another clip" in result.locator("table").inner_text()
-    assert page.evaluate(
-        "document.querySelector('#result noisebook-result').shadowRoot.querySelector('img').naturalWidth"
-    )
+    image = "document.querySelector('#result noisebook-result').shadowRoot.querySelector('img')"
+    page.wait_for_function(f"{image}.naturalWidth > 0")
 
     monkeypatch.chdir(tmp_path)
     for suffix in ("ddcm", "wav"):
@@ -167,19 +166,26 @@ def test_a_sound_plays_on_while_its_numbers_come(studio, song):
     page.locator("#result table").wait_for()
     assert page.evaluate(f"{PLAYER} === window.player && player.sounds.playing")
     assert page.locator("#result img").count() == 1
+    assert page.evaluate(FAINT) == []
 
 
 @pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_buttons_are_always_in_sight_and_text_can_be_read(studio, size, scheme):
-    page = studio("?clip=demo", viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
-    page.locator("#sound [aria-label='Play']").wait_for()
-    assert page.evaluate(FAINT) == []
+    page = studio("?method=generate&seconds=1", viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    make(page)
+    page.locator("#result img").wait_for()
     for place in (0, 400, 100_000):
         page.evaluate(f"window.scrollTo(0, {place})")
         for button in ("#make", "#cancel-make"):
             box = page.locator(button).bounding_box()
             assert 0 <= box["y"] < box["y"] + box["height"] <= size[1], (place, button)
+    assert page.evaluate(FAINT) == []
+    page.locator("#method label", has_text="Compress").click()
+    page.locator("#clip input").click()
+    page.get_by_role("option", name="demo", exact=True).click()
+    page.locator("#sound [aria-label='Play']").wait_for()
+    assert page.evaluate(FAINT) == []
     page.get_by_role("tab", name="Open a stream").click()
     assert page.locator("#open").bounding_box()["y"] < size[1]
     assert page.evaluate(FAINT) == []
@@ -215,6 +221,7 @@ def test_nothing_is_wider_than_a_phone(studio):
     assert page.evaluate(wide) == 360
     result = make(page)
     assert page.evaluate(wide) == 360
+    page.wait_for_function("document.querySelector('#result').getBoundingClientRect().top < innerHeight / 2")
     result.locator(".play").tap()
     page.wait_for_function(f"{PLAYER}.sounds.position > 0.1")
     result.locator(".permalink").tap()

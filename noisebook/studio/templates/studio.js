@@ -58,7 +58,9 @@ class NoisebookResult extends HTMLElement {
     this.silence();
     shadow.innerHTML = this.getAttribute("content");
     const root = shadow.querySelector(".player");
-    if (root) Transport.all.push(this.player = root.player = new ResultPlayer(root));
+    if (!root) return;
+    Transport.all.push(this.player = root.player = new ResultPlayer(root));
+    if (this.getBoundingClientRect().top > innerHeight / 2) this.scrollIntoView({behavior: "smooth"}); // on a phone
   }
 
   /* Whether the content is the result that is shown already, with its numbers: these are put in, and what plays goes on. */
