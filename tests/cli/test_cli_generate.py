@@ -35,8 +35,8 @@ def test_the_report_as_json(noisebook, engine):
     ran = noisebook("generate", "odd music", "--json", *BRIEF, "--seed", 2**64 - 1, *engine)
     report = json.loads(ran.out)
     assert report.pop("seconds") > 0
-    assert report == {"output": "generated.wav", "sample_rate": 48000, "channels": 1, "duration": 0.1, "seed": 2**64 - 1,
-                      "unknown_words": ["odd"]}  # fmt: skip
+    assert report == {"output": "generated.wav", "sample_rate": 48000, "channels": 1, "duration": 0.1,
+                      "seed": 2**64 - 1, "unknown_words": ["odd"]}  # fmt: skip
 
 
 def test_standard_output_carries_the_sound(noisebook, engine):
