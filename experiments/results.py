@@ -49,6 +49,7 @@ METRICS = (
 )  # fmt: skip
 STEADY = ("autoencoder", "ddcm-300", "ddcm-1500", "ddcm-3000", "opus-6k", "opus-12k", "mp3-8k", "codec2-3200")
 SECONDS = 6.0  # of each clip
+RUNS = 3  # of which times are medians
 CONTROLLED = 12  # clips of which random streams are made
 FILE = ROOT / "docs" / "results.json"
 
@@ -218,7 +219,7 @@ class _Timed:
         return timed
 
 
-def measure_time(bench: Bench, rate: str, *, runs: int = 3) -> Row:
+def measure_time(bench: Bench, rate: str) -> Row:
     """Median seconds to encode and decode the first clip at a rate, and the share outside the networks."""
     sound = _run(bench.options).inputs[0].sound
     stream = api.compress(sound, backend=bench.backend, preset=rate)  # warm
@@ -228,7 +229,7 @@ def measure_time(bench: Bench, rate: str, *, runs: int = 3) -> Row:
     }
     row: Row = {"preset": rate}
     for name, way in ways.items():
-        seconds, share = np.median([_timed_share(way, bench.backend) for _ in range(runs)], axis=0)
+        seconds, share = np.median([_timed_share(way, bench.backend) for _ in range(RUNS)], axis=0)
         row |= {f"{name}_seconds": seconds, f"{name}_share": share}
     return row
 

@@ -22,7 +22,7 @@ def run(bench: Bench) -> Parts:
         "durations": table(
             ["preset", "sound", "encode, s a second", "decode, s a second", "most memory, MiB"],
             ([row["preset"], f"{row['seconds']:g} s", f"{row['encode_real_time']:.3f}",
-              f"{row['decode_real_time']:.3f}", f"{row['resident'] / 2**20:.0f}"] for row in times["durations"]),
+              f"{row['decode_real_time']:.3f}", f"{(row['resident'] or 0) / 2**20:.0f}"] for row in times["durations"]),
         ),
         "rivals": table(
             ["engine", "bit/s", "steps", "encode s", "of that choices", "times slower", "latent NMSE dB"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,24 @@ from noisebook.audio import io
 
 
 @pytest.fixture(scope="module")
-def measured(tiny_model, clips, tmp_path_factory) -> tuple[dict[str, Any], Path]:
+def measured(tiny_model, clips, tmp_path_factory) -> Iterator[tuple[dict[str, Any], Path]]:
     folder = tmp_path_factory.mktemp("results")
-    pages = {"results.md": "results", "codecs.md": "codecs"}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "RATES", ("300", "1500"))
         patch.setattr(results, "METHODS", ("ceiling", "ddcm", "pink-noise", "another-clip"))
         patch.setattr(results, "METRICS", ("mel_db_mae", "treble_level_db", "tuning_25"))
         patch.setattr(results, "STEADY", ("ddcm-300",))
         patch.setattr(results, "SECONDS", 0.8)
+        patch.setattr(results, "RUNS", 1)
         patch.setattr(results, "CONTROLLED", 2)
         patch.setattr(results, "FILE", folder / "results.json")
         patch.setattr(steady, "_PITCHES", (440.0,))
+        patch.setattr(steady, "_SECONDS", 2)
         parts = parts_of(results.STUDY, Options("results", clips, str(tiny_model), folder / "report", 1))
-    for page in results.STUDY.pages:
-        (folder / Path(page).name).write_text((results.ROOT / page).read_text("utf-8"), "utf-8")
-    fill([folder / Path(page).name for page in results.STUDY.pages], parts)
-    assert set(pages) < {path.name for path in folder.iterdir()}
-    return json.loads((folder / "results.json").read_text()), folder
+        for page in results.STUDY.pages:
+            (folder / Path(page).name).write_text((results.ROOT / page).read_text("utf-8"), "utf-8")
+        fill([folder / Path(page).name for page in results.STUDY.pages], parts)
+        yield json.loads((folder / "results.json").read_text()), folder
 
 
 def test_every_method_is_measured_on_every_clip(measured):
