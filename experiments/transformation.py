@@ -89,8 +89,8 @@ def inputs(bench: Bench) -> list[Input]:
     """Of all clips."""
     found = []
     for clip in bench.clips(seconds=_SECONDS):
-        latent, frame = to_latent(clip.sound, backend=bench.backend)
-        found.append(Input(clip.name, _KIND[clip.kind], latent, frame, _mel(clip.sound, frame)))
+        latent, form = to_latent(clip.sound, backend=bench.backend)
+        found.append(Input(clip.name, _KIND[clip.kind], latent, form, _mel(clip.sound, form)))
     return found
 
 
@@ -101,8 +101,8 @@ def _mel(sound: Waveform, form: AudioFormat) -> torch.Tensor:
 
 def errors(source: Input, latent: torch.Tensor, bench: Bench) -> Row:
     """The sound of a latent against the input and its prompt."""
-    sound = from_latent(latent, source.frame, backend=bench.backend)
-    mel = _mel(sound, source.frame)
+    sound = from_latent(latent, source.form, backend=bench.backend)
+    mel = _mel(sound, source.form)
     return {
         "mel": log_mel_l1_db(source.mel.numpy(), mel.numpy()),
         "nmse": float((latent - source.latent).square().mean() / source.latent.square().mean()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,19 @@ import pytest
 
 from experiments.__main__ import study_of
 from experiments.study import ROOT, Bench, Options, Parts, fill, parts_of
+from noisebook.audio.features import BAND_FEATURES
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.verification.controls import bundled_clips
+from tests.mels import Bursts
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_vocoder() -> Iterator[None]:
+    """That of bands takes longer than all that is measured here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("noisebook.backends.mini.synthesise_bands", Bursts(BAND_FEATURES))
+        yield
 
 
 @pytest.fixture(scope="session")

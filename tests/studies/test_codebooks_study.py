@@ -19,9 +19,10 @@ def _short(monkeypatch):
 
 
 @pytest.fixture
-def book(backend):
+def book(bench):
     latents = [torch.randn(1, 8, 64, 16, generator=torch.Generator().manual_seed(0))]
-    return fit(latents, unit="clip", method="gaussian", size=64, clip_frames=8, model=backend.info.autoencoder.hex())
+    model = bench.backend.info.autoencoder.hex()
+    return fit(latents, unit="clip", method="gaussian", size=64, clip_frames=8, model=model)
 
 
 def test_a_row_measures_the_latent_against_its_target(bench):
@@ -39,7 +40,8 @@ def test_noise_at_the_same_rate_has_the_same_size(bench):
     assert codebooks._matched(bench, 2.0) == {}
 
 
-def test_random_controls_keep_the_header(bench, book, backend):
+def test_random_controls_keep_the_header(bench, book):
+    backend = bench.backend
     sound, _, target = codebooks._targets(bench)[0]
     stream = api.compress_with_codebook(sound, backend=backend, codebook=book)
     generator = np.random.default_rng(0)
