@@ -27,8 +27,8 @@ _BUNDLED = Path(__file__).parents[1] / "assets" / "demo.flac"
 @click.command()
 @click.argument("source", metavar="[IN]", required=False)
 @click.option("--presets", metavar="NAMES", help="Time only these presets, separated by commas.")
-@click.option("--seconds", type=click.FloatRange(1, 3600), help="Of sound, for each preset.")
-@click.option("--runs", type=click.IntRange(1), help="Of which the median is taken; 3 by default.")
+@click.option("--seconds", type=click.FloatRange(1, 3600), help="Length of sound for each preset.")
+@click.option("--runs", type=click.IntRange(1), help="Runs, of which the median counts; 3 by default.")
 @click.option("--quick", is_flag=True, help="Two presets, short sounds, one run.")
 @click.option(
     "--full", is_flag=True, help="Up to an hour of sound, and the published codecs whole: half an hour or more."
@@ -54,8 +54,8 @@ def bench(
     """Time the codec by stage, preset and duration, beside DDCM and Turbo-DDCM as published.
 
     IN is a sound of your own in place of the bundled one. Times are medians; "real time" is seconds for a second of
-    sound. Behind the results stand checks, with the limits that an idle machine keeps to: a busy one may miss some and
-    has measured all the same. Only with --check is one that is missed a failure.
+    sound. The report ends with checks against the limits of an idle machine. A busy machine may miss some and has
+    measured all the same; only with --check is a missed check a failure.
 
     \b
     noisebook bench --quick
