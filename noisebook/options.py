@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from noisebook.errors import ConfigError, Error
 
@@ -27,6 +27,7 @@ __all__ = [
     "Options",
     "again",
     "kind_of",
+    "named",
     "number",
     "option",
     "several",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 OnStep = Callable[[int, int], None]  # (steps done, steps in all), of whatever takes long
+T = TypeVar("T")
 Kind = Callable[[str, Any], Any]  # (name, value) -> the value as the type that is wanted
 _SHOWN = 40  # characters of a wrong value
 
@@ -161,6 +163,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def named(what: str, rows: Iterable[T], name: str, listed: str) -> T:
+    """The row of a table with that name.
+
+    Raises:
+        ConfigError: there is none; says which there are, as listed.
+    """
+    for row in rows:
+        if getattr(row, "name", None) == name:
+            return row
+    raise ConfigError(f"{what} {name!r}: there are {listed}")
 
 
 def wrong(name: str, wanted: str, value: Any, error: type[Error] = ConfigError) -> Error:

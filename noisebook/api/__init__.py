@@ -12,7 +12,7 @@ from noisebook.api.codebooks import (
     load_codebook,
 )
 from noisebook.api.codec import compress, compress_with_codebook
-from noisebook.api.decoding import Decoding, decompress, decompress_to_blocks, play
+from noisebook.api.decoding import DecodeOptions, Decoding, decompress, decompress_to_blocks, play
 from noisebook.api.models import (
     EMBEDDED,
     ModelOptions,
@@ -63,6 +63,7 @@ __all__ = [
     "EMBEDDED",
     "CodebookOptions",
     "DamageOptions",
+    "DecodeOptions",
     "Decoding",
     "EncodeOptions",
     "FitOptions",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisebook.audio.mel import MelConfig, hz_to_mel, magnitudes, mel_edges, mel_filter_bank
-from noisebook.errors import ConfigError
+from noisebook.options import named
 
 if TYPE_CHECKING:
     import torch
@@ -104,11 +104,8 @@ def by_name(name: str) -> FrontEnd:
     Raises:
         ConfigError: there is none.
     """
-    for front_end in FRONT_ENDS:
-        if front_end.name == name:
-            return front_end
-    names = ", ".join(front_end.name for front_end in FRONT_ENDS)
-    raise ConfigError(f"front end {name!r}: there are {MATCHED} and {names}")
+    listed = f"{MATCHED} and {', '.join(front_end.name for front_end in FRONT_ENDS)}"
+    return named("front end", FRONT_ENDS, name, listed)
 
 
 def levels(waveform: torch.Tensor, front_end: FrontEnd, features: Features) -> torch.Tensor:

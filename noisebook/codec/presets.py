@@ -13,6 +13,7 @@ from itertools import product
 from noisebook.coding.container import ChannelMode, Engine, Header
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, UnsupportedStream
+from noisebook.options import named
 
 __all__ = [
     "DEFAULT",
@@ -131,12 +132,8 @@ def by_name(name: str) -> Preset:
     Raises:
         ConfigError: there is none.
     """
-    for preset in PRESETS:
-        if preset.name == name:
-            return preset
-    raise ConfigError(
-        f"preset {name!r}: there are {', '.join(p.name for p in PRESETS)} and auto; for others give a bitrate"
-    )
+    listed = f"{', '.join(preset.name for preset in PRESETS)} and auto; for others give a bitrate"
+    return named("preset", PRESETS, name, listed)
 
 
 def by_wire_id(wire_id: int) -> Preset:

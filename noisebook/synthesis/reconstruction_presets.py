@@ -13,6 +13,7 @@ from typing import Any
 
 from noisebook.audio.front_ends import FRONT_ENDS, MATCHED
 from noisebook.errors import ConfigError
+from noisebook.options import named
 
 __all__ = [
     "DEFAULT",
@@ -161,10 +162,7 @@ def by_name(name: str) -> Preset:
     Raises:
         ConfigError: there is none.
     """
-    for preset in PRESETS:
-        if preset.name == name:
-            return preset
-    raise ConfigError(f"preset {name!r}: there are {', '.join(preset.name for preset in PRESETS)}")
+    return named("preset", PRESETS, name, ", ".join(preset.name for preset in PRESETS))
 
 
 def with_axes(
