@@ -105,5 +105,5 @@ def _db(samples: np.ndarray) -> float:
 
 
 STUDY = Study(
-    "stereo", "where left and right come from", run, ("docs/studies.md", "docs/results.md"), limit=8, minutes=8
+    "stereo", "where left and right come from", run, ("docs/studies.md", "docs/results.md"), limit=8, minutes=10
 )

@@ -140,7 +140,8 @@ def test_the_sdist_holds_what_a_packager_needs(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "Makefile", "mkdocs.yml", "docs/format.md",
-              "tests/conftest.py", "tests/fuzz/test_fuzz_targets.py", "fuzz/targets.py"}  # fmt: skip
+              "tests/conftest.py", "tests/fuzz/test_fuzz_targets.py", "fuzz/targets.py", "training/train.py",
+              "experiments/study.py", "examples/demo.py"}  # fmt: skip
     assert wanted <= names
     assert any(name.startswith("fuzz/corpus/streams/") for name in names)
 
