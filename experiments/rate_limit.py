@@ -26,6 +26,7 @@ from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.baselines import Published, PublishedCoder
 from noisebook.codec import aiming, encoder
+from noisebook.codec.allocation import plan_of
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import header_of, target_latent
 from noisebook.codec.options import EncodeOptions
@@ -103,7 +104,7 @@ def coder_of(
     """Of a latent of so many channels and frames."""
     if isinstance(system, Published):
         return PublishedCoder(system, info, channels, frames)
-    return SegmentCoder(system, info, channels, frames, 0, 0)
+    return SegmentCoder(system, plan_of(system, info), info, channels, frames, 0)
 
 
 def coded(
