@@ -140,7 +140,7 @@ def draw_plans(info: BackendInfo, path: Path) -> None:
     """Between which timesteps noise is chosen: matched to the bits of a step, and uniform."""
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     axis = figure.subplots()
-    rows = {f"{name} bit/s, matched": plan_of(by_name(name).engine, info) for name in PRESETS}
+    rows = {f"{name} bit/s, matched": plan_of(by_name(name).params, info) for name in PRESETS}
     rows["uniform, 12 steps"] = coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=12))
     for row, (name, plan) in enumerate(rows.items()):
         stops = [plan[0].t, *(step.s or 0 for step in plan)]

@@ -33,7 +33,7 @@ from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder, Target, encode_segment, tail_after
 from noisebook.codec.signal import levelled
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend
 from noisebook.diffusion.guidance import over_timeline
 from noisebook.diffusion.plan import Denoise, no_noise, reverse, tail_plan
@@ -83,9 +83,9 @@ def run(bench: Bench) -> Parts:
 # ---------------------------------------------------------------- systems on held-out clips
 
 
-def systems(rate: str) -> dict[str, Engine | Published]:
+def systems(rate: str) -> dict[str, CodingParams | Published]:
     """What is compared at a rate, by name."""
-    own = by_name(rate).engine
+    own = by_name(rate).params
     if rate not in _RIVALS:
         return {_PRESET: own}
     turbo, classic = _RIVALS[rate]
@@ -99,7 +99,7 @@ def systems(rate: str) -> dict[str, Engine | Published]:
 
 
 def coder_of(
-    system: Engine | Published, info: BackendInfo, channels: int, frames: int
+    system: CodingParams | Published, info: BackendInfo, channels: int, frames: int
 ) -> SegmentCoder | PublishedCoder:
     """Of a latent of so many channels and frames."""
     if isinstance(system, Published):
@@ -218,7 +218,7 @@ def measure_source(bench: Bench, rate: str, source: str, system: str) -> Row:
     known = _source(source, bench)
     info = replace(bench.backend.info, schedule=known.schedule, curve=known.curve)
     latent = known.draw(0)
-    coder = coder_of(_RIVALS[rate][0] if system == _TURBO else by_name(rate).engine, info, 1, known.frames)
+    coder = coder_of(_RIVALS[rate][0] if system == _TURBO else by_name(rate).params, info, 1, known.frames)
 
     def target() -> Target:
         if not system.endswith("shaped"):

@@ -1,4 +1,4 @@
-"""Time by stage and duration, with the published engines beside: `noisebook bench`, one thread, medians of three."""
+"""Time by stage and duration, with the published codecs beside: `noisebook bench`, one thread, medians of three."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def run(bench: Bench) -> Parts:
               f"{row['decode_real_time']:.3f}", f"{(row['resident'] or 0) / 2**20:.0f}"] for row in times["durations"]),
         ),
         "rivals": table(
-            ["engine", "bit/s", "steps", "encode s", "of that choices", "times slower", "latent NMSE dB"],
-            ([row["engine"], f"{row['bit_per_second']:.0f}", str(row["steps"]), f"{row['encode_seconds']:.2f}",
+            ["codec", "bit/s", "steps", "encode s", "of that choices", "times slower", "latent NMSE dB"],
+            ([row["codec"], f"{row['bit_per_second']:.0f}", str(row["steps"]), f"{row['encode_seconds']:.2f}",
               f"{row['encode']['choices']:.2f}", f"{row['faster']:.1f}" if row["faster"] else "",
               f"{row['nmse_db']:.1f}" if row["nmse_db"] is not None else ""] for row in times["rivals"]),
         ),

@@ -16,7 +16,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec import encoder, vq
 from noisebook.codec.options import CodebookOptions, EncodeOptions
 from noisebook.coding import bitio
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.coding.entropy import SymbolWriter
 from noisebook.coding.image import image_bytes
 from noisebook.quantizers.fitting import fit
@@ -32,10 +32,10 @@ FOLDERS = {
     "integers": "integers",
     "symbols": "symbols",
 }  # of each target
-ENGINES = {
-    "partitioned": Engine(5, 6, 8, 3, 80),
-    "one": Engine(15, 5, 4, 2, 0),  # a part a unit
-    "many": Engine(4, 10, 4, 2, 120),
+PARAMS = {
+    "partitioned": CodingParams(5, 6, 8, 3, 80),
+    "one": CodingParams(15, 5, 4, 2, 0),  # a part a unit
+    "many": CodingParams(4, 10, 4, 2, 120),
 }
 
 
@@ -61,15 +61,15 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     rng, backend = np.random.default_rng(0), ToyBackend()
     mono = Waveform((0.2 * rng.standard_normal((1, 4000))).astype(np.float32), 16000)
     stereo = Waveform((0.2 * rng.standard_normal((2, 5000))).astype(np.float32), 44100)
-    for name, engine in ENGINES.items():
-        options = EncodeOptions(engine=engine, seed=len(name), tag="music")
+    for name, params in PARAMS.items():
+        options = EncodeOptions(params=params, seed=len(name), tag="music")
         yield name, encoder.compress(stereo if name == "partitioned" else mono, backend=backend, options=options)
-    usual = EncodeOptions(engine=ENGINES["partitioned"])
+    usual = EncodeOptions(params=PARAMS["partitioned"])
     long = Waveform(np.tile(mono.samples, 24), 1000)  # 96 s, two segments
-    ordered = EncodeOptions(engine=replace(ENGINES["partitioned"], log2_part=10, unit_frames=256), progressive=True)
+    ordered = EncodeOptions(params=replace(PARAMS["partitioned"], log2_part=10, unit_frames=256), progressive=True)
     yield "progressive", encoder.compress(long, backend=backend, options=ordered)
     broken = Waveform(np.where(np.arange(16000) // 5500 % 2, 0, 0.2).astype(np.float32)[None], 16000)
-    paused = EncodeOptions(engine=ENGINES["partitioned"], variable_rate=True)
+    paused = EncodeOptions(params=PARAMS["partitioned"], variable_rate=True)
     yield "pauses", encoder.compress(broken, backend=backend, options=paused)
     longer = Waveform(np.repeat(broken.samples, 6, axis=1), 1000)
     yield "pauses-progressive", encoder.compress(longer, backend=backend, options=replace(ordered, variable_rate=True))

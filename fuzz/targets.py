@@ -20,11 +20,11 @@ from noisebook import api
 from noisebook.codec import ordering
 from noisebook.codec.allocation import Layout
 from noisebook.codec.opening import Stream
-from noisebook.codec.presets import engine_of
+from noisebook.codec.presets import params_of
 from noisebook.codec.timeline import SEGMENT_FRAMES, Timeline
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, ByteReader, varint
-from noisebook.coding.container import Engine, Header
+from noisebook.coding.container import CodingParams, Header
 from noisebook.coding.entropy import SymbolReader
 from noisebook.coding.image import image_bytes, parse_image
 from noisebook.diffusion.backend import BackendInfo
@@ -196,15 +196,15 @@ def _affordable(header: Header, info: BackendInfo) -> bool:
     if header.latent is not None:
         return True
     try:
-        engine = engine_of(header)
+        params = params_of(header)
     except StreamError:
         return True
-    return engine.steps * _values(engine, frames, info) <= VALUES
+    return params.steps * _values(params, frames, info) <= VALUES
 
 
-def _values(engine: Engine, frames: int, info: BackendInfo) -> int:
+def _values(params: CodingParams, frames: int, info: BackendInfo) -> int:
     """Random values of one step: the signs of each part."""
-    return -(-2 * frames * info.frame_values // engine.part) * max(2**engine.log2_K, engine.part)
+    return -(-2 * frames * info.frame_values // params.part) * max(2**params.log2_K, params.part)
 
 
 def _book(header: Header) -> LatentCodebook | None:

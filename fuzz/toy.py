@@ -1,4 +1,4 @@
-"""An engine without networks: every stream decodes with it in milliseconds, through all of the codec's own code."""
+"""A model without networks: every stream decodes with it in milliseconds, through all of the codec's own code."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class StreamInfo:
         duration: seconds.
         gain_db: taken back at decoding: what was applied before encoding, and what a decode would lack of the loudness.
         seed, tag: as given to `compress`; tag 0 is none.
-        engine: coding parameters of the chosen noise; None where there is none.
+        params: coding parameters of the chosen noise; None where there is none.
         codebook: vq: first bytes of its fingerprint, hexadecimal.
         rule: vq: "hard" or "soft".
         order: "segments", one after the other, or "steps" of all segments: what begins such a stream, a progressive
@@ -57,7 +57,7 @@ class StreamInfo:
     gain_db: float
     seed: int
     tag: int
-    engine: dict[str, int] | None
+    params: dict[str, int] | None
     codebook: str | None
     rule: str | None
     order: str
@@ -95,10 +95,10 @@ def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
 
 
 def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
-    from noisebook.codec.presets import by_wire_id, engine_of
+    from noisebook.codec.presets import by_wire_id, params_of
 
     latent = header.latent
-    engine = None if latent else engine_of(header)
+    params = None if latent else params_of(header)
     duration = header.sample_count / header.sample_rate
     return StreamInfo(
         codec="vq" if latent else "ddcm",
@@ -111,7 +111,7 @@ def _shown(header: Header, image_bytes: int, file_bytes: int) -> StreamInfo:
         gain_db=header.gain_half_db / 2,
         seed=header.seed,
         tag=header.tag or 0,
-        engine=dict(vars(engine)) if engine else None,
+        params=dict(vars(params)) if params else None,
         codebook=latent.codebook.hex() if latent else None,
         rule=latent.rule.name.lower() if latent else None,
         order="steps" if header.progressive else "segments",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.audio.waveform import Waveform
-    from noisebook.coding.container import Engine, Header
+    from noisebook.coding.container import CodingParams, Header
     from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend
     from noisebook.quantizers.codebook import LatentCodebook
     from noisebook.verification.sets import SetComparison
@@ -112,22 +112,22 @@ def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) 
     from noisebook.codec.options import EncodeOptions
 
     mono = downmix(sound)
-    header = header_of(mono, EncodeOptions(engine=_engine(stream)), backend.info)
+    header = header_of(mono, EncodeOptions(params=_params(stream)), backend.info)
     return decompress(random_stream(header, backend.info), backend=backend)
 
 
-def _engine(stream: bytes | None) -> Engine:
+def _params(stream: bytes | None) -> CodingParams:
     """The coding parameters of a stream, or the partitioned ones nearest to its bitrate."""
-    from noisebook.codec.presets import HIGHEST, LOWEST, engine_for, engine_of
+    from noisebook.codec.presets import HIGHEST, LOWEST, params_for, params_of
     from noisebook.coding.container import parse_header
 
     if stream is None:
-        return engine_for(_DEFAULT_BITRATE)
+        return params_for(_DEFAULT_BITRATE)
     header, _ = parse_header(stream)
     if header.latent is None:
-        return engine_of(header)
+        return params_of(header)
     seconds = header.sample_count / header.sample_rate
-    return engine_for(min(HIGHEST, max(LOWEST, 8 * len(stream) / seconds / header.channel_mode.latents)))
+    return params_for(min(HIGHEST, max(LOWEST, 8 * len(stream) / seconds / header.channel_mode.latents)))
 
 
 def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:

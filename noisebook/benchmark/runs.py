@@ -22,7 +22,7 @@ from noisebook.audio.waveform import Waveform, downmix
 from noisebook.benchmark.baselines import CLASSIC_BITS, PublishedCoder, baselines
 from noisebook.benchmark.timing import RoundTrip, Stages, published_trip, trip
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.presets import DEFAULT, PRESETS, by_name, engine_bitrate
+from noisebook.codec.presets import DEFAULT, PRESETS, by_name, params_bitrate
 from noisebook.codec.segment import tail_after
 from noisebook.diffusion.backend import Backend
 
@@ -133,7 +133,7 @@ def _beside_baselines(
     info, preset = backend.info, by_name(options.against)
     frames = ceil(CLASSIC_BITS / preset.bitrate * info.frames_per_second / info.frame_multiple) * info.frame_multiple
     ours = timed(preset.name, frames / info.frames_per_second)
-    nominal = engine_bitrate(preset.engine, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
+    nominal = params_bitrate(preset.params, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
     yield whole_row(f"preset {preset.name}", nominal, ours)
     piece = _of_length(sound, frames / info.frames_per_second)
     for baseline in baselines(preset.bitrate, steps=ours.calls, frames=frames, info=info):
@@ -163,7 +163,7 @@ def whole_row(
         nmse_db=row.nmse_db if steps == row.calls else None,
     )  # fmt: skip
     return {
-        "engine": title,
+        "codec": title,
         "steps": steps,
         "measured_steps": row.calls,
         "faster": None if ours is None else whole.encode_seconds / ours.encode_seconds,
@@ -208,12 +208,12 @@ def _against(rows: list[Row]) -> Iterator[Check]:
     ours = [row for row in rows if row["faster"] is None]
     for title, least in (("classic", 30), ("turbo", 5)):
         for row in rows:
-            if row["engine"] == title:
+            if row["codec"] == title:
                 yield Check(f"encodes faster than {title}, times", row["faster"], least, at_most=False)
     for row in rows:
         if row["faster"] is not None and row["nmse_db"] is not None:
             better = row["nmse_db"] - ours[0]["nmse_db"]
-            yield Check(f"latent error below {row['engine']}, dB", better, 0, at_most=False)
+            yield Check(f"latent error below {row['codec']}, dB", better, 0, at_most=False)
 
 
 def _of_lengths(rows: list[Row]) -> Iterator[Check]:

@@ -149,7 +149,7 @@ _BY_DURATION: Columns = (
     ("decode, of real time", "decode_real_time", ".4f"), ("MiB", "memory", ""),
 )  # fmt: skip
 _BY_BASELINE: Columns = (
-    ("codec", "engine", ""), ("bit/s", "bit_per_second", ".0f"), ("steps", "steps", ""),
+    ("codec", "codec", ""), ("bit/s", "bit_per_second", ".0f"), ("steps", "steps", ""),
     ("of them run", "measured_steps", ""), ("encode s", "encode_seconds", ".2f"),
     ("denoiser", "encode denoiser", ".2f"), ("choices", "encode choices", ".2f"),
     ("of real time", "encode_real_time", ".2f"), ("decode s", "decode_seconds", ".2f"),

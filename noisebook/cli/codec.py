@@ -152,8 +152,8 @@ def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> d
     more = (shown.payload_bytes or 0) * per_byte - asked
     if more > (_NOTICED - 1) * asked:
         why = "the codebook has a bitrate of its own"
-        if shown.engine is not None:  # choices come in parts, and the last ones reach beyond the sound's end
-            part = 2 ** int(shown.engine["log2_part"]) / info.frame_values / info.frames_per_second
+        if shown.params is not None:  # choices come in parts, and the last ones reach beyond the sound's end
+            part = 2 ** int(shown.params["log2_part"]) / info.frame_values / info.frames_per_second
             why = f"choices come {number(part)} s of sound at a time"
         reasons.append(f"{why} ({number(more, 3)} bit/s)")
     return {**values, "why_more": " and ".join(reasons)}

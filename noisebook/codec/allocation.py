@@ -11,15 +11,15 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import repeat
+from itertools import chain, repeat
 
 import numpy as np
 
-from noisebook.codec.presets import engine_of
+from noisebook.codec.presets import params_of
 from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
 from noisebook.coding.blocks import Spans
-from noisebook.coding.container import Engine, Header
+from noisebook.coding.container import CodingParams, Header
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import CorruptStream
@@ -32,22 +32,22 @@ DIGITAL_DB = 110.0  # what is silence to all: no step of 16 bits, and what filte
 _NOTHING = 1e-9  # of the full scale of the codec: a sound of nothing but that is silence
 
 
-def plan_of(engine: Engine, info: BackendInfo) -> Plan:
+def plan_of(params: CodingParams, info: BackendInfo) -> Plan:
     """The coded steps: matched to the model's curve, or uniform for kappa 0.
 
     Raises:
         ConfigError: more uniform steps than timesteps.
     """
-    if engine.kappa_percent == 0:
-        return coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=engine.steps))
+    if params.kappa_percent == 0:
+        return coded_plan(info.schedule, uniform_timesteps(info.schedule, steps=params.steps))
     # Bits of one step over a whole unit, so that a last unit that is not full does not change the plan.
-    values = engine.unit_frames * info.frame_values
+    values = params.unit_frames * info.frame_values
     timesteps = kl_matched_timesteps(
         info.schedule,
         info.curve,
-        steps=engine.steps,
-        bits_per_value=engine.parts(engine.unit_frames, info.frame_values) * engine.choice_bits / values,
-        kappa=engine.kappa_percent / 100,
+        steps=params.steps,
+        bits_per_value=params.parts(params.unit_frames, info.frame_values) * params.choice_bits / values,
+        kappa=params.kappa_percent / 100,
     )
     return coded_plan(info.schedule, timesteps)
 
@@ -57,12 +57,12 @@ class Layout(Timeline):
     """A timeline on which noise is chosen, and what the choices cost.
 
     Attributes:
-        engine: coding parameters.
+        params: coding parameters.
         plan: the coded steps.
         progressive: payloads of the stream are steps of all segments; else segments.
     """
 
-    engine: Engine
+    params: CodingParams
     plan: Plan
     progressive: bool = False
 
@@ -74,13 +74,13 @@ class Layout(Timeline):
             UnsupportedStream: a preset that this build does not know, or a stream of another codec.
             ConfigError: coding parameters that the model cannot have.
         """
-        engine = engine_of(header)
-        plan = plan_of(engine, info)
-        return cls.of(header, info, engine=engine, plan=plan, progressive=header.progressive, pauses=header.pauses)
+        params = params_of(header)
+        plan = plan_of(params, info)
+        return cls.of(header, info, params=params, plan=plan, progressive=header.progressive, pauses=header.pauses)
 
     @property
     def steps(self) -> int:
-        """Coded steps; at most `engine.steps`."""
+        """Coded steps; at most `params.steps`."""
         return len(self.plan)
 
     @property
@@ -95,7 +95,7 @@ class Layout(Timeline):
 
     def payload_bits(self, frames: int) -> int:
         """Bits of a segment of `frames` latent frames without pauses."""
-        return self.steps * self.channels * self._parts_of(frames) * self.engine.choice_bits
+        return self.steps * self.channels * self._parts_of(frames) * self.params.choice_bits
 
     def segment_bits(self, index: int) -> int:
         """Bits of one step of a segment; 0 where all of it is a pause."""
@@ -105,7 +105,10 @@ class Layout(Timeline):
         """Bytes of each payload of the stream, in order; lazily, since a damaged header can promise a great many."""
         if self.progressive:
             return repeat(self.step_size, self.steps)
-        return (self._segment_size(index) for index in range(self.segment_count))
+        if self.pauses:
+            return (self._segment_size(index) for index in range(self.segment_count))
+        last = self.segment_count - 1
+        return chain(repeat(self._segment_size(0), last), [self._segment_size(last)])
 
     @property
     def payload_size(self) -> int:
@@ -152,18 +155,18 @@ class Layout(Timeline):
     @property
     def _segment_units(self) -> int:
         """Units of any segment but the last."""
-        return _ceil(self.segment_frames, self.engine.unit_frames)
+        return _ceil(self.segment_frames, self.params.unit_frames)
 
     def _units_of(self, index: int) -> tuple[int, int]:
         """First and end unit of a segment."""
         start, end = self.segment(index)
         first = index * self._segment_units
-        return first, first + _ceil(end - start, self.engine.unit_frames)
+        return first, first + _ceil(end - start, self.params.unit_frames)
 
     def _units_until(self, frame: int, *, begun: bool = False) -> int:
         """Units that begin before a frame (`begun`), or end there or before."""
         index = min(frame // self.segment_frames, self.segment_count - 1)
-        rest, unit = frame - index * self.segment_frames, self.engine.unit_frames
+        rest, unit = frame - index * self.segment_frames, self.params.unit_frames
         return index * self._segment_units + (_ceil(rest, unit) if begun or frame == self.frames else rest // unit)
 
     @cached_property
@@ -195,18 +198,18 @@ class Layout(Timeline):
         parts = self.channels * (self._parts_before(end) - self._parts_before(first))
         for _, low, high in self._paused_between(first, end):
             parts -= self._parts_before(high) - self._parts_before(low)
-        return parts * self.engine.choice_bits
+        return parts * self.params.choice_bits
 
     def _parts_before(self, unit: int) -> int:
         """Parts of a channel before a unit."""
         index = min(unit // self._segment_units, self.segment_count - 1)
         start, end = self.segment(index)
-        frames = min((unit - index * self._segment_units) * self.engine.unit_frames, end - start)
+        frames = min((unit - index * self._segment_units) * self.params.unit_frames, end - start)
         return index * self._parts_of(self.segment_frames) + self._parts_of(frames)
 
     def _parts_of(self, frames: int) -> int:
         """Parts of one channel of a segment, or of what begins it, of so many frames."""
-        return self.engine.parts(frames, self.info.frame_values)
+        return self.params.parts(frames, self.info.frame_values)
 
     def _segment_size(self, index: int) -> int:
         return _ceil(self.steps * self.segment_bits(index), 8)
@@ -238,7 +241,7 @@ def _silent_cells(samples: np.ndarray, layout: Layout, below_db: float) -> Spans
     cells = np.pad(silent, ((0, 0), (0, -silent.shape[1] % CELL_FRAMES)), constant_values=True)
     changes = np.flatnonzero(np.diff(cells.reshape(-1, CELL_FRAMES).all(1).astype(np.int8), prepend=0, append=0))
     runs = ((int(first), int(end)) for first, end in changes.reshape(-1, 2))
-    return tuple(run for run in runs if (run[1] - run[0]) * CELL_FRAMES >= layout.engine.unit_frames)
+    return tuple(run for run in runs if (run[1] - run[0]) * CELL_FRAMES >= layout.params.unit_frames)
 
 
 def _frame_peaks(samples: np.ndarray, layout: Layout) -> np.ndarray:

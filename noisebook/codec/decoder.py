@@ -88,7 +88,8 @@ class Decoder:
         else:
             self._contents = stream.contents()
         self.image = self._contents.image
-        self._segments = [self.timeline.segment(index) for index in range(len(self._contents.choices))]
+        self._segment_count = len(self._contents.choices)
+        self._frames = self.timeline.segment(self._segment_count - 1)[1]
         if isinstance(self.timeline, Layout):
             self._decode = _noise_decoder(stream, self._contents, backend, tail_steps, on_step)
         elif codebook_for is None:
@@ -97,17 +98,19 @@ class Decoder:
             codebook = codebook_for(vq.latent_of(self.header).codebook)
             self._decode = vq.segment_decoder(self.header, self.timeline, backend, codebook, on_step)
         self.sample_rate, self.channels = self.header.sample_rate, self.header.channel_mode.channels
-        there = self._segments[-1][1] * backend.info.frame_samples
+        there = self._frames * backend.info.frame_samples
         self.sample_count = min(
             self.header.sample_count, resampled_count(there, backend.info.sample_rate, self.sample_rate)
         )
 
     def latent(self, first: int = 0, last: int | None = None) -> torch.Tensor:
         """Frames `first` to `last` of the decoded latent `[latents, C, frames, F']`."""
-        pieces, last = [], self._segments[-1][1] if last is None else last
-        for index, (start, end) in enumerate(self._segments):
-            if start < last and end > first:
-                pieces.append(self._segment(index)[:, :, max(0, first - start) : last - start])
+        pieces, last = [], self._frames if last is None else last
+        for index in range(min(first // self.timeline.segment_frames, self._segment_count - 1), self._segment_count):
+            start, _ = self.timeline.segment(index)
+            if start >= last:
+                break
+            pieces.append(self._segment(index)[:, :, max(0, first - start) : last - start])
         return torch.cat(pieces, dim=2)
 
     def sound(self) -> Waveform:
@@ -169,7 +172,8 @@ class Decoder:
     def _rendered(self) -> Rendered:
         """All that can be decoded, at the model's rate."""
         frame, last = self._backend.info.frame_samples, self.timeline.sample_count
-        pieces = (self._samples(start * frame, min(end * frame, last)) for start, end in self._segments)
+        segments = map(self.timeline.segment, range(self._segment_count))
+        pieces = (self._samples(start * frame, min(end * frame, last)) for start, end in segments)
         return Rendered(pieces, self.header.channel_mode, self.timeline, self._stereo)
 
     def _rendered_between(self, start: int, end: int) -> np.ndarray:
@@ -182,9 +186,9 @@ class Decoder:
 
     def _samples(self, start: int, end: int) -> np.ndarray:
         """Samples `start` to `end` at the model's rate, `[channels of the model, N]`."""
-        info, frames = self._backend.info, self._segments[-1][1]
+        info = self._backend.info
         first = max(0, start // info.frame_samples - info.margin_frames)
-        last = min(frames, -(-end // info.frame_samples) + info.margin_frames)
+        last = min(self._frames, -(-end // info.frame_samples) + info.margin_frames)
         samples = to_samples(self.latent(first, last), first, self.timeline, self._backend)
         offset = first * info.frame_samples
         return samples[:, start - offset : end - offset]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from noisebook.codec.allocation import Layout
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.timeline import SEGMENT_FRAMES, Timeline
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.diffusion.backend import BackendInfo
 
 __all__ = ["effort_of", "step_values"]
@@ -25,14 +25,14 @@ def effort_of(timeline: Timeline) -> float:
     if not isinstance(timeline, Layout):  # a quantised latent, which is looked up
         return 0.0
     info, channels, frames = timeline.info, timeline.channels, min(timeline.frames, SEGMENT_FRAMES)
-    s = timeline.steps / max(preset.engine.steps for preset in PRESETS)
+    s = timeline.steps / max(preset.params.steps for preset in PRESETS)
     # A sound that is shorter than the denoiser's window costs what the window costs.
-    dearest = max(step_values(preset.engine, info, channels, max(frames, info.window_frames)) for preset in PRESETS)
-    v = step_values(timeline.engine, info, channels, frames) / dearest
+    dearest = max(step_values(preset.params, info, channels, max(frames, info.window_frames)) for preset in PRESETS)
+    v = step_values(timeline.params, info, channels, frames) / dearest
     return max(v, s * max(1.0, v))
 
 
-def step_values(engine: Engine, info: BackendInfo, channels: int, frames: int) -> int:
+def step_values(params: CodingParams, info: BackendInfo, channels: int, frames: int) -> int:
     """What a decoder does for the atoms of one step of `channels` latents of `frames` frames, as a count of numbers:
     one for each value of each part, and a hundredth for each atom, whose signs are drawn."""
-    return channels * engine.parts(frames, info.frame_values) * (engine.part + 2**engine.log2_K // 100)
+    return channels * params.parts(frames, info.frame_values) * (params.part + 2**params.log2_K // 100)

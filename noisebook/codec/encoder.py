@@ -29,8 +29,8 @@ from noisebook.codec.presets import (
     MOST_IMAGE,
     Preset,
     by_name,
-    engine_for,
     image_bitrate,
+    params_for,
     rate_of_latent,
 )
 from noisebook.codec.rendering import rendered
@@ -39,7 +39,7 @@ from noisebook.codec.signal import analyse, levelled, restored_blocks
 from noisebook.codec.stereo import image_payload
 from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode, Engine, Header
+from noisebook.coding.container import ChannelMode, CodingParams, Header
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.guidance import counted, over_timeline
 from noisebook.errors import AudioError, ConfigError
@@ -118,17 +118,17 @@ def _heard(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Hea
     if options.tag is not None and options.tag not in info.tags:
         raise ConfigError(f"tag {options.tag!r}: {info.name} knows {', '.join(info.tags) or 'none'}")
     preset = by_name(str(options.preset or DEFAULT))
-    engine = _engine_of(options, preset, mode, info)
+    params = _params_of(options, preset, mode, info)
     header = header_with(
         sound.sample_rate,
         sound.sample_count,
         mode,
         info,
         gain_half_db=coding_gain_of(sound),
-        preset=0 if engine else preset.wire_id,
+        preset=0 if params else preset.wire_id,
         seed=options.seed,
         tag=None if options.tag is None else 1 + info.tags.index(options.tag),
-        engine=engine,
+        params=params,
         progressive=options.progressive,
     )
     layout = Layout.of_header(header, info)
@@ -151,28 +151,28 @@ def header_with(
     )
 
 
-def _engine_of(options: EncodeOptions, preset: Preset, mode: ChannelMode, info: BackendInfo) -> Engine | None:
+def _params_of(options: EncodeOptions, preset: Preset, mode: ChannelMode, info: BackendInfo) -> CodingParams | None:
     """Explicit coding parameters, where a preset's do not serve: for any bitrate or quality; for two channels, each of
     which has half of the file's bitrate; and for a priority in time, which asks for long units."""
-    explicit = options.engine
+    explicit = options.params
     if explicit is None and (options.bitrate is not None or options.quality != "balanced"):
         rate = preset.bitrate if options.bitrate is None else options.bitrate
-        explicit = _engine_for(rate, mode, options.quality, info)
+        explicit = _params_for(rate, mode, options.quality, info)
     elif explicit is None and mode is ChannelMode.DUAL:
-        explicit = _engine_for(float(preset.name), mode, options.quality, info)
-    engine = explicit or (preset.stereo_engine if mode is ChannelMode.IMAGE else preset.engine)
+        explicit = _params_for(float(preset.name), mode, options.quality, info)
+    params = explicit or (preset.stereo_params if mode is ChannelMode.IMAGE else preset.params)
     if not any(priority.timed for priority in options.priorities):
         return explicit
-    return replace(engine, unit_frames=max(engine.unit_frames, info.window_frames))
+    return replace(params, unit_frames=max(params.unit_frames, info.window_frames))
 
 
-def _engine_for(bitrate: float, mode: ChannelMode, quality: str, info: BackendInfo) -> Engine:
+def _params_for(bitrate: float, mode: ChannelMode, quality: str, info: BackendInfo) -> CodingParams:
     """Coding parameters of each latent of a file of so many bit/s."""
     share = rate_of_latent(bitrate, mode)
     if mode is ChannelMode.IMAGE and share > HIGHEST:
         most = HIGHEST + MOST_IMAGE
         raise ConfigError(f"a bitrate of {bitrate:g} bit/s in stereo: {LOWEST} to {most:g} are possible")
-    return engine_for(share, quality=quality, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
+    return params_for(share, quality=quality, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
 
 
 def channel_mode_of(sound: Sound, wanted: ChannelMode | None, info: BackendInfo) -> ChannelMode:

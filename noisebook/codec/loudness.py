@@ -43,7 +43,7 @@ def matched(header: Header, sound: Sound, decoded: Callable[[], Iterable[np.ndar
     original = (apply_gain(block, gain) for block in high_passed(sound).blocks())
     wanted = max(_GATE, loudness_of(original, rate))
     if wanted == _GATE and not any(block.any() for block in sound.blocks()):
-        return replace(header, gain_half_db=_MOST)  # digital silence, of which no engine may make a noise
+        return replace(header, gain_half_db=_MOST)  # digital silence, of which no decode may make a noise
     peak = _Peak()
     found = max(_GATE, loudness_of(peak.of(decoded()), rate))
     written = _clamped(gain + round(2 * (found - wanted)))

@@ -14,7 +14,7 @@ from noisebook.errors import ConfigError
 from noisebook.options import KINDS, Options, again, option, several, wrong
 
 if TYPE_CHECKING:
-    from noisebook.coding.container import Engine
+    from noisebook.coding.container import CodingParams
 
 __all__ = ["AUTO", "CodebookOptions", "EncodeOptions", "Priority", "parse_rate"]
 
@@ -163,7 +163,7 @@ class EncodeOptions(Options):
     variable_rate: bool = option(
         False, "What lies 60 dB below the peak takes no bits and is decoded as silence, as digital silence always is."
     )
-    engine: Engine | None = option(
+    params: CodingParams | None = option(
         None, "Explicit coding parameters, in place of preset and bitrate.", command_line=False
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import product
 
-from noisebook.coding.container import ChannelMode, Engine, Header
+from noisebook.coding.container import ChannelMode, CodingParams, Header
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, UnsupportedStream
 from noisebook.options import named
@@ -23,11 +23,11 @@ __all__ = [
     "Quality",
     "by_name",
     "by_wire_id",
-    "engine_bitrate",
-    "engine_for",
-    "engine_of",
     "image_bitrate",
     "image_share",
+    "params_bitrate",
+    "params_for",
+    "params_of",
     "rate_of_latent",
 ]
 
@@ -49,11 +49,11 @@ def _partitioned(
     kappa: int,
     unit: int = _UNIT_FRAMES,
     frame_values: int = FRAME_VALUES,
-) -> Engine:
+) -> CodingParams:
     """One signed atom of `2^log2_expansion * d` a part of `d = 2^log2_part` values; kappa is in percent. A unit has
     `unit` frames, or is as long as a part that is longer."""
     unit_frames = max(unit, 2**log2_part // frame_values)
-    return Engine(log2_part, log2_part + log2_expansion, unit_frames, steps, kappa)
+    return CodingParams(log2_part, log2_part + log2_expansion, unit_frames, steps, kappa)
 
 
 @dataclass(frozen=True)
@@ -61,31 +61,31 @@ class Preset:
     """One row: a name, which is the bitrate of the file, its id in the stream (append-only), and the coding parameters.
 
     Attributes:
-        engine: of one latent.
+        params: of one latent.
         stereo_steps: coded steps where an image goes with the latent, which takes what they leave of the bitrate.
     """
 
     name: str
     wire_id: int
-    engine: Engine
+    params: CodingParams
     stereo_steps: int
 
     @property
     def bitrate(self) -> float:
         """Payload of a latent alone, bit/s."""
-        return engine_bitrate(self.engine)
+        return params_bitrate(self.params)
 
     @property
-    def stereo_engine(self) -> Engine:
+    def stereo_params(self) -> CodingParams:
         """Coding parameters of a latent with an image."""
-        return replace(self.engine, steps=self.stereo_steps)
+        return replace(self.params, steps=self.stereo_steps)
 
     @property
     def image_bitrate(self) -> float:
         """What an image may take, bit/s: 0 for the coarsest."""
-        if self.stereo_steps == self.engine.steps:
+        if self.stereo_steps == self.params.steps:
             return 0.0
-        return min(MOST_IMAGE, float(self.name) - engine_bitrate(self.stereo_engine))
+        return min(MOST_IMAGE, float(self.name) - params_bitrate(self.stereo_params))
 
 
 PRESETS = (
@@ -148,7 +148,7 @@ def by_wire_id(wire_id: int) -> Preset:
     return rows[wire_id]
 
 
-def engine_of(header: Header) -> Engine:
+def params_of(header: Header) -> CodingParams:
     """Coding parameters of a stream of noise choices, explicit or of its preset.
 
     Raises:
@@ -156,18 +156,18 @@ def engine_of(header: Header) -> Engine:
     """
     if header.latent is not None:
         raise UnsupportedStream("the stream holds a quantised latent and not the noise of a diffusion")
-    if header.engine is not None:
-        return header.engine
+    if header.params is not None:
+        return header.params
     preset = by_wire_id(header.preset)
-    return preset.stereo_engine if header.channel_mode is ChannelMode.IMAGE else preset.engine
+    return preset.stereo_params if header.channel_mode is ChannelMode.IMAGE else preset.params
 
 
-def engine_bitrate(
-    engine: Engine, *, frame_values: int = FRAME_VALUES, frames_per_second: float = FRAMES_PER_SECOND
+def params_bitrate(
+    params: CodingParams, *, frame_values: int = FRAME_VALUES, frames_per_second: float = FRAMES_PER_SECOND
 ) -> float:
     """Payload of a latent in bit/s, for latent frames of so many values, so many a second."""
-    parts = engine.parts(engine.unit_frames, frame_values)
-    return engine.choice_bits * parts * engine.steps * frames_per_second / engine.unit_frames
+    parts = params.parts(params.unit_frames, frame_values)
+    return params.choice_bits * parts * params.steps * frames_per_second / params.unit_frames
 
 
 def image_share(bitrate: float) -> float:
@@ -190,20 +190,20 @@ def rate_of_latent(bitrate: float, mode: ChannelMode) -> float:
 
 def image_bitrate(header: Header, info: BackendInfo) -> float:
     """bit/s that the image of a stream of noise choices may take, beside what these take."""
-    if header.engine is None:
+    if header.params is None:
         return by_wire_id(header.preset).image_bitrate
     values, rate = info.frame_values, info.frames_per_second
-    return image_share(engine_bitrate(header.engine, frame_values=values, frames_per_second=rate))
+    return image_share(params_bitrate(header.params, frame_values=values, frames_per_second=rate))
 
 
-def engine_for(
+def params_for(
     bitrate: float,
     *,
     quality: str = "balanced",
     frame_values: int = FRAME_VALUES,
     frames_per_second: float = FRAMES_PER_SECOND,
-) -> Engine:
-    """The partitioned engine whose payload comes nearest to `bitrate` (bit/s of a latent).
+) -> CodingParams:
+    """The coding parameters whose payload comes nearest to `bitrate` (bit/s of a latent).
 
     Of those within 2 % the one with most steps is taken: it wastes fewest bits.
 
@@ -227,8 +227,8 @@ def engine_for(
         if steps >= effort.fewest or log2_part == 15
     ]
 
-    def distance(engine: Engine) -> tuple[float, int]:
-        rate = engine_bitrate(engine, frame_values=frame_values, frames_per_second=frames_per_second)
-        return max(_NEAR, abs(rate / bitrate - 1)), -engine.steps
+    def distance(params: CodingParams) -> tuple[float, int]:
+        rate = params_bitrate(params, frame_values=frame_values, frames_per_second=frames_per_second)
+        return max(_NEAR, abs(rate / bitrate - 1)), -params.steps
 
     return min(candidates, key=distance)

@@ -13,7 +13,7 @@ import torch
 
 from noisebook.codec.allocation import Layout
 from noisebook.coding.bitio import BitReader, BitWriter
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
 from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import Backend, BackendInfo
@@ -69,7 +69,7 @@ class SegmentCoder:
     """A `Coder` of one segment of a stream. A choice is `[parts]` int64, as of `codebooks.choose`.
 
     Attributes:
-        engine: coding parameters.
+        params: coding parameters.
         plan: the coded steps.
         info: of the model.
         channels, frames: of the segment's latent.
@@ -80,7 +80,7 @@ class SegmentCoder:
         silence: `[1, C, 1, F']`, the latent of silence, where units are paused.
     """
 
-    engine: Engine
+    params: CodingParams
     plan: Plan
     info: BackendInfo
     channels: int
@@ -96,17 +96,17 @@ class SegmentCoder:
         (first, end), paused = layout.segment(segment), layout.paused(segment)
         silence = None if paused is None else silence_of(backend)
         return cls(
-            layout.engine, layout.plan, layout.info, layout.channels, end - first, seed, segment, paused, silence
+            layout.params, layout.plan, layout.info, layout.channels, end - first, seed, segment, paused, silence
         )
 
     @cached_property
     def partition(self) -> Partition:
         shape = (self.channels, self.info.latent_channels, self.frames, self.info.latent_bins)
-        return Partition(shape, self.engine.unit_frames, self.engine.part, self.seed)
+        return Partition(shape, self.params.unit_frames, self.params.part, self.seed)
 
     @cached_property
     def codebook(self) -> StructuredCodebook:
-        return StructuredCodebook(self.engine.part, 2**self.engine.log2_K)
+        return StructuredCodebook(self.params.part, 2**self.params.log2_K)
 
     def choose(self, residual: torch.Tensor, step: int) -> torch.Tensor:
         """As of `Coder`; parts of paused units take atom 0 as it is."""
@@ -118,7 +118,7 @@ class SegmentCoder:
 
     def write(self, choice: torch.Tensor, writer: BitWriter) -> None:
         """As of `Coder`: of parts that choose, index and sign (1 for minus)."""
-        writer.write_array(choice.cpu()[self._coded].numpy(), self.engine.choice_bits)
+        writer.write_array(choice.cpu()[self._coded].numpy(), self.params.choice_bits)
 
     def read(self, reader: BitReader) -> torch.Tensor:
         """The choice of all parts, as `write` left it; on the CPU.
@@ -127,7 +127,7 @@ class SegmentCoder:
             StreamError: no encoder writes this.
         """
         choice = torch.zeros(len(self._coded), dtype=torch.int64)
-        values = reader.read_array(int(self._coded.sum()), self.engine.choice_bits)
+        values = reader.read_array(int(self._coded.sum()), self.params.choice_bits)
         choice[self._coded] = torch.from_numpy(values)
         return choice
 
@@ -146,7 +146,7 @@ class SegmentCoder:
         """The denoiser, which knows that paused units are silence: of these it says so, and so `reverse` ends there."""
         if self.paused is None or self.silence is None:
             return denoise
-        frames = torch.from_numpy(self.paused).repeat_interleave(self.engine.unit_frames, dim=1)[:, : self.frames]
+        frames = torch.from_numpy(self.paused).repeat_interleave(self.params.unit_frames, dim=1)[:, : self.frames]
         silence = self.silence
 
         def knowing(x: torch.Tensor, t: int) -> torch.Tensor:

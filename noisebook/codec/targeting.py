@@ -15,7 +15,7 @@ from noisebook.audio.waveform import Sound
 from noisebook.codec.decoder import Decoder
 from noisebook.codec.encoder import Prepared, compress_towards, header_of, prepare, targets
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.presets import HIGHEST, LOWEST, engine_for
+from noisebook.codec.presets import HIGHEST, LOWEST, params_for
 from noisebook.codec.signal import features_of, levelled, segmentwise
 from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import Backend, with_features
@@ -78,8 +78,8 @@ def compress_to(
 
     def attempt(rung: int) -> float:
         if rung not in tried:
-            engine = engine_for(ladder[rung], quality=options.quality, frame_values=values, frames_per_second=rate)
-            own = replace(plain, engine=engine)
+            params = params_for(ladder[rung], quality=options.quality, frame_values=values, frames_per_second=rate)
+            own = replace(plain, params=params)
             header = header_of(waveform, own, backend.info)
             target_of = targets(prepared.latent, header, own, backend)
             data = compress_towards(target_of, header, image=prepared.image, backend=backend, sound=waveform)

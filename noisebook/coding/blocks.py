@@ -19,7 +19,7 @@ from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream
 
 __all__ = [
     "CODEBOOK_BYTES",
-    "Engine",
+    "CodingParams",
     "LatentCode",
     "LatentRule",
     "Spans",
@@ -40,7 +40,7 @@ _E = TypeVar("_E", bound=IntEnum)
 
 
 @dataclass(frozen=True)
-class Engine:
+class CodingParams:
     """Coding parameters of a stream without a preset. Ranges as in format.md 2.3, else ConfigError."""
 
     log2_part: int  # values of a part, d = 2**log2_part
@@ -93,7 +93,7 @@ class LatentCode:
         check("bytes of the codebook's fingerprint", len(self.codebook), CODEBOOK_BYTES, CODEBOOK_BYTES)
 
 
-def parse_block(cursor: bitio.ByteReader) -> Engine | LatentCode:
+def parse_block(cursor: bitio.ByteReader) -> CodingParams | LatentCode:
     """The block at the cursor.
 
     Raises:
@@ -105,10 +105,10 @@ def parse_block(cursor: bitio.ByteReader) -> Engine | LatentCode:
     if first & _LATENT:
         return LatentCode(known(LatentRule, first & ~_LATENT), bytes(cursor.u8() for _ in range(CODEBOOK_BYTES)))
     log2_K, unit_frames, steps = cursor.u8(), cursor.varint(), cursor.varint()
-    return Engine(first, log2_K, unit_frames, steps, cursor.u8())
+    return CodingParams(first, log2_K, unit_frames, steps, cursor.u8())
 
 
-def block_bytes(block: Engine | LatentCode) -> bytes:
+def block_bytes(block: CodingParams | LatentCode) -> bytes:
     """What `parse_block` reads."""
     if isinstance(block, LatentCode):
         return bytes([block.rule | _LATENT]) + block.codebook

@@ -20,7 +20,7 @@ from enum import IntEnum
 
 from noisebook.coding import bitio
 from noisebook.coding.blocks import (
-    Engine,
+    CodingParams,
     LatentCode,
     LatentRule,
     Spans,
@@ -35,7 +35,7 @@ from noisebook.coding.blocks import (
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
-__all__ = ["CRC_SIZE", "SAMPLE_RATES", "VERSION", "ChannelMode", "Engine", "Header", "LatentCode", "LatentRule",
+__all__ = ["CRC_SIZE", "SAMPLE_RATES", "VERSION", "ChannelMode", "CodingParams", "Header", "LatentCode", "LatentRule",
            "overhead", "pack", "parse_header", "salvage", "sized", "sized_payloads", "split", "unsized", "verified"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
@@ -76,14 +76,14 @@ class Header:
     """Everything a decoder needs to know before the payload. Ranges as in format.md 2, else ConfigError."""
 
     fingerprint: bytes  # first 2 bytes of the SHA-256 that names the weights
-    preset: int  # 1..127, or 0 with an engine or a latent code
+    preset: int  # 1..127, or 0 with coding parameters or a latent code
     sample_rate: int  # Hz
     channel_mode: ChannelMode
     sample_count: int  # per channel, at sample_rate
     gain_half_db: int = 0  # applied before encoding, in steps of 0.5 dB
     seed: int = 0
     tag: int | None = None  # conditioning tag of the denoiser
-    engine: Engine | None = None
+    params: CodingParams | None = None
     latent: LatentCode | None = None
     progressive: bool = False  # payloads are steps of all segments; else segments
     pauses: Spans = ()  # where units carry no choices, (first, end) in cells
@@ -91,8 +91,10 @@ class Header:
     def __post_init__(self) -> None:
         if len(self.fingerprint) != 2:
             raise ConfigError(f"fingerprint has {len(self.fingerprint)} bytes: give 2")
-        if (self.engine is not None) + (self.latent is not None) != (self.preset == 0):
-            raise ConfigError(f"preset {self.preset}: one engine or latent code goes with preset 0 and with no other")
+        if (self.params is not None) + (self.latent is not None) != (self.preset == 0):
+            raise ConfigError(
+                f"preset {self.preset}: coding parameters or a latent code go with preset 0 and with no other"
+            )
         check("preset", self.preset, 0, 127)
         check("sample_rate", self.sample_rate, 1, 768_000)
         check("channel_mode", self.channel_mode, 0, max(ChannelMode))
@@ -154,9 +156,9 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         pauses = parse_pauses(cursor) if flags & _PAUSES else ()
         block = None if preset else parse_block(cursor)
         signed = (gain ^ 128) - 128
-        engine, latent = (block, None) if isinstance(block, Engine) else (None, block)
+        params, latent = (block, None) if isinstance(block, CodingParams) else (None, block)
         header = Header(
-            fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, engine, latent,
+            fingerprint, preset, sample_rate, mode, sample_count, signed, seed or 0, tag, params, latent,
             progressive=progressive, pauses=pauses,
         )  # fmt: skip
     except ConfigError as error:
@@ -305,7 +307,7 @@ def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
 
 
 def _header_bytes(header: Header) -> bytes:
-    rate, tag, block = header.sample_rate, header.tag, header.engine or header.latent
+    rate, tag, block = header.sample_rate, header.tag, header.params or header.latent
     code = SAMPLE_RATES.index(rate) if rate in SAMPLE_RATES else _EXPLICIT_RATE
     equal = header.channel_mode is ChannelMode.EQUAL
     flags = _PAUSES * bool(header.pauses) | _EQUAL * equal

@@ -100,7 +100,7 @@ def _own(name: str, label: str, family: Family, command: str, run: Callable[[Job
 def _ddcm(rate: float, seed: int, options: str) -> Method:
     preset = next((preset for preset in presets.PRESETS if float(preset.name) == rate), None)
     if preset is None:
-        presets.engine_for(rate)  # the error
+        presets.params_for(rate)  # the error
     how = f"--bitrate {rate:g}" if preset is None else f"--preset {preset.name}"
     run = partial(diffused, preset=preset.name if preset else None, bitrate=None if preset else rate, seed=seed)
     return _own(

@@ -1,4 +1,4 @@
-"""The contract of a diffusion engine: everything the codec asks of a model, and nothing else."""
+"""The contract of a model: everything the codec asks of it, and nothing else."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from noisebook.codec.segment import SegmentCoder, tail_after
 from noisebook.codec.timeline import SEGMENT_FRAMES
 from noisebook.coding import container
 from noisebook.coding.bitio import BitWriter
-from noisebook.coding.container import Engine, Header
+from noisebook.coding.container import CodingParams, Header
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.guidance import counted, over_timeline
 from noisebook.diffusion.plan import Denoise, Step, reverse
@@ -71,7 +71,7 @@ def _header(options: GenerateStreamOptions, backend: Backend) -> Header:
         info,
         seed=options.seed or 0,
         tag=_tag(options.prompt, backend) or None,
-        engine=Engine(log2_part, options.K.bit_length() - 2, _UNIT_FRAMES, options.steps, kappa_percent=0),
+        params=CodingParams(log2_part, options.K.bit_length() - 2, _UNIT_FRAMES, options.steps, kappa_percent=0),
     )
 
 

@@ -16,7 +16,7 @@ from noisebook.synthesis.options import TransformOptions
 
 __all__ = ["chosen_noise", "pulled_towards"]
 
-_ENGINE = by_name("6000").engine  # parts of 64 values: nothing is sent, so bits cost nothing
+_PARAMS = by_name("6000").params  # parts of 64 values: nothing is sent, so bits cost nothing
 
 
 def pulled_towards(denoise: Denoise, target: torch.Tensor, options: TransformOptions, course: Course) -> Denoise:
@@ -40,7 +40,7 @@ def chosen_noise(
     encoder's noise leads as far as its bits allow, and in few large steps too far. Here Gaussian noise is mixed in so
     that it leads exactly as far as the true posterior would: `z = sqrt(SNR_s - SNR_t) (target - x0_hat) + ...`.
     """
-    coder = SegmentCoder(_ENGINE, (), info, target.shape[0], target.shape[2], options.seed)
+    coder = SegmentCoder(_PARAMS, (), info, target.shape[0], target.shape[2], options.seed)
     width, steps = multi_scale(course, options.scales or 1), count()
 
     def choose(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:

@@ -27,8 +27,8 @@ RESULTS = {
     "presets": [{"preset": "3000", **TRIP}],
     "durations": [{"preset": "30", "seconds": 3600.0, **TRIP}],
     "rivals": [
-        {"engine": "preset 3000", "measured_steps": 12, "faster": None, "nmse_db": -11.4, **ENGINE},
-        {"engine": "turbo", "measured_steps": 2, "faster": 21.5, "nmse_db": None, **ENGINE},
+        {"codec": "preset 3000", "measured_steps": 12, "faster": None, "nmse_db": -11.4, **ENGINE},
+        {"codec": "turbo", "measured_steps": 2, "faster": 21.5, "nmse_db": None, **ENGINE},
     ],
     "checks": [{"name": "a check", "value": 1.07, "limit": 1.2, "at_most": True, "ok": True}],
 }

@@ -113,10 +113,10 @@ def test_options_reach_the_stream(noisebook, engine):
     assert header("--tag", "music")["tag"] == 1
     fast, high = (header("-b", 900, "-q", quality) for quality in ("fast", "high"))
     assert fast["preset"] is high["preset"] is None
-    assert fast["engine"]["steps"] < high["engine"]["steps"]  # type: ignore[index]
+    assert fast["params"]["steps"] < high["params"]["steps"]  # type: ignore[index]
     quick = header("-p", "300", "-q", "fast")
     assert quick["preset"] is None
-    assert quick["engine"]["steps"] <= header("-p", "300")["engine"]["steps"]  # type: ignore[index]
+    assert quick["params"]["steps"] <= header("-p", "300")["params"]["steps"]  # type: ignore[index]
 
 
 def test_silence_reaches_the_stream(noisebook, engine):
@@ -192,7 +192,7 @@ def test_info_as_a_table(noisebook, engine, stream):
     assert rows["intact"] == "yes"
     assert rows["sample rate"] == "16000"
     assert rows["seed"] == "0"
-    assert rows["engine"].startswith("log2_part 8, log2_K 13, ")
+    assert rows["params"].startswith("log2_part 8, log2_K 13, ")
 
 
 def test_info_of_damaged_streams_shows_and_fails(noisebook, engine, stream_bytes):

@@ -69,7 +69,7 @@ def test_a_stream_decodes_to_the_sound_written_beside_it(noisebook, engine):
     assert Path("back.wav").read_bytes() == Path("tune.wav").read_bytes()
     info = json.loads(noisebook("info", "tune.ddcm", "--json", *engine[:2]).out)
     assert (info["seed"], info["tag"], info["intact"], info["sample_count"]) == (9, 1, True, 4800)
-    assert info["engine"]["log2_K"] == 2
+    assert info["params"]["log2_K"] == 2
 
 
 def test_streams_are_named_and_reported_like_sounds(noisebook, engine):

@@ -34,7 +34,7 @@ def test_a_round_trip_and_what_info_says(noisebook, sound, vq, book_file, engine
     data = Path("song.ddcm").read_bytes()
     shown = json.loads(noisebook("info", "song.ddcm", *engine[:2], "--json").text)
     assert (shown["codec"], shown["rule"], shown["intact"], shown["file_bytes"]) == ("vq", "hard", True, len(data))
-    assert (shown["engine"], shown["coded_steps"]) == (None, 0)
+    assert (shown["params"], shown["coded_steps"]) == (None, 0)
     assert noisebook("decompress", "song.ddcm", "back.wav", "--codebook", book_file, *engine).status == 0
     assert Path("back.wav").stat().st_size == 44 + 2 * 4000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from noisebook.codec.presets import PRESETS, engine_bitrate
+from noisebook.codec.presets import PRESETS, params_bitrate
 from noisebook.codec.timeline import SEGMENT_FRAMES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
@@ -21,9 +21,9 @@ def rows_after(heading: str) -> list[list[str]]:
 def test_preset_table_is_current():
     expected = []
     for p in PRESETS:
-        e = p.engine
+        e = p.params
         numbers = (e.log2_part, e.log2_K, e.unit_frames, e.steps, p.stereo_steps, e.kappa_percent, e.choice_bits)
-        rates = (p.bitrate, engine_bitrate(p.stereo_engine), p.image_bitrate)
+        rates = (p.bitrate, params_bitrate(p.stereo_params), p.image_bitrate)
         expected.append([*map(str, (p.wire_id, p.name, *numbers)), *(f"{rate:g}" for rate in rates)])
     assert rows_after("### 5.2 Presets") == expected
 

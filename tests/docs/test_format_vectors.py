@@ -17,7 +17,7 @@ from noisebook.coding import bitio
 from noisebook.coding.container import (
     SAMPLE_RATES,
     ChannelMode,
-    Engine,
+    CodingParams,
     Header,
     LatentCode,
     LatentRule,
@@ -78,8 +78,8 @@ def test_the_stream_with_a_preset() -> None:
 def test_the_stream_with_an_engine_block() -> None:
     data = stream("8.4")
     header, size = parse_header(data)
-    engine = Engine(10, 14, 256, 1, 120)
-    assert header == Header(b"\x5a\x17", 0, 44000, ChannelMode.MONO, 5, 0, 9, 2, engine)
+    params = CodingParams(10, 14, 256, 1, 120)
+    assert header == Header(b"\x5a\x17", 0, 44000, ChannelMode.MONO, 5, 0, 9, 2, params)
     layout = Layout.of_header(header, MODEL)
     assert list(layout.payload_sizes()) == [2]
     (payload,) = split(data, size, [2])
@@ -110,8 +110,8 @@ def test_the_stream_with_a_latent_block() -> None:
 def test_the_progressive_stream() -> None:
     data = stream("8.6")
     header, size = parse_header(data)
-    engine = Engine(15, 2, 2048, 2, 0)
-    assert header == Header(b"\x5a\x17", 0, 8000, ChannelMode.MONO, 600_000, engine=engine, progressive=True)
+    params = CodingParams(15, 2, 2048, 2, 0)
+    assert header == Header(b"\x5a\x17", 0, 8000, ChannelMode.MONO, 600_000, params=params, progressive=True)
     layout = Layout.of_header(header, MODEL)
     payloads = split(data, size, layout.payload_sizes())
     segments = of_segments(payloads, layout)

@@ -73,8 +73,8 @@ def test_latents_have_the_scale_that_the_schedule_expects(embedded, clips):
 
 def test_every_plan_has_the_promised_steps(embedded):
     for preset in PRESETS:
-        steps = len(plan_of(preset.engine, embedded.info))
-        assert steps == preset.engine.steps
+        steps = len(plan_of(preset.params, embedded.info))
+        assert steps == preset.params.steps
 
 
 def test_long_sound_has_no_seams_at_window_joints(embedded):

@@ -49,7 +49,7 @@ def test_a_stream_at_the_true_size(folder, empty_cache, capsys):
     sound = Waveform(np.random.default_rng(0).normal(0, 0.1, (1, round(16000 * SECONDS))).astype("f4"), 16000)
     with timed("compress", capsys):
         stream = api.compress(sound, backend=backend, preset="300", search="none")
-    steps = by_name("300").engine.steps
+    steps = by_name("300").params.steps
     assert [shape for shape, _ in calls] == [(1, 8, 64, 16)] * steps
     calls.clear()
     with timed("decompress", capsys):

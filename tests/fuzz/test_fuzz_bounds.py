@@ -18,12 +18,12 @@ from noisebook.codec.allocation import Layout
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.timeline import SEGMENT_FRAMES
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
+from noisebook.coding.container import ChannelMode, CodingParams, Header, LatentCode, LatentRule
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream
 
 SECOND = 1.0
 HEADER = Header(INFO.fingerprint[:2], 4, 1000, ChannelMode.MONO, 2**48)  # 8900 years
-TWO_BITS = Engine(15, 1, 2048, 1, 0)  # of two signed atoms, for a whole segment: the fewest there are
+TWO_BITS = CodingParams(15, 1, 2048, 1, 0)  # of two signed atoms, for a whole segment: the fewest there are
 FRAME = INFO.frame_samples / INFO.sample_rate
 
 
@@ -43,13 +43,13 @@ LIES = {
     "preset": HEADER,
     "stereo, 1000 Hz": replace(HEADER, channel_mode=ChannelMode.DUAL),
     "progressive": replace(HEADER, progressive=True),
-    "progressive, two bits": replace(HEADER, preset=0, engine=TWO_BITS, progressive=True),
+    "progressive, two bits": replace(HEADER, preset=0, params=TWO_BITS, progressive=True),
     "pauses": replace(HEADER, pauses=((0, 2**43),)),
     "pauses, progressive": replace(HEADER, pauses=((2**12, 2**43),), progressive=True),
     "pauses, progressive, half": replace(HEADER, pauses=((0, 2**42),), progressive=True),
-    "two bits": replace(HEADER, preset=0, engine=TWO_BITS),
-    "longest plan": replace(HEADER, preset=0, engine=replace(TWO_BITS, steps=1000, kappa_percent=1)),
-    "largest codebook": replace(HEADER, preset=0, engine=Engine(15, 21, 2048, 900, 0)),
+    "two bits": replace(HEADER, preset=0, params=TWO_BITS),
+    "longest plan": replace(HEADER, preset=0, params=replace(TWO_BITS, steps=1000, kappa_percent=1)),
+    "largest codebook": replace(HEADER, preset=0, params=CodingParams(15, 21, 2048, 900, 0)),
     "latent": replace(HEADER, preset=0, latent=LatentCode(LatentRule.HARD, bytes(4))),
 }
 CALLS: dict[str, Callable[[bytes], object]] = {
@@ -94,7 +94,7 @@ def test_64_kilobytes_of_segments_are_opened_in_a_second() -> None:
     """The shortest segments there are, three bytes each."""
     count = 21_800
     samples = round(count * SEGMENT_FRAMES * FRAME * 16000)
-    header = replace(HEADER, preset=0, engine=TWO_BITS, sample_rate=16000, sample_count=samples)
+    header = replace(HEADER, preset=0, params=TWO_BITS, sample_rate=16000, sample_count=samples)
     data = container.pack(header, [b"\0"] * count)
     assert 65_000 < len(data) < 2**16
     started = time.process_time()
@@ -108,7 +108,7 @@ def test_64_kilobytes_of_progressive_segments_are_opened_in_a_second() -> None:
     """The shortest segments there are: two bits each."""
     count = 2**18 - 400
     samples = round(count * SEGMENT_FRAMES * FRAME * 16000)
-    header = replace(HEADER, preset=0, engine=TWO_BITS, sample_rate=16000, sample_count=samples, progressive=True)
+    header = replace(HEADER, preset=0, params=TWO_BITS, sample_rate=16000, sample_count=samples, progressive=True)
     data = container.pack(header, [bytes(count // 4)])
     assert 65_000 < len(data) < 2**16
     started = time.process_time()
@@ -122,10 +122,10 @@ def test_64_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
     """Segments of no bits: as many as header and first step have."""
     count, spoken = 2**19 - 13_000, 320
     cells, samples = count * SEGMENT_FRAMES // 8, round(count * SEGMENT_FRAMES * FRAME * 16000)
-    engine = Engine(4, 1, 2048, 1, 0)
+    params = CodingParams(4, 1, 2048, 1, 0)
     pauses = ((spoken * SEGMENT_FRAMES // 8, cells),)
     header = replace(
-        HEADER, preset=0, engine=engine, sample_rate=16000, sample_count=samples, progressive=True, pauses=pauses
+        HEADER, preset=0, params=params, sample_rate=16000, sample_count=samples, progressive=True, pauses=pauses
     )
     data = container.pack(header, [bytes(Layout.of_header(header, INFO).step_size)])
     assert 63_000 < len(data) < 2**16
@@ -137,7 +137,7 @@ def test_64_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
 
 
 def test_a_caller_says_how_much_sound_is_made() -> None:
-    header = replace(HEADER, preset=0, engine=TWO_BITS, sample_rate=16000, sample_count=16000 * 30)
+    header = replace(HEADER, preset=0, params=TWO_BITS, sample_rate=16000, sample_count=16000 * 30)
     data = container.pack(header, [b"\0"])
     assert len(data) < 30
     with pytest.raises(AudioError, match=r"30 s of sound, and at most 29 are allowed"):
@@ -150,7 +150,7 @@ def test_a_caller_says_how_much_sound_is_made() -> None:
 
 @pytest.mark.parametrize("rate", [1, 999, 384_001, 768_000])
 def test_rates_that_no_sound_has_here_are_refused_before_decoding(rate: int) -> None:
-    data = container.pack(replace(HEADER, preset=0, engine=TWO_BITS, sample_rate=rate, sample_count=1), [b"\0"])
+    data = container.pack(replace(HEADER, preset=0, params=TWO_BITS, sample_rate=rate, sample_count=1), [b"\0"])
     with pytest.raises(UnsupportedStream, match=f"{rate} Hz"):
         api.decompress(data, backend=ToyBackend())
 
@@ -158,7 +158,7 @@ def test_rates_that_no_sound_has_here_are_refused_before_decoding(rate: int) -> 
 def test_more_samples_than_a_sound_has_are_refused_before_decoding() -> None:
     segments, rate = 60, 384_000
     samples = round(segments * SEGMENT_FRAMES * FRAME * rate)
-    header = Header(INFO.fingerprint[:2], 0, rate, ChannelMode.DUAL, samples, engine=TWO_BITS)
+    header = Header(INFO.fingerprint[:2], 0, rate, ChannelMode.DUAL, samples, params=TWO_BITS)
     data = container.pack(header, [b"\0"] * segments)
     with within(SECOND, allocated=1_000_000), pytest.raises(AudioError, match="are possible"):
         api.decompress(data, backend=ToyBackend())

@@ -14,10 +14,10 @@ from noisebook import api
 from noisebook.api.decoding import MAX_WORK
 from noisebook.codec.allocation import Layout
 from noisebook.codec.effort import effort_of
-from noisebook.codec.presets import LOWEST, PRESETS, QUALITIES, engine_for
+from noisebook.codec.presets import LOWEST, PRESETS, QUALITIES, params_for
 from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode, Engine, Header, LatentCode, LatentRule
+from noisebook.coding.container import ChannelMode, CodingParams, Header, LatentCode, LatentRule
 from noisebook.errors import AudioError
 from tests.fuzz.test_fuzz_bounds import within
 
@@ -25,14 +25,14 @@ INFO = replace(ToyBackend().info, latent_channels=8, latent_bins=16)  # as large
 TOY = ToyBackend(INFO)
 SECONDS = 10
 DEAR = {
-    "steps": Engine(15, 5, 256, 979, 0),
-    "atoms": Engine(15, 21, 256, 200, 0),
-    "atoms and steps": Engine(12, 15, 256, 250, 0),
+    "steps": CodingParams(15, 5, 256, 979, 0),
+    "atoms": CodingParams(15, 21, 256, 200, 0),
+    "atoms and steps": CodingParams(12, 15, 256, 250, 0),
 }
 
 
-def header_of(engine: Engine | None = None, preset: int = 0, seconds: float = SECONDS) -> Header:
-    return Header(INFO.fingerprint[:2], preset, 16000, ChannelMode.MONO, round(16000 * seconds), engine=engine)
+def header_of(params: CodingParams | None = None, preset: int = 0, seconds: float = SECONDS) -> Header:
+    return Header(INFO.fingerprint[:2], preset, 16000, ChannelMode.MONO, round(16000 * seconds), params=params)
 
 
 def stream_of(header: Header) -> bytes:
@@ -41,7 +41,7 @@ def stream_of(header: Header) -> bytes:
 
 
 def work_of(header: Header) -> float:
-    return effort_of(header, Timeline.of(header, INFO))
+    return effort_of(Timeline.of(header, INFO) if header.latent else Layout.of_header(header, INFO))
 
 
 @pytest.mark.parametrize("name", DEAR)
@@ -81,14 +81,14 @@ def test_whatever_this_package_writes_is_far_below_the_limit(seconds: float) -> 
         assert work_of(header_of(preset=preset.wire_id, seconds=seconds)) <= 1
     for quality in QUALITIES:
         for bitrate in np.geomspace(LOWEST, 8000, 20):
-            assert work_of(header_of(engine_for(bitrate, quality=quality), seconds=seconds)) < 2.2
-    generated = Engine(15, 5, 256, 100, 0)  # as `generate --ddcm` does
+            assert work_of(header_of(params_for(bitrate, quality=quality), seconds=seconds)) < 2.2
+    generated = CodingParams(15, 5, 256, 100, 0)  # as `generate --ddcm` does
     assert work_of(header_of(generated, seconds=min(seconds, 64))) < MAX_WORK
 
 
 ALLOWED = {
-    "structured": Engine(7, 12, 8, 100, 0),
-    "small parts": Engine(4, 9, 1, 100, 0),
+    "structured": CodingParams(7, 12, 8, 100, 0),
+    "small parts": CodingParams(4, 9, 1, 100, 0),
 }
 
 

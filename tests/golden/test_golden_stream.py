@@ -98,7 +98,7 @@ TIMESTEPS = {  # by the id of the preset
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_matched_timesteps_of_the_presets(preset):
-    e = preset.engine
+    e = preset.params
     bits = (e.log2_K + 1) / 2**e.log2_part
     timesteps = kl_matched_timesteps(
         scaled_linear(), CURVE, steps=e.steps, bits_per_value=bits, kappa=e.kappa_percent / 100

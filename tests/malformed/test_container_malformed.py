@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from noisebook.coding.container import (
     ChannelMode,
-    Engine,
+    CodingParams,
     Header,
     pack,
     parse_header,
@@ -19,10 +19,10 @@ from noisebook.errors import CorruptStream, NotAStream, StreamError, TruncatedSt
 
 PAYLOADS = (b"\x01\x02\x03", b"", b"\xff\x00")
 SIZES = tuple(map(len, PAYLOADS))
-ENGINE = Engine(9, 14, 256, 50, 120)
+PARAMS = CodingParams(9, 14, 256, 50, 120)
 HEADERS = (
     Header(b"\x12\x34", 3, 44100, ChannelMode.IMAGE, 160_000, -7),
-    Header(b"\xff\xff", 0, 44_000, ChannelMode.MONO, 2**48, 127, 255, 0, ENGINE),
+    Header(b"\xff\xff", 0, 44_000, ChannelMode.MONO, 2**48, 127, 255, 0, PARAMS),
     Header(b"\x12\x34", 4, 44_100, ChannelMode.IMAGE, 10**7, 0, 3, 1, pauses=((0, 3), (7, 400), (401, 402))),
 )
 STREAMS = tuple(pack(header, PAYLOADS) for header in HEADERS)
@@ -107,7 +107,7 @@ def test_spellings_and_ranges_that_no_encoder_writes_are_corrupt(tail: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("engine", "error"),
+    ("params", "error"),
     [
         ("03 09 40 28 64", CorruptStream),  # parts of 8
         ("20 09 40 28 64", CorruptStream),  # parts of 2**32
@@ -120,11 +120,11 @@ def test_spellings_and_ranges_that_no_encoder_writes_are_corrupt(tail: str) -> N
         ("09 09 40 28", TruncatedStream),
     ],
 )
-def test_engine_blocks_out_of_range(engine: str, error: type[StreamError]) -> None:
+def test_engine_blocks_out_of_range(params: str, error: type[StreamError]) -> None:
     start = "ddc3 1234 00 07 05 00"
     assert parse_header(bytes.fromhex(start + "09 09 40 28 64"))[1] == 13
     with pytest.raises(error):
-        parse_header(bytes.fromhex(start + engine))
+        parse_header(bytes.fromhex(start + params))
 
 
 @pytest.mark.parametrize(

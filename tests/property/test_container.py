@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from noisebook.coding.container import (
     SAMPLE_RATES,
     ChannelMode,
-    Engine,
+    CodingParams,
     Header,
     LatentCode,
     LatentRule,
@@ -27,13 +27,13 @@ from noisebook.coding.container import (
 from noisebook.errors import ConfigError
 
 PLAIN = Header(b"\x12\x34", 1, 44100, ChannelMode.MONO, 2**21 - 1)
-EXPLICIT = Engine(9, 9, 64, 40, 100)
+EXPLICIT = CodingParams(9, 9, 64, 40, 100)
 
 
 @st.composite
-def engines(draw: st.DrawFn) -> Engine:
+def params(draw: st.DrawFn) -> CodingParams:
     log2_part = draw(st.integers(4, 15))
-    return Engine(
+    return CodingParams(
         log2_part=log2_part,
         log2_K=draw(st.integers(1, log2_part + 6)),
         unit_frames=draw(st.integers(1, 2048)),
@@ -57,7 +57,7 @@ def stretches(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
 @st.composite
 def headers(draw: st.DrawFn) -> Header:
     preset = draw(st.integers(0, 127))
-    block = None if preset else draw(engines() | latent_codes)
+    block = None if preset else draw(params() | latent_codes)
     return Header(
         fingerprint=draw(st.binary(min_size=2, max_size=2)),
         preset=preset,
@@ -67,7 +67,7 @@ def headers(draw: st.DrawFn) -> Header:
         gain_half_db=draw(st.integers(-128, 127)),
         seed=draw(st.integers(0, 255)),
         tag=draw(st.none() | st.integers(0, 255)),
-        engine=block if isinstance(block, Engine) else None,
+        params=block if isinstance(block, CodingParams) else None,
         latent=block if isinstance(block, LatentCode) else None,
         progressive=False if isinstance(block, LatentCode) else draw(st.booleans()),
         pauses=() if isinstance(block, LatentCode) else draw(stretches()),
@@ -124,7 +124,7 @@ def test_every_field_lies_at_its_offset() -> None:
 
 
 def test_the_engine_block_follows_everything_else() -> None:
-    header = replace(PLAIN, preset=0, sample_count=5, tag=1, engine=Engine(9, 14, 256, 999, 120))
+    header = replace(PLAIN, preset=0, sample_count=5, tag=1, params=CodingParams(9, 14, 256, 999, 120))
     assert pack(header, [b""])[:-2] == bytes.fromhex("dd c3 1234 00 87 05 00 01 09 0e 8002 e707 78")
 
 
@@ -142,9 +142,9 @@ def test_the_first_crc_covers_the_header_and_the_others_their_payload() -> None:
 
 def test_a_progressive_stream_has_bit_7_of_the_preset_byte() -> None:
     assert pack(replace(PLAIN, progressive=True), [b""])[4] == 0x81
-    engine = pack(replace(PLAIN, preset=0, engine=EXPLICIT, progressive=True), [b""])
-    assert engine[4] == 0x80
-    assert parse_header(engine)[0].engine == EXPLICIT
+    params = pack(replace(PLAIN, preset=0, params=EXPLICIT, progressive=True), [b""])
+    assert params[4] == 0x80
+    assert parse_header(params)[0].params == EXPLICIT
 
 
 def test_only_choices_of_noise_are_ordered_by_step() -> None:
@@ -174,7 +174,7 @@ def test_channel_modes_have_one_or_two_channels() -> None:
         {"fingerprint": b"abc"},
         {"preset": 128},
         {"preset": 0},
-        {"engine": EXPLICIT},
+        {"params": EXPLICIT},
         {"sample_rate": 0},
         {"sample_rate": 768_001},
         {"sample_rate": 44100.0},
@@ -220,8 +220,8 @@ def test_a_latent_code_out_of_range_cannot_be_made(change: dict) -> None:
 
 @pytest.mark.parametrize("preset", [0, 1])
 def test_a_header_has_one_kind_of_block(preset: int) -> None:
-    with pytest.raises(ConfigError, match="one engine or latent code"):
-        replace(PLAIN, preset=preset, engine=None if preset else EXPLICIT, latent=LatentCode(LatentRule.HARD, b"abcd"))
+    with pytest.raises(ConfigError, match="coding parameters or a latent code"):
+        replace(PLAIN, preset=preset, params=None if preset else EXPLICIT, latent=LatentCode(LatentRule.HARD, b"abcd"))
 
 
 def test_a_stream_has_a_segment() -> None:

@@ -15,7 +15,7 @@ from noisebook.codec import allocation
 from noisebook.codec import timeline as timelines
 from noisebook.codec.allocation import Layout
 from noisebook.codec.ordering import of_segments, of_stream, what_is_left
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.errors import CorruptStream
 
 INFO = SimpleNamespace(frame_values=8, frame_samples=1, frame_multiple=1)
@@ -31,12 +31,12 @@ def _short_segments(monkeypatch):
 @st.composite
 def layouts_that_vary(draw, progressive: bool) -> Layout:
     """A few segments, with pauses or without."""
-    engine = Engine(4, draw(st.integers(1, 10)), draw(st.integers(1, 5)), 9, 0)
+    params = CodingParams(4, draw(st.integers(1, 10)), draw(st.integers(1, 5)), 9, 0)
     layout = Layout(
         INFO,
         draw(st.integers(1, 2)),
         draw(st.integers(1, 30)),
-        engine=engine,
+        params=params,
         plan=(None,) * draw(st.integers(1, 9)),
         progressive=progressive,
     )
@@ -62,14 +62,14 @@ def runs(cells: list[bool]) -> Iterator[tuple[int, int]]:
 def bits_by_hand(layout: Layout, segment: int) -> int:
     """The definition: bits of a step of a segment, a choice for 16 values of a unit, but where all lie in a pause."""
     start, end = layout.segment(segment)
-    unit, parts = layout.engine.unit_frames, 0
+    unit, parts = layout.params.unit_frames, 0
     silent = {cell for first, last in layout.pauses for cell in range(first, last)}
     for offset in range(0, layout.channels * -(-layout.frames // 2), -(-layout.frames // 2)):
         for first in range(start, end, unit):
             each = {offset + frame // 2 for frame in range(first, min(first + unit, end))}
             values = 8 * (min(first + unit, end) - first)
             parts += 0 if each <= silent else -(-values // 16)
-    return parts * layout.engine.choice_bits
+    return parts * layout.params.choice_bits
 
 
 def by_hand(choices: list[bytes], layout: Layout) -> list[bytes]:
@@ -124,16 +124,16 @@ def test_what_is_left_is_every_step_that_is_there_whole(stream, data):
 
 
 def test_filling_is_zero():
-    engine = Engine(6, 2, 5, 9, 0)
-    layout = Layout(INFO, 1, 5, engine=engine, plan=(None,) * 2, progressive=True)
+    params = CodingParams(6, 2, 5, 9, 0)
+    layout = Layout(INFO, 1, 5, params=params, plan=(None,) * 2, progressive=True)
     assert of_segments([b"\xe0", b"\x20"], layout) == (b"\xe4",)
     with pytest.raises(CorruptStream, match="zero bits"):
         of_segments([b"\xe1", b"\x20"], layout)
 
 
 def test_segments_stay_as_they_are():
-    engine = Engine(6, 2, 5, 9, 0)
-    layout = Layout(INFO, 1, 10, engine=engine, plan=(None,) * 2)
+    params = CodingParams(6, 2, 5, 9, 0)
+    layout = Layout(INFO, 1, 10, params=params, plan=(None,) * 2)
     assert of_stream([b"a", b"b"], layout) == [b"a", b"b"]
     assert of_segments([b"a", b"b"], layout) == (b"a", b"b")
     assert what_is_left([b"a", b""], layout, most=99) == [(b"a", 2)]
@@ -141,8 +141,8 @@ def test_segments_stay_as_they_are():
 
 def test_a_long_pause_is_no_longer_than_the_bytes_allow():
     """Three bits of a segment, then 2**37 segments of silence: the limit is not a matter of time or memory."""
-    engine = Engine(6, 2, 5, 9, 0)
-    layout = Layout(INFO, 1, 5 * 2**37, engine=engine, plan=(None,) * 2, progressive=True, pauses=((2, 5 * 2**36),))
+    params = CodingParams(6, 2, 5, 9, 0)
+    layout = Layout(INFO, 1, 5 * 2**37, params=params, plan=(None,) * 2, progressive=True, pauses=((2, 5 * 2**36),))
     assert layout.step_size == 1
     assert what_is_left([b"\xe0"], layout, most=40) == [(b"\xe0", 1), *[(b"", 2)] * 39]
     assert what_is_left([], layout, most=40) == []

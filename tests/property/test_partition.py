@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from noisebook import rng
 from noisebook.codec.allocation import Layout
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.ddcm.partition import Partition
 from noisebook.errors import ConfigError
 
@@ -59,17 +59,17 @@ def test_every_value_lands_in_exactly_one_part(partition, step):
     pause=st.tuples(st.integers(0, 500), st.integers(1, 500)),
 )
 def test_parts_are_those_that_the_layout_pays_for(channels, frames, unit_frames, log2_part, log2_K, coded_steps, pause):
-    engine = Engine(log2_part, log2_K, unit_frames, coded_steps, 80)
+    params = CodingParams(log2_part, log2_K, unit_frames, coded_steps, 80)
     info = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
-    layout = Layout(info, channels, frames * 640, engine=engine, plan=(None,) * coded_steps)
+    layout = Layout(info, channels, frames * 640, params=params, plan=(None,) * coded_steps)
     partition = Partition((channels, 8, frames, 16), unit_frames, 2**log2_part)
-    assert layout.payload_bits(frames) == coded_steps * partition.parts * engine.choice_bits
+    assert layout.payload_bits(frames) == coded_steps * partition.parts * params.choice_bits
     layout = replace(layout, pauses=((pause[0], sum(pause)),))
     for index, (start, end) in enumerate(layout.segments()):
         paused = layout.paused(index)
         partition = Partition((channels, 8, end - start, 16), unit_frames, 2**log2_part)
         silent = 0 if paused is None else int(partition.parts_in(torch.from_numpy(paused)).sum())
-        assert layout.segment_bits(index) == (partition.parts - silent) * engine.choice_bits
+        assert layout.segment_bits(index) == (partition.parts - silent) * params.choice_bits
 
 
 @settings(max_examples=60, deadline=None)

@@ -55,7 +55,7 @@ OPTIONS = [
     for one in inspect.signature(getattr(api, function)).parameters.values()
     if isinstance(one.default, Options)
     for name in one.default.names()
-    if name != "engine"
+    if name != "params"
 ]
 
 

@@ -59,7 +59,7 @@ def test_the_whole_benchmark(backend, monkeypatch):
     assert len(told) == 1 + 2 + 4
     assert [row["preset"] for row in results["presets"]] == ["300"]
     assert [row["sound_seconds"] for row in results["durations"]] == [0.5, 1.0]
-    engines = {row["engine"]: row for row in results["rivals"]}
+    engines = {row["codec"]: row for row in results["rivals"]}
     assert len(engines) == 4
     classic = engines["classic"]
     assert (classic["steps"], classic["measured_steps"], classic["nmse_db"]) == (979, 20, None)

@@ -17,16 +17,16 @@ from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.segment import tail_after
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode, Engine
+from noisebook.coding.container import ChannelMode, CodingParams
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream, WrongModel
 from tests.mels import MelModel
 
-FAST = Engine(7, 7, 8, 3, 80)
-ENGINES = [
+FAST = CodingParams(7, 7, 8, 3, 80)
+PARAMS = [
     FAST,
-    Engine(6, 8, 8, 3, 80),  # K > d: stacked transforms
-    Engine(8, 5, 8, 3, 80),  # K < d
-    Engine(10, 10, 8, 4, 0),  # a part a unit
+    CodingParams(6, 8, 8, 3, 80),  # K > d: stacked transforms
+    CodingParams(8, 5, 8, 3, 80),  # K < d
+    CodingParams(10, 10, 8, 4, 0),  # a part a unit
 ]
 
 
@@ -41,12 +41,12 @@ def latent_error(stream: bytes, waveform: Waveform, backend) -> float:
     return float((decoded - target).square().mean())
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: f"{e.log2_part}-{e.log2_K}")
-def test_every_engine_round_trips_and_follows_the_target(engine, backend, chirp):
+@pytest.mark.parametrize("params", PARAMS, ids=lambda e: f"{e.log2_part}-{e.log2_K}")
+def test_every_engine_round_trips_and_follows_the_target(params, backend, chirp):
     waveform = Waveform(chirp, 16000)
-    stream = compress(waveform, backend=backend, options=EncodeOptions(engine=engine))
+    stream = compress(waveform, backend=backend, options=EncodeOptions(params=params))
     header, size = container.parse_header(stream)
-    assert header.engine == engine
+    assert header.params == params
     assert len(stream) == container.overhead(header, 1) + Layout.of_header(header, backend.info).payload_size
     decoded = decompress(stream, backend=backend)
     assert decoded.samples.shape == chirp.shape
@@ -61,7 +61,7 @@ def test_every_engine_round_trips_and_follows_the_target(engine, backend, chirp)
 @pytest.mark.parametrize("count", [1, 2, 159, 160, 639, 640, 641, 5000, 16001])
 def test_length_is_exact(count, backend, chirp):
     waveform = Waveform(chirp[:, :count], 16000)
-    decoded = decompress(compress(waveform, backend=backend, options=EncodeOptions(engine=FAST)), backend=backend)
+    decoded = decompress(compress(waveform, backend=backend, options=EncodeOptions(params=FAST)), backend=backend)
     assert decoded.samples.shape == (1, count)
     assert np.isfinite(decoded.samples).all()
 
@@ -69,7 +69,7 @@ def test_length_is_exact(count, backend, chirp):
 @pytest.mark.parametrize("rate", [1000, 8000, 11025, 44100, 48000, 96000, 384000, 12345])
 def test_sample_rate_is_restored(rate, backend, chirp):
     waveform = Waveform(chirp[:, :3000], rate)
-    decoded = decompress(compress(waveform, backend=backend, options=EncodeOptions(engine=FAST)), backend=backend)
+    decoded = decompress(compress(waveform, backend=backend, options=EncodeOptions(params=FAST)), backend=backend)
     assert decoded.sample_rate == rate
     assert decoded.samples.shape == waveform.samples.shape
 
@@ -77,7 +77,7 @@ def test_sample_rate_is_restored(rate, backend, chirp):
 @pytest.mark.parametrize(("channels", "mode"), [("auto", ChannelMode.IMAGE), ("dual", ChannelMode.DUAL)])
 def test_stereo(channels, mode, backend, chirp):
     stereo = Waveform(np.concatenate([chirp, 0.5 * chirp[:, ::-1]]), 16000)
-    stream = compress(stereo, backend=backend, options=EncodeOptions(engine=FAST, channels=channels))
+    stream = compress(stereo, backend=backend, options=EncodeOptions(params=FAST, channels=channels))
     assert container.parse_header(stream)[0].channel_mode == mode
     assert decompress(stream, backend=backend).samples.shape == stereo.samples.shape
 
@@ -91,7 +91,7 @@ def test_segments_are_independent_and_join(backend, monkeypatch, chirp):
     monkeypatch.setattr("noisebook.codec.timeline.SEGMENT_FRAMES", 16)
     monkeypatch.setattr("noisebook.codec.timeline._SHORTEST_SEGMENT", 8)
     waveform = Waveform(chirp, 16000)  # 38 latent frames: segments of 16 and 22
-    stream = compress(waveform, backend=backend, options=EncodeOptions(engine=FAST))
+    stream = compress(waveform, backend=backend, options=EncodeOptions(params=FAST))
     header, size = container.parse_header(stream)
     layout = Layout.of_header(header, backend.info)
     assert list(layout.segments()) == [(0, 16), (16, 38)]
@@ -103,7 +103,7 @@ def test_segments_are_independent_and_join(backend, monkeypatch, chirp):
 
 def test_seed_changes_the_stream_and_only_its_own_decodes(backend, chirp):
     waveform = Waveform(chirp, 16000)
-    streams = [compress(waveform, backend=backend, options=EncodeOptions(engine=FAST, seed=seed)) for seed in (0, 7)]
+    streams = [compress(waveform, backend=backend, options=EncodeOptions(params=FAST, seed=seed)) for seed in (0, 7)]
     assert streams[0] != streams[1]
     sounds = [decompress(stream, backend=backend).samples for stream in streams]
     assert not np.array_equal(sounds[0], sounds[1])
@@ -112,20 +112,20 @@ def test_seed_changes_the_stream_and_only_its_own_decodes(backend, chirp):
 def test_silence_is_made_no_noise_of(backend):
     """In 16 bits it is silence again, with any coding parameters."""
     stream = compress(
-        Waveform(np.zeros((1, 8000), np.float32), 16000), backend=backend, options=EncodeOptions(engine=FAST)
+        Waveform(np.zeros((1, 8000), np.float32), 16000), backend=backend, options=EncodeOptions(params=FAST)
     )
     assert container.parse_header(stream)[0].gain_half_db == 127
     assert np.abs(decompress(stream, backend=backend).samples).max() < 5e-4
 
 
 def test_another_model_is_refused_by_name(backend, chirp):
-    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(engine=FAST))
+    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(params=FAST))
     with pytest.raises(WrongModel, match=backend.info.fingerprint[:2].hex()):
         decompress(stream, backend=MelModel(seed=1))
 
 
 def test_damage_is_named(backend, chirp):
-    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(engine=FAST))
+    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(params=FAST))
     for cut in range(len(stream)):
         with pytest.raises(StreamError):
             decompress(stream[:cut], backend=backend)
@@ -152,7 +152,7 @@ def test_presets_keep_their_promise(preset, backend):
 
 
 def test_a_tag_that_the_model_does_not_have_is_refused(backend, chirp):
-    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(engine=FAST, tag="effects"))
+    stream = compress(Waveform(chirp, 16000), backend=backend, options=EncodeOptions(params=FAST, tag="effects"))
     header, size = container.parse_header(stream)
     payload = stream[size:-2]
     assert container.pack(header, [payload]) == stream
@@ -181,7 +181,7 @@ def test_a_decode_is_as_loud_as_its_original(backend, search):
     """To half a step of the gain; the choices are those of the gain at which the encoder listens."""
     noise = np.random.default_rng(0).standard_normal((1, 40000)).astype(np.float32)
     for sound in (Waveform(0.05 * noise, 16000), Waveform.of(0.3 * np.sign(noise[0, :30000]), 48000)):
-        options = EncodeOptions(engine=FAST, search=search)
+        options = EncodeOptions(params=FAST, search=search)
         stream = compress(sound, backend=backend, options=options)
         decoded = decompress(stream, backend=backend)
         assert loudness_lufs(decoded) == pytest.approx(loudness_lufs(sound), abs=0.3)
@@ -196,7 +196,7 @@ def test_a_decode_is_as_loud_as_its_original(backend, search):
 def test_what_the_peak_guard_takes_from_a_clipped_sound_is_given_back(backend):
     noise = np.random.default_rng(1).standard_normal(32000).astype(np.float32)
     sound = Waveform.of(np.clip(noise, -1, 1), 16000)
-    options = EncodeOptions(engine=FAST, search="none")
+    options = EncodeOptions(params=FAST, search="none")
     raw = decompress(compress(sound, backend=backend, options=options), backend=backend)
     assert np.abs(raw.samples).max() > 1
     assert loudness_lufs(guarded(raw)[0]) == pytest.approx(loudness_lufs(sound), abs=1)

@@ -18,10 +18,10 @@ from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
 from noisebook.codec.targeting import compress_to
 from noisebook.coding import container
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.errors import ConfigError
 
-ENGINE = Engine(7, 9, 8, 6, 70)
+PARAMS = CodingParams(7, 9, 8, 6, 70)
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def errors(stream: bytes, waveform: Waveform, backend) -> torch.Tensor:
      {"search": "shaped", "priorities": (Priority(0.5, high=300),)}],
 )  # fmt: skip
 def test_the_stream_is_another_of_the_same_size_and_follows_the_sound(options, backend, waveform):
-    plain = compress(waveform, backend=backend, options=EncodeOptions(engine=ENGINE, search="none"))
+    plain = compress(waveform, backend=backend, options=EncodeOptions(params=PARAMS, search="none"))
     stream = compress(
-        waveform, backend=backend, options=EncodeOptions(**{"engine": ENGINE, "search": "none"} | options)
+        waveform, backend=backend, options=EncodeOptions(**{"params": PARAMS, "search": "none"} | options)
     )
     assert len(stream) == len(plain)
     assert stream != plain
@@ -56,7 +56,7 @@ def test_the_stream_is_another_of_the_same_size_and_follows_the_sound(options, b
     assert (replace(header, gain_half_db=other.gain_half_db), size) == (other, other_size)
     assert decompress(stream, backend=backend).samples.shape == waveform.samples.shape
     other = compress(
-        Waveform(waveform.samples[:, ::-1].copy(), 16000), backend=backend, options=EncodeOptions(engine=ENGINE)
+        Waveform(waveform.samples[:, ::-1].copy(), 16000), backend=backend, options=EncodeOptions(params=PARAMS)
     )
     assert errors(stream, waveform, backend).mean() < errors(other, waveform, backend).mean()
 
@@ -67,12 +67,12 @@ def test_priority_in_time_moves_the_error(early, weight, backend, waveform):
     wanted = Priority(weight, end=half) if early else Priority(weight, start=half)
     plain, stream = (
         compress(
-            waveform, backend=backend, options=EncodeOptions(engine=replace(ENGINE, unit_frames=256), priorities=p)
+            waveform, backend=backend, options=EncodeOptions(params=replace(PARAMS, unit_frames=256), priorities=p)
         )
         for p in ((), (wanted,))
     )
     header = container.parse_header(stream)[0]
-    assert header.engine.unit_frames == backend.info.window_frames
+    assert header.params.unit_frames == backend.info.window_frames
     before, after = (errors(s, waveform, backend).mean(1) for s in (plain, stream))
     favoured = slice(0, 19) if early else slice(19, 38)
     rest = slice(19, 38) if early else slice(0, 19)
@@ -83,14 +83,14 @@ def test_priority_in_time_moves_the_error(early, weight, backend, waveform):
 def test_a_priority_in_time_makes_long_units_of_a_preset(backend, waveform):
     options = EncodeOptions(preset="3000", priorities=(Priority(2.0, end=0.5),))
     header = container.parse_header(compress(waveform, backend=backend, options=options))[0]
-    assert header.engine == replace(by_name("3000").engine, unit_frames=256)
+    assert header.params == replace(by_name("3000").params, unit_frames=256)
     band = EncodeOptions(preset="3000", priorities=(Priority(2.0, low=500),))
     assert container.parse_header(compress(waveform, backend=backend, options=band))[0].preset
 
 
 def test_priority_of_a_band_moves_the_error(backend, waveform):
     plain, stream = (
-        compress(waveform, backend=backend, options=EncodeOptions(engine=ENGINE, priorities=priorities))
+        compress(waveform, backend=backend, options=EncodeOptions(params=PARAMS, priorities=priorities))
         for priorities in ((), (Priority(8.0, low=2000),))
     )
     before, after = (errors(s, waveform, backend).mean(0) for s in (plain, stream))
@@ -116,14 +116,14 @@ def test_the_default_is_the_shaped_search_and_none_can_be_had(backend, waveform)
 
 
 def test_the_state_of_the_encoder_is_the_decoders(backend):
-    coder = SegmentCoder(ENGINE, plan_of(ENGINE, backend.info), backend.info, 2, 24, 5, 1)
+    coder = SegmentCoder(PARAMS, plan_of(PARAMS, backend.info), backend.info, 2, 24, 5, 1)
     target = torch.randn(2, 8, 24, 16, generator=torch.Generator().manual_seed(1))
     start = coder.start(backend.device)
     payload, x = encode_segment(target, coder, backend.denoise, start)
     assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
-    assert len(payload) == -(-coder.partition.parts * coder.engine.choice_bits * len(coder.plan) // 8)
+    assert len(payload) == -(-coder.partition.parts * coder.params.choice_bits * len(coder.plan) // 8)
 
 
 def test_an_unknown_search_is_refused(backend, waveform):
     with pytest.raises(ConfigError, match="none, shaped are"):
-        compress(waveform, backend=backend, options=EncodeOptions(engine=ENGINE, search="deep"))
+        compress(waveform, backend=backend, options=EncodeOptions(params=PARAMS, search="deep"))

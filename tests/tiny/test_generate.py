@@ -143,7 +143,7 @@ def test_the_stream_is_as_large_as_its_choices(backend):
     for K, bits in ((4, 2), (1024, 10)):
         stream, _ = generate_stream(replace(replace(STREAM, K=K, candidates=2), seconds=20.5), backend=backend)
         header, size = container.parse_header(stream)
-        assert (header.engine.choice_bits, header.engine.part, header.engine.steps) == (bits, 2**15, 5)
+        assert (header.params.choice_bits, header.params.part, header.params.steps) == (bits, 2**15, 5)
         units = 3  # of 10.24 s
         assert len(stream) == size + -(-5 * units * bits // 8) + 2
 

@@ -312,7 +312,7 @@ def test_info_tells_the_codec_with_and_without_the_model(book, backend, chirp):
     stream = compress(Waveform(chirp, 16000), backend=backend, codebook=book, options=CodebookOptions(rule="soft"))
     shown = api.read_info(stream)
     assert (shown.codec, shown.codebook, shown.rule) == ("vq", book.fingerprint[:4].hex(), "soft")
-    assert (shown.preset, shown.engine, shown.intact) == (None, None, None)
+    assert (shown.preset, shown.params, shown.intact) == (None, None, None)
     whole = api.read_info(stream, info=backend.info)
     assert (whole.intact, whole.segments, whole.coded_steps) == (True, 1, 0)
     assert whole.payload_bytes == len(stream) - container.overhead(container.parse_header(stream)[0], 1)

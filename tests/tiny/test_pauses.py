@@ -107,8 +107,8 @@ def test_a_pause_must_pay(backend):
     short = Waveform(np.where(np.arange(64000) // 12000 == 2, 0, 0.2).astype(np.float32)[None], 16000)
     header = header_of(short, EncodeOptions(preset="100"), backend.info)
     assert worthwhile(short, header, backend.info) == ()
-    brief = replace(by_name("6000").engine, unit_frames=8)
-    assert worthwhile(short, replace(header, preset=0, engine=brief), backend.info)
+    brief = replace(by_name("6000").params, unit_frames=8)
+    assert worthwhile(short, replace(header, preset=0, params=brief), backend.info)
     loud = Waveform(broken(1.2).samples, 16000)
     assert coded(loud, backend, variable_rate=True) == coded(loud, backend)
 

@@ -158,7 +158,7 @@ def test_a_target_may_depend_on_the_estimate(backend):
     """A target that is a function is asked at every step, and one that ignores its arguments is as good as a tensor."""
     header = header_of(noise(), EncodeOptions(preset="100"), backend.info)
     layout = Layout.of_header(header, backend.info)
-    coder = SegmentCoder(layout.engine, layout.plan, backend.info, 1, 12, header.seed)
+    coder = SegmentCoder(layout.params, layout.plan, backend.info, 1, 12, header.seed)
     target = torch.randn(1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
     start, asked = coder.start(torch.device("cpu")), []
 

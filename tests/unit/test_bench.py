@@ -18,9 +18,9 @@ LENGTHS = [
     {"preset": "3000", "seconds": s, "encode_real_time": r, "decode_real_time": 0.2, "resident": 2**29}
     for s, r in ((5, 0.5), (30, 0.1), (60, 0.105))
 ]
-OURS = {"engine": "preset 3000", "faster": None, "nmse_db": -12.0}
-TURBO = {"engine": "turbo", "faster": 20.0, "nmse_db": None}
-UNITS = {"engine": "turbo, by units", "faster": 2.0, "nmse_db": -10.0}
+OURS = {"codec": "preset 3000", "faster": None, "nmse_db": -12.0}
+TURBO = {"codec": "turbo", "faster": 20.0, "nmse_db": None}
+UNITS = {"codec": "turbo, by units", "faster": 2.0, "nmse_db": -10.0}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 
 from noisebook.codec.segment import SegmentCoder
 from noisebook.coding.bitio import BitReader, BitWriter
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
 from noisebook.errors import TruncatedStream
 
@@ -25,7 +25,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def coder(log2_K: int, frames: int = 7, **paused) -> SegmentCoder:
     """Of a latent whose frames are units and parts of 16 values."""
-    return SegmentCoder(Engine(4, log2_K, 1, 1, 0), (), INFO, 1, frames, 0, **paused)
+    return SegmentCoder(CodingParams(4, log2_K, 1, 1, 0), (), INFO, 1, frames, 0, **paused)
 
 
 @pytest.mark.parametrize("log2_K", [1, 6, 10])

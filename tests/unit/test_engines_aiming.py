@@ -13,20 +13,20 @@ from noisebook.codec.allocation import plan_of
 from noisebook.codec.options import Priority
 from noisebook.codec.segment import SegmentCoder, encode_segment
 from noisebook.codec.timeline import Timeline
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.diffusion.plan import reverse, tail_plan
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError
 
 SCHEDULE = scaled_linear()
-ENGINE = Engine(9, 12, 8, 12, 90)
+PARAMS = CodingParams(9, 12, 8, 12, 90)
 
 
-def efficiency(source, info, share: float, engine: Engine = ENGINE) -> float:
+def efficiency(source, info, share: float, params: CodingParams = PARAMS) -> float:
     """Bits by the rate-distortion bound over bits spent."""
     latent = source.draw(1)
     info = replace(info, schedule=SCHEDULE, curve=source.curve)
-    coder = SegmentCoder(engine, plan_of(engine, info), info, 1, source.frames, 0)
+    coder = SegmentCoder(params, plan_of(params, info), info, 1, source.frames, 0)
     last = coder.plan[-1].s
     aim = aiming.shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
     start = coder.start(latent.device)

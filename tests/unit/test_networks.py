@@ -10,13 +10,13 @@ import torch
 
 from noisebook.codec import signal
 from noisebook.codec.allocation import Layout
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 from training.clips import KINDS
 
 FRAMES = 64  # latent frames
-ENGINE = Engine(7, 7, 8, 3, 80)
+PARAMS = CodingParams(7, 7, 8, 3, 80)
 
 
 def alive(network: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -168,7 +168,7 @@ def small_segments(monkeypatch):
 def test_analysis_and_synthesis_in_segments_equal_one_piece(bands, small_segments):
     """Three segments, of which the outer ones are further from each other than the margin."""
     count = 140 * bands.info.frame_samples - 123
-    layout = Layout(bands.info, 1, count, engine=ENGINE, plan=(None,) * 3)
+    layout = Layout(bands.info, 1, count, params=PARAMS, plan=(None,) * 3)
     waveform = 0.3 * torch.randn(1, count, generator=torch.Generator().manual_seed(0)).numpy()
     assert layout.segment_count == 1
     latent = signal.analyse(waveform, layout, bands)
@@ -177,7 +177,7 @@ def test_analysis_and_synthesis_in_segments_equal_one_piece(bands, small_segment
     assert samples.shape == waveform.shape
 
     small_segments(47)
-    layout = Layout(bands.info, 1, count, engine=ENGINE, plan=(None,) * 3)
+    layout = Layout(bands.info, 1, count, params=PARAMS, plan=(None,) * 3)
     assert layout.segment_count == 3
     in_pieces = signal.analyse(waveform, layout, bands)
     torch.testing.assert_close(in_pieces, latent, rtol=0, atol=1e-4)
@@ -189,10 +189,10 @@ def test_analysis_and_synthesis_in_segments_equal_one_piece(bands, small_segment
 def test_without_margins_segments_would_differ(bands, small_segments, monkeypatch):
     """The test above can fail: with a margin of 2 frames it would."""
     count = 40 * bands.info.frame_samples
-    layout = Layout(bands.info, 1, count, engine=ENGINE, plan=(None,) * 3)
+    layout = Layout(bands.info, 1, count, params=PARAMS, plan=(None,) * 3)
     latent = torch.randn(1, 8, 40, 16, generator=torch.Generator().manual_seed(0))
     samples = signal.synthesise(latent, layout, bands)
     small_segments(10)
     monkeypatch.setattr(bands, "info", replace(bands.info, margin_frames=2))
-    pieces = signal.synthesise(latent, Layout(bands.info, 1, count, engine=ENGINE, plan=(None,) * 3), bands)
+    pieces = signal.synthesise(latent, Layout(bands.info, 1, count, params=PARAMS, plan=(None,) * 3), bands)
     assert abs(pieces - samples).max() > 1e-3 * abs(samples).max()

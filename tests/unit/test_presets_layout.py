@@ -18,10 +18,10 @@ from noisebook.codec.presets import (
     QUALITIES,
     by_name,
     by_wire_id,
-    engine_bitrate,
-    engine_for,
+    params_bitrate,
+    params_for,
 )
-from noisebook.coding.container import Engine
+from noisebook.coding.container import CodingParams
 from noisebook.errors import ConfigError, UnsupportedStream
 
 # Wire ids are in streams that exist: append to this table, never change a row of it.
@@ -36,12 +36,12 @@ WIRE = {
     7: ("3000", 8, 13, 16, 17, 50, 16),
     8: ("6000", 7, 11, 16, 20, 50, 19),
 }
-SMALL_PARTS = Engine(7, 9, 8, 12, 70)
+SMALL_PARTS = CodingParams(7, 9, 8, 12, 70)
 INFO = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=1)
 
 
 def row(preset: presets.Preset) -> tuple[object, ...]:
-    e = preset.engine
+    e = preset.params
     return preset.name, e.log2_part, e.log2_K, e.unit_frames, e.steps, e.kappa_percent, preset.stereo_steps
 
 
@@ -69,7 +69,7 @@ def test_presets_are_named_by_their_bitrate():
 
 def test_choices_and_image_of_a_preset_are_the_bitrate_of_its_name():
     for preset in PRESETS:
-        choices = engine_bitrate(preset.stereo_engine)
+        choices = params_bitrate(preset.stereo_params)
         assert choices + preset.image_bitrate == pytest.approx(float(preset.name), rel=0.03)
         assert preset.image_bitrate <= 200
     assert PRESETS[0].image_bitrate == 0
@@ -90,10 +90,10 @@ def test_any_bitrate_is_met(quality, tolerance):
     """Fast has the fewest step counts to choose from, so it is the coarsest."""
     misses = {}
     for bitrate in np.geomspace(30, 6000, 60).tolist():
-        engine = engine_for(bitrate, quality=quality)
-        misses[bitrate] = abs(engine_bitrate(engine) / bitrate - 1)
-        assert engine.steps <= QUALITIES[quality].most
-        assert engine.steps >= QUALITIES[quality].fewest or engine.log2_part == 15
+        params = params_for(bitrate, quality=quality)
+        misses[bitrate] = abs(params_bitrate(params) / bitrate - 1)
+        assert params.steps <= QUALITIES[quality].most
+        assert params.steps >= QUALITIES[quality].fewest or params.log2_part == 15
     worst = max(misses, key=lambda bitrate: misses[bitrate])
     assert misses[worst] < tolerance, f"worst at {worst:.0f} bit/s: off by {misses[worst]:.1%}"
 
@@ -101,49 +101,49 @@ def test_any_bitrate_is_met(quality, tolerance):
 @pytest.mark.parametrize("quality", QUALITIES)
 def test_the_lowest_rates_are_met_roughly(quality):
     for bitrate in (5, 6, 7.8, 10, 20):
-        assert engine_bitrate(engine_for(bitrate, quality=quality)) == pytest.approx(bitrate, rel=0.1)
+        assert params_bitrate(params_for(bitrate, quality=quality)) == pytest.approx(bitrate, rel=0.1)
 
 
-def test_engine_for_is_the_nearest_of_all_it_may_choose_from():
+def test_params_for_is_the_nearest_of_all_it_may_choose_from():
     """Nearest but for 2 %: of those it takes the most steps."""
     all_of_them = [
         presets._partitioned(part, steps, stacks, 70, 8)
         for part, stacks, steps in product(range(4, 16), range(3), range(4, 9))
     ]
     for bitrate in np.geomspace(100, 5000, 20).tolist():
-        engine = engine_for(bitrate, quality="fast")
-        misses = {one: abs(engine_bitrate(one) / bitrate - 1) for one in all_of_them}
-        assert misses[engine] <= max(0.02, min(misses.values()))
-        assert engine.steps == max(one.steps for one, miss in misses.items() if miss <= max(0.02, misses[engine]))
+        params = params_for(bitrate, quality="fast")
+        misses = {one: abs(params_bitrate(one) / bitrate - 1) for one in all_of_them}
+        assert misses[params] <= max(0.02, min(misses.values()))
+        assert params.steps == max(one.steps for one, miss in misses.items() if miss <= max(0.02, misses[params]))
 
 
 @pytest.mark.parametrize("bitrate", [4.9, 8001, 0, -1, float("nan"), float("inf")])
 def test_bitrates_out_of_range(bitrate):
     with pytest.raises(ConfigError, match="5 to 8000"):
-        engine_for(bitrate)
+        params_for(bitrate)
 
 
 def test_unknown_quality():
     with pytest.raises(ConfigError, match=r"'best'.*fast, balanced, high"):
-        engine_for(1000, quality="best")
+        params_for(1000, quality="best")
 
 
 @pytest.mark.parametrize(
-    ("engine", "bitrate"),
+    ("params", "bitrate"),
     [
-        (Engine(7, 7, 8, 15, 80), 8 * 8 * 15 / 0.32),
-        (Engine(6, 8, 8, 3, 80), 9 * 16 * 3 / 0.32),
+        (CodingParams(7, 7, 8, 15, 80), 8 * 8 * 15 / 0.32),
+        (CodingParams(6, 8, 8, 3, 80), 9 * 16 * 3 / 0.32),
     ],
 )
-def test_bitrate_by_hand(engine, bitrate):
-    assert engine_bitrate(engine) == pytest.approx(bitrate)
+def test_bitrate_by_hand(params, bitrate):
+    assert params_bitrate(params) == pytest.approx(bitrate)
 
 
 # --- layout ------------------------------------------------------------------------------------------------------
 
 
-def layout_of_frames(frames: int, *, channels: int = 1, engine: Engine = SMALL_PARTS) -> Layout:
-    return Layout(INFO, channels, frames * 640, engine=engine, plan=(None,) * engine.steps)
+def layout_of_frames(frames: int, *, channels: int = 1, params: CodingParams = SMALL_PARTS) -> Layout:
+    return Layout(INFO, channels, frames * 640, params=params, plan=(None,) * params.steps)
 
 
 @pytest.mark.parametrize("frames", [*range(1, 10), 255, 256, 257, 1599, 1600, 1855, 1856, 1857, 3455, 3456, 10000])
@@ -173,7 +173,7 @@ def test_segment_count_needs_no_walk(monkeypatch, segment, shortest):
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 @pytest.mark.parametrize("frames", [1, 250, 1855, 1856, 5000])
 def test_payload_size_is_the_sum(preset, frames):
-    timeline = layout_of_frames(frames, channels=2, engine=preset.engine)
+    timeline = layout_of_frames(frames, channels=2, params=preset.params)
     sizes = list(timeline.payload_sizes())
     assert timeline.payload_size == sum(sizes)
     assert sizes == [-(-timeline.payload_bits(end - start) // 8) for start, end in timeline.segments()]
@@ -183,7 +183,7 @@ def test_payload_bits_by_hand():
     """Parts of 128: a unit of 8 frames is 8 parts of 128 values, of 10 bits each; a rest of 3 frames has 3 parts."""
     timeline = layout_of_frames(11, channels=2)
     assert timeline.payload_bits(11) == 12 * 2 * (8 + 3) * 10
-    lowest = layout_of_frames(250, engine=PRESETS[0].engine)
+    lowest = layout_of_frames(250, params=PRESETS[0].params)
     assert lowest.payload_bits(250) == 5 * 1 * 1 * 16  # one part, filled up
 
 
@@ -192,8 +192,8 @@ def test_payload_bits_by_hand():
 def test_paused_units_frame_by_frame(unit, frames):
     """A unit pauses if every one of its frames lies in a pause, which is asked here for each of them."""
     pauses = ((0, 2), (4, 5), (6, 40), (41, 203), (210, 300), (301, 400))
-    engine = replace(SMALL_PARTS, unit_frames=unit)
-    own = replace(layout_of_frames(frames, channels=2, engine=engine), pauses=pauses)
+    params = replace(SMALL_PARTS, unit_frames=unit)
+    own = replace(layout_of_frames(frames, channels=2, params=params), pauses=pauses)
     cells, bits, parts = -(-frames // 8), [], 0
     for index, (start, end) in enumerate(own.segments()):
         units = [range(first, min(first + unit, end)) for first in range(start, end, unit)]
@@ -203,7 +203,7 @@ def test_paused_units_frame_by_frame(unit, frames):
         assert (found if found is not None else np.zeros((2, len(units)), bool)).tolist() == expected
         parts = sum(len(each) for row in expected for each, paused in zip(units, row, strict=True) if not paused)
         bits.append(own.steps * own.segment_bits(index))
-        assert bits[-1] == own.steps * parts * own.engine.choice_bits  # a frame is one part of 128 values
+        assert bits[-1] == own.steps * parts * own.params.choice_bits  # a frame is one part of 128 values
     assert list(own.payload_sizes()) == [-(-count // 8) for count in bits]
     assert own.payload_size == sum(own.payload_sizes()) <= layout_of_frames(frames, channels=2).payload_size
 
@@ -218,6 +218,6 @@ def test_an_enormous_promise_costs_nothing():
 def test_frames_are_whole_and_of_the_models_multiple():
     eight = SimpleNamespace(frame_values=128, frame_samples=640, frame_multiple=8)
     for count, frames in ((1, 8), (640 * 8, 8), (640 * 8 + 1, 16)):
-        assert Layout(eight, 1, count, engine=SMALL_PARTS, plan=(None,) * 1).frames == frames
+        assert Layout(eight, 1, count, params=SMALL_PARTS, plan=(None,) * 1).frames == frames
     for count, frames in ((1, 1), (640, 1), (641, 2)):
-        assert Layout(INFO, 1, count, engine=SMALL_PARTS, plan=(None,) * 1).frames == frames
+        assert Layout(INFO, 1, count, params=SMALL_PARTS, plan=(None,) * 1).frames == frames
