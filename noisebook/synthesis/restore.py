@@ -27,7 +27,7 @@ from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_o
 from noisebook.diffusion.guidance import prompted
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.noise import gaussian_noise
-from noisebook.diffusion.plan import Step, reverse
+from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.options import OnStep
@@ -114,6 +114,15 @@ def restore_stream(
     return compress_towards(target_of, header, image=form.image, backend=backend, on_step=on_step)
 
 
+def _fitting(denoise: Denoise, known: Measurement, backend: FeatureBackend) -> Denoise:
+    """The denoiser, whose estimates are brought in line with what is known."""
+
+    def fitting(x: torch.Tensor, t: int) -> torch.Tensor:
+        return known.fitted(denoise(x, t), backend)
+
+    return fitting
+
+
 def restored_latent(
     measurement: Measurement,
     guess: torch.Tensor,
@@ -150,10 +159,8 @@ def restored_latent(
 
     for start, end in segments:
         piece = latent[:, :, start:end]
-        known = measurement.part(start * hops, end * hops)
-        fitted, plan = sampled(
-            "ddpm", lambda x, t, known=known: known.fitted(denoise(x, t), backend), course.schedule, timesteps
-        )
+        fitting = _fitting(denoise, measurement.part(start * hops, end * hops), backend)
+        fitted, plan = sampled("ddpm", fitting, course.schedule, timesteps)
         x = course.schedule.add_noise(piece, noise(None, piece), timesteps[0])
         latent[:, :, start:end] = reverse(fitted, plan, x, noise)
     return latent
