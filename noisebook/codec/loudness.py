@@ -47,7 +47,7 @@ def matched(header: Header, sound: Sound, decoded: Callable[[], Iterable[np.ndar
     peak = _Peak()
     found = max(_GATE, loudness_of(peak.of(decoded()), rate))
     written = _clamped(gain + round(2 * (found - wanted)))
-    if peak.value > 10 ** (written / 40) and _within_full_scale(sound):
+    if peak.value > 10 ** (written / 40) and all(np.abs(block).max() <= 1 for block in sound.blocks()):
         lost = partial(_lost, sound_loudness=wanted - gain / 2, decoded=decoded, sample_rate=rate)
         steps = [_clamped(written - step) for step in range(_MOST_ADDED + 1)]
         written = steps[bisect_left(steps[:-1], True, key=lambda step: lost(step) <= _NEAR)]
@@ -58,10 +58,6 @@ def _lost(gain: int, *, sound_loudness: float, decoded: Callable[[], Iterable[np
     """LU that a decode with that gain in its header lacks behind the peak guard."""
     heard = PeakGuard(sample_rate).blocks(apply_gain(block, -gain) for block in decoded())
     return sound_loudness - loudness_of(heard, sample_rate)
-
-
-def _within_full_scale(sound: Sound) -> bool:
-    return all(np.abs(block).max() <= 1 for block in sound.blocks())
 
 
 def _clamped(half_db: int) -> int:

@@ -110,10 +110,7 @@ def _priority(name: str, value: Any) -> Priority:
     return value
 
 
-def _preset_names() -> str:
-    """All names in words, with a mark at the default."""
-    *first, last = (f"{row.name} (default)" if row.name == DEFAULT else row.name for row in PRESETS)
-    return f"{', '.join(first)} or {last}"
+*_FIRST, _LAST = (f"{row.name} (default)" if row.name == DEFAULT else row.name for row in PRESETS)
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class EncodeOptions(Options):
 
     preset: str | int | None = option(
         None,
-        f"{_preset_names()}: bit/s of the file, mono or stereo; or auto, by what the sound is like.",
+        f"{', '.join(_FIRST)} or {_LAST}: bit/s of the file, mono or stereo; or auto, by what the sound is like.",
         flags=("-p", "--preset"), metavar="NAME", parse=_parse_preset,
     )  # fmt: skip
     bitrate: float | None = option(
@@ -173,13 +170,11 @@ class EncodeOptions(Options):
         super().__post_init__()
         if self.preset is not None and self.bitrate is not None:
             raise ConfigError("give a preset or a bitrate, not both")
-        if self.target is not None and sum(value is not None for value in self._rates()) > 1:
+        rates = self.preset, self.bitrate, self.target_mel_db, self.target_nmse
+        if self.target is not None and sum(value is not None for value in rates) > 1:
             raise ConfigError("give one of preset, bitrate, target_mel_db and target_nmse")
         if self.preset not in (None, AUTO):
             by_name(str(self.preset))  # the error
-
-    def _rates(self) -> tuple[object, ...]:
-        return self.preset, self.bitrate, self.target_mel_db, self.target_nmse
 
     @property
     def target(self) -> tuple[str, float] | None:

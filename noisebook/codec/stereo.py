@@ -104,7 +104,11 @@ def _cheapest(image: StereoImage, price: float) -> StereoImage:
         (image.level.astype(int) + LEVELS, _level_errors()),
         (image.coherence, _coherence_errors()),
     ):
-        toll = (price * _bits(len(errors))).astype(np.float32)
+        steps = np.abs(np.arange(len(errors))[:, None] - np.arange(len(errors)))
+        bits = np.where(
+            steps == 0, _STAY, _CHANGE + _DOUBLE * np.log2(np.maximum(steps, 1))
+        )  # [foretold, coded], about
+        toll = (price * bits).astype(np.float32)
         values, last = np.empty(indices.shape, np.int64), None
         for first in range(0, image.frames, _STRETCH):  # a later stretch starts from where the one before ended
             part = slice(first, first + _STRETCH)
@@ -129,12 +133,6 @@ def _level_errors() -> np.ndarray:
 def _coherence_errors() -> np.ndarray:
     """`[true, coded]` by squared difference: a value that is held is then the mean of many, as wide as they are."""
     return ((COHERENCES[:, None] - COHERENCES) / _COHERENCE) ** 2
-
-
-def _bits(states: int) -> np.ndarray:
-    """`[foretold, coded]`, about."""
-    steps = np.abs(np.arange(states)[:, None] - np.arange(states))
-    return np.where(steps == 0, _STAY, _CHANGE + _DOUBLE * np.log2(np.maximum(steps, 1)))
 
 
 def _cheapest_paths(costs: np.ndarray, toll: np.ndarray, start: int, last: np.ndarray | None) -> np.ndarray:

@@ -119,7 +119,7 @@ def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
     check("number of payloads", len(payloads), 1, 2**48)
     head = _header_bytes(header)
     covered = [head + payloads[0], *payloads[1:]]
-    return b"".join(part + _crc(part) for part in covered)
+    return b"".join(part + crc_hqx(part, 0xFFFF).to_bytes(CRC_SIZE, "big") for part in covered)
 
 
 def overhead(header: Header, payloads: int) -> int:
@@ -323,7 +323,3 @@ def _header_bytes(header: Header) -> bytes:
     out += pauses_bytes(header.pauses)
     out += block_bytes(block) if block is not None else b""
     return bytes(out)
-
-
-def _crc(data: bytes) -> bytes:
-    return crc_hqx(data, 0xFFFF).to_bytes(CRC_SIZE, "big")

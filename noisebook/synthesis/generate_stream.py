@@ -106,7 +106,10 @@ def _draw(
 
     def choose(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         step = next(steps)
-        atoms = _random_atoms(coder, candidates, seed, step).to(x0_hat.device)
+        # Random signed atoms, `[parts, candidates]`: twice the index, plus 1 for a minus.
+        drawn = rng.words(coder.partition.parts * candidates, seed=seed, purpose=rng.Purpose.NOISE, step=step)
+        signed = (drawn % np.uint64(2 * coder.codebook.size)).astype(np.int64)
+        atoms = torch.from_numpy(signed).view(-1, candidates).to(x0_hat.device)
         choice = _choice(coder, steered.direction, atoms, step)
         coder.write(choice, writer)
         return coder.noise(choice, step)
@@ -143,12 +146,6 @@ def _directions(
     avoid = options.negative or header.tag
     away = over_timeline(backend, condition=backend.condition(options.negative)) if avoid else None
     return toward, away
-
-
-def _random_atoms(coder: SegmentCoder, count: int, seed: int, step: int) -> torch.Tensor:
-    """`[parts, count]` int64, random signed atoms: twice the index, plus 1 for a minus."""
-    drawn = rng.words(coder.partition.parts * count, seed=seed, purpose=rng.Purpose.NOISE, step=step)
-    return torch.from_numpy((drawn % np.uint64(2 * coder.codebook.size)).astype(np.int64)).view(-1, count)
 
 
 def _choice(coder: SegmentCoder, direction: torch.Tensor, atoms: torch.Tensor, step: int) -> torch.Tensor:

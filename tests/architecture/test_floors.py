@@ -23,7 +23,6 @@ TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "dif
                 "verification", "api", "cli", "benchmark/doctor", "quantizers/config",
                 "quantizers/files")  # torch within functions only  # fmt: skip
 ALL_TENSORS = {"audio/band_synthesis"}  # which others import when they call it
-WITH_SHORT_HELPERS = {"api", "batch", "cli", "codec", "coding", "options.py", "studio", "synthesis"}  # not done yet
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -165,7 +164,7 @@ def short_helpers(tree: ast.Module, shared: Container[str] = ()) -> list[str]:
 def test_no_helper_is_shorter_than_the_trouble_of_finding_it():
     shared = {name for name, count in methods_of_classes().items() if count > 1}
     found = {name_of(path): helpers for path in MODULES if (helpers := short_helpers(tree_of(path), shared))}
-    assert {name: helpers for name, helpers in found.items() if name.split("/")[0] not in WITH_SHORT_HELPERS} == {}
+    assert found == {}
 
 
 def test_the_checks_see_what_they_look_for():
