@@ -99,7 +99,11 @@ class Layout(Timeline):
 
     def segment_bits(self, index: int) -> int:
         """Bits of one step of a segment; 0 where all of it is a pause."""
-        return self._bits_between(*self._units_of(index))
+        start, end = self.segment(index)
+        parts = self.channels * self._parts_of(end - start)
+        if self.pauses:
+            parts -= self._paused_parts(*self._units_of(index))
+        return parts * self.params.choice_bits
 
     def payload_sizes(self) -> Iterator[int]:
         """Bytes of each payload of the stream, in order; lazily, since a damaged header can promise a great many."""
@@ -123,7 +127,9 @@ class Layout(Timeline):
     @property
     def step_size(self) -> int:
         """Bytes of one step of all segments: a payload of a progressive stream."""
-        return _ceil(self._bits_between(0, self._units_until(self.frames)), 8)
+        units = self._units_until(self.frames)
+        parts = self.channels * self._parts_before(units) - self._paused_parts(0, units)
+        return _ceil(parts * self.params.choice_bits, 8)
 
     def whole_steps(self, index: int, size: int) -> int:
         """Coded steps of a segment that lie whole in the first `size` bytes of its choices."""
@@ -193,12 +199,10 @@ class Layout(Timeline):
                     yield channel, low, high
                 index += 1
 
-    def _bits_between(self, first: int, end: int) -> int:
-        """Bits of a step of some units of all channels."""
-        parts = self.channels * (self._parts_before(end) - self._parts_before(first))
-        for _, low, high in self._paused_between(first, end):
-            parts -= self._parts_before(high) - self._parts_before(low)
-        return parts * self.params.choice_bits
+    def _paused_parts(self, first: int, end: int) -> int:
+        """Parts that choose nothing, of some units of all channels."""
+        runs = self._paused_between(first, end)
+        return sum(self._parts_before(high) - self._parts_before(low) for _, low, high in runs)
 
     def _parts_before(self, unit: int) -> int:
         """Parts of a channel before a unit."""

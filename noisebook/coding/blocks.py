@@ -69,9 +69,7 @@ class CodingParams:
     def parts(self, frames: int, frame_values: int) -> int:
         """Parts of so many latent frames of so many values: each unit, and what is left, is filled up to whole ones."""
         whole, rest = divmod(frames, self.unit_frames)
-        return sum(
-            units * -(-size * frame_values // self.part) for units, size in ((whole, self.unit_frames), (1, rest))
-        )
+        return whole * -(-self.unit_frames * frame_values // self.part) + -(-rest * frame_values // self.part)
 
 
 class LatentRule(IntEnum):

@@ -109,7 +109,7 @@ class _Tables:
             (first, kind, seen, here) for first in (0, 1) for kind in (0, 1) for seen in (0, 1, 2) for here in (0, 1)
         ]
         self.flags = {key: _Table((40 - 12 * key[2], 12 + 12 * key[2])) for key in shape}
-        self.differences = {}
+        self.differences: dict[tuple[int, int], _Table] = {}
         for kind in (0, 1):  # counts of 1, -1, 2, -2, ... as foretold and against it
             sizes = range(1, _HIGHEST[kind] - _LOWEST[kind] + 1)
             falling = tuple(max(1, share // size**2) for size in sizes for share in (96, 48))

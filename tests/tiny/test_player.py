@@ -11,6 +11,7 @@ import torch
 from noisebook import api
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
+from noisebook.codec import allocation
 from noisebook.codec import timeline as timelines
 from noisebook.codec.allocation import Layout
 from noisebook.codec.timeline import SEGMENT_FRAMES
@@ -200,3 +201,21 @@ def test_the_peak_guard_is_the_same_whole_in_parts_and_block_by_block(backend, m
                      np.concatenate([b.samples for b in api.decompress_to_blocks(
                          loud, backend=backend, start=start, end=end).blocks], axis=1)):  # fmt: skip
             np.testing.assert_allclose(made, held.samples[:, part], atol=1e-4)
+
+
+@pytest.mark.parametrize("call", [api.decompress, api.decompress_to_blocks, api.play], ids=lambda call: call.__name__)
+@pytest.mark.parametrize("part", [{}, {"start": 0.5, "end": 1.5}], ids=["whole", "part"])
+def test_a_stream_is_opened_once(call, part, backend, monkeypatch):
+    """Its header is parsed, its checksums are looked at and its plan is made once, whatever is heard of it."""
+    data = api.compress(sound(2.0, 16000), sample_rate=16000, backend=backend, preset="300", search="none")
+    calls = []
+
+    def counted(function):
+        return lambda *arguments, **options: calls.append(function.__name__) or function(*arguments, **options)
+
+    for module, name in ((container, "parse_header"), (container, "split"), (allocation, "plan_of")):
+        monkeypatch.setattr(module, name, counted(getattr(module, name)))
+    heard = call(data, backend=backend, **part)
+    for _ in getattr(heard, "blocks", heard) if call is not api.decompress else ():
+        pass
+    assert sorted(calls) == ["parse_header", "plan_of", "split"]
