@@ -7,16 +7,11 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from noisebook.errors import AudioError, ConfigError, MissingExtra
-
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
 
 __all__ = ["TEMPORARY", "OutOfSpace", "Storage"]
 
@@ -30,27 +25,34 @@ class OutOfSpace(AudioError):
     """Nothing more can be written: it would befall every file that follows."""
 
 
-@dataclass(frozen=True)
 class Storage:
     """A folder and what lies in it; names are relative to it, with slashes.
 
     Attributes:
         url: a path, or any URL of a folder that fsspec knows.
+        is_local: whether files can be reached by `path_of`.
 
     Raises:
         MissingExtra: a URL of a kind whose package is not installed, or fsspec itself is not.
         ConfigError: a URL of an unknown kind.
     """
 
-    url: str
-
-    def __post_init__(self) -> None:
-        _ = self._opened  # refuses
-
-    @property
-    def is_local(self) -> bool:
-        """Whether files can be reached by `path_of`."""
-        return "file" in self._protocols
+    def __init__(self, url: str) -> None:
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise MissingExtra("folders of files need fsspec: pip install 'noisebook[batch]'") from error
+        try:
+            self._fs, root = url_to_fs(url)
+        except ImportError as error:
+            raise MissingExtra(f"{url}: {error}") from error
+        except (ValueError, OSError, TypeError) as error:  # TypeError: a URL without what its kind needs, as ftp:///x
+            raise ConfigError(f"{url}: {error}; give a folder, or a URL such as s3://bucket/folder") from error
+        self.url, self._root = url, root.rstrip("/") or "/"
+        protocol = self._fs.protocol
+        self._protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+        self.is_local = "file" in self._protocols
+        self._is_store = bool(self._protocols & _WHOLE_BY_NATURE)
 
     def exists(self) -> bool:
         """Whether the folder is there; of object stores, whether anything lies in it."""
@@ -93,10 +95,9 @@ class Storage:
         found = {}
         for path, subfolders, files in self._folders(self._root):
             subfolders[:] = [name for name in subfolders if name[0] != "." and f"{path}/{name}" != left_out]
-            named = {
-                f"{path}/{name}"[len(self._root) :].lstrip("/"): size for name, size in files.items() if name[0] != "."
-            }
-            found.update(named)
+            for name, size in files.items():
+                if name[0] != ".":
+                    found[f"{path}/{name}"[len(self._root) :].lstrip("/")] = size
         return dict(sorted(found.items()))
 
     def read(self, name: str) -> bytes:
@@ -193,37 +194,6 @@ class Storage:
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
-
-    @property
-    def _fs(self) -> AbstractFileSystem:
-        return self._opened[0]
-
-    @property
-    def _root(self) -> str:
-        return self._opened[1]
-
-    @property
-    def _is_store(self) -> bool:
-        return bool(self._protocols & _WHOLE_BY_NATURE)
-
-    @property
-    def _protocols(self) -> set[str]:
-        protocol = self._fs.protocol
-        return {protocol} if isinstance(protocol, str) else set(protocol)
-
-    @cached_property
-    def _opened(self) -> tuple[AbstractFileSystem, str]:
-        try:
-            from fsspec.core import url_to_fs
-        except ImportError as error:
-            raise MissingExtra("folders of files need fsspec: pip install 'noisebook[batch]'") from error
-        try:
-            fs, root = url_to_fs(self.url)
-        except ImportError as error:
-            raise MissingExtra(f"{self.url}: {error}") from error
-        except (ValueError, OSError, TypeError) as error:  # TypeError: a URL without what its kind needs, as ftp:///x
-            raise ConfigError(f"{self.url}: {error}; give a folder, or a URL such as s3://bucket/folder") from error
-        return fs, root.rstrip("/") or "/"
 
     @contextmanager
     def _telling(self, action: str, what: str) -> Iterator[None]:

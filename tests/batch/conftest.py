@@ -20,7 +20,7 @@ from noisebook.batch.planning import Batch
 from noisebook.batch.verbs import Settings
 
 FAST = {"preset": "300"}
-AS_TYPED = {**FAST, "channels": "auto", "codec": "ddcm"}  # by the command line
+AS_TYPED = {**FAST, "codec": "ddcm"}  # by the command line
 
 
 @pytest.fixture(autouse=True)
