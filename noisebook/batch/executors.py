@@ -163,8 +163,8 @@ class Processes(Executor):
         if index in self._pools:
             self._pools[index].shutdown()
         context = multiprocessing.get_context("spawn")
-        self._pools[index] = ProcessPoolExecutor(1, context, initializer=_begin_process, initargs=(self._lifeline,))
         with _surroundings_of_children(self.work.settings.model.threads or 1):
+            self._pools[index] = ProcessPoolExecutor(1, context, initializer=_begin_process, initargs=(self._lifeline,))
             return self.submit(index, [])  # starts the process
 
     def submit(self, index: int, group: Sequence[Task]) -> Future[list[Outcome]]:
@@ -274,11 +274,15 @@ def _on_own_gpu(work: Work, index: int) -> Work:
 @contextmanager
 def _surroundings_of_children(threads: int) -> Iterator[None]:
     """Processes that begin in here have so many threads, which libraries read when they are loaded, and ignore the
-    terminal's interrupt: the first process hears it, and ends them."""
-    before = {name: os.environ.get(name) for name in _THREADS}
+    terminal's interrupt: the first process hears it, and ends them. The one that tidies up after a kill does so
+    without a warning."""
+    wanted = dict.fromkeys(_THREADS, str(threads))
+    quiet = "ignore:resource_tracker:UserWarning"
+    wanted["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
+    before = {name: os.environ.get(name) for name in wanted}
     in_main = threading.current_thread() is threading.main_thread()  # elsewhere nothing is interrupted
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
-    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    os.environ.update(wanted)
     try:
         yield
     finally:
