@@ -69,8 +69,9 @@ class Executor(ABC):
         except self.died as error:
             if isinstance(error.__cause__, Error):
                 raise error.__cause__ from None
+            told = "" if isinstance(error, BrokenProcessPool) else f" {error}"  # Ray's own words hold the reason
             raise ModelError(
-                "a worker died while it loaded the model; is there memory for so many (--workers)?"
+                f"a worker died while it loaded the model; is there memory for so many (--workers)?{told}"
             ) from error
 
 
