@@ -140,8 +140,12 @@ def measure_index(bench: Bench) -> Row:
         for name, book in books.items():
             own, another = (api.compress_with_codebook(one, backend=backend, codebook=book) for one in (sound, other))
             random = random_index(own, book, target.shape[2], generator)
+
+            def given(_: bytes, book: LatentCodebook = book) -> LatentCodebook:
+                return book
+
             for variant, stream in (("", own), (", another clip", another), (", random", random)):
-                latent = Decoder(stream, backend=backend, codebook_for=lambda _, book=book: book).latent()
+                latent = Decoder(stream, backend=backend, codebook_for=given).latent()
                 rows.setdefault(name + variant, []).append(errors(bench, place, len(stream), latent))
         own, another = (api.compress(one, backend=backend, preset="8") for one in (sound, other))
         for variant, stream in (("", own), (", another clip", another), (", random", random_choices(own, generator))):

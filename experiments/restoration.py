@@ -169,8 +169,11 @@ def summary(rows: list[Row], columns: tuple[str, ...]) -> str:
     return table(["", *columns, *names], lines)
 
 
-_BEATEN = {_TABLES["restored"]: ("damaged", "repair", "guess"), _TABLES["streams"]: ("damaged", "damaged stream")}
-_CANDIDATE = {_TABLES["restored"]: "restored", _TABLES["streams"]: "stream"}
+_BEATEN: dict[tuple[str, ...], tuple[str, ...]] = {
+    _TABLES["restored"]: ("damaged", "repair", "guess"),
+    _TABLES["streams"]: ("damaged", "damaged stream"),
+}
+_CANDIDATE: dict[tuple[str, ...], str] = {_TABLES["restored"]: "restored", _TABLES["streams"]: "stream"}
 
 
 def _wins(rows: list[Row], columns: tuple[str, ...]) -> list[str]:
