@@ -133,7 +133,7 @@ def test_64_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
     assert api.read_info(data, info=INFO).segments == count
     with pytest.raises(AudioError, match="max_seconds"):
         api.decompress(data, backend=ToyBackend())
-    assert time.process_time() - started < 20 * SECOND
+    assert time.process_time() - started < 40 * SECOND
 
 
 def test_a_caller_says_how_much_sound_is_made() -> None:
