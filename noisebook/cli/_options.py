@@ -13,9 +13,24 @@ from noisebook.api.models import ModelOptions
 from noisebook.options import Option, Options
 
 __all__ = [
-    "Parsed", "bits_option", "codebook_option", "engine_options", "force_option", "given", "in_out", "json_option",
-    "metrics_option", "model_option", "options_of", "quiet_option", "refuse", "result_options",
-    "stream_engine_options", "stream_model_option", "together", "words",
+    "Parsed",
+    "bits_option",
+    "codebook_option",
+    "force_option",
+    "given",
+    "in_out",
+    "json_option",
+    "loading_options",
+    "metrics_option",
+    "model_option",
+    "options_of",
+    "quiet_option",
+    "refuse",
+    "result_options",
+    "stream_loading_options",
+    "stream_model_option",
+    "together",
+    "words",
 ]  # fmt: skip
 
 Command = Callable[..., Any]
@@ -125,12 +140,12 @@ def refuse(name: str, why: str) -> None:
 
 
 model_option = options_of(ModelOptions, "model")
-engine_options = options_of(ModelOptions)
+loading_options = options_of(ModelOptions)
 stream_model_option = click.option(
     "--model", metavar="MODEL", show_default="the one that made the stream",
     help=Option.of(fields(ModelOptions)[0]).help,
 )  # fmt: skip
-stream_engine_options = together(stream_model_option, options_of(ModelOptions, without=("model",)))
+stream_loading_options = together(stream_model_option, options_of(ModelOptions, without=("model",)))
 metrics_option = click.option(
     "--metrics", type=Parsed(words, "words"), metavar="NAMES",
     help="Some metrics only, with commas between; by default all that can run.",

@@ -12,12 +12,12 @@ from noisebook.api.models import ModelOptions
 from noisebook.cli._options import (
     bits_option,
     codebook_option,
-    engine_options,
     json_option,
+    loading_options,
     metrics_option,
     options_of,
     quiet_option,
-    stream_engine_options,
+    stream_loading_options,
     together,
 )
 from noisebook.cli._shared import aligned, progress, report
@@ -52,7 +52,7 @@ def batch() -> None:
     """
 
 
-def _options(engine: Callable[..., Any]) -> Callable[..., Any]:
+def _options(loading: Callable[..., Any]) -> Callable[..., Any]:
     """What all four take, before the options of their model."""
     return together(
         click.argument("source", metavar="SRC"),
@@ -71,7 +71,7 @@ def _options(engine: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-f", "--force", is_flag=True, help="Overwrite what is in DST."),
         quiet_option,
         json_option,
-        engine,
+        loading,
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ _format = click.option(
 
 @batch.command()
 @codec_options
-@_options(engine_options)
+@_options(loading_options)
 def compress(**options: Any) -> int:
     """Compress every sound below SRC to a .ddcm stream below DST.
 
@@ -101,7 +101,7 @@ def compress(**options: Any) -> int:
 @codebook_option
 @_format
 @bits_option
-@_options(stream_engine_options)
+@_options(stream_loading_options)
 def decompress(**options: Any) -> int:
     """Turn every .ddcm stream below SRC back into a sound below DST.
 
@@ -115,7 +115,7 @@ def decompress(**options: Any) -> int:
 @options_of(ReconstructOptions)
 @_format
 @bits_option
-@_options(engine_options)
+@_options(loading_options)
 def reconstruct(**options: Any) -> int:
     """Pass every sound below SRC through the autoencoder and a vocoder, without bits.
 
@@ -133,7 +133,7 @@ def reconstruct(**options: Any) -> int:
 )
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
 @codebook_option
-@_options(stream_engine_options)
+@_options(stream_loading_options)
 def verify(**options: Any) -> int:
     """Compare every sound below SRC with the sound or stream of its name below DST.
 

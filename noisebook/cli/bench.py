@@ -11,7 +11,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import engine_options, json_option
+from noisebook.cli._options import json_option, loading_options
 from noisebook.cli._shared import report, wrong_usage
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _BUNDLED = Path(__file__).parents[1] / "assets" / "demo.flac"
 )  # fmt: skip
 @click.option("--check", "strict", is_flag=True, help="Exit with status 1 if a check is missed; on an idle machine.")
 @json_option
-@engine_options
+@loading_options
 def bench(
     source: str | None,
     presets: str | None,

@@ -8,7 +8,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import engine_options, json_option
+from noisebook.cli._options import json_option, loading_options
 from noisebook.cli._shared import progress, report, wrong_usage
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["calibrate"]
 @click.option("--dry-run", is_flag=True, help="Measure and show; keep nothing.")
 @click.option("--reset", is_flag=True, help="Forget the curve that was measured before.")
 @json_option
-@engine_options
+@loading_options
 def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, **options: Any) -> None:
     """Measure the error curve of a model's denoiser on sounds, and keep it with the model.
 

@@ -11,7 +11,7 @@ import click
 from noisebook.api.codebooks import FitOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import engine_options, json_option, model_option, options_of, result_options
+from noisebook.cli._options import json_option, loading_options, model_option, options_of, result_options
 from noisebook.cli._shared import progress, report
 from noisebook.errors import ConfigError
 
@@ -41,7 +41,7 @@ def codebook() -> None:
 @options_of(FitOptions)
 @click.option("--limit-minutes", type=click.FloatRange(0, min_open=True), help="Stop reading after so much sound.")
 @result_options
-@engine_options
+@loading_options
 def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float | None, **options: Any) -> None:
     """Fit a codebook to the sounds of files and folders.
 

@@ -14,13 +14,13 @@ from noisebook.cli import _files
 from noisebook.cli._options import (
     bits_option,
     codebook_option,
-    engine_options,
     given,
     json_option,
+    loading_options,
     options_of,
     refuse,
     result_options,
-    stream_engine_options,
+    stream_loading_options,
     stream_model_option,
     together,
 )
@@ -61,7 +61,7 @@ codec_options = together(
 @codec_options
 @click.option("--mono", is_flag=True, help="Mix down to one channel: short for --channels mono.")
 @result_options
-@engine_options
+@loading_options
 def compress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
     """Compress a sound to a .ddcm stream.
 
@@ -169,7 +169,7 @@ def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> d
 @codebook_option
 @bits_option
 @result_options
-@stream_engine_options
+@stream_loading_options
 def decompress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
     """Turn a .ddcm stream back into sound.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.api.models import ModelOptions
-from noisebook.cli._options import Parsed, engine_options, json_option, quiet_option, words
+from noisebook.cli._options import Parsed, json_option, loading_options, quiet_option, words
 from noisebook.cli._shared import aligned, progress, report, wrong_usage
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _rates(text: str) -> tuple[float, ...]:
 @click.option("--list", "listing", is_flag=True, help="Show all methods and whether they can run here, nothing else.")
 @quiet_option
 @json_option
-@engine_options
+@loading_options
 def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
     """Compare methods on the same sounds: one report, one page, every number with its command.
 

@@ -9,7 +9,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, given, options_of, refuse, result_options
+from noisebook.cli._options import bits_option, given, loading_options, options_of, refuse, result_options
 from noisebook.cli._shared import number, progress, report, sound_values, stream_values, told_unknown
 from noisebook.errors import ConfigError
 from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
@@ -35,7 +35,7 @@ _STREAM_ONLY = ("candidates", "wav")
 @click.option("--wav", metavar="FILE", help="With --ddcm: write the sound too.")
 @bits_option
 @result_options
-@engine_options
+@loading_options
 def generate(prompt: str, target: str | None, output: str | None, **options: Any) -> None:
     """Make a new sound from a prompt.
 

@@ -10,7 +10,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, given, in_out, options_of, result_options
+from noisebook.cli._options import bits_option, given, in_out, loading_options, options_of, result_options
 from noisebook.cli._shared import aligned, finite, progress, report, sound_values, wrong_usage
 from noisebook.errors import ConfigError
 from noisebook.synthesis.options import ReconstructOptions
@@ -31,7 +31,7 @@ _AXES = ("front_end", "posterior", "latent_limit", "vocoder", "post")
 @click.option("--list", "listing", is_flag=True, help="Show the table of presets, and do nothing else.")
 @bits_option
 @result_options
-@engine_options
+@loading_options
 def reconstruct(
     source: str | None, target: str | None, output: str | None, every: bool, listing: bool, **options: Any
 ) -> None:

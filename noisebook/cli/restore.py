@@ -9,7 +9,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, given, in_out, options_of, refuse, result_options
+from noisebook.cli._options import bits_option, given, in_out, loading_options, options_of, refuse, result_options
 from noisebook.cli._shared import number, progress, report, sound_values, stream_values
 from noisebook.codec.options import EncodeOptions
 from noisebook.synthesis.options import DamageOptions, RestoreOptions
@@ -34,7 +34,7 @@ _STREAM_ONLY = ("preset", "bitrate", "quality", "tag")
 @options_of(EncodeOptions, *_STREAM_ONLY, prefix="With --ddcm: ")
 @bits_option
 @result_options
-@engine_options
+@loading_options
 def restore(source: str, target: str | None, output: str | None, ddcm: bool, **options: Any) -> None:
     """Restore a damaged sound: the model invents what is lost, in agreement with what is not.
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from noisebook.api.models import ModelOptions
-from noisebook.cli._options import stream_engine_options
+from noisebook.cli._options import stream_loading_options
 
 __all__ = ["studio"]
 
@@ -31,7 +31,7 @@ __all__ = ["studio"]
 )  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at once; others wait.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
-@stream_engine_options
+@stream_loading_options
 def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int, no_open: bool, **options: Any) -> None:
     """Open a page on which all of noisebook can be tried: drop a sound, choose a method, hear the difference.
 

@@ -8,7 +8,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, engine_options, given, in_out, options_of, refuse, result_options
+from noisebook.cli._options import bits_option, given, in_out, loading_options, options_of, refuse, result_options
 from noisebook.cli._shared import progress, report, sound_values, told_unknown
 from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 
@@ -20,7 +20,7 @@ __all__ = ["transform"]
 @options_of(TransformOptions)
 @bits_option
 @result_options
-@engine_options
+@loading_options
 def transform(source: str, target: str | None, output: str | None, force: bool, **options: Any) -> None:
     """Lead a sound towards a prompt.
 

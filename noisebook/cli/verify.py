@@ -12,7 +12,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import codebook_option, json_option, metrics_option, stream_engine_options
+from noisebook.cli._options import codebook_option, json_option, metrics_option, stream_loading_options
 from noisebook.cli._shared import aligned, progress, report, wrong_usage
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 @codebook_option
 @click.option("--require-related", is_flag=True, help="Exit with status 3 if the verdict is: not related.")
 @json_option
-@stream_engine_options
+@stream_loading_options
 def verify(reference: str, estimate: str, require_related: bool, **options: Any) -> int:
     """Say whether EST is related to REF, and how near it is.
 

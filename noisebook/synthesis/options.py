@@ -76,7 +76,7 @@ class TransformOptions(Options):
         0.5, "0 leaves the sound as it is, 1 keeps nothing of it: the share that the model is left to decide.",
         low=0, high=1, flags=("-s", "--strength"),
     )  # fmt: skip
-    steps: int = option(20, "Denoising steps.", low=1)
+    steps: int = option(20, "Denoising steps.", low=1, high=1000)
     guidance: float = option(3.0, "How much the prompt is exaggerated; 1 is not at all.", metavar="SCALE")
     rescale: float = option(0.7, "How much of guidance's loudness is taken back.", low=0, high=1)
     scheduler: str | None = option(None, "Sampler; by default ddim, and ddpm with --pull ddcm.", choices=SAMPLERS)
@@ -143,7 +143,7 @@ class GenerateOptions(Options):
         "balanced", f"Steps and guidance, where they are not given: {_PRESETS_TOLD}.",
         choices=tuple(GENERATE_PRESETS), flags=("-p", "--preset"),
     )  # fmt: skip
-    steps: int | None = option(None, "Denoising steps; with --ddcm 100 by default.", low=1)
+    steps: int | None = option(None, "Denoising steps; with --ddcm 100 by default.", low=1, high=1000)
     guidance: float | None = option(None, "How much the prompt is exaggerated; 1 is not at all.", metavar="SCALE")
     # 1.0 is nearest to real sound with the embedded model (experiments.generation); Lin et al. 2024 take 0.7.
     rescale: float = option(1.0, "How much of guidance's loudness is taken back.", low=0, high=1)
@@ -171,7 +171,7 @@ class GenerateStreamOptions(Options):
     prompt: str = again(GenerateOptions, "prompt")
     seconds: float = again(GenerateOptions, "seconds")
     K: int = option(64, "Atoms in the codebook of a step, a power of two from 4.")
-    steps: int = option(100, "Coded steps.", low=1)
+    steps: int = option(100, "Coded steps.", low=1, high=1000)
     candidates: int | None = option(
         None, "Random atoms that a step chooses from; by default 1 or 2, as the prompt needs; more exaggerate it.",
         metavar="N", low=1,
@@ -211,7 +211,7 @@ class RestoreOptions(DamageOptions):
     keep: bool = option(True, "Leave what is not damaged as it was, or vocode it all.")
     prompt: str | None = option(None, "What the sound is.", metavar="PROMPT")
     guidance: float = option(1.0, "How much the prompt is exaggerated; 1 is not at all.", low=0, metavar="SCALE")
-    steps: int = option(10, "Steps of the diffusion.", low=1)
+    steps: int = option(10, "Steps of the diffusion.", low=1, high=1000)
     seed: int = option(0, "Seed of the noise; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
 
 

@@ -154,15 +154,13 @@ def restored_latent(
     )  # fmt: skip
     draws = count()
 
-    def fitting(known: Measurement) -> Denoise:
-        return lambda x, t: known.fitted(denoise(x, t), backend)
-
     def noise(_: Step | None, like: torch.Tensor) -> torch.Tensor:
         return gaussian_noise(like.shape, seed=options.seed, step=next(draws), device=like.device)
 
     for start, end in segments:
         piece = latent[:, :, start:end]
-        fitted, plan = sampled("ddpm", fitting(measurement.part(start * hops, end * hops)), course.schedule, timesteps)
+        fitting = _fitting(denoise, measurement.part(start * hops, end * hops), backend)
+        fitted, plan = sampled("ddpm", fitting, course.schedule, timesteps)
         x = course.schedule.add_noise(piece, noise(None, piece), timesteps[0])
         latent[:, :, start:end] = reverse(fitted, plan, x, noise)
     return latent
