@@ -12,7 +12,7 @@ def test_the_tables(measured, monkeypatch):
     def with_baseline(*args, **options):
         found = benchmark(*args, **options)
         return found | {
-            "rivals": [found["presets"][0] | {"engine": "slow", "steps": 12, "faster": 2.0, "nmse_db": None}]
+            "rivals": [found["presets"][0] | {"codec": "slow", "steps": 12, "faster": 2.0, "nmse_db": None}]
         }
 
     monkeypatch.setattr(speed, "Options", lambda: short)
