@@ -72,6 +72,7 @@ def theme() -> Any:
         color_accent="#3f51b5", button_primary_background_fill="#3f51b5",
         button_primary_background_fill_hover="#344397", button_primary_text_color="white",
         button_primary_background_fill_dark="#5566cc", block_border_width="1px", block_shadow="none",
+        button_transition="none",  # while a button fades from disabled to enabled its text is too faint to read
     )  # fmt: skip
 
 
@@ -248,7 +249,7 @@ def _choices(runner: JobRunner) -> tuple[Any, dict[str, Any]]:
         parts[name].change(shown, ruling, [*parts.values()], **quick)
     parts["clip"].input(lambda name: str(bundled_clips()[name]) if name else None, parts["clip"], sound, **quick)
     for event in (sound.upload, sound.stop_recording, sound.clear):
-        event(lambda: "", None, parts["clip"], **quick)
+        event(None, None, parts["clip"], js="() => ''", **quick)
     return sound, parts
 
 

@@ -193,12 +193,13 @@ def test_buttons_are_always_in_sight_and_text_can_be_read(studio, size, scheme):
 
 def test_what_was_uploaded_goes_with_the_page(studio, server, song):
     page = studio()
-    upload(page, song)
+    with page.expect_response("**/run/predict"):  # the server is told whose file it is
+        upload(page, song)
     uploads = next(server.folder.glob("noisebook-studio-*/uploads"))
     stored = [path for path in uploads.rglob("my*song.wav")]
     assert stored
     page.context.close()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 10
     while any(path.exists() for path in stored):
         assert time.monotonic() < deadline
         time.sleep(0.1)
