@@ -261,4 +261,6 @@ def store_calibration(model: str, curve: Curve | None) -> Path:
             raise ConfigError("a mini model has no typical curve to go back to; calibrate it anew")
         return mini.store_curve(folder, curve)
     checkpoint, family = diffusers_checkpoint(model, offline=True)
-    return curves.store_curve(curves.curve_folder(checkpoint, family.weights_digest(checkpoint)), curve)
+    path = curves.curve_file(checkpoint, family.weights_digest(checkpoint))
+    curves.store_curve(path, curve)
+    return path

@@ -19,7 +19,7 @@ from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError, ModelError
 
-__all__ = ["curve_folder", "load_curve", "store_curve", "typical_curve"]
+__all__ = ["curve_file", "load_curve", "store_curve", "typical_curve"]
 
 _FILE = "noisebook-curve.json"
 # Error of x0_hat at signal-to-noise ratios, by a transformer of 15.8 M parameters on mel latents of unit variance.
@@ -30,9 +30,9 @@ _TYPICAL = (
 )  # fmt: skip
 
 
-def curve_folder(checkpoint: Checkpoint, digest: bytes) -> Path:
+def curve_file(checkpoint: Checkpoint, digest: bytes) -> Path:
     """Where the measured curve of a checkpoint is: in its folder, or in the cache if it is from the hub."""
-    return checkpoint.folder if checkpoint.hub_id is None else checkpoint.store(digest)
+    return (checkpoint.folder if checkpoint.hub_id is None else checkpoint.store(digest)) / _FILE
 
 
 def typical_curve(schedule: Schedule) -> Curve:
@@ -43,13 +43,12 @@ def typical_curve(schedule: Schedule) -> Curve:
     return Curve(timesteps, tuple(float(f"{error:.6g}") for error in errors))
 
 
-def load_curve(folder: Path) -> Curve | None:
-    """The curve that was measured for a model and stored in a folder; None where there is none.
+def load_curve(path: Path) -> Curve | None:
+    """The curve that was measured for a model and stored in a file; None where there is none.
 
     Raises:
         ModelError: a damaged file.
     """
-    path = folder / _FILE
     if not path.is_file():
         return None
     try:
@@ -58,13 +57,12 @@ def load_curve(folder: Path) -> Curve | None:
         raise ModelError(f"{path} holds no error curve ({error}); remove it or calibrate again") from error
 
 
-def store_curve(folder: Path, curve: Curve | None) -> Path:
-    """Keep a measured curve in a folder, or forget it; the path of its file.
+def store_curve(path: Path, curve: Curve | None) -> None:
+    """Keep a measured curve in a file, or forget it.
 
     Raises:
-        ModelError: the folder cannot be written.
+        ModelError: its folder cannot be written.
     """
-    path = folder / _FILE
     if curve is None:
         try:
             path.unlink(missing_ok=True)
@@ -72,4 +70,3 @@ def store_curve(folder: Path, curve: Curve | None) -> Path:
             raise ModelError(f"{path} cannot be removed: {error.strerror}; make its folder writable") from error
     elif not write_text(path, json.dumps(to_dict(curve), indent=1) + "\n"):
         raise ModelError(f"{path} cannot be written; make its folder writable")
-    return path

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 
 from noisebook.backends.checkpoint_folder import Checkpoint
-from noisebook.backends.curves import curve_folder, load_curve, typical_curve
+from noisebook.backends.curves import curve_file, load_curve, typical_curve
 from noisebook.backends.placement import Networks, computing, usable_device
 from noisebook.backends.text import EncodedPrompt, Prompts
 from noisebook.diffusion.backend import BackendInfo, Condition
@@ -147,7 +147,7 @@ class PipelineBackend(ABC):
 
 def info_with_curve(checkpoint: Checkpoint, digest: bytes, schedule: Schedule, **shape: Any) -> BackendInfo:
     """What is fixed about a checkpoint whose weights have that digest; the error curve is part of its fingerprint."""
-    curve = load_curve(curve_folder(checkpoint, digest)) or typical_curve(schedule)
+    curve = load_curve(curve_file(checkpoint, digest)) or typical_curve(schedule)
     return BackendInfo(
         name=checkpoint.name,
         fingerprint=sha256(digest + json.dumps([curve.timesteps, curve.errors]).encode()).digest(),

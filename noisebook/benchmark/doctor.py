@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "diagnose", "diagnose_model", "list_models"]
 
+_CURVE = "error curve"
 _WORKING = 1.5e9  # bytes, measured at the size of AudioLDM 2 (docs/audioldm2.md)
 _FFMPEG = "not on the PATH; needed for other sound formats (m4a, wma, video)"
 _NEEDED = ("numpy", "safetensors", "soundfile", "soxr", "click", "rich")
@@ -90,13 +91,15 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
     """What of a model is here and whether it fits; downloads nothing and never raises."""
     from noisebook import api
     from noisebook.api.models import diffusers_checkpoint, mini_folder
+    from noisebook.backends.mini_files import FILES
 
     try:
         folder = mini_folder(model)
         if folder is not None:
             info = api.model_info(model)
             found = Check("model", "ok", f"mini model in {folder}, stream id {info.fingerprint.hex()[:4]}")
-            return [found, _passes(model, device, prompts=True)]
+            curve = Check(_CURVE, "ok", f"measured in training or by calibrate, in {folder / FILES[1]}")
+            return [found, curve, _passes(model, device, prompts=True)]
         checkpoint, family = diffusers_checkpoint(model, offline=True)
     except Error as error:
         return [Check("model", "failed", str(error))]
@@ -109,7 +112,7 @@ def diagnose_model(model: str, device: str = "auto") -> list[Check]:
         return f"{shape}, stream id {info.fingerprint.hex()[:4]}"
 
     if all(check.state != "failed" for check in checks):
-        checks.append(_attempt("latents", latents))
+        checks += [_attempt("latents", latents), _attempt(_CURVE, lambda: _curve_in_use(checkpoint, family))]
     if all(check.state != "failed" for check in checks):
         missing = [check.name for check in checks if check.state == "missing"]
         checks += [_empty_prompt(checkpoint, family, missing), _memory(checkpoint, family.CODING_PARTS, device)]
@@ -188,6 +191,18 @@ def _part(checkpoint: Checkpoint, part: str, family: Any) -> Check:
             return Check(part, "failed", str(error))
         use = "only prompts need it" if part in family.CLASSES or part.startswith("tokenizer") else "not needed"
         return Check(part, "missing", f"{error} ({use})")
+
+
+def _curve_in_use(checkpoint: Checkpoint, family: Any) -> str:
+    """It decides where the steps of streams lie, and what a strength means."""
+    from noisebook.backends.curves import curve_file, load_curve
+
+    path = curve_file(checkpoint, family.weights_digest(checkpoint))
+    curve = load_curve(path)
+    if curve is None:
+        return f"assumed, that of a typical denoiser; noisebook calibrate measures this one's and keeps it in {path}"
+    beyond = max(curve.errors) > 1
+    return f"measured, in {path}" + (", by an older version: it exceeds 1; calibrate again" if beyond else "")
 
 
 def _empty_prompt(checkpoint: Checkpoint, family: Any, missing: list[str]) -> Check:

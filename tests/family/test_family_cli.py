@@ -206,6 +206,9 @@ def test_calibration_changes_what_a_stream_means_and_can_be_taken_back(run, nois
     assert calibrated["errors"] == looked["errors"] == sorted(looked["errors"])
     assert calibrated["errors_before"] != calibrated["errors"]
     assert calibrated["fingerprint"] != looked["fingerprint"]
+    assert (
+        calibrated["errors"][-1] <= 1
+    )  # the weights are random, and the noise they predict has nothing to do with any
 
     told = noisebook("decompress", "old.ddcm", "x.wav", "--model", model, "--device", "cpu").told()
     assert looked["fingerprint"][:4] in told
@@ -249,6 +252,22 @@ def test_the_doctor_looks_at_every_part(noisebook, audioldm2_folder):
     assert "AudioLDM2UNet2DConditionModel" in checks["unet"]["detail"]
     assert "25 frames a second" in checks["latents"]["detail"]
     assert "GB free on cpu" in checks["memory"]["detail"]
+
+
+def test_the_doctor_tells_the_curve_in_use(noisebook, audioldm2_folder):
+    model = Path(shutil.copytree(audioldm2_folder, "model"))
+    path = model / "noisebook-curve.json"
+
+    def told() -> str:
+        ran = noisebook("doctor", "--model", model, "--device", "cpu", "--json")
+        return next(check for check in json.loads(ran.text)["checks"] if check["name"] == "error curve")["detail"]
+
+    assert told().startswith("assumed, that of a typical denoiser")
+    assert str(path) in told()
+    path.write_text('{"timesteps": [0, 999], "errors": [0.1, 1.0]}')
+    assert told() == f"measured, in {path}"
+    path.write_text('{"timesteps": [0, 999], "errors": [0.1, 90.0]}')
+    assert told() == f"measured, in {path}, by an older version: it exceeds 1; calibrate again"
 
 
 def test_a_curve_that_cannot_be_kept_is_told(noisebook, audioldm2_folder, sound):

@@ -19,8 +19,9 @@ from noisebook.diffusion.plan import (
     tail_plan,
     uniform_timesteps,
 )
+from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.schedule import Schedule, cosine, linear, scaled_linear
-from noisebook.errors import ConfigError
+from noisebook.errors import ConfigError, ModelError
 
 SCHEDULE = scaled_linear()
 CURVE = Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99))
@@ -314,3 +315,32 @@ def test_measured_curve_rises_and_survives_its_decimal_text():
 def test_a_curve_needs_latents():
     with pytest.raises(ConfigError, match="at least one latent"):
         measure_curve(lambda x, t: x, SCHEDULE, [])
+
+
+def _predicting_noise(error: float):
+    """The exact denoiser of N(0, 1) as a network that predicts the noise, with errors of that standard deviation."""
+    draw = torch.Generator().manual_seed(7)
+
+    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
+        alpha = SCHEDULE.alpha(t)
+        noise = sqrt(1 - alpha) * x + error * torch.randn(x.shape, generator=draw)
+        return (x - sqrt(1 - alpha) * noise) / sqrt(alpha)
+
+    return denoise
+
+
+@pytest.mark.parametrize("error", [0.02, 0.1, 0.5])
+def test_a_network_that_predicts_noise_errs_by_no_more_than_what_is_to_be_known(error):
+    """At t = 999 its own error is divided by 1.4e-4, and a strength, a share of the last error, would mean nothing."""
+    latents = [torch.randn(2, 8, 32, 16, generator=torch.Generator().manual_seed(5))]
+    curve = measure_curve(_predicting_noise(error), SCHEDULE, latents)
+    assert curve.errors[-1] == pytest.approx(min(1.0, float(latents[0].square().mean())), rel=1e-5)
+    assert curve.errors[5] == pytest.approx(1 - SCHEDULE.alpha(60) + error**2 / SCHEDULE.snr(60), rel=0.05)
+    exact = Curve(tuple(range(1000)), tuple(1 - SCHEDULE.alpha(t) for t in range(1000)))
+    ours, ideal = (Course(SCHEDULE, known, 0.2).start for known in (curve, exact))
+    assert abs(ours - ideal) < 40
+
+
+def test_a_denoiser_that_gives_no_numbers_has_no_curve():
+    with pytest.raises(ModelError, match="not finite"):
+        measure_curve(lambda x, t: x / 0, SCHEDULE, [torch.zeros(1, 8, 16, 16)])
