@@ -236,7 +236,7 @@ def check_source(source: str) -> None:
         return
     if os.path.isdir(source):
         context = click.get_current_context(silent=True)
-        verb = None if context is None else context.info_name
+        verb = None if context is None else context.command.name
         whole = f", or do all of it: noisebook batch {verb} {source} RESULTS" if verb in _OF_TREES else ""
         raise AudioError(f"{source} is a directory; name a file in it{whole}")
     if not os.path.exists(source):

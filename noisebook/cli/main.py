@@ -1,11 +1,13 @@
-"""The command `noisebook` and how it ends. Nothing heavy is imported before a verb runs."""
+"""The command `noisebook` and how it ends. A command is imported when it is named, and nothing heavy before it runs."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
@@ -13,30 +15,37 @@ import click
 from noisebook._version import __version__
 from noisebook.cli._files import STREAM_SUFFIX
 from noisebook.cli._shared import Outcome, error_values, spoken_warnings
-from noisebook.cli.batch import batch
-from noisebook.cli.bench import bench
-from noisebook.cli.calibrate import calibrate
-from noisebook.cli.codebook import codebook
-from noisebook.cli.codec import compress, decompress, info
-from noisebook.cli.compare import compare, tally
-from noisebook.cli.generate import generate
-from noisebook.cli.machine import doctor, models
-from noisebook.cli.recommend import recommend
-from noisebook.cli.reconstruct import reconstruct
-from noisebook.cli.restore import restore
-from noisebook.cli.studio import studio
-from noisebook.cli.transform import transform
-from noisebook.cli.verify import verify
 from noisebook.errors import Error
 
 __all__ = ["cli", "main"]
 
 _NO_COMMAND: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # before 8.2 click shows the help itself
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+# Where in `noisebook.cli` each command is, and what it does: its help lists them without importing them.
+_COMMANDS = {
+    "batch": ("batch", "Do a whole tree of files."),
+    "bench": ("bench", "Time the codec on this machine, beside the published ones."),
+    "calibrate": ("calibrate", "Measure a model's error curve, and keep it with the model."),
+    "codebook": ("codebook", "Latent codebooks, which --codec vq writes a sound with."),
+    "compare": ("compare", "Compare methods and codecs on the same sounds, on one page."),
+    "compress": ("codec", "Compress a sound to a .ddcm stream."),
+    "decompress": ("codec", "Turn a .ddcm stream back into sound."),
+    "doctor": ("machine", "Check that noisebook works here."),
+    "generate": ("generate", "Make a new sound from a prompt."),
+    "info": ("codec", "Show what a stream says about itself, and if it is whole."),
+    "models": ("machine", "List the models at hand."),
+    "recommend": ("recommend", "Listen to a sound and name the method and preset that suit it."),
+    "reconstruct": ("reconstruct", "Pass a sound through the model without any bits."),
+    "restore": ("restore", "Fill gaps of a sound, invent a lost band, or undo clipping."),
+    "studio": ("studio", "Open a page on which all of noisebook can be tried."),
+    "tally": ("compare", "Say what the listeners of a blind test heard."),
+    "transform": ("transform", "Lead a sound towards a prompt."),
+    "verify": ("verify", "Say whether a sound is related to another, and how near it is."),
+}
+_ALIASES = {"encode": "compress", "decode": "decompress"}
 # What other programs call it.
 _OTHER_NAMES = {
-    **dict.fromkeys(("encode", "enc", "pack", "zip", "convert"), "compress"),
-    **dict.fromkeys(("decode", "dec", "unpack", "unzip", "extract", "play"), "decompress"),
+    **dict.fromkeys(("enc", "pack", "zip", "convert"), "compress"),
+    **dict.fromkeys(("dec", "unpack", "unzip", "extract"), "decompress"),
     **dict.fromkeys(("benchmark", "time", "speed"), "bench"),
     **dict.fromkeys(("evaluate", "eval", "metrics", "score"), "verify"),
     **dict.fromkeys(("gui", "web", "serve", "ui"), "studio"),
@@ -46,8 +55,27 @@ _OTHER_NAMES = {
 }  # fmt: skip
 
 
+class _Loaded(Mapping[str, click.Command]):
+    """The commands by name, each imported when it is asked for: all together they take half a second."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        name = _ALIASES.get(name, name)
+        command: click.Command = getattr(import_module(f"noisebook.cli.{_COMMANDS[name][0]}"), name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
 class _Commands(click.Group):
     """A group that leads from what somebody typed to the command that was meant."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in _COMMANDS.items()])
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
@@ -73,9 +101,10 @@ def _meant(name: str, commands: list[str]) -> str:
 
 @click.group(
     cls=_Commands,
+    commands=_Loaded(),
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
-    context_settings={**_HELP, "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="noisebook", help="Show the version and exit.")
 @click.pass_context
@@ -86,21 +115,14 @@ def cli(context: click.Context) -> None:
     noisebook compress song.mp3 song.ddcm
     noisebook decompress song.ddcm back.wav
 
+    encode and decode are other names of compress and decompress.
+
     Exit status: 0 for success, 1 for what could not be done, 2 for wrong usage, 3 where verify --require-related finds
     no relation, 130 when interrupted.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(2)
-
-
-for command in (
-    batch, bench, calibrate, codebook, compare, compress, decompress, doctor, generate, info, models, recommend,
-    reconstruct, restore, studio, tally, transform, verify,
-):  # fmt: skip
-    cli.add_command(command)
-    for one in (command, *getattr(command, "commands", {}).values()):
-        one.context_settings = {**_HELP, **one.context_settings}  # also where a command is used without this group
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -15,8 +15,8 @@ from noisebook.errors import ConfigError
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        (["encode", "song.wav"], "there is no command encode: noisebook compress"),
-        (["decode", "song.ddcm"], "there is no command decode: noisebook decompress"),
+        (["pack", "song.wav"], "there is no command pack: noisebook compress"),
+        (["unpack", "song.ddcm"], "there is no command unpack: noisebook decompress"),
         (["compres", "song.wav"], "there is no command compres: noisebook compress"),
         (["song.wav"], "there is no command song.wav; to compress song.wav: noisebook compress song.wav"),
         (["gone.mp3", "x.ddcm"], "there is no command gone.mp3; to compress gone.mp3: noisebook compress gone.mp3"),
@@ -123,3 +123,14 @@ def test_a_preset_with_k(noisebook, engine, sound):
     assert noisebook("compress", sound, "a.ddcm", "-p", "1.5k", *engine).status == 0
     assert noisebook("compress", sound, "b.ddcm", "-p", "1500", *engine).status == 0
     assert Path("a.ddcm").read_bytes() == Path("b.ddcm").read_bytes()
+
+
+def test_encode_and_decode(noisebook, engine, sound):
+    """The words of other codecs."""
+    assert noisebook("encode", sound, "a.ddcm", *engine).status == 0
+    assert noisebook("decode", "a.ddcm", "a.wav", *engine).status == 0
+    assert noisebook("compress", sound, "b.ddcm", *engine).status == 0
+    assert noisebook("decompress", "b.ddcm", "b.wav", *engine).status == 0
+    assert Path("a.ddcm").read_bytes() == Path("b.ddcm").read_bytes()
+    assert Path("a.wav").read_bytes() == Path("b.wav").read_bytes()
+    assert noisebook("decode", "--help").text.startswith("Usage: noisebook decode ")
