@@ -133,20 +133,27 @@ def decompress_to_blocks(
     *,
     backend: Backend | None = None,
     codebook: LatentCodebook | Path | str | None = None,
+    seconds: float | None = None,
     options: DecodeOptions = DecodeOptions(),
     on_step: OnStep | None = None,
     **keywords: Any,
 ) -> Decoding:
     """`decompress`, to the bit, a minute of sound at a time: what an hour needs when it goes to a file.
 
-    Args and errors are those of `decompress`; those of the choices themselves come with the blocks.
+    Args:
+        seconds: of a block, at most 60, for a sound that is heard while it is decoded; None: as is fastest.
+        data, backend, codebook, options, on_step: as of `decompress`.
+
+    Raises:
+        StreamError, AudioError, ConfigError, ModelError: as `decompress`; those of the choices themselves come with the
+            blocks.
     """
     decoder = _opened(data, backend, codebook, options, on_step)
     first, last = _samples_between(options, decoder)
     _check_seconds((last - first) / decoder.sample_rate, options)
     guard = PeakGuard(decoder.sample_rate) if options.peak_guard else None
-    if not options.whole:
-        blocks = _blocks(decoder, first, last, 60, guard)
+    if seconds is not None or not options.whole:
+        blocks = _blocks(decoder, first, last, seconds or 60, guard)
     elif guard is None:
         blocks = decoder.stream()
     else:

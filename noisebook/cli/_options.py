@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -12,7 +12,11 @@ from click.core import ParameterSource
 from noisebook.api.models import ModelOptions
 from noisebook.options import Option, Options
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = [
+    "FILE",
     "Parsed",
     "bits_option",
     "codebook_option",
@@ -51,6 +55,20 @@ class Parsed(click.ParamType):
             return self._parse(value)
         except ValueError as error:
             self.fail(f"{str(error).rstrip('.')}.", param, ctx)
+
+
+class _File(click.ParamType):
+    """A name of a file or folder, which shells complete. What is wrong with it is told where it is opened."""
+
+    name = "path"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+FILE = _File()
 
 
 def together(*options: Decorator) -> Decorator:
@@ -120,9 +138,9 @@ def words(text: str) -> tuple[str, ...]:
 def in_out(help: str, *, required: bool = True) -> Decorator:
     """`IN [OUT]`, and OUT as an option: the parameters source, target and output."""
     return together(
-        click.argument("source", metavar="IN", required=required),
-        click.argument("target", metavar="[OUT]", required=False),
-        click.option("-o", "--output", metavar="OUT", help=help),
+        click.argument("source", metavar="IN", required=required, type=FILE),
+        click.argument("target", metavar="[OUT]", required=False, type=FILE),
+        click.option("-o", "--output", metavar="OUT", type=FILE, help=help),
     )
 
 
@@ -160,5 +178,6 @@ bits_option = click.option(
     "full scale; else a limiter turns it down.",
 )  # fmt: skip
 codebook_option = click.option(
-    "--codebook", metavar="NAME|FILE", help="Codebook of a vq stream; those in the package are found without it."
-)
+    "--codebook", metavar="NAME|FILE", type=FILE,
+    help="Codebook of a vq stream; those in the package are found without it.",
+)  # fmt: skip

@@ -10,6 +10,7 @@ import click
 from noisebook.api.decoding import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli._options import (
+    FILE,
     bits_option,
     codebook_option,
     json_option,
@@ -55,8 +56,8 @@ def batch() -> None:
 def _options(loading: Callable[..., Any]) -> Callable[..., Any]:
     """What all four take, before the options of their model."""
     return together(
-        click.argument("source", metavar="SRC"),
-        click.argument("target", metavar="DST"),
+        click.argument("source", metavar="SRC", type=FILE),
+        click.argument("target", metavar="DST", type=FILE),
         click.option(
             "--executor", "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
             help="local: this machine. ray: actors of the cluster that RAY_ADDRESS names, or of one on this machine.",

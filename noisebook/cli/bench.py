@@ -11,7 +11,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import json_option, loading_options
+from noisebook.cli._options import FILE, json_option, loading_options
 from noisebook.cli._shared import report, wrong_usage
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _BUNDLED = Path(__file__).parents[1] / "assets" / "demo.flac"
 
 
 @click.command()
-@click.argument("source", metavar="[IN]", required=False)
+@click.argument("source", metavar="[IN]", required=False, type=FILE)
 @click.option("--presets", metavar="NAMES", help="Time only these presets, separated by commas.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), help="Length of sound for each preset.")
 @click.option("--runs", type=click.IntRange(1), help="Runs, of which the median counts; 3 by default.")

@@ -8,7 +8,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import json_option, loading_options
+from noisebook.cli._options import FILE, json_option, loading_options
 from noisebook.cli._shared import progress, report, wrong_usage
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["calibrate"]
 
 
 @click.command()
-@click.argument("sources", metavar="[IN]...", nargs=-1)
+@click.argument("sources", metavar="[IN]...", nargs=-1, type=FILE)
 @click.option("--dry-run", is_flag=True, help="Measure and show; keep nothing.")
 @click.option("--reset", is_flag=True, help="Forget the curve that was measured before.")
 @json_option

@@ -11,7 +11,7 @@ import click
 from noisebook.api.codebooks import FitOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import json_option, loading_options, model_option, options_of, result_options
+from noisebook.cli._options import FILE, json_option, loading_options, model_option, options_of, result_options
 from noisebook.cli._shared import progress, report
 from noisebook.errors import ConfigError
 
@@ -36,8 +36,10 @@ def codebook() -> None:
 
 
 @codebook.command()
-@click.argument("sources", metavar="DIR|FILE...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="OUT", required=True, help="The codebook to write, a .safetensors file.")
+@click.argument("sources", metavar="DIR|FILE...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "-o", "--output", metavar="OUT", required=True, type=FILE, help="The codebook to write, a .safetensors file."
+)
 @options_of(FitOptions)
 @click.option("--limit-minutes", type=click.FloatRange(0, min_open=True), help="Stop reading after so much sound.")
 @result_options
@@ -72,7 +74,7 @@ def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float
 
 
 @codebook.command()
-@click.argument("name", metavar="NAME|FILE")
+@click.argument("name", metavar="NAME|FILE", type=FILE)
 @model_option
 @json_option
 def info(name: str, model: str, **_: Any) -> None:

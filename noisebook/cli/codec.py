@@ -1,4 +1,4 @@
-"""`compress`, `decompress` and `info`."""
+"""`compress`, `decompress`, `play` and `info`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from noisebook.api.decoding import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
 from noisebook.cli._options import (
+    FILE,
     bits_option,
     codebook_option,
     given,
     json_option,
     loading_options,
     options_of,
+    quiet_option,
     refuse,
     result_options,
     stream_loading_options,
@@ -32,13 +34,14 @@ if TYPE_CHECKING:
     from noisebook.api import StreamInfo
     from noisebook.diffusion.backend import Backend, BackendInfo
 
-__all__ = ["codec_options", "coding", "compress", "decompress", "info"]
+__all__ = ["codec_options", "coding", "compress", "decompress", "info", "play"]
 
 _DAMAGED = "damaged or cut short: its size or a checksum is wrong; decompress --damaged plays what is there"
 _ONLY = {
     "ddcm": tuple(name for name in EncodeOptions.names() if name not in CodebookOptions.names()),
     "vq": ("codebook", "rule"),
 }
+_HEARD = 8.0  # seconds that `play` decodes before they sound
 _NOTICED = 1.02  # times the bitrate that was asked for
 # Of compress and of batch compress.
 codec_options = together(
@@ -47,15 +50,15 @@ codec_options = together(
         "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,
         help="ddcm chooses the noise of a diffusion; vq writes the latent in the words of a codebook.",
     ),
-    click.option("--codebook", metavar="NAME|FILE", help="vq: a codebook of the package, or a file of one."),
+    click.option("--codebook", metavar="NAME|FILE", type=FILE, help="vq: a codebook of the package, or a file of one."),
     options_of(CodebookOptions, "rule"),
 )  # fmt: skip
 
 
 @click.command()
-@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True)
+@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True, type=FILE)
 @click.option(
-    "-o", "--output", metavar="OUT|DIR",
+    "-o", "--output", metavar="OUT|DIR", type=FILE,
     help="The stream to write, or the folder for those of several sounds; by default IN with the suffix .ddcm.",
 )  # fmt: skip
 @codec_options
@@ -160,9 +163,9 @@ def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> d
 
 
 @click.command()
-@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True)
+@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True, type=FILE)
 @click.option(
-    "-o", "--output", metavar="OUT|DIR",
+    "-o", "--output", metavar="OUT|DIR", type=FILE,
     help="The sound to write, or the folder for those of several streams; by default IN with the suffix .wav.",
 )  # fmt: skip
 @options_of(DecodeOptions)
@@ -222,7 +225,50 @@ def _decompress(
 
 
 @click.command()
-@click.argument("source", metavar="IN")
+@click.argument("source", metavar="IN", type=FILE)
+@click.option(
+    "-o", "--output", metavar="OUT", type=FILE,
+    help="Write the sound there instead, as decompress does; - is a WAV file on standard output.",
+)  # fmt: skip
+@options_of(DecodeOptions)
+@codebook_option
+@quiet_option
+@json_option
+@stream_loading_options
+def play(source: str, output: str | None, **options: Any) -> int:
+    """Hear a .ddcm stream: the sound begins when its first seconds are decoded.
+
+    It goes to the default output of sounddevice where that is installed (pip install sounddevice), else to ffplay, mpv,
+    aplay, SoX's play or afplay, whichever is here. IN may be - for standard input.
+
+    \b
+    noisebook play song.ddcm
+    noisebook play song.ddcm --start 60
+    noisebook play song.ddcm -o - | ffplay -
+    """
+    if output is not None:
+        status: int = click.get_current_context().invoke(decompress, paths=(source,), output=output, **options)
+        return status
+    from noisebook import api
+    from noisebook.audio.speakers import speakers
+
+    to_speakers = speakers()
+    with _files.naming(source):
+        data = _files.read_bytes(source)
+        model = ModelOptions.among(options).load(ModelOptions.among(options).model_of(data))
+        sound = api.decompress_to_blocks(
+            data, backend=model, codebook=options["codebook"], options=DecodeOptions.among(options), seconds=_HEARD
+        )
+        with progress("playing", quiet=True) as work:
+            to_speakers(
+                (block.samples for block in sound.blocks), (sound.channels, sound.sample_count), sound.sample_rate
+            )
+    report(sound_values(source, sound, work.seconds), f"{source}: {sound.duration:.2f} s played")
+    return 0
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=FILE)
 @stream_model_option
 @json_option
 def info(source: str, model: str | None, **_: Any) -> int:

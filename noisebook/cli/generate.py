@@ -9,7 +9,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import bits_option, given, loading_options, options_of, refuse, result_options
+from noisebook.cli._options import FILE, bits_option, given, loading_options, options_of, refuse, result_options
 from noisebook.cli._shared import number, progress, report, sound_values, stream_values, told_unknown
 from noisebook.errors import ConfigError
 from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
@@ -25,14 +25,16 @@ _STREAM_ONLY = ("candidates", "wav")
 
 @click.command()
 @click.argument("prompt", metavar="PROMPT")
-@click.argument("target", metavar="[OUT]", required=False)
-@click.option("-o", "--output", metavar="OUT", help="The sound or stream to write; by default generated.wav or .ddcm.")
+@click.argument("target", metavar="[OUT]", required=False, type=FILE)
+@click.option(
+    "-o", "--output", metavar="OUT", type=FILE, help="The sound or stream to write; by default generated.wav or .ddcm."
+)
 @options_of(GenerateOptions)
 @click.option(
     "--ddcm", "K", type=int, metavar="K", help="Noise from codebooks of K atoms (4, 8, ...): OUT is a stream."
 )
 @options_of(GenerateStreamOptions, "candidates", prefix="With --ddcm: ")
-@click.option("--wav", metavar="FILE", help="With --ddcm: write the sound too.")
+@click.option("--wav", metavar="FILE", type=FILE, help="With --ddcm: write the sound too.")
 @bits_option
 @result_options
 @loading_options

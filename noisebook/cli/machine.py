@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli._options import json_option
+from noisebook.cli._options import FILE, json_option
 from noisebook.cli._shared import report
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ _COLOURS = {"ok": "green", "missing": "yellow", "failed": "red"}
 
 
 @click.command()
-@click.option("--install", metavar="FOLDER", help="Copy a model of noisebook's own into your folder of models first.")
+@click.option(
+    "--install", metavar="FOLDER", type=FILE, help="Copy a model of noisebook's own into your folder of models first."
+)
 @json_option
 def models(install: str | None, **_: Any) -> None:
     """List the models at hand, where they are, and their fingerprints and training.

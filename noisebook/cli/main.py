@@ -27,12 +27,14 @@ _COMMANDS = {
     "calibrate": ("calibrate", "Measure a model's error curve, and keep it with the model."),
     "codebook": ("codebook", "Latent codebooks, which --codec vq writes a sound with."),
     "compare": ("compare", "Compare methods and codecs on the same sounds, on one page."),
+    "completion": ("completion", "Complete commands, options and files in a shell."),
     "compress": ("codec", "Compress a sound to a .ddcm stream."),
     "decompress": ("codec", "Turn a .ddcm stream back into sound."),
     "doctor": ("machine", "Check that noisebook works here."),
     "generate": ("generate", "Make a new sound from a prompt."),
     "info": ("codec", "Show what a stream says about itself, and if it is whole."),
     "models": ("machine", "List the models at hand."),
+    "play": ("codec", "Hear a .ddcm stream."),
     "recommend": ("recommend", "Listen to a sound and name the method and preset that suit it."),
     "reconstruct": ("reconstruct", "Pass a sound through the model without any bits."),
     "restore": ("restore", "Fill gaps of a sound, invent a lost band, or undo clipping."),
@@ -51,7 +53,7 @@ _OTHER_NAMES = {
     **dict.fromkeys(("gui", "web", "serve", "ui"), "studio"),
     **dict.fromkeys(("check", "selftest", "diagnose"), "doctor"),
     **dict.fromkeys(("codebooks", "fit"), "codebook"),
-    "list": "models", "show": "info", "presets": "recommend", "inpaint": "restore", "declip": "restore",
+    "list": "models", "show": "info", "hear": "play", "presets": "recommend", "inpaint": "restore", "declip": "restore",
 }  # fmt: skip
 
 
@@ -92,7 +94,7 @@ def _meant(name: str, commands: list[str]) -> str:
     if os.path.isdir(name):
         return f"; {name} is a folder: noisebook batch compress {name} STREAMS"
     if suffix == STREAM_SUFFIX:
-        return f"; to hear {name}: noisebook decompress {name}"
+        return f"; to hear {name}: noisebook play {name}"
     if suffix or os.path.isfile(name):
         return f"; to compress {name}: noisebook compress {name}"
     near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else get_close_matches(name, commands, 1)

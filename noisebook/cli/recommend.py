@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.cli import _files
-from noisebook.cli._options import json_option
+from noisebook.cli._options import FILE, json_option
 from noisebook.cli._shared import aligned, finite, report, wrong_usage
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["recommend"]
 
 
 @click.command()
-@click.argument("source", metavar="IN", required=False)
+@click.argument("source", metavar="IN", required=False, type=FILE)
 @click.option(
     "--need", metavar="NEED", default="compress", show_default=True,
     help="compress, smallest or quality: to store the sound; reconstruct or bright: through the model, without bits; "

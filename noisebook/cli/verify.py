@@ -12,7 +12,7 @@ import click
 
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
-from noisebook.cli._options import codebook_option, json_option, metrics_option, stream_loading_options
+from noisebook.cli._options import FILE, codebook_option, json_option, metrics_option, stream_loading_options
 from noisebook.cli._shared import aligned, progress, report, wrong_usage
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 
 
 @click.command()
-@click.argument("reference", metavar="REF")
-@click.argument("estimate", metavar="EST")
+@click.argument("reference", metavar="REF", type=FILE)
+@click.argument("estimate", metavar="EST", type=FILE)
 @click.option(
     "--lag", metavar="SAMPLES|auto", default="auto", show_default=True,
     help="By how many samples at 16 kHz EST is late; auto searches, but takes 0 for a stream.",

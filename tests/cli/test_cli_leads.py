@@ -20,7 +20,7 @@ from noisebook.errors import ConfigError
         (["compres", "song.wav"], "there is no command compres: noisebook compress"),
         (["song.wav"], "there is no command song.wav; to compress song.wav: noisebook compress song.wav"),
         (["gone.mp3", "x.ddcm"], "there is no command gone.mp3; to compress gone.mp3: noisebook compress gone.mp3"),
-        (["song.ddcm"], "there is no command song.ddcm; to hear song.ddcm: noisebook decompress song.ddcm"),
+        (["song.ddcm"], "there is no command song.ddcm; to hear song.ddcm: noisebook play song.ddcm"),
         (["folder"], "there is no command folder; folder is a folder: noisebook batch compress folder STREAMS"),
         (["qqq"], "there is no command qqq; there are batch, bench, "),
     ],

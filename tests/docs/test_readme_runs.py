@@ -17,7 +17,7 @@ from tests.cli.conftest import run_main
 from tests.docs.test_readme import COMMANDS
 
 ASSETS = Path(api.__file__).parents[1] / "assets"
-SKIPPED = ("studio",)  # it serves until it is stopped
+SKIPPED = ("studio", "play")  # one serves until it is stopped, the other needs loudspeakers
 FASTER = {  # added to the commands of a verb
     "verify": ["--metrics", "mel_db_mae"],
     "compare": ["--methods", "ddcm,control", "--rates", "300", "--metrics", "mel_db_mae", "--limit-seconds", "2"],

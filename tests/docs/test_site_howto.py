@@ -55,8 +55,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A studio that ends at once, and a benchmark without measurements: both are tested elsewhere, for minutes."""
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A studio that ends at once, a benchmark without measurements, nothing to hear, and another home: all of it is
+    tested elsewhere."""
+    monkeypatch.setattr("noisebook.audio.speakers.speakers", lambda: lambda blocks, *_: list(blocks))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", "/bin/bash")
     empty: dict[str, object] = {"presets": [], "durations": [], "rivals": [], "checks": [], "runs": 1}
     model, machine = {"name": "tiny", "fingerprint": "00"}, dict.fromkeys(MACHINE, "")
     monkeypatch.setattr("noisebook.studio.server.application", lambda *args, **options: None)
