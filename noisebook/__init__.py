@@ -5,6 +5,7 @@
     backend = noisebook.load_backend()                  # the model inside the package
     stream = noisebook.compress(waveform, sample_rate=44100, backend=backend, preset="300")
     sound = noisebook.decompress(stream, backend=backend)  # .samples [C, N] float32, .sample_rate
+    noisebook.compress_file("song.mp3", "song.ddcm", preset="300")  # the same from file to file
 
 `reconstruct`, `transform`, `generate`, `restore` and `fit_codebook` work alike.
 
@@ -34,8 +35,10 @@ if _typing.TYPE_CHECKING:
         TransformOptions,
         Waveform,
         compress,
+        compress_file,
         compress_with_codebook,
         decompress,
+        decompress_file,
         find_model,
         fit_codebook,
         generate,
@@ -70,8 +73,10 @@ __all__ = [
     "Waveform",
     "__version__",
     "compress",
+    "compress_file",
     "compress_with_codebook",
     "decompress",
+    "decompress_file",
     "find_model",
     "fit_codebook",
     "generate",

@@ -13,6 +13,7 @@ from noisebook.api.codebooks import (
 )
 from noisebook.api.codec import compress, compress_with_codebook
 from noisebook.api.decoding import DecodeOptions, Decoding, decompress, decompress_to_blocks, play
+from noisebook.api.files import compress_file, decompress_file
 from noisebook.api.models import (
     EMBEDDED,
     ModelOptions,
@@ -89,8 +90,10 @@ __all__ = [
     "codebook_names",
     "codebook_record",
     "compress",
+    "compress_file",
     "compress_with_codebook",
     "decompress",
+    "decompress_file",
     "decompress_to_blocks",
     "find_model",
     "fit_codebook",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import checked
@@ -76,6 +77,12 @@ class StreamInfo:
     def channels(self) -> int:
         """Of the decoded sound."""
         return 1 if self.channel_mode == "mono" else 2
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of what is known."""
+        rows = ((name.replace("_", " "), escape(str(value))) for name, value in vars(self).items() if value is not None)
+        lines = "".join(f'<tr><th style="text-align: left">{name}</th><td>{value}</td></tr>' for name, value in rows)
+        return f"<table>{lines}</table>"
 
 
 @checked

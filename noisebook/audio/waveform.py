@@ -117,6 +117,12 @@ class Waveform:
         """Seconds."""
         return self.sample_count / self.sample_rate
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a player, the spectrogram where matplotlib is installed, and facts."""
+        from noisebook.audio.html import sound_html
+
+        return sound_html(self)
+
     def blocks(self) -> Iterator[np.ndarray]:
         """The samples, `[C, n]` at a time."""
         for start in range(0, self.sample_count, _BLOCK):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib.resources import files
@@ -13,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from noisebook.audio.formats import encode
+from noisebook.audio.html import data_uri, sound_uri
 from noisebook.audio.level import loudness_lufs, peak_db
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
@@ -31,7 +30,6 @@ __all__ = [
 ]
 
 MAX_GAIN_DB = 20.0  # a nearly silent sound is not blown up further
-_TYPES = {"FLAC": "audio/flac", "WAV": "audio/wav"}
 _PACKAGE = "noisebook.report"
 
 
@@ -75,20 +73,6 @@ def matched_gains(sounds: Sequence[Waveform]) -> list[float]:
     gains = [float(np.clip(gain, -MAX_GAIN_DB, MAX_GAIN_DB)) for gain in raw]
     over = max(peak_db(sound.samples) + gain for sound, gain in zip(sounds, gains, strict=True))
     return [round(gain - max(over, 0.0), 2) + 0.0 for gain in gains]  # + 0.0: no negative zero
-
-
-def sound_uri(sound: Waveform, container: str = "FLAC") -> str:
-    """A sound as a data URI, 16 bits.
-
-    FLAC, for Chromium, Firefox and Safari all decode it, it adds nothing to what is being judged, and it has no encoder
-    delay, so that sounds stay in step. (Safari learned Ogg late, and MP3 shifts sounds and colours them.)
-    """
-    return data_uri(bytes(encode(sound, container, "PCM_16")[0]), _TYPES[container])
-
-
-def data_uri(data: bytes, media_type: str) -> str:
-    """Bytes as a URI that contains them."""
-    return f"data:{media_type};base64,{b64encode(data).decode('ascii')}"
 
 
 def inside(folder: Path, name: str) -> Path:
