@@ -14,6 +14,7 @@ from noisebook.audio.features import MEL_FEATURES, Features
 from noisebook.backends.mini import MiniBackend
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 
@@ -39,7 +40,7 @@ class MelModel(MiniBackend):
         own = sha256(f"mels {seed}".encode()).digest()
         self.info = BackendInfo(
             "mini", own, own, 16000, MEL_FEATURES, 640, 8, 16, 1, 256, 8, scaled_linear(), CURVE,
-            self._denoiser.config.tags,
+            self._denoiser.config.tags, Sampling(20, 7.5, 1.0, "ddim", "quadratic"),
         )  # fmt: skip
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:

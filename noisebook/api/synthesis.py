@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,11 +130,13 @@ class GeneratedSound:
         sound: mono, at the model's rate.
         seed: that makes the same sound again, with the same options and model.
         unknown: words of the prompts that the model does not know, and that had no effect.
+        similarities: of several candidates, in the order of their seeds, each one's cosine to the prompt.
     """
 
     sound: Waveform
     seed: int
     unknown: tuple[str, ...]
+    similarities: tuple[float, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -166,14 +168,19 @@ def generate(
         on_step: called with (steps done, steps in all).
 
     Raises:
-        ConfigError: an option outside its range, or a prompt of which no word is known.
+        ConfigError: an option outside its range, a prompt of which no word is known, or several candidates of a model
+            that cannot rank them.
     """
     from noisebook.synthesis import generate as synthesis
 
     seed = secrets.randbits(64) if options.seed is None else options.seed
     options = options.replaced(prompt=options.prompt if prompt is None else prompt, seed=seed)
-    sound = synthesis.generate(options, backend=backend, on_step=on_step)
-    return GeneratedSound(sound, seed, unknown_words(backend, options.prompt, options.negative))
+    unknown, similarities = unknown_words(backend, options.prompt, options.negative), tuple[float, ...]()
+    if options.num_candidates == 1:
+        sound = synthesis.generate(options, backend=backend, on_step=on_step)
+    else:
+        sound, seed, similarities = synthesis.generate_best(options, backend=backend, on_step=on_step)
+    return GeneratedSound(sound, seed, unknown, similarities=similarities)
 
 
 @checked

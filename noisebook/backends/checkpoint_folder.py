@@ -159,12 +159,22 @@ class Checkpoint:
         Raises:
             ModelError: there is none that can be loaded.
         """
+        return self._weightless(part, "AutoTokenizer")
+
+    def feature_extractor(self, part: str) -> Any:
+        """What makes the features that a network of sounds hears, from a part's folder.
+
+        Raises:
+            ModelError: there is none that can be loaded.
+        """
+        return self._weightless(part, "AutoFeatureExtractor")
+
+    def _weightless(self, part: str, class_name: str) -> Any:
         self.require([part])
         with quiet():
             try:
-                return _library("transformers").AutoTokenizer.from_pretrained(
-                    self.folder / part, local_files_only=True
-                )  # fmt: skip
+                known = getattr(_library("transformers"), class_name)
+                return known.from_pretrained(self.folder / part, local_files_only=True)
             except Exception as error:  # the library raises a dozen kinds
                 raise ModelError(
                     f"{self.name}: {part} cannot be loaded: {_first_line(error)}; download it again"

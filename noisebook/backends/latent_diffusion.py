@@ -18,8 +18,9 @@ from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.pipeline import PREDICTIONS, PipelineBackend, info_with_curve
 from noisebook.backends.placement import computing
-from noisebook.backends.text import ENCODERS, EncodedPrompt
+from noisebook.backends.text import ENCODERS, EncodedPrompt, clap_of_sounds, clap_of_text
 from noisebook.diffusion.backend import BackendInfo, FeatureModel
+from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import Schedule, linear, scaled_linear
 from noisebook.diffusion.windows import over_windows
 from noisebook.errors import ModelError
@@ -29,6 +30,11 @@ __all__ = ["LatentDiffusion"]
 _MEL = MEL_FEATURES
 _OVERLAP = 64  # latent frames that neighbouring windows of the autoencoder share
 _SCHEDULES = {"scaled_linear": scaled_linear, "linear": linear}
+_PUBLISHED = {  # steps and guidance that the pipelines have by default
+    "AudioLDM2Pipeline": (200, 3.5),
+    "AudioLDMPipeline": (10, 2.5),
+    "MusicLDMPipeline": (200, 2.0),
+}
 _NOTICE = (
     "The weights of AudioLDM 2 as its authors published them are licensed CC BY-NC-SA 4.0: for non-commercial use, "
     "with attribution, shared alike."
@@ -88,13 +94,23 @@ class LatentDiffusion(PipelineBackend, FeatureModel):
         # Its first transposed convolution makes one step too many: 32 samples more than the mel has.
         return waveform[:, : features.shape[2] * _MEL.hop_length]
 
+    @property
+    def ranks(self) -> bool:
+        """AudioLDM has the text branch of CLAP alone."""
+        return self.checkpoint.parts.get("text_encoder", ("", ""))[1] == "ClapModel"
+
+    def similarity(self, prompt: str, samples: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), computing("the audio branch of CLAP"), self.networks.briefly("text_encoder") as clap:
+            text = clap_of_text(clap, self.checkpoint, prompt)
+            return (clap_of_sounds(clap, self.checkpoint, samples, self.info.sample_rate) @ text[0]).cpu()
+
     def _prediction_of(self, x: torch.Tensor, t: int, given: dict[str, Any]) -> torch.Tensor:
         """AudioLDM's U-Net listens to a class embedding and has no hidden states to attend to."""
         prompt = {"encoder_hidden_states": None, **given}
         return self.networks("unet")(x, torch.tensor(t, device=x.device), **prompt).sample
 
     def _encode_prompt(self, text: str) -> EncodedPrompt:
-        return ENCODERS[self.checkpoint.pipeline](text, self.networks, self.checkpoint)
+        return ENCODERS[self.checkpoint.pipeline](text, self.networks.briefly, self.checkpoint)
 
     def _encoded(self, mel: torch.Tensor, take: Callable[[Any], torch.Tensor]) -> torch.Tensor:
         def stage(piece: torch.Tensor) -> torch.Tensor:
@@ -144,6 +160,7 @@ class LatentDiffusion(PipelineBackend, FeatureModel):
             frame_multiple=2 ** (len(unet["block_out_channels"]) - 1),
             window_frames=size[0] if isinstance(size, list) else size,
             margin_frames=_OVERLAP,
+            sampling=Sampling(*_PUBLISHED[checkpoint.pipeline], 0.0, "ddim", "uniform"),
         )
 
 

@@ -12,6 +12,7 @@ from noisebook.backends.checkpoint import content_digest, read_config, read_meta
 from noisebook.config import from_dict
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ModelError
 from noisebook.networks.configs import PATCH, BandVaeConfig, DenoiserConfig
@@ -20,6 +21,8 @@ __all__ = ["FILES", "WEIGHTS", "describe", "fingerprint", "model_info"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILES = ("vae.safetensors", "denoiser.safetensors")
+# Guidance's loudness is taken back whole, which is nearest to real sound (docs/systems.md); Lin et al. 2024 take 0.7.
+_SAMPLING = Sampling(20, 7.5, 1.0, "ddim", "quadratic")
 _WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
 
 
@@ -73,6 +76,7 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
         schedule=scaled_linear(),
         curve=_curve(folder / FILES[1]),
         tags=denoiser.tags,
+        sampling=_SAMPLING,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,6 +48,23 @@ class Networks:
             self._loaded[name].to(self._device)
             self._resident = name
         return self._loaded[name]
+
+    @contextmanager
+    def briefly(self, name: str) -> Iterator[Any]:
+        """A network, on the device and ready, which leaves memory afterwards if it was not there before."""
+        kept = name in self._loaded
+        try:
+            yield self(name)
+        finally:
+            if not kept:
+                self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Have a network leave memory; the next call loads it again."""
+        self._loaded.pop(name, None)
+        if self._resident == name:
+            self._resident = None
+        gc.collect()  # modules refer to themselves
 
     @property
     def loaded(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from noisebook.backends.pipeline import PipelineBackend, info_with_curve
 from noisebook.backends.placement import computing
 from noisebook.backends.text import EncodedPrompt, tokens
 from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import cosine
 from noisebook.errors import ModelError
 
@@ -76,7 +77,8 @@ class StableAudio(PipelineBackend):
             return EncodedPrompt({"encoder_hidden_states": nothing, "global_hidden_states": overall})
         words = tokens(self.checkpoint.tokenizer("tokenizer"), text, padding="max_length")
         mask = words.mask.to(self.device)
-        hidden = self.networks("text_encoder")(words.ids.to(self.device), attention_mask=mask)[0]
+        with self.networks.briefly("text_encoder") as encoder:
+            hidden = encoder(words.ids.to(self.device), attention_mask=mask)[0]
         projected = self.networks("projection_model")(text_hidden_states=hidden).text_hidden_states * mask[..., None]
         attended = torch.cat((projected, *reach), dim=1)
         return EncodedPrompt({"encoder_hidden_states": attended, "global_hidden_states": overall}, words.dropped)
@@ -105,5 +107,5 @@ class StableAudio(PipelineBackend):
             )
         return info_with_curve(
             checkpoint, cls.weights_digest(checkpoint), cosine(), features=None, latent_bins=1, frame_multiple=1,
-            margin_frames=_MARGIN, **shape,
+            margin_frames=_MARGIN, sampling=Sampling(100, 7.0, 0.0, "dpm++", "karras"), **shape,
         )  # fmt: skip

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,15 +22,26 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform
 from noisebook.backends.cache import write_tensors
 from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.placement import computing
 from noisebook.errors import ModelError
 
-__all__ = ["ENCODERS", "EncodedPrompt", "Prompts", "Tokens", "language_model_steps", "tokens"]
+__all__ = [
+    "ENCODERS",
+    "EncodedPrompt",
+    "Prompts",
+    "Tokens",
+    "clap_of_sounds",
+    "clap_of_text",
+    "language_model_steps",
+    "tokens",
+]
 
 Embedding = dict[str, torch.Tensor]  # arguments of the denoiser, batch size 1
-Part = Callable[[str], Any]
+Part = Callable[[str], AbstractContextManager[Any]]  # a network by its part, for as long as it is needed
 _MOST_TOKENS = 512
 _LANGUAGE_MODEL_STEPS = 8  # of every published checkpoint
 
@@ -92,29 +104,34 @@ def language_model_steps(base: torch.nn.Module, x: torch.Tensor, mask: torch.Ten
 
 
 def _audioldm2(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
-    clap = _clap_features(part("text_encoder"), _clap_tokens(checkpoint, text))[:, None]
-    words = tokens(checkpoint.tokenizer("tokenizer_2"), text)
+    heard, words = _clap_tokens(checkpoint, text), tokens(checkpoint.tokenizer("tokenizer_2"), text)
+    with part("text_encoder") as encoder:
+        clap = _clap_features(encoder, heard)[:, None]
     mask = words.mask.to(clap.device)
-    t5 = part("text_encoder_2")(words.ids.to(clap.device), attention_mask=mask)[0]
-    projected = part("projection_model")(
-        hidden_states=clap, hidden_states_1=t5, attention_mask=mask.new_ones(1, 1), attention_mask_1=mask
-    )
+    with part("text_encoder_2") as encoder:
+        t5 = encoder(words.ids.to(clap.device), attention_mask=mask)[0]
+    with part("projection_model") as projection:
+        projected = projection(
+            hidden_states=clap, hidden_states_1=t5, attention_mask=mask.new_ones(1, 1), attention_mask_1=mask
+        )
     steps = checkpoint.config("language_model").get("max_new_tokens") or _LANGUAGE_MODEL_STEPS
-    generated = language_model_steps(part("language_model"), projected.hidden_states, projected.attention_mask, steps)
+    with part("language_model") as base:
+        generated = language_model_steps(base, projected.hidden_states, projected.attention_mask, steps)
     embedding = {"encoder_hidden_states": generated, "encoder_hidden_states_1": t5, "encoder_attention_mask_1": mask}
     return EncodedPrompt(embedding, words.dropped)
 
 
 def _audioldm(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
     words = _clap_tokens(checkpoint, text)
-    encoder = part("text_encoder")
-    features = encoder(words.ids.to(encoder.device), attention_mask=words.mask.to(encoder.device)).text_embeds
+    with part("text_encoder") as encoder:
+        features = encoder(words.ids.to(encoder.device), attention_mask=words.mask.to(encoder.device)).text_embeds
     return EncodedPrompt({"class_labels": F.normalize(features, dim=-1)}, words.dropped)
 
 
 def _musicldm(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
     words = _clap_tokens(checkpoint, text)
-    features = _clap_features(part("text_encoder"), words)
+    with part("text_encoder") as encoder:
+        features = _clap_features(encoder, words)
     return EncodedPrompt({"class_labels": features}, words.dropped)
 
 
@@ -148,10 +165,31 @@ def _clap_tokens(checkpoint: Checkpoint, text: str) -> Tokens:
     return tokens(checkpoint.tokenizer("tokenizer"), text, padding="max_length")
 
 
+def clap_of_text(clap: Any, checkpoint: Checkpoint, text: str) -> torch.Tensor:
+    """The unit vector `[1, 512]` that CLAP makes of a text."""
+    return F.normalize(_clap_features(clap, _clap_tokens(checkpoint, text)), dim=-1)
+
+
+def clap_of_sounds(clap: Any, checkpoint: Checkpoint, samples: torch.Tensor, sample_rate: int) -> torch.Tensor:
+    """The unit vectors `[B, 512]` that CLAP makes of sounds `[B, N]`; of longer ones it hears the middle 10 s."""
+    extractor = checkpoint.feature_extractor("feature_extractor")
+    rate, longest = extractor.sampling_rate, extractor.nb_max_samples
+    vectors = []
+    for sound in samples.cpu().numpy():
+        heard = resample(Waveform(sound[None], sample_rate), rate).samples[0]
+        start = max(0, (len(heard) - longest) // 2)  # it would draw another start each time
+        inputs = extractor(heard[start : start + longest], sampling_rate=rate, return_tensors="pt").to(clap.device)
+        vectors.append(_vector(clap.get_audio_features(**inputs)))
+    return F.normalize(torch.cat(vectors), dim=-1)
+
+
 def _clap_features(clap: Any, words: Tokens) -> torch.Tensor:
     """CLAP's vector `[1, 512]` of a text."""
-    features = clap.get_text_features(words.ids.to(clap.device), attention_mask=words.mask.to(clap.device))
-    # An object with the vector in it since transformers 5, the vector itself before.
+    return _vector(clap.get_text_features(words.ids.to(clap.device), attention_mask=words.mask.to(clap.device)))
+
+
+def _vector(features: Any) -> torch.Tensor:
+    """An object with the vector in it since transformers 5, the vector itself before."""
     features = getattr(features, "pooler_output", features)
     if not isinstance(features, torch.Tensor):
         raise ModelError(f"CLAP gives {type(features).__name__} and no vector; this version of transformers is unknown")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["generate"]
 
-_SOUND_ONLY = ("preset", "guidance", "rescale", "scheduler", "spacing")
+_SOUND_ONLY = ("preset", "guidance", "rescale", "scheduler", "spacing", "num_candidates")
 _STREAM_ONLY = ("candidates", "wav")
 
 
@@ -71,6 +71,9 @@ def _generate_sound(options: Mapping[str, Any]) -> None:
     values = sound_values(path, made.sound, work.seconds) | {"seed": made.seed, "unknown_words": list(made.unknown)}
     sound, seconds = made.sound, work.seconds
     text = f"{path}: {sound.duration:.2f} s at {sound.sample_rate} Hz, seed {made.seed}, {seconds:.1f} s"
+    if made.similarities:
+        values["similarities"] = list(made.similarities)
+        text += f", the best of {len(made.similarities)}: {max(made.similarities):.3f} of CLAP"
     report(values, text, err=path == _files.STANDARD)
 
 

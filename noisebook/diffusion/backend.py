@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from noisebook.audio.features import Features
 from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "front_end_of", "with_features"]
+__all__ = [
+    "Backend",
+    "BackendInfo",
+    "Condition",
+    "FeatureBackend",
+    "FeatureModel",
+    "RankingBackend",
+    "front_end_of",
+    "with_features",
+    "with_ranking",
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class BackendInfo:
         schedule: of the noise.
         curve: measured error of the denoiser, from which coding plans follow.
         tags: names of the conditioning tags; tag i is `tags[i - 1]`, tag 0 is none.
+        sampling: that it is best known to make sound with.
         audio_channels: channels of sound in one latent: 1, or 2 for a model of stereo sound.
     """
 
@@ -55,6 +67,7 @@ class BackendInfo:
     schedule: Schedule
     curve: Curve
     tags: tuple[str, ...]
+    sampling: Sampling
     audio_channels: int = 1
 
     @property
@@ -147,6 +160,15 @@ class FeatureBackend(Backend, Protocol):
         """To `[B, T * hop_length]`; `first_frame` as of `to_waveform`, of features."""
 
 
+class RankingBackend(Backend, Protocol):
+    """A model with an encoder of sounds beside that of its prompts."""
+
+    ranks: bool  # whether this one has it
+
+    def similarity(self, prompt: str, samples: torch.Tensor) -> torch.Tensor:
+        """Cosine between a prompt and each of the sounds `[B, N]` at the model's rate: `[B]`."""
+
+
 class FeatureModel(ABC):
     """The road of a sound through a `FeatureBackend`: front end and autoencoder, autoencoder and vocoder."""
 
@@ -179,6 +201,20 @@ def with_features(backend: Backend) -> FeatureBackend:
     """
     front_end_of(backend.info)
     return cast(FeatureBackend, backend)
+
+
+def with_ranking(backend: Backend) -> RankingBackend:
+    """The backend, where it can tell how well a sound suits a prompt.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not getattr(backend, "ranks", False):
+        raise ConfigError(
+            f"{backend.info.name} has nothing that hears whether a sound suits a prompt, as the CLAP of AudioLDM 2 and "
+            "MusicLDM does, so it makes one candidate"
+        )
+    return cast(RankingBackend, backend)
 
 
 def front_end_of(info: BackendInfo) -> Features:

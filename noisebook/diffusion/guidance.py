@@ -89,7 +89,8 @@ def classifier_free(conditional: Denoise, unconditional: Denoise, scale: float, 
     """
 
     def guided(x: torch.Tensor, t: int) -> torch.Tensor:
-        with_condition, without = conditional(x, t), unconditional(x, t)
+        # In this order: what the empty text means may have to be found out, before the denoiser takes its memory.
+        without, with_condition = unconditional(x, t), conditional(x, t)
         estimate = without + scale * (with_condition - without)
         if rescale == 0:
             return estimate

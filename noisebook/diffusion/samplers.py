@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from math import expm1, inf, log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisebook.diffusion.plan import Curve, Denoise, Plan, make_step
 from noisebook.diffusion.schedule import Schedule
@@ -23,11 +23,22 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["SAMPLERS", "SPACINGS", "sampled", "sampling_timesteps"]
+__all__ = ["SAMPLERS", "SPACINGS", "Sampling", "sampled", "sampling_timesteps"]
 
 SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")
 SPACINGS = ("uniform", "quadratic", "karras", "kl")
 _KARRAS_RHO = 7.0
+
+
+class Sampling(NamedTuple):
+    """How a sound is drawn from a model: denoising steps, guidance and how much of its loudness is taken back, one of
+    `SAMPLERS` and one of `SPACINGS`."""
+
+    steps: int
+    guidance: float
+    rescale: float
+    sampler: str
+    spacing: str
 
 
 def sampling_timesteps(

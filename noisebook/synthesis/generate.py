@@ -6,6 +6,7 @@ prompt, seed --reverse(guided denoiser, Gaussian noise)--> latent --VAE, vocoder
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from math import ceil, isfinite, log10
 
@@ -15,7 +16,7 @@ import torch
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
 from noisebook.coding.container import ChannelMode
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import Backend, BackendInfo, with_ranking
 from noisebook.diffusion.guidance import prompted
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import reverse
@@ -25,7 +26,7 @@ from noisebook.options import OnStep
 from noisebook.synthesis.options import GenerateOptions
 from noisebook.synthesis.sound import AudioFormat, from_latent
 
-__all__ = ["clipping_gain", "format_of", "generate", "generate_latents"]
+__all__ = ["clipping_gain", "format_of", "generate", "generate_best", "generate_latents"]
 
 
 _LONGEST = 86400  # seconds
@@ -46,6 +47,33 @@ def generate(options: GenerateOptions, *, backend: Backend, on_step: OnStep | No
     return Waveform(apply_gain(sound.samples, -clipping_gain(sound.samples)), sound.sample_rate)
 
 
+def generate_best(
+    options: GenerateOptions, *, backend: Backend, on_step: OnStep | None = None
+) -> tuple[Waveform, int, tuple[float, ...]]:
+    """Of `num_candidates` sounds, of this seed and those after it, that which suits the prompt best.
+
+    Returns:
+        The sound, its own seed, and how well each of them suits (Liu et al. 2023, "AudioLDM": cosines of CLAP).
+
+    Raises:
+        ConfigError: as `generate`, or candidates that nothing can be told of.
+    """
+    many, judge = options.num_candidates, with_ranking(backend)
+    if not options.prompt:
+        raise ConfigError("candidates are ranked by how well they suit a prompt; give one, or make one candidate")
+    seeds, sounds = [((options.seed or 0) + i) % 2**64 for i in range(many)], list[Waveform]()
+    for index, seed in enumerate(seeds):
+        counted = None if on_step is None else partial(_told, on_step, index, many)
+        sounds.append(generate(options.replaced(seed=seed), backend=backend, on_step=counted))
+    suits = judge.similarity(options.prompt, torch.from_numpy(np.stack([sound.samples.mean(0) for sound in sounds])))
+    best = int(suits.argmax())
+    return sounds[best], seeds[best], tuple(suits.tolist())
+
+
+def _told(on_step: OnStep, index: int, many: int, done: int, total: int) -> None:
+    on_step(index * total + done, many * total)
+
+
 def generate_latents(
     options: GenerateOptions, *, seeds: Sequence[int], frames: int, backend: Backend, on_step: OnStep | None = None
 ) -> torch.Tensor:
@@ -54,18 +82,18 @@ def generate_latents(
     Raises:
         ConfigError: as `generate`.
     """
-    info, effort = backend.info, options.effort()
-    timesteps = sampling_timesteps(info.schedule, info.curve, steps=effort.steps, spacing=options.spacing)
+    info, how = backend.info, options.sampling(backend.info.sampling)
+    timesteps = sampling_timesteps(info.schedule, info.curve, steps=how.steps, spacing=how.spacing)
     denoise = prompted(
         backend,
         prompt=options.prompt,
         negative=options.negative,
-        guidance=effort.guidance,
-        rescale=options.rescale,
+        guidance=how.guidance,
+        rescale=how.rescale,
         on_step=on_step,
         total=len(timesteps),
     )
-    denoise, plan = sampled(options.scheduler, denoise, info.schedule, timesteps)
+    denoise, plan = sampled(how.sampler, denoise, info.schedule, timesteps)
     shape = (1, info.latent_channels, frames, info.latent_bins)
     draws = count()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
+from noisebook.diffusion.samplers import SAMPLERS, SPACINGS, Sampling
 from noisebook.errors import ConfigError
 from noisebook.options import Options, again, option
 
@@ -139,26 +139,38 @@ class GenerateOptions(Options):
 
     prompt: str = option("", "What to hear; by default any sound.", command_line=False)
     seconds: float = option(10.0, "Length of the sound, met to the sample.", flags=("-t", "--seconds"))
-    preset: str = option(
-        "balanced", f"Steps and guidance, where they are not given: {_PRESETS_TOLD}.",
+    preset: str | None = option(
+        None, f"Steps and guidance, where they are not given: {_PRESETS_TOLD}; by default what the model was published "
+        "with: 20 and 7.5 with mini, 200 and 3.5 with AudioLDM 2.",
         choices=tuple(GENERATE_PRESETS), flags=("-p", "--preset"),
     )  # fmt: skip
     steps: int | None = option(None, "Denoising steps; with --ddcm 100 by default.", low=1, high=1000)
     guidance: float | None = option(None, "How much the prompt is exaggerated; 1 is not at all.", metavar="SCALE")
-    # 1.0 is nearest to real sound with the embedded model (experiments.generation); Lin et al. 2024 take 0.7.
-    rescale: float = option(1.0, "How much of guidance's loudness is taken back.", low=0, high=1)
+    rescale: float | None = option(
+        None, "How much of guidance's loudness is taken back; by default all with mini, nothing with others.",
+        low=0, high=1,
+    )  # fmt: skip
     negative: str = option("", "What to stay away from.", metavar="PROMPT")
-    scheduler: str = option("ddim", "Sampler.", choices=SAMPLERS)
-    spacing: str = option("quadratic", "Spacing of the steps.", choices=SPACINGS)
+    scheduler: str | None = option(None, "Sampler; by default ddim, and dpm++ with Stable Audio.", choices=SAMPLERS)
+    spacing: str | None = option(
+        None, "Spacing of the steps; by default quadratic with mini, uniform with AudioLDM and its kin, karras with "
+        "Stable Audio.", choices=SPACINGS,
+    )  # fmt: skip
+    num_candidates: int = option(
+        1, "How many to make, to keep the one that is nearest to PROMPT for the model's own CLAP (AudioLDM 2 and "
+        "MusicLDM).", low=1, high=64, metavar="N",
+    )  # fmt: skip
     seed: int | None = option(None, "Random by default; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
 
-    def effort(self) -> GeneratePreset:
-        """Steps and guidance, as given or as of the preset."""
-        preset = GENERATE_PRESETS[self.preset]
-        return GeneratePreset(
-            preset.steps if self.steps is None else self.steps,
-            preset.guidance if self.guidance is None else self.guidance,
-        )
+    def sampling(self, own: Sampling) -> Sampling:
+        """How to make it: as given, or as of the preset, or as is the model's own way."""
+        if self.preset is not None:
+            own = own._replace(**GENERATE_PRESETS[self.preset]._asdict())
+        told: dict[str, Any] = {
+            "steps": self.steps, "guidance": self.guidance, "rescale": self.rescale,
+            "sampler": self.scheduler, "spacing": self.spacing,
+        }  # fmt: skip
+        return own._replace(**{name: value for name, value in told.items() if value is not None})
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,16 @@ def build_audioldm2(
     *,
     language_model: Literal["GPT2Model", "GPT2LMHeadModel"] = "GPT2Model",
     seed: int = 0,
-    size: Literal["tiny", "real"] = "tiny",
+    size: Literal["tiny", "coding", "real"] = "tiny",
 ) -> Path:
     """An AudioLDM 2 checkpoint with random weights.
 
     Args:
         language_model: class of the language model; the published checkpoints name "GPT2Model".
         seed: of the weights.
-        size: "tiny" has every part; "real" has the true configuration of cvssp/audioldm2 and only the parts that
-            coding needs (unet, vae, scheduler, vocoder), although its index names all, as a partial download does.
+        size: "tiny"; or "real", with the true configuration of cvssp/audioldm2 (1.1 G parameters, 4.5 GB; the
+            tokenizers stay small); or "coding", of which only the parts are there that coding needs (unet, vae,
+            scheduler, vocoder; 457 M), although its index names all, as a partial download does.
 
     Returns:
         `folder`.
@@ -47,8 +48,9 @@ def build_audioldm2(
     from diffusers import AudioLDM2Pipeline
 
     torch.manual_seed(seed)
-    real = size == "real"
-    text = dict.fromkeys(AUDIOLDM2_TEXT) if real else _audioldm2_text(folder, language_model)
+    real, text = size != "tiny", dict[str, Any].fromkeys(AUDIOLDM2_TEXT)
+    if size != "coding":
+        text = _audioldm2_text(folder, language_model, real=real)
     pipeline = AudioLDM2Pipeline(
         unet=parts.audioldm2_unet(real=real),
         vae=parts.mel_vae(scaling_factor=AUDIOLDM2_SCALING, real=real),
@@ -57,7 +59,7 @@ def build_audioldm2(
         **text,
     )
     pipeline.save_pretrained(folder)
-    if real:
+    if size == "coding":
         _name_absent_parts(folder, AUDIOLDM2_TEXT)
     return folder
 
@@ -73,22 +75,24 @@ AUDIOLDM2_TEXT = {
 }
 
 
-def _audioldm2_text(folder: Path, language_model: str) -> dict[str, Any]:
+def _audioldm2_text(folder: Path, language_model: str, *, real: bool) -> dict[str, Any]:
     import torch
     import transformers
     from diffusers import AudioLDM2ProjectionModel
 
     tokenizer, tokenizer_2 = roberta_tokenizer(folder / "tokenizer"), t5_tokenizer(folder / "tokenizer_2")
-    config = transformers.GPT2Config(
-        vocab_size=8, n_embd=16, n_head=2, n_layer=2, n_positions=256, bos_token_id=0, eos_token_id=0
-    )
+    config = transformers.GPT2Config()
+    if not real:
+        config = transformers.GPT2Config(
+            vocab_size=8, n_embd=16, n_head=2, n_layer=2, n_positions=256, bos_token_id=0, eos_token_id=0
+        )
     config.max_new_tokens = 8
-    projection = AudioLDM2ProjectionModel(parts.CLAP_PROJECTION, 32, 16)
+    projection = AudioLDM2ProjectionModel(*((512, 1024, 768) if real else (parts.CLAP_PROJECTION, 32, 16)))
     for name in ("sos_embed", "eos_embed", "sos_embed_1", "eos_embed_1"):  # made as ones, all alike
         torch.nn.init.normal_(getattr(projection, name))
     return {
-        "text_encoder": parts.small_clap(len(tokenizer)),
-        "text_encoder_2": parts.small_t5(len(tokenizer_2), feed_forward="gated-gelu"),
+        "text_encoder": parts.large_clap() if real else parts.small_clap(len(tokenizer)),
+        "text_encoder_2": parts.large_t5() if real else parts.small_t5(len(tokenizer_2), feed_forward="gated-gelu"),
         "projection_model": projection,
         "language_model": getattr(transformers, language_model)(config),
         "tokenizer": tokenizer,

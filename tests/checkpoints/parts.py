@@ -17,6 +17,8 @@ __all__ = [
     "ddim",
     "film_unet",
     "hifi_gan",
+    "large_clap",
+    "large_t5",
     "mel_vae",
     "oobleck",
     "small_clap",
@@ -134,6 +136,13 @@ def small_clap(vocabulary: int) -> Any:
     return ClapModel(config)
 
 
+def large_clap() -> Any:
+    """CLAP as laion/clap-htsat-unfused is, both branches."""
+    from transformers import ClapConfig, ClapModel
+
+    return ClapModel(ClapConfig())
+
+
 def small_clap_text(vocabulary: int) -> Any:
     """The text branch of CLAP alone."""
     from transformers import ClapTextModelWithProjection
@@ -170,6 +179,18 @@ def small_t5(vocabulary: int, *, feed_forward: str) -> Any:
         tie_word_embeddings=False,
     )
     return T5EncoderModel(config)
+
+
+def large_t5() -> Any:
+    """The encoder of google/flan-t5-large."""
+    from transformers import T5Config, T5EncoderModel
+
+    return T5EncoderModel(
+        T5Config(
+            d_model=1024, d_ff=2816, num_heads=16, num_layers=24, feed_forward_proj="gated-gelu",
+            tie_word_embeddings=False,
+        )
+    )  # fmt: skip
 
 
 def oobleck(*, channels: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from math import atan, pi, sqrt, tan
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,24 @@ def test_one_network_at_a_time_is_on_the_device():
     assert networks.loaded == ("vae", "unet", "vocoder")
     assert visits == ["vae to meta", "vae to cpu", "unet to meta", "unet to cpu", "vocoder to meta",
                       "vocoder to cpu", "unet to meta"]  # fmt: skip
+
+
+def test_a_network_that_is_needed_briefly_leaves_memory():
+    places: dict[str, str] = {}
+    networks = Networks(lambda name: Travelling(name, places, []), torch.device("meta"), offload=True)
+    with networks.briefly("text") as text:
+        gone = weakref.ref(text)
+        del text
+    assert gone() is None
+    assert networks.loaded == ()
+    kept = networks("unet")
+    with networks.briefly("unet") as same:
+        assert same is kept
+    assert networks.loaded == ("unet",)
+    with pytest.raises(ZeroDivisionError), networks.briefly("text"):
+        _ = 1 / 0
+    assert networks.loaded == ("unet",)
+    assert networks("unet") is kept
 
 
 def test_without_offload_all_stay_on_the_device():

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.importorskip(library, reason=f"checkpoints of other projects need {library}")
     from tests.checkpoints.family import build_audioldm2
 
-    return build_audioldm2(tmp_path_factory.mktemp("real"), size="real")
+    return build_audioldm2(tmp_path_factory.mktemp("real"), size="coding")
 
 
 def test_a_stream_at_the_true_size(folder, empty_cache, capsys):

@@ -13,6 +13,7 @@ from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import Curve, make_step
 from noisebook.diffusion.pulling import Course
+from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.fitting import fit
@@ -27,6 +28,7 @@ TIMES = (*range(0, 1000, 25), 999)
 INFO = BackendInfo(
     "exact", bytes(range(32)), bytes(32), 16000, MEL_FEATURES, 640, 8, 16, 1, 256, 8, SCHEDULE,
     Curve(TIMES, tuple(1 - SCHEDULE.alpha(t) for t in TIMES)), ("tag",),
+    Sampling(20, 7.5, 1.0, "ddim", "quadratic"),
 )  # fmt: skip
 NONE = TransformOptions(codebook="none")
 GUIDED = TransformOptions(method="guided")
