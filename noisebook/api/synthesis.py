@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GeneratedSound", "GeneratedStream", "RestoredSound", "RestoredStream", "generate", "generate_stream",
-    "reconstruct", "reconstruction_preset", "reconstruction_presets", "restore", "restore_stream", "transform",
+    "reconstruct", "reconstruction_preset", "reconstruction_presets", "restore", "restore_stream",
+    "same_reconstructions", "transform",
     "unknown_words", "within_full_scale",
 ]  # fmt: skip
 
@@ -74,6 +75,13 @@ def reconstruction_presets() -> tuple[Preset, ...]:
     from noisebook.synthesis.reconstruction_presets import PRESETS
 
     return PRESETS
+
+
+def same_reconstructions() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Presets that write the same file by default: (when they do, their names)."""
+    from noisebook.synthesis.reconstruction_presets import same_by_default
+
+    return same_by_default()
 
 
 @checked

@@ -6,8 +6,9 @@ features of the model <--to_matched-- power mel in dB <--Mapping.levels-- what t
 Their normalisation and their decibels are undone exactly, except for what was clipped. From power to magnitude, and
 from one set of filters to another, the way back is exact for a spectrum that is flat within a filter and changes
 log-linearly from filter to filter. All of them are framed as the models' front ends are (frame t is centred 10 ms * t +
-5 ms), so that only scale and frequency axis differ. An autoencoder of 64 bins is given theirs, one for one, on an axis
-that it does not know; one of other bins is given what theirs say at the frequencies of its own.
+5 ms), and one with another hop is interpolated there, so that only scale and frequency axis differ. An autoencoder of
+64 bins is given theirs, one for one, on an axis that it does not know; one of other bins is given what theirs say at
+the frequencies of its own.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class FrontEnd:
 
     Attributes:
         name: for options and reports.
-        mel: rate, window, filters; a hop is 10 ms.
+        mel: rate, window, hop, filters.
         top_db: cells more than this below the loudest of the clip are raised to there; None keeps all.
         relative: whether decibels count from the loudest cell of the clip.
         unit_db: decibels to one unit of the features; None is the spread of the clip, so that it fills [-1, 1].
@@ -54,6 +55,11 @@ class FrontEnd:
     unit_db: float | None = 1.0
     middle_db: float = 0.0
     clip: bool = False
+
+    @property
+    def frame_samples(self) -> int:
+        """10 ms at its rate, whatever its hop."""
+        return self.mel.sample_rate // 100
 
     def mapping(self, clip_levels: torch.Tensor) -> Mapping:
         """The scale of features for a clip with these levels, all of it, in dB."""
@@ -87,7 +93,8 @@ class Mapping:
 _CLAP = MelConfig(48000, 1024, 480, 64, 50.0, 14000.0)
 _WIDE = MelConfig(48000, 1024, 480, 64, 0.0, 24000.0)
 # The 25 ms window, the ranges and the scales are the predecessor's. CLAP's numbers are those of the feature extractor
-# that comes with AudioLDM 2 (Slaney filters, power, decibels from full scale).
+# that comes with AudioLDM 2 (Slaney filters, power, decibels from full scale). Its table's "standard" has librosa's hop
+# and window, and no scale: that of `mel-db`, which has its range.
 FRONT_ENDS = (
     FrontEnd("db-minmax", MelConfig(), top_db=80, unit_db=None),
     FrontEnd("db20", MelConfig(), top_db=80, unit_db=20, clip=True),
@@ -95,6 +102,7 @@ FRONT_ENDS = (
     FrontEnd("clap-wide", _WIDE, top_db=120, relative=False),
     FrontEnd("mel-db", MelConfig(48000, 1200, 480, 64, 50.0, 24000.0), top_db=80, unit_db=40, middle_db=-40),
     FrontEnd("mel-db-wide", _WIDE, top_db=120, unit_db=60, middle_db=-60),
+    FrontEnd("standard", MelConfig(48000, 2048, 512, 64, 50.0, 8000.0), top_db=80, unit_db=40, middle_db=-40),
 )
 
 
@@ -108,14 +116,20 @@ def by_name(name: str) -> FrontEnd:
     return named("front end", FRONT_ENDS, name, listed)
 
 
-def levels(waveform: torch.Tensor, front_end: FrontEnd, features: Features) -> torch.Tensor:
+def levels(waveform: torch.Tensor, front_end: FrontEnd, features: Features, start: int = 0) -> torch.Tensor:
     """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at its rate -> `[B, 1, T, bins]` as many as
-    the model hears."""
+    the model hears.
+
+    Args:
+        start: samples of the clip before these, whole frames; hops are counted from the beginning of the clip.
+    """
     import torch
 
+    skipped = -start % front_end.mel.hop_length
     filters = torch.from_numpy(mel_filter_bank(front_end.mel)).to(waveform.device)
-    power = filters @ magnitudes(waveform, front_end.mel).square()
-    own = 10 * power.clamp_min(_POWER_FLOOR).log10().transpose(1, 2).unsqueeze(1)
+    power = filters @ magnitudes(waveform[..., skipped:], front_end.mel).square()
+    decibels = 10 * power.clamp_min(_POWER_FLOOR).log10().transpose(1, 2).unsqueeze(1)
+    own = _framed(decibels, front_end, waveform.shape[-1] // front_end.frame_samples, skipped)
     axis = _axis(front_end, features)
     return _carried(own, _centres(front_end), axis).masked_fill(_above(axis, front_end, own.device), _FLOOR_DB)
 
@@ -135,6 +149,17 @@ def to_matched(levels_db: torch.Tensor, front_end: FrontEnd, features: Features)
     matched = carried + torch.tensor(features.flat, dtype=torch.float32, device=levels_db.device)
     unheard = _above(features.centres, front_end, levels_db.device)
     return matched.clamp_min(features.floor).masked_fill(unheard, features.floor)
+
+
+def _framed(hops: torch.Tensor, front_end: FrontEnd, count: int, skipped: int) -> torch.Tensor:
+    """`[B, 1, hops, 64]`, the first hop `skipped` samples late, at the centres of `count` frames of 10 ms: linear."""
+    import torch
+
+    centres = front_end.frame_samples * (torch.arange(count, dtype=torch.float64, device=hops.device) + 0.5)
+    places = ((centres - skipped) / front_end.mel.hop_length - 0.5).clamp(0, hops.shape[2] - 1)
+    before = places.long()
+    share = (places - before)[:, None].to(hops.dtype)
+    return torch.lerp(hops[:, :, before], hops[:, :, (before + 1).clamp(max=hops.shape[2] - 1)], share)
 
 
 def _axis(front_end: FrontEnd, features: Features) -> np.ndarray:

@@ -162,4 +162,7 @@ def _list_presets() -> None:
         for preset in api.reconstruction_presets()
     ]
     lines = aligned([[key.replace("_", " ") for key in rows[0]], *([*row.values()] for row in rows)])
-    report({"presets": rows}, "\n".join(lines))
+    alike = [{"when": when, "presets": names} for when, names in api.same_reconstructions()]
+    told = [f"  {', '.join(one['presets'])}: {one['when']}" for one in alike]
+    text = "\n".join([*lines, "", "By default, with the front end matched, these write the same file:", *told])
+    report({"presets": rows, "same": alike}, text)

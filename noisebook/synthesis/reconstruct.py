@@ -129,13 +129,14 @@ def _features(
     if name == front_ends.MATCHED:
         return features_of(original.samples, timeline, backend), lambda decoded: decoded
     front_end, matched = front_ends.by_name(name), front_end_of(backend.info)
-    mel, hops = front_end.mel, timeline.info.feature_frames
+    frames = timeline.info.feature_frames
 
-    def listen(piece: torch.Tensor) -> torch.Tensor:
-        return front_ends.levels(by_latent(piece, timeline).to(backend.device), front_end=front_end, features=matched)
+    def listen(piece: torch.Tensor, start: int) -> torch.Tensor:
+        return front_ends.levels(by_latent(piece, timeline).to(backend.device), front_end, matched, start)
 
-    samples = torch.from_numpy(levelled(waveform, original.gain_half_db, mel.sample_rate))
-    levels = segmentwise(listen, samples, timeline, reads=mel.hop_length * hops, writes=hops)
+    samples = torch.from_numpy(levelled(waveform, original.gain_half_db, front_end.mel.sample_rate))
+    reads = front_end.frame_samples * frames
+    levels = segmentwise(listen, samples, timeline, reads=reads, writes=frames, placed=True)
     mapping = front_end.mapping(levels)
     return mapping.features(levels), lambda decoded: front_ends.to_matched(mapping.levels(decoded), front_end, matched)
 

@@ -7,6 +7,7 @@ All but `matched` keep the name and the choices of an earlier script for AudioLD
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from math import inf, isfinite
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "Post",
     "Preset",
     "by_name",
+    "same_by_default",
     "with_axes",
 ]
 
@@ -163,6 +165,35 @@ def by_name(name: str) -> Preset:
         ConfigError: there is none.
     """
     return named("preset", PRESETS, name, ", ".join(preset.name for preset in PRESETS))
+
+
+def same_by_default() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Presets that write the same file with the matched front end and no axis replaced: (when they do, names).
+
+    No limit touches latents of matched features (their standard deviation is 0.6 to 1.05, the least limit 3), and of a
+    chain of vocoders the first one works on them. What then differs are posterior and post-processing, of which a lift
+    and the peak guard may find nothing to do, and loudness is rarely off by more than any preset corrects.
+    """
+
+    def sound(preset: Preset) -> tuple[Any, ...]:
+        return preset.posterior, VOCODERS[preset.vocoder][0], preset.post
+
+    def at_rest(preset: Preset) -> tuple[Any, ...]:
+        loudness = preset.post.loudness and (1.0, 1.0)
+        rest = replace(preset.post, mel_lift_db=0.0, band_lift=1.0, loudness=loudness, peak_guard=False)
+        return *sound(preset)[:2], rest
+
+    always, then = _alike(sound), _alike(at_rest)
+    sometimes = "where no lift is kept and no peak is turned down"
+    return (*(("always", names) for names in always), *((sometimes, names) for names in then if names not in always))
+
+
+def _alike(key: Callable[[Preset], Any]) -> list[tuple[str, ...]]:
+    """Names of the presets that share a key, where they are more than one."""
+    names: dict[Any, list[str]] = {}
+    for preset in PRESETS:
+        names.setdefault(key(preset), []).append(preset.name)
+    return [tuple(group) for group in names.values() if len(group) > 1]
 
 
 def with_axes(

@@ -58,9 +58,22 @@ def test_seeds_and_presets_change_the_sound(noisebook, engine, sound):
 def test_the_table_needs_no_sound(noisebook):
     ran = noisebook("reconstruct", "--list")
     assert ran.status == 0
-    assert [line.split()[0] for line in ran.text.splitlines()] == ["preset", *NAMES]
-    rows = json.loads(noisebook("reconstruct", "--list", "--json").out)["presets"]
-    assert [row["preset"] for row in rows] == NAMES
+    table, alike = ran.text.split("\n\n")
+    assert [line.split()[0] for line in table.splitlines()] == ["preset", *NAMES]
+    assert "  simple, ultimate, critical-fix: always" in alike.splitlines()
+    told = json.loads(noisebook("reconstruct", "--list", "--json").out)
+    assert [row["preset"] for row in told["presets"]] == NAMES
+    assert len(told["same"]) == len(alike.splitlines()) - 1 == 2
+
+
+def test_presets_that_are_told_to_be_the_same_write_the_same_file(noisebook, engine, sound):
+    noisebook("reconstruct", sound, "out", "--all", *engine)
+    told = json.loads(noisebook("reconstruct", "--list", "--json").out)["same"]
+    files = {name: Path(f"out/song-{name}.wav").read_bytes() for name in NAMES}
+    always = next(one["presets"] for one in told if one["when"] == "always")
+    assert len({files[name] for name in always}) == 1
+    sampled = {name for name in NAMES if files[name] == files["simple"]}
+    assert sampled == set(always)
 
 
 def test_help_names_every_preset(noisebook):

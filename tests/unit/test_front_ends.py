@@ -49,7 +49,7 @@ def test_features_have_the_range_of_the_script(front_end):
     levels = clip_levels(front_end)
     features = front_end.mapping(levels).features(levels)
     assert features.shape == (1, 1, 100, 64)
-    loudest = {"db-minmax": 1, "mel-db": 1, "mel-db-wide": 1, "db20": 0}
+    loudest = {"db-minmax": 1, "mel-db": 1, "mel-db-wide": 1, "standard": 1, "db20": 0}
     lowest = {"db-minmax": -1, "db20": -1}
     if front_end.name in loudest:
         assert float(features.max()) == pytest.approx(loudest[front_end.name], abs=1e-5)
@@ -60,7 +60,9 @@ def test_features_have_the_range_of_the_script(front_end):
         assert torch.equal(features, levels)
 
 
-@pytest.mark.parametrize(("name", "range_db"), [("db-minmax", 80), ("mel-db", 80), ("mel-db-wide", 120)])
+@pytest.mark.parametrize(
+    ("name", "range_db"), [("db-minmax", 80), ("mel-db", 80), ("mel-db-wide", 120), ("standard", 80)]
+)
 def test_the_floor_is_below_the_loudest_cell_of_the_clip(name, range_db):
     levels = torch.tensor([0.0, -70.0, -100.0, -130.0]).view(1, 1, 4, 1) + 20
     mapping = front_ends.by_name(name).mapping(levels)
@@ -134,6 +136,21 @@ def test_clap_is_the_extractor_s_spectrogram():
     filters = librosa.filters.mel(sr=48000, n_fft=1024, n_mels=64, fmin=50, fmax=14000)
     expected = librosa.power_to_db(filters @ power, ref=1.0, amin=1e-10, top_db=None).T
     assert np.abs(front_ends.levels(samples, clap, MEL_FEATURES)[0, 0].numpy() - expected).max() < 1e-2
+
+
+def test_another_hop_is_interpolated_to_frames_of_10_ms():
+    """A stretch hears what the whole clip hears there, and a click stays where it is."""
+    front_end = front_ends.by_name("standard")
+    assert front_end.mel == MelConfig(48000, 2048, 512, 64, 50.0, 8000.0)
+    samples = 1e-3 * noise(48000)
+    samples[0, 24000] = 0.9
+    whole = front_ends.levels(samples, front_end, MEL_FEATURES)
+    assert whole.shape == (1, 1, 100, 64)
+    assert int(whole.mean(3).argmax()) in (49, 50)
+    stretch = front_ends.levels(samples[:, 17 * 480 :], front_end, MEL_FEATURES, 17 * 480)
+    assert torch.allclose(stretch[:, :, 4:], whole[:, :, 21:], atol=1e-3)
+    elsewhere = front_ends.levels(samples[:, 17 * 480 :], front_end, MEL_FEATURES)
+    assert not torch.allclose(elsewhere[:, :, 4:], whole[:, :, 21:], atol=0.1)
 
 
 def test_unknown_names_are_told_with_the_known_ones():

@@ -52,6 +52,7 @@ def test_axes_of_the_reconstruction_presets(preset, expected):
     ("clap-wide", (48000, 1024, 480, 64, 0.0, 24000.0), 120, False, 1.0, 0.0, False),
     ("mel-db", (48000, 1200, 480, 64, 50.0, 24000.0), 80, True, 40, -40, False),
     ("mel-db-wide", (48000, 1024, 480, 64, 0.0, 24000.0), 120, True, 60, -60, False),
+    ("standard", (48000, 2048, 512, 64, 50.0, 8000.0), 80, True, 40, -40, False),
 ), strict=True)), ids=lambda one: getattr(one, "name", ""))  # fmt: skip
 def test_front_ends(front_end, expected):
     assert astuple(front_end) == expected
