@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import OnStep, checked
-from noisebook.errors import ModelError, WrongCodebook
+from noisebook.errors import ConfigError, ModelError, WrongCodebook
 from noisebook.options import Options, option
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _VECTORS_PER_ATOM = 10
+_OF_EMA = ("commitment", "temperature")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,21 @@ class FitOptions(Options):
     groups: int | None = option(None, "product: groups of values with a table each.", low=1, high=1024)
     block_frames: int | None = option(None, "hierarchical: frames of a coarse code.", low=1, high=4096)
     bits_per_frame: float | None = option(None, "adaptive: the budget that it is made for.")
+    commitment: float | None = option(
+        None, "ema: weight of the commitment term, 0.25 by default; it moves atoms only where a temperature is given.",
+        low=0, high=1,
+    )  # fmt: skip
+    temperature: float | None = option(
+        None, "ema: softness with which a vector is shared by its nearest atoms, in Euclidean distance; by default 0.",
+        low=0, metavar="T",
+    )  # fmt: skip
     seed: int = option(0, "Seed of all random choices.", low=0, high=2**64 - 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in _OF_EMA:
+            if getattr(self, name) is not None and self.method != "ema":
+                raise ConfigError(f"{name} is an option of ema, not of {self.method}")
 
 
 @checked
@@ -122,13 +137,16 @@ def fit_codebook(
         AudioError: more than two channels.
         ConfigError: settings that no codebook can have, or not enough sound.
     """
+    from noisebook.quantizers.clustering import EmaSettings
     from noisebook.quantizers.fitting import fit
     from noisebook.synthesis.sound import to_latent
 
     latents = [to_latent(sound, backend=backend)[0].cpu() for sound in sounds]
+    values = vars(options)
+    ema = {name: values[name] for name in _OF_EMA if values[name] is not None}
     return fit(
-        latents, **vars(options), clip_frames=backend.info.window_frames, model=backend.info.autoencoder.hex(),
-        on_step=on_step,
+        latents, **{name: value for name, value in values.items() if name not in _OF_EMA}, settings=EmaSettings(**ema),
+        clip_frames=backend.info.window_frames, model=backend.info.autoencoder.hex(), on_step=on_step,
     )  # fmt: skip
 
 
@@ -173,7 +191,8 @@ def codebook_info(codebook: LatentCodebook | CodebookRecord, *, frames_per_secon
 
 @checked
 def fit_doubt(codebook: LatentCodebook | CodebookRecord) -> str | None:
-    """What speaks against using a codebook: too little sound for its atoms, so that it knows it by heart; else None.
+    """What speaks against using a codebook: too little sound for its atoms, so that it has fewer than were asked for,
+    or knows its sound by heart; else None.
 
     A table needs some ten vectors an atom to hold for other sounds than those it was fitted to.
     """
@@ -181,12 +200,16 @@ def fit_doubt(codebook: LatentCodebook | CodebookRecord) -> str | None:
 
     config = codebook.config
     vectors = codebook.record["frames"] // config.row_frames * config.columns
+    fewer, asked = "", codebook.record.get("asked_size")
+    if asked is not None:
+        blocks = -(-vectors // config.block_frames)
+        fewer = f"{config.size} atoms in place of {asked}, of {blocks} blocks of {config.block_frames} frames; "
     if config.method in DRAWN or vectors >= _VECTORS_PER_ATOM * config.size:
         return None
     times = _VECTORS_PER_ATOM * config.size / vectors
     return (
-        f"fitted to {vectors} vectors for {config.size} atoms: it knows its sound by heart and will do worse on any "
-        f"other than the report says; give {times:.1f} times as much sound, or a smaller size"
+        f"{fewer}fitted to {vectors} vectors for {config.size} atoms: it knows its sound by heart and will do worse on "
+        f"any other than the report says; give {times:.1f} times as much sound, or a smaller size"
     )
 
 
@@ -200,6 +223,8 @@ def _fit_of(codebook: LatentCodebook | CodebookRecord, frames_per_second: float)
         "bitrate": record["bits_per_frame"] * frames_per_second,
         "fixed_bitrate": record["fixed_bits_per_frame"] * frames_per_second,
         "objective": record.get("objective"),
+        "temperature": record.get("temperature"),
+        "asked_size": record.get("asked_size"),
         "stages": [
             {"name": stage.name, "size": stage.size, "used": used, "perplexity": perplexity}
             for stage, used, perplexity in usage

@@ -58,7 +58,8 @@ def fit(
     Args:
         latents: each `[B, C, L, F']`, any L.
         unit, method, size, stages, groups, block_frames, bits_per_frame, clip_frames: see `CodebookConfig`; None is
-            the method's default in `DEFAULTS`.
+            the method's default in `DEFAULTS`. A hierarchical codebook of little sound gets fewer atoms: its record
+            then says `asked_size`.
         seed: of all random choices; the result is the same on the same machine.
         model: fingerprint of the autoencoder that made the latents, hexadecimal.
         settings: of method ema.
@@ -75,18 +76,33 @@ def fit(
         unit, method, size, model=model, channels=latents[0].shape[1], bins=latents[0].shape[-1],
         clip_frames=clip_frames, seed=seed, **chosen,
     )  # fmt: skip
+    config = replace(config, size=min(size, _most_atoms(latents, config)))
     tensors = statistics(latents, config) if method in DRAWN else _tables(latents, config, settings, on_step)
     ones = {name: torch.ones(length, dtype=torch.int32) for name, length in config.alphabets.items()}
     codebook = LatentCodebook(config, {**tensors, **ones}, {})
     for _ in range(_ROUNDS if method == "adaptive" else 1):
         codebook = _counted(codebook, latents)
     record = measure(codebook, latents)
+    if config.size < size:
+        record["asked_size"] = size
     if method == "ema":
         # The terms of a VQ-VAE's loss that concern the codebook (see `clustering`).
         record["objective"] = {"codebook": record["mse"], "commitment": settings.commitment * record["mse"]}
+        record["temperature"] = settings.temperature
     if on_step:
         on_step(len(config.views) + 1, len(config.views) + 1)
     return replace(codebook, record=record)
+
+
+def _most_atoms(latents: Latents, config: CodebookConfig) -> int:
+    """Of a hierarchical codebook: as many, a power of two, as its first table has vectors, which are one a block.
+
+    More atoms are better on other sound too, up to one for each block (docs/systems.md).
+    """
+    if config.method != "hierarchical":
+        return config.size
+    blocks = sum(len(latent) * -(-latent.shape[2] // config.block_frames) for latent in latents)
+    return max(2, 1 << (blocks * config.columns).bit_length() - 1)
 
 
 def _tables(latents: Latents, config: CodebookConfig, settings: EmaSettings, on_step: OnStep | None) -> Tensors:

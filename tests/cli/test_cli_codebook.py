@@ -62,6 +62,30 @@ def test_too_little_sound_is_told_before_the_file_is_written(noisebook, engine, 
     assert (ran.err, json.loads(ran.text)["warning"]) == ("", None)
 
 
+def test_a_hierarchical_codebook_tells_that_it_has_fewer_atoms(noisebook, engine, sound):
+    options = ["--method", "hierarchical", "--stages", 2, "--block-frames", 2, "--size", 64]
+    ran = noisebook("codebook", "fit", sound, "-o", "x.safetensors", *options, "--json", *engine)
+    assert ran.err.startswith("noisebook: 4 atoms in place of 64, of 4 blocks of 2 frames; fitted to 7 vectors")
+    values = json.loads(ran.text)
+    assert (values["size"], values["asked_size"]) == (4, 64)
+
+
+def test_commitment_and_temperature_reach_a_soft_codebook(noisebook, fails, engine, sound):
+    def table(*options):
+        arguments = ["-o", "x.safetensors", "-f", "--method", "ema", "--unit", "position", "--size", 4, *options]
+        values = json.loads(noisebook("codebook", "fit", sound, *arguments, "--json", *engine).text)
+        weight = values["objective"]["commitment"] / values["objective"]["codebook"]
+        return load("x.safetensors").tensors["table.0"], (weight, values["temperature"])
+
+    soft, settings = table("--temperature", 0.5)
+    assert settings == (pytest.approx(0.25), 0.5)
+    committed, settings = table("--temperature", 0.5, "--commitment", 0.9)
+    assert settings == (pytest.approx(0.9), 0.5)
+    assert not np.array_equal(committed, soft)
+    told = fails("codebook", "fit", sound, "-o", "y.safetensors", "--temperature", 0.5, *engine)
+    assert "temperature is an option of ema, not of residual" in told
+
+
 def test_a_file_without_a_record_of_its_fit(noisebook, fails, engine, sound, tiny_model):
     from dataclasses import replace
 

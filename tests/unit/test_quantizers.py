@@ -199,6 +199,18 @@ def test_commitment_draws_atoms_together_in_soft_training_only():
     assert spread(0.0, 0.9) == spread(0.0, 0.0)
     record = fitted("frame", "ema").record
     assert record["objective"] == {"codebook": record["mse"], "commitment": 0.25 * record["mse"]}
+    assert record["temperature"] == 0
+
+
+def test_a_hierarchical_codebook_of_little_sound_has_fewer_atoms_and_says_so():
+    """148 frames are 37 blocks of 4, enough for 32 atoms."""
+    given = {"unit": "frame", "method": "hierarchical", "stages": 2, "block_frames": 4}
+    book = fit(latents(count=1, frames=74), size=1024, **given)
+    assert (book.config.size, book.record["asked_size"]) == (32, 1024)
+    assert book.record["used"] == [32, 32]
+    assert "asked_size" not in fit(latents(count=1, frames=74), size=16, **given).record
+    with pytest.raises(ConfigError, match="atoms from"):  # no other method does
+        fit(latents(count=1), unit="frame", method="residual", size=1024)
 
 
 # --- adaptive ----------------------------------------------------------------------------------------------------
