@@ -42,6 +42,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "guided, linear": {"method": "guided", "pull": "linear"},
     "guided, linear, 4 scales": {"method": "guided", "pull": "linear", "scales": 4},
     "guided, ddcm": {"method": "guided", "pull": "ddcm"},
+    "full-diffusion": {"method": "full-diffusion"},
 }
 _MEASURES = (("mel", "log-mel dB", "{:.1f}"), ("nmse", "NMSE", "{:.2f}"), ("correlation", "mel corr.", "{:.2f}"),
              ("prompt", "p(prompt)", "{:.2f}"))  # fmt: skip

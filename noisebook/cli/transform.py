@@ -33,6 +33,7 @@ def transform(source: str, target: str | None, output: str | None, force: bool, 
     noisebook transform song.flac calm.flac -p "rain and wind" -s 0.3
     noisebook transform song.flac x.wav -p speech -m guided -s 0.4 --scales 4
     noisebook transform song.flac x.wav -m improved --codebook own --temperature 0.1
+    noisebook transform birds.wav x.wav -p rain -m full-diffusion --steps 50
     """
     from noisebook import api
 

@@ -21,6 +21,7 @@ from noisebook.comparison.methods import Coded, Family, Job, Method, round_trip
 from noisebook.errors import ConfigError
 from noisebook.quantizers.files import shipped_names
 from noisebook.synthesis import reconstruction_presets
+from noisebook.synthesis.options import TRANSFORM_METHODS
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from noisebook.diffusion.plan import Step
 
 __all__ = ["Residuals", "autoencoded", "catalogue", "diffused", "quantised", "reconstructed", "transformed", "vocoded"]
-
-_TRANSFORMATIONS = ("input-based", "improved", "guided")
 
 
 def catalogue(
@@ -85,7 +84,7 @@ def catalogue(
                 partial(transformed, prompt=prompt or "", method=method, seed=seed),
                 missing=None if prompt else "needs a prompt: give --prompt",
             )
-            for method in _TRANSFORMATIONS
+            for method in TRANSFORM_METHODS
         ),
         *programs.methods(),
         *neural.methods(weights=weights),

@@ -4,6 +4,7 @@
 
 The move is a gradient step on `|target - x0_hat|^2 / 2`; a weight of 1 at full resolution puts the target in the
 place of the estimate. With a low-pass it is iterative latent variable refinement (ILVR, Choi et al. 2021) on x0_hat.
+With the weight `observed` it is the proximal step of DiffPIR (Zhu et al. 2023), for an observation of the whole latent.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from noisebook.errors import ConfigError
 
 __all__ = ["MAX_SCALES", "PULLS", "Course", "low_pass", "multi_scale", "pull_weight", "pulled"]
 
-PULLS = ("constant", "linear", "cosine", "adaptive")
+PULLS = ("constant", "linear", "cosine", "adaptive", "observed")
 MAX_SCALES = 6  # the coarsest averages 32 frames: 1.3 s
 _NEIGHBOURHOOD = 25  # latent frames over which the adaptive weight measures the distance: 1 s
 Weight = Callable[[int, torch.Tensor], "torch.Tensor | float"]  # (t, target - x0_hat) -> weight
@@ -79,6 +80,15 @@ class Course:
         share = self.curve(t) / self.curve(len(self.schedule) - 1)
         return min(1.0, max(0.0, (share - self.strength + half) / (2 * half)))
 
+    def trust(self, t: int) -> float:
+        """Weight of the target, seen in noise, beside x0_hat: each counts by the inverse of its variance.
+
+        That of x0_hat is `error(t)`, that of the noise the one with which the target would make the error of pure noise
+        that of t0: `r error(T - 1) / (r + error(T - 1)) = s error(T - 1)`, so `r = s / (1 - s) error(T - 1)`.
+        """
+        share = self.curve(t) / self.curve(len(self.schedule) - 1)
+        return share * (1 - self.strength) / (share * (1 - self.strength) + self.strength)
+
     def distance(self, t: int) -> float:
         """Mean squared `target - x0_hat` that a run from the noised target has at t, if the model's error is true.
 
@@ -115,6 +125,8 @@ def pull_weight(name: str, course: Course, *, strength: float = 1.0) -> Weight:
         cosine     strength (1 - cos(pi v)) / 2
         adaptive   strength max(0, 1 - sqrt(distance(t) / mean |gap|^2)), the mean over 1 s around each frame:
                    just enough to keep the distance to the target on the course, whatever draws away from it
+        observed   strength e / (e + s / (1 - s)), e = error(t) / error(T - 1), down to clean data: the mean of x0
+                   given x_t and the target seen in noise, which leaves as much of it open as x_t0 does
 
     Raises:
         ConfigError: another name, or a strength outside 0..1.
@@ -125,6 +137,8 @@ def pull_weight(name: str, course: Course, *, strength: float = 1.0) -> Weight:
         raise ConfigError(f"a pull strength of {strength:g}: 0 (no pull) to 1 (onto the target) are possible")
     if name == "adaptive":
         return lambda t, gap: strength * (0.0 if course.strength == 1 else _on_course(gap, course.distance(t)))
+    if name == "observed":
+        return lambda t, gap: strength * course.trust(t)
     shapes: dict[str, Callable[[int], float]] = {
         "constant": lambda t: float(t > course.start),
         "linear": course.ramp,

@@ -39,7 +39,7 @@ class ReconstructOptions(Options):
     )  # fmt: skip
     front_end: str = option(
         "matched",
-        "matched; historical, the preset's own; or db-minmax, db20, clap, clap-wide, mel-db, mel-db-wide.",
+        "matched; historical, the preset's own; or db-minmax, db20, clap, clap-wide, mel-db, mel-db-wide, standard.",
         metavar="NAME",
     )
     posterior: str | None = option(None, "mode, sample, or blend: 0.7 mode and 0.3 sample.", metavar="NAME")
@@ -57,6 +57,7 @@ TRANSFORM_METHODS: dict[str, tuple[str, ...]] = {
     "input-based": ("codebook",),
     "improved": ("codebook", "temperature", "top_k", "mix"),
     "guided": ("pull", "pull_strength", "scales"),
+    "full-diffusion": (),
 }
 
 
@@ -69,7 +70,8 @@ class TransformOptions(Options):
     )
     negative: str | None = option(None, "What to stay away from.", metavar="PROMPT")
     method: str = option(
-        "input-based", "From the noised quantised latent, hard or soft; or from noise, pulled towards the latent.",
+        "input-based", "From the noised quantised latent, hard or soft; from noise, pulled towards the latent as long "
+        "as the strength says; or over the whole schedule, pulled to the end.",
         choices=tuple(TRANSFORM_METHODS), flags=("-m", "--method"),
     )  # fmt: skip
     strength: float = option(
@@ -111,6 +113,18 @@ class TransformOptions(Options):
     def chooses(self) -> bool:
         """Whether the noise of the steps is chosen from codebooks, in place of a pull on their estimates."""
         return self.pull == "ddcm"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the diffusion runs over the whole schedule, whatever the strength."""
+        return self.method in ("guided", "full-diffusion")
+
+    @property
+    def weight(self) -> str | None:
+        """That of the pull on the estimates (see `diffusion.pulling.pull_weight`); None where there is no such pull."""
+        if self.method == "full-diffusion":
+            return "observed"
+        return (self.pull or "adaptive") if self.method == "guided" and not self.chooses else None
 
     @property
     def sampler(self) -> str:

@@ -1,4 +1,4 @@
-"""The pull of a guided transformation, in its two forms: on x0_hat, or by the choice of the noise."""
+"""The pull of a guided or full diffusion, in its two forms: on x0_hat, or by the choice of the noise."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PARAMS = by_name("6000").params  # parts of 64 values: nothing is sent, so bits
 
 
 def pulled_towards(denoise: Denoise, target: torch.Tensor, options: TransformOptions, course: Course) -> Denoise:
-    """`denoise` with its estimates pulled towards `target [channels, C, L, F']`, over the course."""
-    if options.chooses:
+    """`denoise` with its estimates pulled towards `target [channels, C, L, F']` over the course, if they are at all."""
+    if options.weight is None:
         return denoise
-    weight = pull_weight(options.pull or "adaptive", course, strength=_strength(options))
+    weight = pull_weight(options.weight, course, strength=_strength(options))
     return pulled(denoise, target, weight=weight, width=multi_scale(course, options.scales or 1))
 
 

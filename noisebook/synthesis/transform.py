@@ -1,8 +1,9 @@
 """Input-based transformation: a sound becomes what a prompt says, as far as `strength` allows.
 
-input-based  latent --hard codebook--> target --noised to t0--> reverse() from t0
-improved     latent --soft codebook, mixed with the latent--> target --noised to t0--> reverse() from t0
-guided       noise --> reverse() from the start, x0_hat or the noise pulled towards the latent down to t0
+input-based     latent --hard codebook--> target --noised to t0--> reverse() from t0
+improved        latent --soft codebook, mixed with the latent--> target --noised to t0--> reverse() from t0
+guided          noise --> reverse() over the whole schedule, x0_hat or the noise pulled towards the latent down to t0
+full-diffusion  latent --noised to T - 1--> reverse() over the whole schedule, x0_hat pulled all the way
 
 The target is clean data: it is noised before the diffusion goes on from it (SDEdit, Meng et al. 2022), and never given
 to it as noise. How far t0 is follows from the strength, see `diffusion.pulling.Course`.
@@ -27,7 +28,7 @@ from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, quan
 from noisebook.quantizers.config import SOFT_ATOMS
 from noisebook.quantizers.fitting import fit
 from noisebook.quantizers.nearest import mixed
-from noisebook.synthesis.options import TransformOptions
+from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 from noisebook.synthesis.pull import chosen_noise, pulled_towards
 from noisebook.synthesis.sound import from_latent, to_latent
 
@@ -74,8 +75,7 @@ def transform_latent(
     if options.strength == 0:
         return target
     noise = start_noise((1, *latent.shape[1:]), seed=options.seed, segment=0, device=device).expand_as(latent)
-    if options.method == "guided":
-        denoise = pulled_towards(denoise, target, options, course)
+    denoise = pulled_towards(denoise, target, options, course)
     noisy = options.method == "guided" or options.strength == 1
     x = noise if noisy else info.schedule.add_noise(target, noise, timesteps[0])
     denoise, plan = sampled(options.sampler, denoise, info.schedule, timesteps)
@@ -89,7 +89,7 @@ def quantised_latent(latent: torch.Tensor, options: TransformOptions, info: Back
         ConfigError: a temperature or number of atoms that is not possible.
         ModelError: a codebook of another model.
     """
-    if options.method == "guided" or options.codebook == "none":
+    if options.codebook == "none" or "codebook" not in TRANSFORM_METHODS[options.method]:
         return latent
     codebook = own_codebook(latent, info) if options.codebook in (None, "own") else options.codebook
     if not isinstance(codebook, LatentCodebook):
@@ -123,8 +123,8 @@ def _mixture(quantised: torch.Tensor, latent: torch.Tensor, mix: float) -> torch
 
 
 def _timesteps(options: TransformOptions, course: Course, info: BackendInfo) -> tuple[int, ...]:
-    """From t0; with a pull from noise, and t0 is among them, so that the pull ends there and not a step later."""
-    start = None if options.method == "guided" else max(0, course.start)
+    """From t0, or over the whole schedule; t0 is among them, so that what ends there does so and not a step later."""
+    start = None if options.whole else max(0, course.start)
     most = len(info.schedule) if start is None else start + 1
     steps = min(options.steps, most)
     timesteps = sampling_timesteps(info.schedule, info.curve, steps=steps, spacing=options.spacing, start=start)

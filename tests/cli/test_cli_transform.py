@@ -11,7 +11,7 @@ from noisebook.audio.io import read
 FAST = ("--steps", "2")
 
 
-@pytest.mark.parametrize("method", ["input-based", "improved", "guided"])
+@pytest.mark.parametrize("method", ["input-based", "improved", "guided", "full-diffusion"])
 def test_beside_the_source_by_default(method, noisebook, engine, sound):
     ran = noisebook("transform", sound, "-p", "music", "-m", method, *FAST, *engine)
     assert (ran.status, ran.err) == (0, "")

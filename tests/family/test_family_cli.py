@@ -145,7 +145,7 @@ def test_a_generated_stream_decodes_to_the_sound_itself(run):
     assert Path("back.wav").read_bytes() == Path("dog.wav").read_bytes()
 
 
-@pytest.mark.parametrize("method", ["input-based", "improved", "guided"])
+@pytest.mark.parametrize("method", ["input-based", "improved", "guided", "full-diffusion"])
 def test_transformations(run, sound, method):
     told = run("transform", sound, "-p", "Solo piano", "-m", method, "--steps", 2, "-s", 0.6)
     changed = read(told["output"])

@@ -11,7 +11,7 @@ from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.codebook import quantise
 from noisebook.synthesis.sound import from_latent, to_latent
 
-METHODS = ("input-based", "improved", "guided")
+METHODS = ("input-based", "improved", "guided", "full-diffusion")
 
 
 def reconstruction(waveform: Waveform, backend) -> np.ndarray:
@@ -19,7 +19,9 @@ def reconstruction(waveform: Waveform, backend) -> np.ndarray:
     return from_latent(latent, frame, backend=backend).samples
 
 
-@pytest.mark.parametrize("options", [{"codebook": "none"}, {"method": "guided"}, {"method": "guided", "pull": "ddcm"}])
+@pytest.mark.parametrize("options", [
+    {"codebook": "none"}, {"method": "guided"}, {"method": "guided", "pull": "ddcm"}, {"method": "full-diffusion"},
+])  # fmt: skip
 def test_strength_zero_is_the_autoencoders_reconstruction(options, backend, chirp):
     waveform = Waveform(chirp, 16000)
     changed = api.transform(waveform, "music", backend=backend, strength=0, **options)
@@ -103,7 +105,9 @@ def test_every_scheduler(scheduler, method, backend, chirp):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"method": "magic"}, "input-based, improved, guided"),
+        ({"method": "magic"}, "input-based, improved, guided, full-diffusion"),
+        ({"method": "full-diffusion", "codebook": "own"}, "codebook is an option of input-based and improved"),
+        ({"method": "full-diffusion", "pull": "linear"}, "pull is an option of guided"),
         ({"strength": 1.5}, "strength"),
         ({"steps": 0}, "steps"),
         ({"guidance": -1}, "guidance"),

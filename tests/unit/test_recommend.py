@@ -18,6 +18,7 @@ from noisebook.cli.transform import transform
 from noisebook.codec import presets
 from noisebook.errors import ConfigError
 from noisebook.synthesis import reconstruction_presets
+from noisebook.synthesis.options import TRANSFORM_METHODS
 from noisebook.verification.controls import bundled_clips
 from noisebook.verification.listening import KINDS, listen
 from noisebook.verification.rules import ASPECTS, NEEDS, RULES, advise
@@ -120,7 +121,7 @@ def test_every_need_and_kind_gets_a_command_that_exists(need, kind):
     known = {
         "compress": [preset.name for preset in presets.PRESETS],
         "reconstruct": [preset.name for preset in reconstruction_presets.PRESETS],
-        "transform": ["input-based", "improved", "guided"],
+        "transform": list(TRANSFORM_METHODS),
     }[found.method]
     assert found.preset in known
     assert found.command.startswith(f"noisebook {found.method} 'my song.wav' --")

@@ -40,6 +40,7 @@ ALL = {
     **PULLS,
     "scales": replace(GUIDED, pull="constant", scales=4),
     "ddcm": replace(GUIDED, pull="ddcm"),
+    "full": TransformOptions(method="full-diffusion"),
 }
 
 
@@ -80,6 +81,23 @@ def test_the_distance_is_that_of_the_course(name):
     for strength, distance in zip(STRENGTHS, distances(ALL[name], white(frames=256)), strict=True):
         # A deterministic sampler with the noise of the start stays nearer than an independent draw.
         assert distance <= 2 * strength + 0.05
+
+
+def test_full_diffusion_draws_from_the_posterior():
+    """White data seen in noise of variance r = s / (1 - s) is the target times 1 - s and white with variance s, which
+    differ from the target by s^2 + s; all but the last share of the schedule is stepped through."""
+    steps = replace(ALL["full"], steps=100)
+    for strength, distance in zip(STRENGTHS[:-1], distances(steps, white(frames=128))[:-1], strict=True):
+        assert distance == pytest.approx(strength + strength**2, abs=0.06)
+
+
+def test_full_diffusion_starts_at_the_last_timestep_from_the_noised_latent():
+    seen = []
+    backend = SimpleNamespace(**vars(BACKEND))
+    backend.denoise = lambda x, t, **_: seen.append((x, t)) or exact(x, t)
+    transform_latent(30 + 0 * white(), backend=backend, options=replace(ALL["full"], strength=0.3, steps=4))
+    assert seen[0][1] == 999
+    assert float(seen[0][0].mean()) == pytest.approx(30 * SCHEDULE.alpha(999) ** 0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("name", ALL)
