@@ -1,7 +1,8 @@
-"""Makes the sounds of index.md, and the table that plays them: `make sounds` (needs `opusenc`, package opus-tools).
+"""Makes the sounds of index.md with the table that plays them, and those that the studio opens with: `make sounds`.
 
-Both bundled clips are compressed at three presets and by Opus at 6 kbit/s. The streams are kept too; originals and
-decodes are kept as Opus of 64 kbit/s, which is small and plays in every browser.
+It needs `opusenc` (package opus-tools). The bundled clips are compressed at several presets and by Opus at 6 kbit/s.
+The streams are kept too; originals and decodes are kept as Opus of 64 kbit/s (40 in the package), which is small and
+plays in every browser. The studio also gets a picture of each clip.
 """
 
 from __future__ import annotations
@@ -11,8 +12,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from matplotlib import colormaps
+from PIL import Image
+
 import noisebook
 from noisebook.audio.io import read, write
+from noisebook.audio.waveform import Waveform
+from noisebook.report.figures import log_mel_db
+from noisebook.studio.jobs import READY, READY_PRESETS
 
 DOCS = Path(__file__).parent
 SOUNDS = DOCS / "sounds"
@@ -23,7 +30,8 @@ FILLED = re.compile(r"(<!-- sounds: begin -->\n).*(<!-- sounds: end -->)", re.DO
 
 
 def main() -> None:
-    SOUNDS.mkdir(exist_ok=True)
+    for folder in (SOUNDS, READY):
+        folder.mkdir(exist_ok=True)
     backend = noisebook.load_backend(device="cpu")
     rows = ["<table>"]
     for file, title in CLIPS.items():
@@ -32,14 +40,18 @@ def main() -> None:
         rows.append(f'<tr><th colspan="2">{title}, {seconds:g} s</th></tr>')
         opus(ASSETS / file, SOUNDS / f"{name}.opus", "64")
         rows.append(row("original, 16-bit PCM", 2 * sound.samples.size, seconds, f"{name}.opus"))
-        for preset in PRESETS:
+        picture(sound, READY / f"{name}.webp")
+        for preset in dict.fromkeys((*PRESETS, *READY_PRESETS)):
             stream = noisebook.compress(sound.samples, sample_rate=sound.sample_rate, backend=backend, preset=preset)
-            (SOUNDS / f"{name}-{preset}.ddcm").write_bytes(stream)
             decoded = noisebook.decompress(stream, backend=backend)
-            with tempfile.TemporaryDirectory() as folder:
-                write(Path(folder) / "decoded.wav", decoded)
-                opus(Path(folder) / "decoded.wav", SOUNDS / f"{name}-{preset}.opus", "64")
-            rows.append(row(f"noisebook, preset {preset}", len(stream), seconds, f"{name}-{preset}.opus"))
+            for folder, kilobits, presets in ((SOUNDS, "64", PRESETS), (READY, "40", READY_PRESETS)):
+                if preset in presets:
+                    (folder / f"{name}-{preset}.ddcm").write_bytes(stream)
+                    with tempfile.TemporaryDirectory() as place:
+                        write(Path(place) / "decoded.wav", decoded)
+                        opus(Path(place) / "decoded.wav", folder / f"{name}-{preset}.opus", kilobits)
+            if preset in PRESETS:
+                rows.append(row(f"noisebook, preset {preset}", len(stream), seconds, f"{name}-{preset}.opus"))
         opus(ASSETS / file, SOUNDS / f"{name}-opus-6k.opus", "6", "--framesize", "60")
         size = (SOUNDS / f"{name}-opus-6k.opus").stat().st_size
         rows.append(row("Opus, 6 kbit/s", size, seconds, f"{name}-opus-6k.opus"))
@@ -52,6 +64,13 @@ def main() -> None:
 def opus(source: Path, target: Path, kilobits: str, *options: str) -> None:
     command = ["opusenc", "--quiet", "--discard-comments", "--serial", "1", "--bitrate", kilobits, *options]
     subprocess.run([*command, str(source), str(target)], check=True)
+
+
+def picture(sound: Waveform, target: Path) -> None:
+    """A spectrogram of 240 by 128 points."""
+    levels = log_mel_db(sound)[::-1]
+    colours = colormaps["magma"]((levels - levels.max() + 80) / 80, bytes=True)
+    Image.fromarray(colours[..., :3]).resize((240, 128), Image.Resampling.LANCZOS).save(target, quality=70)
 
 
 def row(what: str, size: int, seconds: float, file: str) -> str:

@@ -3,9 +3,9 @@
 settings     what the page can be asked for, and its form in an address
 uploads      a visitor's file -> a sound or a stream, or a sentence that says why not
 jobs         settings and a sound -> results: plain functions, without a page
-workshop     jobs for many visitors at once: one after the other, cancelled, cleaned up
-shelf        the files of results, a bounded number of them
-pictures     spectrograms and their difference
+runner       jobs for many visitors at once: one after the other, cancelled, cleaned up
+store        the files of results, a bounded number of them
 rendering    a result -> HTML
 page, server the thin rest: Gradio's components and the web server
+templates/   the element that shows a result, its player and its spectrogram, drawn in the page
 """

@@ -6,8 +6,10 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisebook.audio.io import bundled_clips, read
 from noisebook.errors import ConfigError, Error
 from noisebook.options import OnStep
 from noisebook.studio.settings import Settings
@@ -17,9 +19,16 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
     from noisebook.verification.sounds import Verification
 
-__all__ = ["METRICS", "Cancelled", "OnStep", "Result", "Tell", "Track", "open_stream", "run"]
+__all__ = [
+    "CLIPS", "METRICS", "READY", "READY_PRESETS", "Cancelled", "OnStep", "Result", "Tell", "Track", "open_stream",
+    "ready_made", "run",
+]  # fmt: skip
 
-Tell = Callable[[str, int, int], None]  # what is being done, steps done, steps in all; may raise `Cancelled`
+READY = Path(__file__).parents[1] / "assets" / "ready"  # what docs/make_sounds.py made of the bundled clips
+READY_PRESETS = ("3000", "300", "30")
+CLIPS = {"demo": "Song", "demo-speech": "Voice"}  # of which there is something ready
+
+Tell = Callable[[str, float], None]  # what is being done, and how much of the whole job is; may raise `Cancelled`
 
 # Shown where they are installed; each takes a fraction of a second for ten seconds of sound.
 METRICS = (
@@ -39,7 +48,7 @@ class Track:
     Attributes:
         label: of the method, for people.
         sound: to hear.
-        seconds: that making it took.
+        seconds: that making it took; None where that is not known.
         stream: the .ddcm stream that holds it; None where the method does not code.
         notes: what the method had to say, a sentence each.
         comparable: whether the original says how good it is.
@@ -49,7 +58,7 @@ class Track:
 
     label: str
     sound: Waveform
-    seconds: float
+    seconds: float | None
     stream: bytes | None = None
     notes: tuple[str, ...] = ()
     comparable: bool = True
@@ -106,17 +115,18 @@ def run(
         Cancelled: as `tell`.
     """
     tell = tell or (lambda *_: None)
+    planned = list(_planned(settings))
+    progress = _Progress(tell, stages=sum(2 if one.method == "codec" else 1 for _, one in planned))
     if settings.method == "generate":
-        yield Result(name, None, (_track("generated", settings, None, backend, tell),), settings)
+        yield Result(name, None, (_track(*planned[0], None, backend, progress),), settings)
         return
     if sound is None:
         raise ConfigError("there is no sound: drop a file, record one, or choose a bundled clip")
     tracks: list[Track] = []
     failures: list[tuple[str, str]] = []
-    planned = list(_planned(settings))
     for label, one in planned:
         try:
-            tracks.append(_track(label, one, sound, backend, tell))
+            tracks.append(_track(label, one, sound, backend, progress))
         except Cancelled:
             raise
         except Error as error:
@@ -128,8 +138,19 @@ def run(
     result = Result(name, sound, tuple(tracks), settings, tuple(failures))
     yield result
     if any(track.comparable for track in tracks):
-        judged = tuple(_judged(track, sound, tell, controls=track is tracks[0]) for track in tracks)
+        judged = tuple(_judged(track, sound, progress, controls=track is tracks[0]) for track in tracks)
         yield replace(result, tracks=judged)
+
+
+def ready_made(clip: str) -> Result:
+    """One of `CLIPS`, compressed when the package was made: to be heard without computing anything."""
+    note = "to be heard at once, the decoded sound is kept as Opus of 40 kbit/s"
+    tracks = []
+    for preset in READY_PRESETS:
+        stem = READY / f"{clip}-{preset}"
+        stream = stem.with_suffix(".ddcm").read_bytes()
+        tracks.append(Track(f"preset {preset}", read(stem.with_suffix(".opus")), None, stream, (note,)))
+    return Result(CLIPS[clip], read(bundled_clips()[clip]), tuple(tracks))
 
 
 def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Tell | None = None) -> Result:
@@ -140,10 +161,10 @@ def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Te
     """
     from noisebook import api
 
-    tell = tell or (lambda *_: None)
+    progress = _Progress(tell or (lambda *_: None), stages=1)
     info = api.read_info(data, info=backend.info)
     started = time.perf_counter()
-    sound = api.decompress(data, backend=backend, on_step=_steps(tell, "decompressing"))
+    sound = api.decompress(data, backend=backend, on_step=progress.stage("decompressing"))
     track = Track("decoded", sound, time.perf_counter() - started, data)
     facts = {name.replace("_", " "): _fact(value) for name, value in vars(info).items() if value is not None}
     return Result(name, None, (track,), facts=facts)
@@ -167,8 +188,9 @@ def _label(settings: Settings) -> str:
     if settings.method == "codec" and settings.codebook:
         return f"codebook {settings.codebook}"
     if settings.method == "codec":
-        return f"{settings.bitrate:g} bit/s" if settings.bitrate else f"{settings.preset} bit/s"
+        return f"asked for {settings.bitrate:g}" if settings.bitrate else f"preset {settings.preset}"
     return {
+        "generate": "generated",
         "reconstruct": f"reconstructed, {settings.reconstruction}",
         "transform": f"towards “{settings.prompt}”" if settings.prompt else "transformed",
         "restore": {"inpaint": "gaps filled", "bandwidth": "band restored", "declip": "declipped"}.get(
@@ -177,7 +199,7 @@ def _label(settings: Settings) -> str:
     }[settings.method]
 
 
-def _track(label: str, settings: Settings, given: Any, backend: Backend, tell: Tell) -> Track:
+def _track(label: str, settings: Settings, given: Any, backend: Backend, progress: _Progress) -> Track:
     """Do one method; `given` is the visitor's sound."""
     from noisebook import api
 
@@ -189,30 +211,30 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, tell: T
     prompt, sound = settings.prompt or None, given
     options: Any = {"backend": backend, "seed": settings.seed}
     if settings.method == "codec":
-        options["on_step"] = _steps(tell, "compressing")
+        options["on_step"] = progress.stage("compressing")
         if settings.codebook:
             del options["seed"]
             stream = api.compress_with_codebook(given, codebook=settings.codebook, **options)
         else:
             rate: Any = {"bitrate": settings.bitrate} if settings.bitrate else {"preset": settings.preset}
             stream = api.compress(given, quality=settings.quality, **options, **rate)
-        sound = api.decompress(stream, backend=backend, on_step=_steps(tell, "decompressing"))
+        sound = api.decompress(stream, backend=backend, on_step=progress.stage("decompressing"))
     elif settings.method == "reconstruct":
-        tell("reconstructing", 0, 1)
+        progress.stage("reconstructing")
         reconstructed = api.reconstruct(given, preset=settings.reconstruction, **options)
         sound = reconstructed.waveform
         notes.append(" · ".join(f"{name.replace('_', ' ')} {text}" for name, text in vars(reconstructed.ran).items()))
     elif settings.method == "transform":
         unknown = api.unknown_words(backend, prompt) if prompt else ()
-        steps = _steps(tell, "transforming")
+        steps = progress.stage("transforming")
         sound = api.transform(given, prompt, strength=settings.strength, on_step=steps, **options)
     elif settings.method == "generate":
         generate: Any = api.generate_stream if settings.stream else api.generate
-        made = generate(settings.prompt, seconds=settings.seconds, on_step=_steps(tell, "generating"), **options)
+        made = generate(settings.prompt, seconds=settings.seconds, on_step=progress.stage("generating"), **options)
         sound, unknown, stream = made.sound, made.unknown, made.data if settings.stream else None
     else:
         cutoff = settings.cutoff if settings.task == "bandwidth" and settings.cutoff else None
-        steps = _steps(tell, "restoring")
+        steps = progress.stage("restoring")
         restored = api.restore(
             given, settings.task, gaps=_gaps(settings), cutoff=cutoff, prompt=prompt, on_step=steps, **options
         )
@@ -226,7 +248,7 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, tell: T
     return Track(label, sound, time.perf_counter() - started, stream, tuple(notes), comparable)
 
 
-def _judged(track: Track, original: Waveform, tell: Tell, *, controls: bool) -> Track:
+def _judged(track: Track, original: Waveform, progress: _Progress, *, controls: bool) -> Track:
     """The track with metrics, where the original says how good it is."""
     if not track.comparable:
         return track
@@ -234,7 +256,7 @@ def _judged(track: Track, original: Waveform, tell: Tell, *, controls: bool) -> 
     from noisebook.metrics.suite import available
 
     names = [name for name in METRICS if name in available()]
-    steps = _steps(tell, "judging")
+    steps = progress.stage("judging")
     found = verify(original, track.sound, lag=0, metrics=names, controls=controls, on_step=steps)
     return replace(track, verification=found)
 
@@ -261,7 +283,18 @@ def _fact(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _steps(tell: Tell, what: str) -> OnStep:
-    """An `on_step` that tells what the steps are of; the beginning is told at once."""
-    tell(what, 0, 1)
-    return lambda done, total: tell(what, done, total)
+class _Progress:
+    """One count over all stages of a job, which take about as long as each other."""
+
+    def __init__(self, tell: Tell, stages: int) -> None:
+        self._tell, self._stages, self._begun = tell, stages, 0
+
+    def stage(self, what: str) -> OnStep:
+        """Begin the next stage, tell so, and give the `on_step` that tells how far it is."""
+        begun, self._begun = self._begun, self._begun + 1
+
+        def on_step(done: int, total: int) -> None:
+            self._tell(what, min(1.0, (begun + done / total) / self._stages))
+
+        on_step(0, 1)
+        return on_step

@@ -11,52 +11,28 @@ from typing import Any
 
 from noisebook.audio.io import bundled_clips
 from noisebook.errors import ConfigError, Error, MissingExtra
-from noisebook.studio.jobs import Cancelled, Tell
+from noisebook.studio.jobs import CLIPS, Cancelled, Tell
 from noisebook.studio.rendering import message
 from noisebook.studio.runner import JobRunner
 from noisebook.studio.settings import MAX_COMPARED, METHODS, Settings, compared_methods
 
-__all__ = ["STYLE", "build", "theme"]
+__all__ = ["build", "theme"]
 
 _OTHER = "other"  # in place of a preset: the slider
 _LABELS = {"codec": "Compress", "reconstruct": "Reconstruct", "transform": "Transform", "generate": "Generate",
            "restore": "Restore", "compare": "Compare"}  # fmt: skip
 _ABOUT = {
-    "codec": "To a .ddcm stream of a few bits a second, and back.",
-    "reconstruct": "Through the autoencoder and a vocoder, without bits: the ceiling of every codec here.",
-    "transform": "Towards the words of a prompt. Strength is the share that is left to the model.",
-    "generate": "A new sound from words; as a stream it can be kept in some hundred bytes.",
-    "restore": "Gaps, a lost band or clipping: the model invents what is missing.",
-    "compare": f"The same sound through up to {MAX_COMPARED} methods.",
+    "codec": "To keep or send a sound in very few bits: to a .ddcm stream and back.",
+    "reconstruct": "To hear the ceiling of every codec here: through the autoencoder and a vocoder, without bits.",
+    "transform": "To move a sound towards the words of a prompt. Strength is the share that is left to the model.",
+    "generate": "To make a new sound from words; as a stream it can be kept in some hundred bytes.",
+    "restore": "To fill gaps, a lost band or clipped peaks: the model invents what is missing.",
+    "compare": f"To choose between methods: the same sound through up to {MAX_COMPARED} of them.",
 }
+# Gradio's element tells of an event of the page: a result shall be the next input.
+_ON_REUSE = "element.addEventListener('reuse', (event) => trigger('reuse', event.detail))"
+_STALE = "() => { document.querySelector('#result noisebook-result')?.stale(true); }"
 _EMPTY = "Choose a sound and a method, then press Make. The result appears here."
-# Gradio's own look, made calmer and brought in line with the reports.
-STYLE = """
-.gradio-container { width: 100% !important; max-width: 78rem !important; margin: 0 auto !important; }
-#title h1 { font-family: "Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua", Georgia, serif;
-  font-weight: 600; font-size: 1.9rem; margin: 0.6rem 0 0; }
-#title p { margin: 0.1rem 0 0.6rem; color: var(--body-text-color-subdued); }
-/* Gradio's accent in the dark, and the times of a waveform, are too faint to read. */
-:root body.dark { --color-accent: #a3aef2; }
-#sound { --neutral-400: var(--body-text-color-subdued); }
-#result .html-container, #opened .html-container { padding: 0; }
-/* The count of steps in a line of its own: where it floats it lies over the bar of a narrow page. */
-#result, #opened { min-height: 7rem; }
-#result .progress-text, #opened .progress-text { position: static !important; transform: none !important; }
-/* What starts and ends a job is always in sight; on a phone at the bottom of it. */
-.gradio-container { overflow: clip !important; }
-.row:has(> .column > .actions) { align-items: stretch; }
-.actions { position: sticky; top: 0; bottom: 0; z-index: 20; padding: 0.6rem 0;
-  background: var(--body-background-fill); }
-#stopped { position: fixed; inset: auto 0 0 0; z-index: 100; margin: 0; padding: 1rem 1.4rem; text-align: center;
-  background: #8c1d18; color: white; font: 1rem/1.4 system-ui, sans-serif; }
-footer { display: none !important; }
-@media (max-width: 40rem) {
-  .gradio-container { padding: 0.5rem 0.5rem 5rem !important; }
-  .actions { position: fixed; inset: auto 0 0 0; padding: 0.6rem 0.8rem;
-    border-top: 1px solid var(--border-color-primary); }
-}
-"""
 
 
 def theme() -> Any:
@@ -115,7 +91,10 @@ def _make_tab(runner: JobRunner, page: Any) -> None:
             # Not before the address is read: its settings would come over those that a visitor chose meanwhile.
             run, cancel = _buttons("Make", "make", interactive=False)
         with gr.Column(scale=3, min_width=300):
-            result = gr.HTML(message(_EMPTY, problem=False), min_height=150, apply_default_css=False, elem_id="result")
+            empty = message(_EMPTY, problem=False)
+            result = gr.HTML(
+                empty, min_height=150, apply_default_css=False, elem_id="result", js_on_load=_ON_REUSE
+            )  # fmt: skip
 
     def make(values: dict[Any, Any], session: str, tell: Tell) -> Iterator[str]:
         upload = Path(values[sound]) if values[sound] else None
@@ -123,10 +102,12 @@ def _make_tab(runner: JobRunner, page: Any) -> None:
         return runner.make(session, settings, upload, tell=tell)
 
     def address(request: gr.Request) -> list[Any]:
-        """The page as its address says; what it does not name is left as it is."""
-        query, told = dict(request.query_params), gr.skip()
+        """The page as its address says; what it does not name is left as it is. Without an address, the song."""
+        query = {name: text for name, text in request.query_params.items() if not name.startswith("_")}
+        told = gr.skip()
         try:
-            settings = Settings.from_query(query)
+            settings = Settings.from_query(query or {"clip": next(iter(CLIPS))})
+            told = runner.ready(settings.clip) if settings.clip in CLIPS else told
             if settings.method == "generate":
                 runner.limits.check_seconds(settings.seconds, "the sound of this address would be")
         except Error as error:
@@ -135,12 +116,25 @@ def _make_tab(runner: JobRunner, page: Any) -> None:
         shown = vars(settings) | {"methods": list(settings.methods), "bitrate": settings.bitrate or 500}
         shown |= {"seconds": min(settings.seconds, runner.limits.seconds)}
         shown |= {"preset": _OTHER} if settings.bitrate else {}
-        named = {"preset", *query} if settings.bitrate else set(query)
+        named = {"clip", *query, *(("preset",) if settings.bitrate else ())}
         updates = [gr.update(value=shown[name]) if name in named else gr.skip() for name in parts]
         return [gr.skip() if clip is None else str(clip), told, gr.update(interactive=True), *updates]
 
+    def reuse(event: gr.EventData) -> list[Any]:
+        found = runner.store.find(event.token, event.name)
+        return [gr.skip(), gr.skip()] if found is None else [str(found), ""]
+
+    quick: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     _job(run, cancel, runner, make, {sound, *parts.values()}, result)
-    _keep_uploads(runner, sound, sound.upload, sound.stop_recording)
+    reused = result.reuse(reuse, None, [sound, parts["clip"]], **quick)
+    _keep_uploads(runner, sound, sound.upload, sound.stop_recording, reused.then)
+    for event in (sound.upload, sound.stop_recording, sound.clear):
+        event(None, None, parts["clip"], js="() => ''", **quick)
+    parts["clip"].input(
+        lambda name: [str(bundled_clips()[name]), runner.ready(name)] if name else [None, empty],
+        parts["clip"], [sound, result], **quick,
+    )  # fmt: skip
+    gr.on([sound.change, *(part.change for part in parts.values())], None, None, None, js=_STALE, **quick)
     page.load(address, None, [sound, result, run, *parts.values()], queue=False, api_visibility="private")
 
 
@@ -187,9 +181,9 @@ def _job(run: Any, cancel: Any, runner: JobRunner, work: Any, inputs: set[Any], 
     def do(values: dict[Any, Any], request: gr.Request, progress: gr.Progress = bar) -> Iterator[str]:
         heard = False
 
-        def tell(what: str, done: int, total: int) -> None:
+        def tell(what: str, share: float) -> None:
             if not heard:  # then the bar would lie over what can be played
-                progress((done, total), desc=what, unit="steps")
+                progress(share, desc=what)
 
         try:
             for html in work(values, str(request.session_hash), tell):
@@ -228,16 +222,21 @@ def _choices(runner: JobRunner) -> tuple[Any, dict[str, Any]]:
     import gradio as gr
 
     limits = runner.limits
+    clips = [*((title, name) for name, title in CLIPS.items()), ("My own", "")]
+    parts: dict[str, Any] = {"clip": gr.Radio(clips, value="", label="Sound", elem_id="clip")}
     sound = gr.Audio(
-        label=f"Sound, up to {limits.seconds:g} s and {limits.megabytes:g} MB", sources=["upload", "microphone"],
+        label=f"Up to {limits.seconds:g} s and {limits.megabytes:g} MB", sources=["upload", "microphone"],
         type="filepath", buttons=[], elem_id="sound",
     )  # fmt: skip
-    clips = [("—", ""), *((name, name) for name in bundled_clips())]
-    parts: dict[str, Any] = {"clip": gr.Dropdown(clips, value="", label="or a bundled clip", elem_id="clip")}
     methods = [(label, name) for name, label in _LABELS.items()]
     with gr.Group():
         parts["method"] = gr.Radio(methods, value="codec", label="Method", info=_ABOUT["codec"], elem_id="method")
         parts |= _options(limits.seconds)
+        with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+            parts |= _advanced()
+    start = Settings()
+    for name, part in parts.items():
+        part.elem_id, part.visible = name, _is_shown(name, start.method, start.preset, start.task)
 
     def shown(method: str, preset: str, task: str) -> list[Any]:
         visible = {name: gr.update(visible=_is_shown(name, method, preset, task)) for name in parts}
@@ -247,33 +246,21 @@ def _choices(runner: JobRunner) -> tuple[Any, dict[str, Any]]:
     for name in ("method", "preset", "task"):
         ruling = [parts[name] for name in ("method", "preset", "task")]
         parts[name].change(shown, ruling, [*parts.values()], **quick)
-    parts["clip"].input(lambda name: str(bundled_clips()[name]) if name else None, parts["clip"], sound, **quick)
-    for event in (sound.upload, sound.stop_recording, sound.clear):
-        event(None, None, parts["clip"], js="() => ''", **quick)
     return sound, parts
 
 
 def _options(longest: float) -> dict[str, Any]:
-    """A component for each setting of a method, by the setting's name."""
+    """A component for each setting of a method that many will change, by the setting's name."""
     import gradio as gr
 
-    from noisebook.api import codebook_names, reconstruction_presets
-    from noisebook.codec.presets import PRESETS, QUALITIES
+    from noisebook.codec.presets import PRESETS
 
     start = Settings()
     presets = [*(preset.name for preset in PRESETS), _OTHER]
     tasks = [("Fill gaps", "inpaint"), ("Widen the band", "bandwidth"), ("Declip", "declip")]
-    rows = [row.name for row in reconstruction_presets()]
-    options = {
+    return {
         "preset": gr.Radio(presets, value=start.preset, label="Bit/s"),
         "bitrate": gr.Slider(5, 8000, value=500, step=5, label="Bit/s, mono or stereo"),
-        "quality": gr.Radio(list(QUALITIES), value=start.quality, label="Effort"),
-        "codebook": gr.Dropdown(
-            [("—", ""), *((name, name) for name in codebook_names())],
-            value="",
-            label="or, in place of that, the words of a codebook",
-        ),
-        "reconstruction": gr.Dropdown(rows, value=start.reconstruction, label="Preset"),
         "task": gr.Radio(tasks, value=start.task, label="Damage"),
         "prompt": gr.Textbox(start.prompt, label="Prompt", placeholder="music, speech, a dog barking", max_lines=2),
         "strength": gr.Slider(0, 1, value=start.strength, step=0.05, label="Strength"),
@@ -288,11 +275,28 @@ def _options(longest: float) -> dict[str, Any]:
             multiselect=True,
             max_choices=MAX_COMPARED,
         ),
+    }
+
+
+def _advanced() -> dict[str, Any]:
+    """The other settings, which few will change; among them the vocoders of before."""
+    import gradio as gr
+
+    from noisebook.api import codebook_names, reconstruction_presets
+    from noisebook.codec.presets import QUALITIES
+
+    start = Settings()
+    rows = [row.name for row in reconstruction_presets()]
+    return {
+        "quality": gr.Radio(list(QUALITIES), value=start.quality, label="Effort"),
+        "codebook": gr.Dropdown(
+            [("—", ""), *((name, name) for name in codebook_names())],
+            value="",
+            label="or, in place of that, the words of a codebook",
+        ),
+        "reconstruction": gr.Dropdown(rows, value=start.reconstruction, label="Preset"),
         "seed": gr.Number(start.seed, label="Seed, 0 to 255", precision=0),
     }
-    for name, part in options.items():
-        part.elem_id, part.visible = name, _is_shown(name, start.method, start.preset, start.task)
-    return options
 
 
 def _is_shown(name: str, method: str, preset: str, task: str) -> bool:

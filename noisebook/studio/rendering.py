@@ -7,29 +7,32 @@ page around it.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
-from noisebook.report.results import ARROWS, number, rate
+from noisebook.report.results import ARROWS, goodness, number, rate
 from noisebook.report.web import asset_of, environment_of, matched_gains, outline
 from noisebook.studio.jobs import Result, Track
-from noisebook.studio.pictures import spectrograms
 from noisebook.studio.store import ResultStore
 
-__all__ = ["head", "message", "render_result", "store_picture", "store_sounds"]
+if TYPE_CHECKING:
+    from noisebook.verification.sounds import Verification
+
+__all__ = ["head", "look", "message", "render_result", "store_sounds"]
 
 Json = dict[str, Any]
 _SHARED = ("base.css", "page.css", "synced.js", "transport.js")  # of noisebook.report
+_YARDSTICKS = ("zimtohrli", "mel_db_mae")  # that order results in a sentence, the first that is at hand
 _NAMES = {"similarity": "similarity of log-mels", "mel_db_mae": "log-mel error", "mel_correlation": "mel correlation",
           "log_spectral_distance_db": "log spectral distance", "multi_resolution_stft": "multi-resolution STFT",
           "loudness_difference_lu": "loudness difference", "zimtohrli": "Zimtohrli"}  # fmt: skip
 
 
-def store_sounds(result: Result, store: ResultStore, owner: str) -> str:
-    """Keep the result's sounds and streams, and give their token."""
+def store_sounds(result: Result, store: ResultStore, owner: str | None) -> str:
+    """Keep the result's sounds and streams, for ever without an owner, and give their token."""
     held: dict[str, bytes] = {}
     for stem, sound, track in _sounds(result):
         # 16 bits: what the command line writes, without the delay or the colour of a lossy format.
@@ -39,19 +42,13 @@ def store_sounds(result: Result, store: ResultStore, owner: str) -> str:
     return store.put(owner, held)
 
 
-def store_picture(result: Result, store: ResultStore, token: str) -> None:
-    """Draw the result's spectrograms beside its sounds."""
-    sounds = {track.label: track.sound for track in result.tracks}
-    store.add(token, {"spectrograms.png": spectrograms(result.original, sounds)})
-
-
 def render_result(result: Result, token: str, *, note: str | None = None) -> str:
     """The result as HTML.
 
     Args:
         result: what to show.
         token: of its files.
-        note: in the place of the picture and the numbers, why they are not there.
+        note: in the place of the numbers, why they are not there.
     """
     stems, sounds, tracks = zip(*_sounds(result), strict=True)
     gains = matched_gains(list(sounds))
@@ -60,6 +57,12 @@ def render_result(result: Result, token: str, *, note: str | None = None) -> str
         "result.html.jinja",
         token=token,
         note=note,
+        ready=all(track.seconds is None for track in result.tracks),
+        name=result.name,
+        title=f"{result.name}: {', '.join(_shown(track) for track in result.tracks)}",
+        heard=len(sounds) - len(result.tracks),
+        stereo=any(sound.channels == 2 for sound in sounds),
+        sentences=_sentences(result),
         seconds=sounds[0].duration,
         rate=sounds[0].sample_rate,
         told=f"{sounds[0].duration:.2f} s · {sounds[0].sample_rate / 1000:g} kHz · {channels}",
@@ -86,6 +89,11 @@ def head() -> str:
     return environment_of("noisebook.studio", _asset).get_template("head.html.jinja").render(css=css)
 
 
+def look() -> str:
+    """The style of Gradio's part of the page."""
+    return str(_asset("gradio.css"))
+
+
 def _wrapped(template: str, **facts: Any) -> str:
     """In an attribute, since Gradio compares what is inside of elements and misses templates."""
     content = environment_of("noisebook.studio", _asset).get_template(template).render(number=number, **facts)
@@ -107,32 +115,67 @@ def _sounds(result: Result) -> list[tuple[str, Waveform, Track | None]]:
 def _track_facts(track: Track | None) -> Json:
     """Of a button and a row of downloads; None is the original."""
     if track is None:
-        return {"label": "Original", "reference": True, "about": "", "stream": False, "notes": (), "related": None}
+        return {"label": "Original", "reference": True, "about": "", "stream": False, "notes": ()}
     stream, about = track.stream, "no bits"
     if stream is not None:
-        about = f"{len(stream)} bytes · {rate(track.bitrate)} bit/s · 1:{number(track.ratio)} of 16-bit PCM"
+        about = f"{len(stream)} bytes · 1:{number(track.ratio)} of 16-bit PCM"
     return {
-        "label": track.label,
+        "label": _shown(track),
         "reference": False,
         "about": about,
         "stream": stream is not None,
         "bytes": len(stream or b""),
         "notes": track.notes,
-        "related": track.verification and track.verification.verdict,
-        "silent": track.verification is not None and not track.verification.metrics,
         "seconds": track.seconds,
     }
 
 
+def _shown(track: Track) -> str:
+    """The label, after the rate of the file where there is one."""
+    return track.label if track.bitrate is None else f"{rate(track.bitrate)} bit/s ({track.label})"
+
+
+def _judged(result: Result) -> list[tuple[str, Verification]]:
+    """Labels and findings of the tracks that have metrics."""
+    return [
+        (_shown(track), track.verification)
+        for track in result.tracks
+        if track.verification and track.verification.metrics
+    ]
+
+
+def _sentences(result: Result) -> list[str]:
+    """What the numbers say: which tracks are related to the original, and their order by one metric."""
+    judged = _judged(result)
+    if not judged:
+        silent = any(track.verification for track in result.tracks)
+        return ["The original is silence: there is nothing to compare."] if silent else []
+    told = []
+    for related, words in ((True, "related to the original"), (False, "not to be told from an unrelated sound")):
+        labels = [label for label, found in judged if found.verdict.related == related]
+        if labels:
+            told.append(f"{', '.join(labels)}: {words}.")
+    metric = min(
+        (row for row in judged[0][1].metrics if row.name in _YARDSTICKS), key=lambda row: _YARDSTICKS.index(row.name)
+    )
+    values = {label: row.value for label, found in judged for row in found.metrics if row.name == metric.name}
+    order = sorted(values, key=lambda label: -goodness(values[label], metric.direction))
+    best = max(metric.controls.values(), key=lambda value: goodness(value, metric.direction))
+    listed = ", then ".join(f"{label} with {number(values[label])}" for label in order)
+    nearest = "Nearest to it by" if len(order) > 1 else "By"
+    name, unit = _NAMES.get(metric.name, metric.name), f" {metric.unit}" if metric.unit else ""
+    return [*told, f"{nearest} {name}: {listed}{unit}; the best of the unrelated sounds has {number(best)}{unit}."]
+
+
 def _table(result: Result) -> Json | None:
     """A row for each metric: a value for each track, and for each control."""
-    judged = [track for track in result.tracks if track.verification is not None and track.verification.metrics]
+    judged = _judged(result)
     if not judged:
         return None
-    rows = [track.verification.metrics for track in judged if track.verification]
+    rows = [found.metrics for _, found in judged]
     values = [{row.name: row.value for row in metrics} for metrics in rows]
     return {
-        "tracks": [track.label for track in judged],
+        "tracks": [label for label, _ in judged],
         "controls": list(rows[0][0].controls),
         "rows": [
             {

@@ -6,13 +6,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisebook.errors import ConfigError, Error
 from noisebook.studio import jobs
 from noisebook.studio.jobs import Cancelled, Result, Tell
-from noisebook.studio.rendering import render_result, store_picture, store_sounds
+from noisebook.studio.rendering import render_result, store_sounds
 from noisebook.studio.settings import Settings
 from noisebook.studio.store import ResultStore
 from noisebook.studio.uploads import Limits, read_sound, read_stream, safe_name
@@ -87,8 +88,14 @@ class JobRunner:
         for session in list(self._ends):
             self.cancel(session)
 
+    @cache  # noqa: B019  there is one runner, and it lasts as long as the command
+    def ready(self, clip: str) -> str:
+        """One of `jobs.CLIPS` with what the package has ready of it, as HTML."""
+        result = jobs.ready_made(clip)
+        return render_result(result, store_sounds(result, self.store, None))
+
     def make(self, session: str, settings: Settings, upload: Path | None, *, tell: Tell | None = None) -> Iterator[str]:
-        """Run a job and give its result as HTML: first to be heard, then with numbers and pictures.
+        """Run a job and give its result as HTML: first to be heard, then with numbers.
 
         Raises:
             Error: a sentence for the visitor; `Cancelled` too.
@@ -124,28 +131,26 @@ class JobRunner:
     def _in_turn(self, session: str, job: Callable[[Tell], Iterator[Result]], tell: Tell | None) -> Iterator[str]:
         end = self._ends.setdefault(session, threading.Event())
 
-        def tell_or_end(what: str, done: int, total: int) -> None:
+        def tell_or_end(what: str, share: float) -> None:
             if end.is_set():
                 raise Cancelled("cancelled")
             if tell is not None:
-                tell(what, done, total)
+                tell(what, share)
 
         try:
             with self._turn(tell_or_end):
-                tell_or_end("reading", 0, 1)
+                tell_or_end("reading", 0)
                 results = job(tell_or_end)
                 result = next(results)
                 token = store_sounds(result, self.store, session)
-                yield render_result(result, token, note="The picture, and the numbers if any, follow in a moment.")
+                yield render_result(result, token, note="The numbers, if any, follow in a moment.")
                 note = None
                 try:
                     result = next(results, result)
-                    tell_or_end("drawing", 0, 1)
-                    store_picture(result, self.store, token)
                 except Cancelled:
-                    note = "Cancelled: no numbers and no picture."
+                    note = "Cancelled: no numbers."
                 except Error as error:  # what can be heard stays
-                    note = f"No numbers and no picture: {error}"
+                    note = f"No numbers: {error}"
                 yield render_result(result, token, note=note)
         finally:
             if self._ends.get(session) is end:
@@ -162,7 +167,7 @@ class JobRunner:
         try:
             with self._changed:
                 while (before := self._queue.index(ticket) - self.jobs + 1) > 0:
-                    tell(f"waiting for {before} other{'s' if before > 1 else ''}", 0, 1)
+                    tell(f"waiting for {before} other{'s' if before > 1 else ''}", 0)
                     self._changed.wait()
             yield
         finally:

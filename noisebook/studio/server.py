@@ -49,11 +49,13 @@ def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") ->
         import gradio as gr
         from fastapi import FastAPI
         from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.staticfiles import StaticFiles
     except ImportError as error:
         raise MissingExtra("the studio needs Gradio: pip install 'noisebook[studio]'") from error
     from noisebook.audio.io import bundled_clips
-    from noisebook.studio.page import STYLE, build, theme
-    from noisebook.studio.rendering import head
+    from noisebook.studio.jobs import READY
+    from noisebook.studio.page import build, theme
+    from noisebook.studio.rendering import head, look
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if host in _LOOPBACK:
@@ -61,11 +63,12 @@ def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") ->
     app.add_middleware(_Guarded, own_origin_only=host in _LOOPBACK)
     app.get("/alive", status_code=204)(lambda: None)
     app.get("/results/{token}/{name}")(_files_of(runner))
+    app.mount("/ready", StaticFiles(directory=READY))
     return gr.mount_gradio_app(
         app, build(runner), path="", server_name=host,
         app_kwargs={"docs_url": None, "openapi_url": None}, footer_links=[], run_history=False, ssr_mode=False,
         max_file_size=int(runner.limits.megabytes * 1e6), allowed_paths=[str(p) for p in bundled_clips().values()],
-        show_error=False, theme=theme(), css=STYLE, head=head(), enable_monitoring=False, mcp_server=False,
+        show_error=False, theme=theme(), css=look(), head=head(), enable_monitoring=False, mcp_server=False,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from noisebook.audio.io import bundled_clips
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.presets import PRESETS
+from noisebook.codec.presets import DEFAULT, PRESETS
 from noisebook.errors import ConfigError
 from noisebook.options import Option, Options, again, option
 
@@ -38,7 +38,7 @@ class Settings(Options):
 
     method: str = option("codec", "What is done with the sound.", choices=tuple(METHODS))
     clip: str = option("", "Name of a bundled clip; empty for the visitor's own sound.")
-    preset: str = option("1500", "codec: bit/s of the file.", choices=tuple(row.name for row in PRESETS))
+    preset: str = option(DEFAULT, "codec: bit/s of the file.", choices=tuple(row.name for row in PRESETS))
     bitrate: float = option(0.0, "codec: in its place, bit/s of the file; 0 is the preset's.", low=0, high=16000)
     quality: str = again(EncodeOptions, "quality")
     codebook: str = option("", "codec: write the latent in the words of this codebook of the package; empty for not.")

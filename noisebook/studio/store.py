@@ -6,7 +6,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["ResultStore"]
@@ -14,9 +14,9 @@ __all__ = ["ResultStore"]
 
 @dataclass
 class _Entry:
-    owner: str
-    size: int = 0
-    names: set[str] = field(default_factory=set)
+    owner: str | None
+    size: int
+    names: frozenset[str]
 
 
 class ResultStore:
@@ -24,36 +24,27 @@ class ResultStore:
 
     Args:
         folder: exists, and belongs to the store.
-        per_owner: results that are kept of each owner; the page shows one, and the one before may still play.
+        per_owner: results that are kept of each owner, which the page can show again.
         megabytes: room for all of them, 10^6 bytes.
     """
 
-    def __init__(self, folder: Path, *, per_owner: int = 2, megabytes: float = 1000.0) -> None:
+    def __init__(self, folder: Path, *, per_owner: int = 8, megabytes: float = 1000.0) -> None:
         self._folder, self._per_owner, self._room = folder, per_owner, megabytes * 1e6
         self._entries: dict[str, _Entry] = {}  # in the order of their making
         self._lock = threading.Lock()
 
-    def put(self, owner: str, files: Mapping[str, bytes]) -> str:
-        """Keep files, and give the token under which `find` finds them; older ones go where room is needed."""
+    def put(self, owner: str | None, files: Mapping[str, bytes]) -> str:
+        """Keep files, and give the token under which `find` finds them; older ones go where room is needed, but none
+        that has no owner."""
         token = secrets.token_urlsafe(16)
         with self._lock:
             (self._folder / token).mkdir()
-            self._entries[token] = _Entry(owner)
-        self.add(token, files)
-        return token
-
-    def add(self, token: str, files: Mapping[str, bytes]) -> None:
-        """Keep more files under a token, if what it has is still there."""
-        with self._lock:
-            entry = self._entries.get(token)
-            if entry is None:
-                return
             for name, data in files.items():
                 (self._folder / token / name).write_bytes(data)
-            entry.size += sum(map(len, files.values()))
-            entry.names.update(files)
+            self._entries[token] = _Entry(owner, sum(map(len, files.values())), frozenset(files))
             for old in self._surplus(token):
                 self._remove(old)
+        return token
 
     def find(self, token: str, name: str) -> Path | None:
         """The file, if it was put there and is still there. No part of either name is used as a path unchecked."""
@@ -77,10 +68,10 @@ class ResultStore:
         """Tokens that have to go, the newest never."""
         owner = self._entries[newest].owner
         own = [token for token, entry in self._entries.items() if entry.owner == owner]
-        surplus = own[: -self._per_owner]
+        surplus = own[: -self._per_owner] if owner is not None else []
         used = sum(entry.size for token, entry in self._entries.items() if token not in surplus)
         for token, entry in self._entries.items():
-            if used > self._room and token not in surplus and token != newest:
+            if used > self._room and entry.owner is not None and token not in surplus and token != newest:
                 surplus.append(token)
                 used -= entry.size
         return surplus

@@ -29,5 +29,4 @@ def song(sound: Waveform, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def few_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """One metric of many: they are tested elsewhere."""
-    pytest.importorskip("matplotlib")
     monkeypatch.setattr("noisebook.studio.jobs.METRICS", ("mel_db_mae",))

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from html import unescape
-from io import BytesIO
 
 import numpy as np
-import pytest
 import soundfile
 
 from noisebook.audio.waveform import Waveform
-from noisebook.errors import Error
 from noisebook.studio.jobs import run
-from noisebook.studio.pictures import difference, spectrograms
-from noisebook.studio.rendering import head, message, render_result, store_picture, store_sounds
+from noisebook.studio.rendering import head, message, render_result, store_sounds
 from noisebook.studio.settings import Settings
 from noisebook.studio.store import ResultStore
 
@@ -29,9 +24,7 @@ def content(html: str) -> str:
 def shown(settings, sound, backend, store, **options) -> str:
     """The page of a finished result."""
     *_, result = run(settings, sound, backend=backend, **options)
-    token = store_sounds(result, store, "ann")
-    store_picture(result, store, token)
-    return content(render_result(result, token))
+    return content(render_result(result, store_sounds(result, store, "ann")))
 
 
 def test_a_result_is_complete(backend, sound, tmp_path):
@@ -40,13 +33,15 @@ def test_a_result_is_complete(backend, sound, tmp_path):
     page = shown(settings, sound, backend, store, name="song")
     names = set(re.findall(r"results/[\w-]+/([\w.-]+)", page))
     assert names == {
-        "song-original.wav", "song-1-100-bit-s.wav", "song-1-100-bit-s.ddcm", "song-2-700-bit-s.wav",
-        "song-2-700-bit-s.ddcm", "spectrograms.png",
+        "song-original.wav", "song-1-preset-100.wav", "song-1-preset-100.ddcm", "song-2-preset-700.wav",
+        "song-2-preset-700.ddcm",
     }  # fmt: skip
     token = re.search(r"results/([\w-]+)/", page)[1]
     assert all(store.find(token, name).is_file() for name in names)
     assert 'href="?method=compare&amp;methods=codec-100,codec-700&amp;seed=7"' in page
-    for told in ("another clip", "pink noise", "silence", "log-mel error", "(p = ", " of 16-bit PCM"):
+    rates = [8 * store.find(token, f"song-{name}.ddcm").stat().st_size for name in ("1-preset-100", "2-preset-700")]
+    labels = [f"{rate} bit/s (preset {preset})" for rate, preset in zip(rates, (100, 700), strict=True)]
+    for told in ("another clip", "pink noise", "silence", " of 16-bit PCM", *labels):
         assert told in page
     kept, rate = soundfile.read(store.find(token, "song-original.wav"))
     np.testing.assert_allclose(kept, sound.samples[0], atol=2**-15)
@@ -57,11 +52,25 @@ def test_until_there_are_numbers_a_note_is_in_their_place(backend, sound, tmp_pa
     store = ResultStore(tmp_path)
     result = next(run(Settings(preset="100"), sound, backend=backend, name="song"))
     token = store_sounds(result, store, "ann")
-    page = content(render_result(result, token, note="numbers & picture follow"))
-    assert "numbers &amp; picture follow" in page
-    assert "spectrograms.png" not in page
-    assert store.find(token, "spectrograms.png") is None
-    assert f"results/{token}/song-100-bit-s.wav" in page
+    page = content(render_result(result, token, note="numbers & more follow"))
+    assert "numbers &amp; more follow" in page
+    assert "All numbers" not in page
+    assert f"results/{token}/song-preset-100.wav" in page
+
+
+def test_the_numbers_are_a_sentence_first(backend, sound, tmp_path):
+    *_, result = run(Settings(method="compare", methods=("codec-8", "codec-6000")), sound, backend=backend, name="x")
+    values = [track.verification.metrics[1].value for track in result.tracks]
+    page = content(render_result(result, "token"))
+    related, order = (
+        re.findall(r'<p class="verdict">(.*?)</p>', page)[:-1],
+        re.findall(r'"verdict">(.*?)</p>', page)[-1],
+    )
+    assert all(re.search("related to the original|not to be told from an unrelated sound", told) for told in related)
+    first, second = ("preset 8", "preset 6000") if values[0] < values[1] else ("preset 6000", "preset 8")
+    assert order.startswith("Nearest to it by log-mel error: ")
+    assert order.index(first) < order.index(second) < order.index("the best of the unrelated sounds has ")
+    assert page.index("verdict") < page.index("<summary>All numbers</summary>") < page.index("<table")
 
 
 def test_silence_is_told_and_not_measured(backend, tmp_path):
@@ -90,23 +99,6 @@ def test_the_head_holds_everything_the_element_needs():
     text = head()
     assert 'customElements.define("noisebook-result"' in text
     assert "class SyncedSounds" in text
+    assert "class SoundPicture" in text
     assert ":root" not in text
     assert "http" not in text.replace("http://www.w3.org", "")
-
-
-def test_the_difference_ignores_what_both_have_not():
-    reference, picture = np.array([[-10.0, -200.0, -90.0]]), np.array([[-16.0, -90.0, -20.0, 0.0]])
-    np.testing.assert_array_equal(difference(reference, picture, floor=-80), [[-6.0, 0.0, 60.0]])
-
-
-def test_pictures_are_png(sound):
-    for original in (None, sound):
-        data = spectrograms(original, {"a": sound, "b": sound})
-        assert data.startswith(b"\x89PNG")
-    assert BytesIO(data).getbuffer().nbytes > 10_000
-
-
-def test_without_matplotlib_the_extra_is_named(sound, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(Error, match=r"noisebook\[studio\]"):
-        spectrograms(None, {"a": sound})

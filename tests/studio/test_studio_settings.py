@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noisebook.codec.presets import DEFAULT
 from noisebook.errors import ConfigError
 from noisebook.studio.settings import MAX_COMPARED, METHODS, Settings, compared_methods
 
@@ -38,6 +39,10 @@ def test_an_address_brings_back_what_its_method_uses(settings):
 def test_an_address_is_short_and_readable():
     assert Settings().query() == "method=codec"
     assert Settings(method="restore", gaps="1:1.2", seed=3).query() == "method=restore&gaps=1:1.2&seed=3"
+
+
+def test_the_page_starts_where_the_command_does():
+    assert Settings().preset == DEFAULT
 
 
 def test_every_setting_belongs_to_a_method_or_to_all():

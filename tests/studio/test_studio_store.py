@@ -44,19 +44,17 @@ def test_an_owner_that_leaves_takes_everything_along(tmp_path):
 
 
 def test_many_threads_at_once(tmp_path):
-    store = ResultStore(tmp_path, megabytes=0.02)
+    store = ResultStore(tmp_path, per_owner=2, megabytes=0.02)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: store.put(str(i % 3), {"a": bytes(1000)}), range(200)))
     assert store.size == 6000
     assert len(list(tmp_path.iterdir())) == 6
 
 
-def test_more_files_come_under_the_same_token(tmp_path):
-    store = ResultStore(tmp_path)
-    token = store.put("ann", {"a": b"one"})
-    store.add(token, {"b": b"three"})
-    assert store.find(token, "b").read_bytes() == b"three"
-    assert store.size == 8
-    store.clear("ann")
-    store.add(token, {"c": b"x"})  # who has left gets nothing
-    assert list(tmp_path.iterdir()) == []
+def test_what_belongs_to_nobody_stays(tmp_path):
+    store = ResultStore(tmp_path, per_owner=1, megabytes=0.01)
+    kept = [store.put(None, {"a": bytes(4000)}) for _ in range(2)]
+    for owner in range(3):
+        newest = store.put(str(owner), {"a": bytes(4000)})
+    assert all(store.find(token, "a") for token in (*kept, newest))
+    assert len(list(tmp_path.iterdir())) == 3

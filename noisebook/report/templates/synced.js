@@ -15,9 +15,14 @@ class SyncedSounds {
     this.onstop = () => {};
   }
 
-  /* Decode everything, once. At the sounds' own rate nothing is resampled; where the browser cannot open a context at
-     that rate, it resamples all of them alike. */
+  /* Decode everything, once: `load` where it shall be heard, `decode` where it is only looked at. At the sounds' own
+     rate nothing is resampled; where the browser cannot open a context at that rate, it resamples all of them alike. */
   load() {
+    SyncedSounds.context(this.sampleRate).resume(); // within the gesture that asked for sound
+    return this.decode();
+  }
+
+  decode() {
     this.loading ??= this.#decode();
     return this.loading;
   }
@@ -31,7 +36,6 @@ class SyncedSounds {
 
   async #decode() {
     this.context = SyncedSounds.context(this.sampleRate);
-    this.context.resume(); // within the gesture that asked for sound
     const decoded = await Promise.all(this.sounds.map((sound) => this.context.decodeAudioData(bytesOf(sound.uri))));
     const length = Math.max(...decoded.map((buffer) => buffer.length));
     this.buffers = decoded.map((buffer) => this.#padded(buffer, length));

@@ -5,10 +5,9 @@ resultStyle.replaceSync(RESULT_CSS);
 
 /* Sounds that lie in files: fetched when first needed. */
 class FetchedSounds extends SyncedSounds {
-  load() {
-    SyncedSounds.context(this.sampleRate).resume(); // within the gesture that asked for sound
+  decode() {
     this.fetching ??= Promise.all(this.sounds.map(async (sound) => { sound.uri = await fetchedUri(sound.url); }));
-    return this.fetching.then(() => super.load());
+    return this.fetching.then(() => super.decode());
   }
 }
 
@@ -30,47 +29,67 @@ class ResultPlayer extends Transport {
     const sounds = buttons.map((button) => ({url: button.dataset.uri, gain: Number(button.dataset.gain)}));
     super(root, new FetchedSounds(sounds, Number(root.dataset.rate)), Number(root.querySelector(".seek input").max));
     this.buttons = buttons;
+    this.other = 1; // what the original is compared with by one key
+    this.picture = new SoundPicture(root, this.sounds);
     buttons.forEach((button, index) => button.addEventListener("click", () => this.choose(index)));
-    this.part(".matched").addEventListener("change", (event) => this.sounds.match(event.target.checked));
+    this.part(".matched").addEventListener("change", (event) => {
+      this.sounds.match(event.target.checked);
+      this.picture.draw();
+    });
+    this.choose(Math.max(0, buttons.findIndex((button) => button.getAttribute("aria-pressed") === "true")));
   }
 
   choose(index) {
     if (!this.buttons[index]) return;
+    if (index) this.other = index;
     this.sounds.choose(index);
     this.buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === index)));
     this.part(".current").textContent = this.buttons[index].querySelector(".label").textContent;
+    this.picture.draw();
   }
 
   key(key) {
     if (super.key(key)) return true;
-    if (key < "1" || key > "9" || key.length > 1) return false;
-    this.choose(Number(key) - 1);
+    const boxes = {d: ".minus", z: ".zoomed", s: ".sides"};
+    if (key in boxes) this.part(boxes[key])?.click();
+    else if (key === "a") this.choose(this.sounds.chosen ? 0 : this.other);
+    else if (key >= "1" && key <= "9" && key.length === 1) this.choose(Number(key) - 1);
+    else return false;
     return true;
   }
 }
 
 class NoisebookResult extends HTMLElement {
   static observedAttributes = ["content"];
+  static kept = 8; // results that can be seen again: those whose files the server keeps for a page
+
+  past = new Map(); // token -> its content
+  changed = false; // whether the settings beside it are others by now
 
   attributeChangedCallback() {
-    const shadow = this.shadowRoot ?? this.open();
-    if (this.complete(shadow)) return;
-    this.silence();
-    shadow.innerHTML = this.getAttribute("content");
-    const root = shadow.querySelector(".player");
-    if (!root) return;
-    Transport.all.push(this.player = root.player = new ResultPlayer(root));
-    if (this.getBoundingClientRect().top > innerHeight / 2) this.scrollIntoView({behavior: "smooth"}); // on a phone
-  }
-
-  /* Whether the content is the result that is shown already, with its numbers: these are put in, and what plays goes on. */
-  complete(shadow) {
     const content = document.createElement("template");
     content.innerHTML = this.getAttribute("content");
-    const [shown, coming] = [shadow, content.content].map((root) => root.querySelector(".result"));
-    if (!shown || shown.dataset.token !== coming?.dataset.token) return false;
-    shown.querySelector(".details").replaceWith(coming.querySelector(".details"));
-    return true;
+    const shadow = this.shadowRoot ?? this.open(), coming = content.content.querySelector(".result");
+    const token = coming?.dataset.token;
+    if (!token) this.changed = false; // a message: what is made from now on is of the settings as they are
+    else this.past.set(token, this.getAttribute("content"));
+    while (this.past.size > NoisebookResult.kept) this.past.delete(this.past.keys().next().value);
+    const shown = shadow.querySelector(".result");
+    if (token && shown?.dataset.token === token) { // its numbers have come: they are put in, and what plays goes on
+      shown.querySelector(".details").replaceWith(coming.querySelector(".details"));
+      return;
+    }
+    this.show(content.content);
+    const below = this.getBoundingClientRect().top > innerHeight / 2; // on a phone
+    if (token && !("ready" in coming.dataset) && below) this.scrollIntoView({behavior: "smooth"});
+  }
+
+  show(content) {
+    this.silence();
+    this.shadowRoot.replaceChildren(content, this.history(content.querySelector(".result")?.dataset.token));
+    const root = this.shadowRoot.querySelector(".player");
+    if (root) Transport.all.push(this.player = root.player = new ResultPlayer(root));
+    this.stale(this.changed);
   }
 
   disconnectedCallback() { this.silence(); }
@@ -81,17 +100,62 @@ class NoisebookResult extends HTMLElement {
     shadow.addEventListener("keydown", (event) => {
       if (this.player && !keyIsTaken(event) && this.player.key(event.key)) event.preventDefault();
     });
+    shadow.addEventListener("click", (event) => {
+      const element = event.target.closest(".permalink, .reuse, .again");
+      if (element?.matches(".permalink")) copyLink(event, element);
+      if (element?.matches(".reuse")) this.dispatchEvent(new CustomEvent("reuse", {bubbles: true, detail: {...element.dataset}}));
+      if (element?.matches(".again")) this.again(element.dataset.token);
+    });
     return shadow;
+  }
+
+  /* Buttons for the results before, the newest first. */
+  history(token) {
+    const others = [...this.past].filter(([other]) => other !== token).reverse();
+    const list = document.createElement("nav");
+    list.className = "history";
+    list.hidden = !others.length;
+    list.append(Object.assign(document.createElement("h2"), {textContent: "Other results of this page"}));
+    for (const [other, html] of others) {
+      const title = new DOMParser().parseFromString(html, "text/html").querySelector(".result").dataset.title;
+      const button = Object.assign(document.createElement("button"), {type: "button", className: "again", textContent: title});
+      button.dataset.token = other;
+      list.append(button);
+    }
+    return list;
+  }
+
+  again(token) {
+    const content = document.createElement("template");
+    content.innerHTML = this.past.get(token);
+    this.changed = true; // the settings beside it may be others
+    this.show(content.content);
+    this.shadowRoot.querySelector(".play").focus();
+  }
+
+  /* Say whether the settings are no longer those of the result. */
+  stale(changed = true) {
+    this.changed = changed;
+    const told = this.shadowRoot?.querySelector(".stale");
+    if (told) told.hidden = !changed;
   }
 
   silence() {
     if (!this.player) return;
     if (this.player.sounds.playing) this.player.sounds.stop();
+    this.player.picture.close();
     Transport.all = Transport.all.filter((other) => other !== this.player);
     this.player = null;
   }
 }
 customElements.define("noisebook-result", NoisebookResult);
+
+/* Copied where the page may write to the clipboard (on this machine, or over TLS); else the link is one. */
+function copyLink(event, link) {
+  if (!navigator.clipboard) return;
+  event.preventDefault();
+  navigator.clipboard.writeText(link.href).then(() => { link.textContent = "copied"; }, () => { location.href = link.href; });
+}
 
 /* A sentence where Gradio would only say that a connection was lost. */
 async function watchServer() {
