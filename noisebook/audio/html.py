@@ -63,5 +63,5 @@ def _picture(sound: Waveform) -> str:
     axis.set_xticks([])
     axis.set_ylabel("kHz")
     file = BytesIO()
-    figure.savefig(file, format="png", dpi=75)
-    return f'<br><img alt="Spectrogram" src="{data_uri(file.getvalue(), "image/png")}">'
+    figure.savefig(file, format="jpeg", dpi=75, pil_kwargs={"quality": 80})
+    return f'<br><img alt="Spectrogram" src="{data_uri(file.getvalue(), "image/jpeg")}">'
