@@ -15,6 +15,7 @@ import soundfile
 import noisebook
 from noisebook.audio.io import read
 from noisebook.metrics.suite import METRICS, evaluate
+from noisebook.report.rates import CODECS, delta_rates
 
 ASSETS = Path(noisebook.__file__).parent / "assets"
 TITLES = (
@@ -52,6 +53,10 @@ METHODS: tuple[tuple[str, str, str, bool, float | None, Callable[[np.ndarray], n
 )
 
 
+def _series(method: tuple[Any, ...]) -> str:
+    return str(method[0].split("-")[0] if method[2] in CODECS else method[2])
+
+
 def build(folder: Path, *, inputs: int = 3, seconds: float = 1.5, failures: bool = True) -> dict[str, Any]:
     """Sounds and figures in `folder`, and the results that name them. One method failed on the first input, one metric
     is unknown everywhere but for one method, one method was skipped."""
@@ -68,9 +73,9 @@ def build(folder: Path, *, inputs: int = 3, seconds: float = 1.5, failures: bool
     (folder / "figures").mkdir(exist_ok=True)
     for name in ("in-0", "curve", "residual"):
         (folder / "figures" / f"{name}.png").write_bytes(PIXEL)
-    listed = [{"name": m.name, "unit": m.unit, "direction": m.direction} for m in metrics]
-    listed.append({"name": "pesq_wb", "unit": "MOS", "direction": "higher"})
-    return {
+    listed = [{"name": m.name, "label": m.label, "unit": m.unit, "direction": m.direction} for m in metrics]
+    listed.append({"name": "pesq_wb", "label": "PESQ wideband (speech)", "unit": "MOS", "direction": "higher"})
+    results = {
         "format": 1,
         "noisebook": "0.0.0",
         "created": "2026-11-23T12:00:00+00:00",
@@ -83,8 +88,8 @@ def build(folder: Path, *, inputs: int = 3, seconds: float = 1.5, failures: bool
         "metrics": listed,
         "inputs": sounds,
         "methods": [
-            {"id": m[0], "label": m[1], "family": m[2], "generative": m[3], "bit_per_second": m[4],
-             "command": f"noisebook compare IN --methods '{m[0]}'"}
+            {"id": m[0], "label": m[1], "family": m[2], "series": _series(m), "generative": m[3],
+             "bit_per_second": m[4], "command": f"noisebook compare IN --methods '{m[0]}'"}
             for m in METHODS
         ],
         "rows": rows,
@@ -95,6 +100,7 @@ def build(folder: Path, *, inputs: int = 3, seconds: float = 1.5, failures: bool
             "residuals": [{"input": "in-0", "file": "figures/residual.png"}],
         },
     }  # fmt: skip
+    return results | {"delta_rates": delta_rates(results)}
 
 
 def _sound(folder: Path, index: int, seconds: float) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def _counts(results: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(values: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     head = f"{values['out']}: {values['inputs']} inputs, {values['methods']} methods; {', '.join(values['written'])}"
-    lines = [head, *_ranking_lines(results)]
+    lines = [head, *_ranking_lines(results), *_rate_lines(results)]
     if values["cut"]:
         lines.append(f"  the ends of {len(values['cut'])} inputs were cut off, see --limit-seconds")
     lines += [f"  skipped {skipped['method']}: {skipped['reason']}" for skipped in values["skipped"]]
@@ -204,6 +204,14 @@ def _ranking_lines(results: Mapping[str, Any]) -> list[str]:
         cells = [means.get((method["id"], name)) for name in names]
         rows.append([method["id"], rate, *("-" if cell is None else f"{cell:.2f}" for cell in cells)])
     return [f"  {line}" for line in aligned(rows, right_from=1)]
+
+
+def _rate_lines(results: Mapping[str, Any]) -> list[str]:
+    """What each codec takes at the quality of Opus, by the first metric."""
+    from noisebook.report.rates import names, told
+
+    first = [row for row in results["delta_rates"] if row["metric"] == results["metrics"][0]["name"]]
+    return [f"  at equal {row['metric']} {told(row, names(dict(results)))}" for row in first]
 
 
 def _list(options: Mapping[str, Any]) -> None:

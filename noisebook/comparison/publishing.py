@@ -18,13 +18,14 @@ from noisebook.comparison.methods import Method
 from noisebook.comparison.runs import ORIGINAL, Run
 from noisebook.comparison.store import Store
 from noisebook.metrics import METRICS, bootstrap_interval
-from noisebook.report import blind, figures, page, tables
-from noisebook.report.results import goodness
+from noisebook.report import blind, figures, page, rates, tables
+from noisebook.report.results import COLOURS, cells, goodness
 
 __all__ = ["Blind", "manifest", "publish", "ranking", "results_of"]
 
 Blind = Literal["mushra", "abx"]
 _PACKAGES = ("numpy", "torch", "soundfile", "soxr", "librosa", "pystoi", "pesq", "visqol-python", "zimtohrli")
+_FOR_INTERVAL = 5  # inputs: the bootstrap of fewer is far too narrow
 _GRID_COLUMNS, _GRID_MOST = 3, 35
 
 
@@ -54,8 +55,9 @@ def results_of(run: Run, rows: list[dict[str, Any]], *, about: dict[str, Any]) -
         about: the manifest.
     """
     table = {metric.name: metric for metric in METRICS}
-    metrics = [{"name": n, "unit": table[n].unit, "direction": table[n].direction} for n in run.metrics]
-    return {
+    chosen = [table[name] for name in run.metrics]
+    metrics = [{"name": m.name, "label": m.label, "unit": m.unit, "direction": m.direction} for m in chosen]
+    results = {
         "format": 1,
         "noisebook": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -68,6 +70,7 @@ def results_of(run: Run, rows: list[dict[str, Any]], *, about: dict[str, Any]) -
         "ranking": ranking(rows, metrics),
         "figures": {"rate_quality": [], "residuals": []},
     }
+    return results | {"delta_rates": rates.delta_rates(results)}
 
 
 def ranking(
@@ -84,8 +87,8 @@ def ranking(
         seed: of the bootstrap.
 
     Returns:
-        Lines of method, metric, mean, low and high (95 %, percentile bootstrap over inputs; None for one input), n, and
-        rank from 1.
+        Lines of method, metric, mean, low and high (95 %, percentile bootstrap over inputs; None for fewer than five),
+        n, and rank from 1.
     """
     ranked = []
     for metric in metrics:
@@ -96,7 +99,7 @@ def ranking(
         lines: list[dict[str, Any]] = []
         for method, own in values.items():
             mean, *ends = bootstrap_interval(own, level=0.95, seed=seed)
-            low, high = ends if len(own) > 1 else (None, None)
+            low, high = ends if len(own) >= _FOR_INTERVAL else (None, None)
             lines.append(
                 {"method": method, "metric": metric["name"], "mean": mean, "low": low, "high": high, "n": len(own)}
             )
@@ -156,10 +159,12 @@ def _draw(results: dict[str, Any], store: Store) -> None:
         curves, levels = _curves(results, metric["name"])
         if curves:
             name = f"figures/rate-{metric['name']}.png"
-            label = f"{metric['name']} ({metric['unit']})" if metric["unit"] else metric["name"]
+            label = f"{metric['label']} ({metric['unit']})" if metric["unit"] else metric["label"]
+            colours = {name: COLOURS[series][0] for series, name in rates.names(results).items() if series in COLOURS}
             figures.rate_quality(
-                curves, store.folder / name, label=label, better=metric["direction"], levels=levels, scattered=("VQ",)
-            )
+                curves, store.folder / name, label=label, better=metric["direction"], levels=levels, scattered=("VQ",),
+                colours=colours,
+            )  # fmt: skip
             results["figures"]["rate_quality"].append({"metric": metric["name"], "file": name})
     for source in results["inputs"]:
         traces = {r["method"]: r["residuals_db"] for r in _rows(results, source["id"]) if r["residuals_db"]}
@@ -181,19 +186,17 @@ def _grid(results: dict[str, Any], store: Store, source: str) -> dict[str, Any]:
 
 def _curves(results: dict[str, Any], metric: str) -> tuple[dict[str, list[figures.Point]], dict[str, float]]:
     """Means against measured rates, a curve for each codec, and levels for the methods without a rate."""
-    lines = {line["method"]: line for line in results["ranking"] if line["metric"] == metric}
-    curves: dict[str, list[figures.Point]] = {}
-    levels: dict[str, float] = {}
-    for method in results["methods"]:
-        line = lines.get(method["id"])
-        if line is None:
-            continue
-        if method["bit_per_second"] and method["family"] in ("ddcm", "vq", "codec"):
-            interval = None if line["low"] is None else (line["low"], line["high"])
-            point = figures.Point(method["bit_per_second"], line["mean"], interval)
-            curves.setdefault(method["label"].split()[0], []).append(point)
-        elif method["family"] in ("ceiling", "control"):
-            levels[method["label"]] = line["mean"]
+    names, means = rates.names(results), cells(results)
+
+    def point(rate: float, cell: dict[str, Any]) -> figures.Point:
+        return figures.Point(rate, cell["mean"], None if cell["low"] is None else (cell["low"], cell["high"]))
+
+    curves = {names[s]: [point(*one) for one in line] for s, line in rates.curves(results, metric).items()}
+    levels = {
+        method["label"]: means[method["id"], metric]["mean"]
+        for method in results["methods"]
+        if method["family"] in ("ceiling", "control") and (method["id"], metric) in means
+    }
     return curves, levels
 
 

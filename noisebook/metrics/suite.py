@@ -58,11 +58,51 @@ class Metric:
     extra: str = "metrics"
 
     @property
+    def label(self) -> str:
+        """What pages call it."""
+        return _LABELS.get(self.name, self.name[0].upper() + self.name[1:].replace("_", " "))
+
+    @property
     def installed(self) -> bool:
         """Whether what the metric needs can be found; nothing is imported."""
         return all(find_spec(module) is not None for module in (self.needs or "").split())
 
 
+_LABELS = {
+    "snr_db": "Signal to noise",
+    "si_sdr_db": "SI-SDR",
+    "energy_ratio_db": "Level difference",
+    "loudness_difference_lu": "Loudness difference",
+    "zcr_correlation": "Zero-crossing correlation",
+    "mfcc_correlation": "MFCC correlation",
+    "mfcc_correlation_without_c0": "MFCC correlation without level",
+    "mel_db_mae": "Mel spectrum error",
+    "mel_db_mae_low": "Mel error below 1 kHz",
+    "mel_db_mae_mid": "Mel error, 1 to 4 kHz",
+    "mel_db_mae_high": "Mel error, 4 to 8 kHz",
+    "multi_resolution_stft": "Multi-resolution STFT error",
+    "log_spectral_distance_db": "Log-spectral distance",
+    "log_spectral_distance_low_db": "Log-spectral distance below 1 kHz",
+    "log_spectral_distance_mid_db": "Log-spectral distance, 1 to 4 kHz",
+    "log_spectral_distance_high_db": "Log-spectral distance, 4 to 8 kHz",
+    "log_spectral_distance_top_db": "Log-spectral distance above 8 kHz",
+    "high_band_ratio_db": "Level from 4 to 8 kHz",
+    "treble_level_db": "Level error, 8 to 16 kHz",
+    "tuning_10": "In tune within 10 cents",
+    "tuning_25": "In tune within 25 cents",
+    "tuning_50": "In tune within 50 cents",
+    "tuning_cents": "Mistuning",
+    "tuning_grid": "Distance from the tuning grid",
+    "image_level_db": "Left and right: level error",
+    "image_coherence": "Left and right: width error",
+    "visqol": "ViSQOL",
+    "zimtohrli": "Zimtohrli",
+    "stoi": "STOI (speech)",
+    "estoi": "ESTOI (speech)",
+    "pesq_wb": "PESQ wideband (speech)",
+    "dnsmos": "DNSMOS (speech)",
+    "cdpam": "CDPAM (speech)",
+}
 _ANY, _DISTANCE, _CORRELATION = (-math.inf, math.inf), (0.0, math.inf), (-1.0, 1.0)
 _LOW, _MID, _HIGH, _TOP = (0.0, 1000.0), (1000.0, 4000.0), (4000.0, 8000.0), (8000.0, math.inf)  # Hz
 

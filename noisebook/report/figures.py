@@ -123,6 +123,7 @@ def rate_quality(
     better: str,
     levels: Mapping[str, float] | None = None,
     scattered: Sequence[str] = (),
+    colours: Mapping[str, str] | None = None,
 ) -> None:
     """A metric against the bitrate, logarithmic, as a PNG or SVG at `path`.
 
@@ -133,6 +134,7 @@ def rate_quality(
         better: "higher", "lower" or "zero".
         levels: what has no bitrate (ceilings, controls): a dashed line each.
         scattered: names of curves whose points are not connected.
+        colours: of the curves, by name; by default those of Okabe and Ito.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -140,7 +142,9 @@ def rate_quality(
     figure = _figure_class()(figsize=(8, 4.6), layout="constrained")
     axis = figure.subplots()
     for index, (name, points) in enumerate(curves.items()):
-        _draw_curve(axis, name, points, index, connected=name not in scattered)
+        colour = (colours or {}).get(name, _COLOURS[index % len(_COLOURS)])
+        style = f"{'' if name in scattered else '-'}{_MARKERS[index % len(_MARKERS)]}"
+        _draw_curve(axis, name, points, style, colour)
     _draw_levels(axis, levels or {}, [point.mean for points in curves.values() for point in points])
     axis.set_xscale("log")
     _label_rates(axis, [point.bit_per_second for points in curves.values() for point in points])
@@ -180,14 +184,13 @@ def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _draw_curve(axis: Axes, name: str, points: Sequence[Point], index: int, *, connected: bool) -> None:
+def _draw_curve(axis: Axes, name: str, points: Sequence[Point], style: str, colour: str) -> None:
     ordered = sorted(points, key=lambda point: point.bit_per_second)
     rates, means = [point.bit_per_second for point in ordered], [point.mean for point in ordered]
-    colour, marker = _COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)]
-    axis.plot(rates, means, f"{'-' if connected else ''}{marker}", color=colour, markersize=5, label=name)
+    axis.plot(rates, means, style, color=colour, markersize=5, label=name)
     known = [(point, *point.interval) for point in ordered if point.interval is not None]
     at = [point.bit_per_second for point, _, _ in known]
-    if connected and len(known) == len(ordered) > 1:
+    if style.startswith("-") and len(known) == len(ordered) > 1:
         lows, highs = [low for _, low, _ in known], [high for _, _, high in known]
         axis.fill_between(at, lows, highs, color=colour, alpha=0.13, linewidth=0)
     elif known:

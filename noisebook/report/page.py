@@ -12,15 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from noisebook.audio.io import read, write_bytes_atomic
-from noisebook.report.results import ARROWS, GROUPS, best, cells, group, members, number, ordered, rate
+from noisebook.report.rates import best_at_like_rates, names, told
+from noisebook.report.results import (
+    ARROWS,
+    COLOURS,
+    GROUPS,
+    best,
+    cells,
+    colour,
+    group,
+    members,
+    number,
+    ordered,
+    rate,
+)
 from noisebook.report.web import data_uri, inside, matched_gains, outline, render, sound_uri
 
 __all__ = ["MAX_MEGABYTES", "write_page"]
 
 MAX_MEGABYTES = 64.0  # of sounds in one page; browsers load more, slowly, and web hosts refuse 100
-
-# families with a colour of their own in base.css
-FAMILIES = ("reference", "ceiling", "reconstruct", "vq", "ddcm", "transform", "codec", "control")
 
 Json = dict[str, Any]
 
@@ -50,24 +60,34 @@ def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
         method | {"index": index, "group": group(method), "rate": rate(method["bit_per_second"])}
         for index, method in enumerate(results["methods"])
     ]
+    inputs = list(_inputs(results, folder, max_megabytes))
+    metrics = {metric["name"]: metric | {"arrow": ARROWS[metric["direction"]]} for metric in results["metrics"]}
     titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
     labels = {method["id"]: method["label"] for method in methods}
     return {
         "noisebook": results["noisebook"],
         "created": results["created"],
-        "summary": _summary(results),
-        "metrics": [metric | {"arrow": ARROWS[metric["direction"]]} for metric in results["metrics"]],
+        "summary": {
+            "methods": len(members(results, "method")),
+            "inputs": len(results["inputs"]),
+            "seconds": sum(sound["seconds"] for sound in results["inputs"]),
+        },
+        "tiles": list(_tiles(results)),
+        "metrics": list(metrics.values()),
         "methods": methods,
         "groups": [(name, title) for name, title in GROUPS.items() if members(results, name)],
-        "colours": FAMILIES,
-        "families": list(dict.fromkeys(method["family"] for method in methods)),
+        "colour": colour,
+        "colours": COLOURS,
+        "series": names(results),
         "rankings": [_ranking(results, metric) for metric in results["metrics"]],
         "cells": _table_cells(results),
         "curves": [
-            {"metric": curve["metric"], "uri": _picture(folder, curve["file"])}
+            {"label": metrics[curve["metric"]]["label"], "uri": _picture(folder, curve["file"])}
             for curve in results["figures"]["rate_quality"]
         ],
-        "inputs": list(_inputs(results, folder, max_megabytes)),
+        "inputs": inputs,
+        "judged": _judged([sound["judged"] for sound in inputs]),
+        "infinity": math.inf,
         "max_megabytes": max_megabytes,
         "skipped": results["skipped"],
         "failures": [
@@ -80,19 +100,24 @@ def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
     }
 
 
-def _summary(results: Json) -> Json:
-    """Counts, and the best of the methods by each metric."""
-    means = cells(results)
-    leaders = []
+def _tiles(results: Json) -> Iterator[Json]:
+    """For each metric the best method of every octave of rate, and what others take at the quality of Opus."""
+    labels = names(results)
     for metric in results["metrics"]:
-        line = ordered(members(results, "method"), metric, means)
-        if line:
-            leaders.append({"metric": metric, "method": line[0], "cell": means[line[0]["id"], metric["name"]]})
+        steps = best_at_like_rates(results, metric)
+        if steps:
+            savings = [told(row, labels) for row in results["delta_rates"] if row["metric"] == metric["name"]]
+            yield {"metric": metric | {"arrow": ARROWS[metric["direction"]]}, "steps": steps, "savings": savings}
+
+
+def _judged(sounds: list[Json]) -> Json:
+    """At which rates in kHz, and with how many channels, all sounds were judged."""
+    kinds = {1: "mono", 2: "stereo"}
+    channels = sorted({sound["channels"] for sound in sounds})
     return {
-        "methods": len(members(results, "method")),
-        "inputs": len(results["inputs"]),
-        "seconds": sum(sound["seconds"] for sound in results["inputs"]),
-        "leaders": leaders,
+        "rates": [f"{rate / 1000:g}" for rate in sorted({sound["rate"] for sound in sounds})],
+        "channels": " or ".join(kinds.get(count, f"{count} channels") for count in channels),
+        "stereo": max(channels, default=1) > 1,
     }
 
 
@@ -131,7 +156,12 @@ def _ranking(results: Json, metric: Json) -> Json:
     groups = [
         (GROUPS[name], [line(i, m, name) for i, m in enumerate(lines[name], 1)]) for name in GROUPS if lines[name]
     ]
-    return {"metric": metric | {"arrow": ARROWS[metric["direction"]]}, "groups": groups, "axis": (low, high)}
+    return {
+        "metric": metric | {"arrow": ARROWS[metric["direction"]]},
+        "groups": groups,
+        "axis": (low, high),
+        "intervals": any(line["cell"]["low"] is not None for _, lines in groups for line in lines),
+    }
 
 
 def _interval(cell: Json) -> tuple[float, float]:
@@ -160,12 +190,14 @@ def _inputs(results: Json, folder: Path, max_megabytes: float) -> Iterator[Json]
         room -= sum(len(track["uri"]) for track in tracks)
         if room < 0:
             tracks, room = [], 0.0
+        original = read(inside(folder, sound["file"]))
         residuals = [f for f in results["figures"]["residuals"] if f["input"] == sound["id"]]
         yield sound | {
             "index": index,
             "figure": _picture(folder, sound["figure"]) if sound["figure"] else None,
             "residuals": [_picture(folder, figure["file"]) for figure in residuals],
-            "outline": outline(read(inside(folder, sound["file"]))) if tracks else "",
+            "judged": {"rate": original.sample_rate, "channels": original.channels},
+            "outline": outline(original) if tracks else "",
             "tracks": tracks,
             "files": [(row["method"], row["file"]) for row in rows if row["file"]],
             "rows": {row["method"]: row for row in rows},
@@ -178,10 +210,10 @@ def _tracks(sound: Json, rows: list[Json], results: Json, folder: Path) -> list[
     chosen = [m for name in GROUPS for m in members(results, name) if m["id"] in by_method]
     files = [sound["file"], *(by_method[method["id"]]["file"] for method in chosen)]
     sounds = [read(inside(folder, file)) for file in files]
-    facts: list[Json] = [{"group": "reference", "label": "Original", "family": "reference", "generative": False}]
+    facts: list[Json] = [{"group": "reference", "label": "Original", "colour": "reference", "generative": False}]
     facts += [
-        {key: method[key] for key in ("label", "family", "generative")}
-        | {"group": group(method), "rate": rate(by_method[method["id"]]["bit_per_second"])}
+        {key: method[key] for key in ("label", "generative")}
+        | {"group": group(method), "colour": colour(method), "rate": rate(by_method[method["id"]]["bit_per_second"])}
         for method in chosen
     ]
     return [

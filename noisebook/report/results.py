@@ -10,13 +10,42 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["ARROWS", "GROUPS", "best", "cells", "goodness", "group", "members", "number", "ordered", "rate"]
+__all__ = [
+    "ARROWS",
+    "COLOURS",
+    "GROUPS",
+    "Results",
+    "best",
+    "cells",
+    "colour",
+    "goodness",
+    "group",
+    "members",
+    "number",
+    "ordered",
+    "rate",
+]
 
 Results = dict[str, Any]
 Key = tuple[str, str]  # method, metric
 
 # id of a group -> its title
 GROUPS = {"method": "Methods", "ceiling": "Ceilings", "control": "Controls"}
+# series or family -> its colour on light and on dark paper, in pages and figures alike
+COLOURS = {
+    "reference": ("#1d2126", "#e6e8ea"),
+    "ddcm": ("#4f46c8", "#9d97f7"),
+    "vq": ("#b45309", "#f0a04b"),
+    "opus": ("#0f766e", "#4cc2b3"),
+    "mp3": ("#b91c1c", "#f58d85"),
+    "codec2": ("#4d7c0f", "#a8cf5f"),
+    "speex": ("#86198f", "#e08ae8"),
+    "codec": ("#0369a1", "#63b8ea"),
+    "transform": ("#a8246e", "#ee80ba"),
+    "reconstruct": ("#1d6fb8", "#6db4ef"),
+    "ceiling": ("#5b687a", "#94a3b8"),
+    "control": ("#666b70", "#8d949b"),
+}
 ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0"}
 
 
@@ -28,6 +57,11 @@ def group(method: dict[str, Any]) -> str:
 def members(results: Results, name: str) -> list[dict[str, Any]]:
     """The methods of one group, in the order of the results."""
     return [method for method in results["methods"] if group(method) == name]
+
+
+def colour(method: dict[str, Any]) -> str:
+    """The key of `COLOURS` of a method: its series, or its family where that has none of its own."""
+    return next((name for name in (method["series"], method["family"]) if name in COLOURS), "reference")
 
 
 def cells(results: Results) -> dict[Key, dict[str, Any]]:

@@ -6,6 +6,7 @@ import csv
 from io import StringIO
 from typing import Any
 
+from noisebook.report.rates import names, told
 from noisebook.report.results import ARROWS, GROUPS, best, cells, members, number, ordered, rate
 
 __all__ = ["to_csv", "to_markdown"]
@@ -49,7 +50,7 @@ def to_markdown(results: dict[str, Any]) -> str:
     """The ranking as one table: a line for each method, a column for each metric.
 
     A cell is the mean over inputs with its 95 % interval; the best of the methods is bold. Lines are in the order of
-    the first metric, ceilings and controls below the methods. Skipped methods follow as a list.
+    the first metric, ceilings and controls below the methods. Rates at equal quality and skipped methods follow.
     """
     metrics, means, winners = results["metrics"], cells(results), best(results)
     headings = (" ".join(filter(None, (m["name"], m["unit"], ARROWS[m["direction"]]))) for m in metrics)
@@ -68,6 +69,10 @@ def to_markdown(results: dict[str, Any]) -> str:
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         "Mean over inputs [95 % interval]; ↑ higher is better, ↓ lower, → 0 nearest to zero.",
     ]
+    labels = names(results)
+    savings = [f"- at equal {row['metric']}: {_escape(told(row, labels))}" for row in results["delta_rates"]]
+    if savings:
+        parts.append("\n".join(["Rate at equal quality (Bjontegaard's delta rate):", "", *savings]))
     if results["skipped"]:
         skipped = (f"- skipped: {_escape(one['method'])}: {_escape(one['reason'])}" for one in results["skipped"])
         parts.append("\n".join(skipped))

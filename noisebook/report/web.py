@@ -16,10 +16,12 @@ from noisebook.audio.html import data_uri, sound_uri
 from noisebook.audio.level import loudness_lufs, peak_db
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
+from noisebook.report.results import COLOURS
 
 __all__ = [
     "MAX_GAIN_DB",
     "asset_of",
+    "colour_css",
     "data_uri",
     "environment_of",
     "inside",
@@ -49,7 +51,7 @@ def environment_of(package: str, asset: Callable[[str], Markup]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = asset
+    environment.globals |= {"asset": asset, "colour_css": colour_css}
     return environment
 
 
@@ -61,6 +63,12 @@ def asset_of(package: str, name: str) -> Markup:
 
 
 _asset = partial(asset_of, _PACKAGE)
+
+
+def colour_css() -> Markup:
+    """The colours of `results.COLOURS` as variables of a style sheet, for light and dark paper."""
+    light, dark = (" ".join(f"--{name}: {pair[scheme]};" for name, pair in COLOURS.items()) for scheme in (0, 1))
+    return Markup(f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n")
 
 
 def matched_gains(sounds: Sequence[Waveform]) -> list[float]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
 from noisebook.report.results import ARROWS, goodness, number, rate
-from noisebook.report.web import asset_of, environment_of, matched_gains, outline
+from noisebook.report.web import asset_of, colour_css, environment_of, matched_gains, outline
 from noisebook.studio.jobs import Result, Track
 from noisebook.studio.store import ResultStore
 
@@ -85,7 +85,8 @@ def message(sentence: str, *, problem: bool = True) -> str:
 
 def head() -> str:
     """What the page's head needs: the element that shows results, and the players in it."""
-    css = "".join(str(_asset(name)) for name in ("base.css", "page.css", "studio.css")).replace(":root", ":host")
+    sheets = (colour_css(), *(_asset(name) for name in ("base.css", "page.css", "studio.css")))
+    css = "".join(map(str, sheets)).replace(":root", ":host")
     return environment_of("noisebook.studio", _asset).get_template("head.html.jinja").render(css=css)
 
 

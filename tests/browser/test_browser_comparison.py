@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+FAINT = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 POSITION = "document.querySelector('.player').player.sounds.position"
 
 
@@ -160,15 +161,15 @@ def test_rows_without_a_value_stay_last(still):
     assert values[0] == "8000.0"
 
 
-def test_families_can_be_hidden(still):
+def test_series_can_be_hidden(still):
     page = still
-    rows = page.locator("#all-metrics tr[data-family=ddcm]")
+    rows = page.locator("#all-metrics tr[data-series=ddcm]")
     assert rows.count() == 3
     page.locator("#table .filters input[value=ddcm]").uncheck()
     assert not any(row.is_visible() for row in rows.all())
     assert not page.locator("#ranking .filters input[value=ddcm]").is_checked()
-    assert not page.locator(".ranking tr[data-family=ddcm]").first.is_visible()
-    assert page.locator("#all-metrics tr[data-family=codec]").first.is_visible()
+    assert not page.locator(".ranking tr[data-series=ddcm]").first.is_visible()
+    assert page.locator("#all-metrics tr[data-series=opus]").first.is_visible()
     page.locator("#ranking .filters input[value=ddcm]").check()
     assert rows.first.is_visible()
 
@@ -177,7 +178,7 @@ def test_one_ranking_is_shown(still):
     page = still
     assert page.locator(".ranking:visible").count() == 1
     page.locator("#metric").select_option(index=3)
-    assert page.locator(".ranking:visible caption").inner_text() == "Ranking by log_spectral_distance_db"
+    assert page.locator(".ranking:visible caption").inner_text() == "Ranking by Log-spectral distance"
 
 
 def test_nothing_is_wider_than_a_phone(visit, comparison):
@@ -192,6 +193,41 @@ def test_nothing_is_wider_than_a_phone(visit, comparison):
         "(all) => all.filter((b) => !b.closest('thead') && b.getBoundingClientRect().height < 40).length"
     )
     assert small == 0
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_tables_fit(visit, comparison, width):
+    """They wrap, and on a phone each row is a card with the names of its values."""
+    page = visit(comparison, viewport={"width": width, "height": 844})
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    wide = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.ariaLabel)"
+    assert page.locator(".scroll:visible").evaluate_all(wide) == []
+    card = page.locator("#all-metrics tr[data-series=opus]").inner_text()
+    named = (
+        page.locator("#all-metrics tr[data-series=opus] td")
+        .nth(1)
+        .evaluate("(cell) => getComputedStyle(cell, '::before').content")
+    )
+    assert (named == '"Signal to noise dB ↑"') is (width == 390), card
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(visit, comparison, scheme):
+    page = visit(comparison, color_scheme=scheme)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    assert page.evaluate(FAINT) == []
+    page.locator(".player .sound").nth(6).click()
+    assert page.evaluate(FAINT) == []
+
+
+def test_tiles_compare_like_with_like(still):
+    tile = still.locator(".tiles li").first
+    assert tile.locator("h3").inner_text().startswith("Signal to noise")
+    assert tile.locator("dt").all_inner_texts() == [
+        "below 0.5 kbit/s", "1 to 2 kbit/s", "2 to 4 kbit/s", "4 to 8 kbit/s", "8 to 16 kbit/s"
+    ]  # fmt: skip
+    assert tile.locator("dd").first.inner_text().split()[:2] == ["VQ", "frame-kmeans"]
 
 
 def test_titles_are_text(still):

@@ -71,7 +71,7 @@ METRIC = {"name": "m", "unit": ""}
 
 @settings(max_examples=25)
 @given(
-    values=st.dictionaries(st.sampled_from("abcdef"), st.lists(NUMBERS, min_size=3, max_size=3), min_size=2),
+    values=st.dictionaries(st.sampled_from("abcdef"), st.lists(NUMBERS, min_size=5, max_size=5), min_size=2),
     direction=st.sampled_from(["higher", "lower", "zero"]),
 )
 def test_ranks_follow_the_means(values, direction):
@@ -82,6 +82,9 @@ def test_ranks_follow_the_means(values, direction):
     means = [worth(line["mean"]) for line in lines]
     assert means == sorted(means)
     for line in lines:
-        assert line["n"] == 3
+        assert line["n"] == 5
         assert line["mean"] == pytest.approx(np.mean(values[line["method"]]))
         assert line["low"] - 1e-9 <= line["mean"] <= line["high"] + 1e-9
+    few = [row for row in rows if row["method"] == rows[0]["method"]][:4]
+    fewer = ranking(few, [METRIC | {"direction": direction}])
+    assert (fewer[0]["low"], fewer[0]["high"], fewer[0]["n"]) == (None, None, 4)

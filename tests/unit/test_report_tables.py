@@ -74,8 +74,8 @@ def test_results_without_metrics_are_a_table_too(results):
 
 @given(st.text(max_size=30))
 def test_a_label_stays_in_its_cell(label):
-    method = {"id": "a", "label": label, "family": "codec", "generative": False, "bit_per_second": 1.0, "command": ""}
-    text = to_markdown({"metrics": [], "methods": [method], "ranking": [], "skipped": []})
+    method = {"id": "a", "label": label, "family": "codec", "series": "a", "generative": False, "bit_per_second": 1.0}
+    text = to_markdown({"metrics": [], "methods": [method], "ranking": [], "skipped": [], "delta_rates": []})
     (row,) = text.splitlines()[2:-2]
     assert row.replace("\\|", "").count("|") == 3
     assert "<" not in row

@@ -66,13 +66,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }));
 }
 
-/* Families: the check boxes above ranking and table are one choice, shown twice. */
-const familyBoxes = [...document.querySelectorAll(".filters input")];
-for (const box of familyBoxes) {
+/* Series: the check boxes above ranking and table are one choice, shown twice. */
+const seriesBoxes = [...document.querySelectorAll(".filters input")];
+for (const box of seriesBoxes) {
   box.addEventListener("change", () => {
-    for (const twin of familyBoxes) if (twin.value === box.value) twin.checked = box.checked;
-    for (const row of document.querySelectorAll("tr[data-family]")) {
-      if (row.dataset.family === box.value) row.hidden = !box.checked;
+    for (const twin of seriesBoxes) if (twin.value === box.value) twin.checked = box.checked;
+    for (const row of document.querySelectorAll("tr[data-series]")) {
+      if (row.dataset.series === box.value) row.hidden = !box.checked;
     }
   });
 }
