@@ -8,6 +8,7 @@ found.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ import numpy as np
 from noisebook.audio import io
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
+from noisebook.comparison.inputs import SAMPLE_RATE
+from noisebook.comparison.methods import Job, Method
 from noisebook.metrics.alignment import align
 from noisebook.metrics.signals import windows
 
-__all__ = ["envelope_delay", "measured_delay", "probe"]
+__all__ = ["delay_of", "envelope_delay", "measured_delay", "probe"]
 
 _PROBE = Path(__file__).parents[1] / "assets" / "demo-speech.flac"
 _SECONDS = 4.0
@@ -34,6 +37,20 @@ def probe(sample_rate: int) -> Waveform:
     """The speech that delays are measured with, one channel."""
     sound = resample(downmix(io.read(_PROBE)), sample_rate)
     return Waveform(np.ascontiguousarray(sound.samples[:, : round(_SECONDS * sample_rate)]), sample_rate)
+
+
+@cache
+def delay_of(method: Method, *, timeout: float) -> int:
+    """Samples at 48 kHz by which a method is late: what the speech inside the package says.
+
+    Raises:
+        Error: as the method.
+    """
+    if not method.delayed:
+        return 0
+    speech = probe(SAMPLE_RATE)
+    decoded = method.run(Job(speech, timeout=timeout)).sound
+    return measured_delay(speech, resample(downmix(decoded), SAMPLE_RATE))
 
 
 def measured_delay(reference: Waveform, decoded: Waveform) -> int:

@@ -24,7 +24,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.comparison.methods import Coded, Job, Method, round_trip
 from noisebook.errors import AudioError
 
-__all__ = ["CODECS", "Codec", "Point", "Tool", "method_of", "methods", "run"]
+__all__ = ["CODECS", "Codec", "Point", "Tool", "at_hand", "method_of", "methods", "run"]
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,12 @@ CODECS = (
 def methods() -> tuple[Method, ...]:
     """A row for each setting of each codec."""
     return tuple(method_of(codec, point) for codec in CODECS for point in codec.points)
+
+
+@cache
+def at_hand() -> dict[str, Method]:
+    """Those that can run on this machine, by id."""
+    return {method.id: method for method in methods() if method.missing is None}
 
 
 def run(command: Sequence[str], folder: Path, *, timeout: float) -> None:

@@ -7,7 +7,7 @@ rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisebook._version import __version__
-from noisebook.audio.resample import resample
 from noisebook.audio.waveform import downmix
 from noisebook.comparison import judging
-from noisebook.comparison.delays import measured_delay, probe
-from noisebook.comparison.inputs import SAMPLE_RATE, Input, load
+from noisebook.comparison.delays import delay_of
+from noisebook.comparison.inputs import Input, load
 from noisebook.comparison.methods import Job, Method, choose
 from noisebook.comparison.store import Store, key_of
 from noisebook.errors import ConfigError, Error
@@ -111,7 +110,6 @@ class Run:
     dtype: str = "float32"
     timeout: float = 600.0
     force: bool = False
-    _delays: dict[str, int] = field(default_factory=dict)
 
     def rows(self, on_step: OnStep | None = None) -> list[dict[str, Any]]:
         """A row of the results for every input and method; `on_step` is told (rows done, rows in all)."""
@@ -184,7 +182,7 @@ class Run:
 
     def _coded(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
         """Run a method and write what came out."""
-        lag = self._delay(method)
+        lag = delay_of(method, timeout=self.timeout)
         coded = method.run(self._job(source, other, method))
         place = judging.placed(source.sound, coded.sound, lag=lag)
         held = self.store.write_sound(place.sound, source.id, method.id)
@@ -206,16 +204,6 @@ class Run:
             "metrics": {},
             "verdict": None,
         }
-
-    def _delay(self, method: Method) -> int:
-        """Samples at the reference's rate by which a method is late: what the speech inside the package says."""
-        if not method.delayed:
-            return 0
-        if method.id not in self._delays:
-            speech = probe(SAMPLE_RATE)
-            decoded = method.run(Job(speech, timeout=self.timeout)).sound
-            self._delays[method.id] = measured_delay(speech, resample(downmix(decoded), SAMPLE_RATE))
-        return self._delays[method.id]
 
     def _job(self, source: Input, other: Input | None, method: Method) -> Job:
         backend = self.backend if method.needs_model else None

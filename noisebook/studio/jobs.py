@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from noisebook.verification.sounds import Verification
 
 __all__ = [
-    "CLIPS", "METRICS", "READY", "READY_PRESETS", "Cancelled", "OnStep", "Result", "Tell", "Track", "open_stream",
-    "ready_made", "run",
+    "CLIPS", "METRICS", "READY", "READY_PRESETS", "YARDSTICK", "Cancelled", "OnStep", "Result", "Tell", "Track",
+    "open_stream", "ready_made", "run",
 ]  # fmt: skip
 
 READY = Path(__file__).parents[1] / "assets" / "ready"  # what docs/make_sounds.py made of the bundled clips
 READY_PRESETS = ("3000", "300", "30")
+YARDSTICK = "opus-6k"
+_TIMEOUT = 60.0  # seconds for a program
 CLIPS = {"demo": "Song", "demo-speech": "Voice"}  # of which there is something ready
 
 Tell = Callable[[str, float], None]  # what is being done, and how much of the whole job is; may raise `Cancelled`
@@ -49,7 +51,8 @@ class Track:
         label: of the method, for people.
         sound: to hear.
         seconds: that making it took; None where that is not known.
-        stream: the .ddcm stream that holds it; None where the method does not code.
+        stream: the coded file that holds it; None where the method does not code.
+        suffix: of that file.
         notes: what the method had to say, a sentence each.
         comparable: whether the original says how good it is.
         verification: metrics and verdict beside the original; None where there is nothing to compare with. That of
@@ -60,6 +63,7 @@ class Track:
     sound: Waveform
     seconds: float | None
     stream: bytes | None = None
+    suffix: str = ".ddcm"
     notes: tuple[str, ...] = ()
     comparable: bool = True
     verification: Verification | None = None
@@ -86,6 +90,7 @@ class Result:
         settings: that made them; None for an opened stream.
         failures: label and sentence of each compared method that failed.
         facts: what an opened stream says about itself.
+        yardstick: a codec that people know, beside a compressed sound.
     """
 
     name: str
@@ -94,6 +99,7 @@ class Result:
     settings: Settings | None = None
     failures: tuple[tuple[str, str], ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
+    yardstick: Track | None = None
 
 
 def run(
@@ -139,7 +145,13 @@ def run(
     yield result
     if any(track.comparable for track in tracks):
         judged = tuple(_judged(track, sound, progress, controls=track is tracks[0]) for track in tracks)
-        yield replace(result, tracks=judged)
+        result = replace(result, tracks=judged)
+        try:
+            yield replace(result, yardstick=_yardstick(sound, progress) if settings.method == "codec" else None)
+        except Cancelled:
+            raise
+        except Error as error:
+            yield replace(result, failures=(*failures, (YARDSTICK, str(error))))
 
 
 def ready_made(clip: str) -> Result:
@@ -149,7 +161,7 @@ def ready_made(clip: str) -> Result:
     for preset in READY_PRESETS:
         stem = READY / f"{clip}-{preset}"
         stream = stem.with_suffix(".ddcm").read_bytes()
-        tracks.append(Track(f"preset {preset}", read(stem.with_suffix(".opus")), None, stream, (note,)))
+        tracks.append(Track(f"preset {preset}", read(stem.with_suffix(".opus")), None, stream, notes=(note,)))
     return Result(CLIPS[clip], read(bundled_clips()[clip]), tuple(tracks))
 
 
@@ -171,11 +183,16 @@ def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Te
 
 
 def _planned(settings: Settings) -> Iterator[tuple[str, Settings]]:
-    """Label and settings of every method to run."""
+    """Label and settings of every method to run; a codec that is a program is a comparison of one method."""
+    from noisebook.comparison.programs import at_hand
+
     if settings.method != "compare":
         yield _label(settings), settings
         return
     for name in settings.methods:
+        if name in at_hand():
+            yield at_hand()[name].label, replace(settings, methods=(name,))
+            continue
         kind, _, choice = name.partition("-")
         option = {"codec": "preset", "vq": "codebook", "reconstruct": "reconstruction"}[kind]
         start = Settings(method="codec" if kind == "vq" else kind, seed=settings.seed)
@@ -205,6 +222,7 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
 
     started = time.perf_counter()
     stream: bytes | None = None
+    suffix: str = ".ddcm"
     notes: list[str] = []
     unknown: Sequence[str] = ()
     comparable = settings.method not in ("generate", "restore")
@@ -219,6 +237,9 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
             rate: Any = {"bitrate": settings.bitrate} if settings.bitrate else {"preset": settings.preset}
             stream = api.compress(given, quality=settings.quality, **options, **rate)
         sound = api.decompress(stream, backend=backend, on_step=progress.stage("decompressing"))
+    elif settings.method == "compare":
+        progress.stage(label)
+        sound, stream, suffix = _by_program(settings.methods[0], given)
     elif settings.method == "reconstruct":
         progress.stage("reconstructing")
         reconstructed = api.reconstruct(given, preset=settings.reconstruction, **options)
@@ -245,7 +266,34 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
         sound, gain_db = api.within_full_scale(sound)
         if gain_db:
             notes.append(f"made quieter by {-gain_db:g} dB to fit full scale")
-    return Track(label, sound, time.perf_counter() - started, stream, tuple(notes), comparable)
+    return Track(label, sound, time.perf_counter() - started, stream, suffix, tuple(notes), comparable)
+
+
+def _by_program(name: str, given: Waveform) -> tuple[Waveform, bytes | None, str]:
+    """What a codec of the machine makes of a sound: decoded and in its place, the file, and its suffix."""
+    from noisebook.audio.resample import resample
+    from noisebook.audio.waveform import Waveform, downmix
+    from noisebook.comparison.delays import delay_of
+    from noisebook.comparison.inputs import SAMPLE_RATE
+    from noisebook.comparison.judging import placed
+    from noisebook.comparison.methods import Job
+    from noisebook.comparison.programs import at_hand
+
+    method, sound = at_hand()[name], resample(given, SAMPLE_RATE)
+    coded = method.run(Job(downmix(sound) if method.mono else sound, timeout=_TIMEOUT))
+    place = placed(sound, coded.sound, lag=delay_of(method, timeout=_TIMEOUT))
+    samples = resample(place.sound, given.sample_rate).samples[:, : given.sample_count]
+    return Waveform(samples, given.sample_rate), coded.data, method.suffix
+
+
+def _yardstick(original: Waveform, progress: _Progress) -> Track | None:
+    """What people know, through the same metrics; None where the machine does not have it."""
+    from noisebook.comparison.programs import at_hand
+
+    if YARDSTICK not in at_hand():
+        return None
+    sound, stream, suffix = _by_program(YARDSTICK, original)
+    return _judged(Track(at_hand()[YARDSTICK].label, sound, None, stream, suffix), original, progress, controls=False)
 
 
 def _judged(track: Track, original: Waveform, progress: _Progress, *, controls: bool) -> Track:

@@ -269,13 +269,23 @@ def _options(longest: float) -> dict[str, Any]:
         "gaps": gr.Textbox("", label="Gaps, in seconds", placeholder="2.5:2.9 4:4.2; empty looks for digital silence"),
         "cutoff": gr.Number(0, label="Cutoff in Hz; 0 looks for it"),
         "methods": gr.Dropdown(
-            list(compared_methods()),
+            [(_method_label(name), name) for name in compared_methods()],
             value=list(start.methods),
             label="Methods",
             multiselect=True,
             max_choices=MAX_COMPARED,
         ),
     }
+
+
+def _method_label(name: str) -> str:
+    """Of a method to compare, for people."""
+    from noisebook.comparison.programs import at_hand
+
+    if name in at_hand():
+        return at_hand()[name].label
+    kind, _, choice = name.partition("-")
+    return {"codec": f"noisebook {choice} bit/s", "vq": f"codebook {choice}"}.get(kind, f"reconstructed, {choice}")
 
 
 def _advanced() -> dict[str, Any]:

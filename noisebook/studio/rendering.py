@@ -38,7 +38,7 @@ def store_sounds(result: Result, store: ResultStore, owner: str | None) -> str:
         # 16 bits: what the command line writes, without the delay or the colour of a lossy format.
         held[f"{stem}.wav"] = bytes(encode(sound, "WAV", "PCM_16")[0])
         if track is not None and track.stream is not None:
-            held[f"{stem}.ddcm"] = track.stream
+            held[f"{stem}{track.suffix}"] = track.stream
     return store.put(owner, held)
 
 
@@ -116,7 +116,7 @@ def _sounds(result: Result) -> list[tuple[str, Waveform, Track | None]]:
 def _track_facts(track: Track | None) -> Json:
     """Of a button and a row of downloads; None is the original."""
     if track is None:
-        return {"label": "Original", "reference": True, "about": "", "stream": False, "notes": ()}
+        return {"label": "Original", "reference": True, "family": "reference", "about": "", "notes": ()}
     stream, about = track.stream, "no bits"
     if stream is not None:
         about = f"{len(stream)} bytes · 1:{number(track.ratio)} of 16-bit PCM"
@@ -125,6 +125,8 @@ def _track_facts(track: Track | None) -> Json:
         "reference": False,
         "about": about,
         "stream": stream is not None,
+        "suffix": track.suffix,
+        "family": "reconstruct" if stream is None else "ddcm" if track.suffix == ".ddcm" else "codec",
         "bytes": len(stream or b""),
         "notes": track.notes,
         "seconds": track.seconds,
@@ -159,7 +161,9 @@ def _sentences(result: Result) -> list[str]:
     metric = min(
         (row for row in judged[0][1].metrics if row.name in _YARDSTICKS), key=lambda row: _YARDSTICKS.index(row.name)
     )
-    values = {label: row.value for label, found in judged for row in found.metrics if row.name == metric.name}
+    known = [result.yardstick] if result.yardstick else []
+    ranked = [*judged, *((_shown(track), track.verification) for track in known if track.verification)]
+    values = {label: row.value for label, found in ranked for row in found.metrics if row.name == metric.name}
     order = sorted(values, key=lambda label: -goodness(values[label], metric.direction))
     best = max(metric.controls.values(), key=lambda value: goodness(value, metric.direction))
     listed = ", then ".join(f"{label} with {number(values[label])}" for label in order)

@@ -85,11 +85,13 @@ class Settings(Options):
 
 
 def compared_methods() -> tuple[str, ...]:
-    """What a comparison can be of: the presets of the codec, codebooks of the package, the ceiling."""
+    """What a comparison can be of: the presets of the codec, codebooks of the package, the ceiling, and the codecs that
+    are programs of this machine."""
     from noisebook.api import codebook_names
+    from noisebook.comparison.programs import at_hand
 
     codecs = (f"codec-{preset.name}" for preset in PRESETS)
-    return (*codecs, *(f"vq-{name}" for name in codebook_names()), "reconstruct-matched")
+    return (*codecs, *(f"vq-{name}" for name in codebook_names()), "reconstruct-matched", *at_hand())
 
 
 @cache

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.errors import ConfigError, WrongModel
+from noisebook.comparison.programs import at_hand
+from noisebook.errors import AudioError, ConfigError, WrongModel
 from noisebook.studio.jobs import Cancelled, open_stream
 from noisebook.studio.jobs import run as run_in_stages
 from noisebook.studio.settings import Settings
@@ -105,6 +107,33 @@ def test_a_comparison_goes_on_where_one_method_fails(backend, sound):
     ((label, sentence),) = result.failures
     assert label == "codebook frame-kmeans"
     assert "the codebook was fitted for autoencoder" in sentence
+
+
+needs_opus = pytest.mark.skipif("opus-6k" not in at_hand(), reason="this machine has no Opus")
+
+
+@needs_opus
+def test_codecs_of_the_machine_can_be_compared(backend, sound):
+    result = run(Settings(method="compare", methods=("opus-6k", "reconstruct-matched")), sound, backend=backend)
+    opus, _ = result.tracks
+    assert (opus.label, opus.suffix, opus.stream[:4]) == ("Opus 6 kbit/s", ".opus", b"OggS")
+    assert opus.sound.samples.shape == sound.samples.shape
+    assert opus.sound.sample_rate == sound.sample_rate
+    assert np.corrcoef(opus.sound.samples[0], sound.samples[0])[0, 1] > 0.5  # in its place, to the sample
+    assert opus.verification.metrics
+
+
+@needs_opus
+def test_a_compressed_sound_has_what_people_know_beside_it(backend, sound, monkeypatch):
+    monkeypatch.setattr("noisebook.studio.jobs.YARDSTICK", "opus-6k")
+    result = run(Settings(preset="8"), sound, backend=backend)
+    assert result.yardstick.label == "Opus 6 kbit/s"
+    assert result.yardstick.verification.metrics[1].value < result.tracks[0].verification.metrics[1].value
+    fails = replace(at_hand()["opus-6k"], run=lambda job: (_ for _ in ()).throw(AudioError("opusenc is ill")))
+    monkeypatch.setitem(at_hand(), "opus-6k", fails)
+    result = run(Settings(preset="8"), sound, backend=backend)
+    assert result.failures == (("opus-6k", "opusenc is ill"),)
+    assert result.tracks[0].verification.metrics
 
 
 def test_one_method_that_fails_is_an_error(backend, sound):
