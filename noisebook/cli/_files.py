@@ -27,6 +27,7 @@ __all__ = [
     "STREAM_SUFFIX",
     "check_format",
     "check_source",
+    "check_target",
     "each",
     "naming",
     "open_sound",
@@ -216,7 +217,7 @@ def _target(source: str, argument: str | None, option: str | None, suffix: str, 
     if target is None:
         target = STANDARD if source == STANDARD else str(Path(source).with_name(f"{Path(source).stem}{suffix}"))
     if target != STANDARD:
-        _check_target(target, source, force=force)
+        check_target(target, source, force=force)
         return target
     outcome = click.get_current_context().find_object(Outcome)
     if outcome is not None:
@@ -243,7 +244,12 @@ def check_source(source: str) -> None:
         raise AudioError(f"there is no file {source or repr(source)}")
 
 
-def _check_target(target: str, source: str, *, force: bool) -> None:
+def check_target(target: str, source: str, *, force: bool) -> None:
+    """Can the result of a source be written there?
+
+    Raises:
+        ConfigError: no: a folder, the source itself, what exists without `force`, or a place that is not there.
+    """
     folder = os.path.dirname(target) or "."
     if os.path.isdir(target):
         raise ConfigError(f"{target} is a directory; name a file in it")

@@ -16,6 +16,7 @@ from noisebook.cli._options import FILE, codebook_option, json_option, metrics_o
 from noisebook.cli._shared import aligned, progress, report, wrong_usage
 
 if TYPE_CHECKING:
+    from noisebook.audio.waveform import Waveform
     from noisebook.verification.image import ImageComparison
     from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Comparison, Verification
@@ -40,6 +41,10 @@ _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 @click.option("--no-model", is_flag=True, help="Without ceilings and random indices, which need the model.")
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
 @codebook_option
+@click.option(
+    "--html", metavar="FILE", type=FILE, help="Write a page too: the verdict, both sounds in step, and every metric."
+)
+@click.option("-f", "--force", is_flag=True, help="Overwrite the page if it exists.")
 @click.option("--require-related", is_flag=True, help="Exit with status 3 if the verdict is: not related.")
 @json_option
 @stream_loading_options
@@ -59,18 +64,21 @@ def verify(reference: str, estimate: str, require_related: bool, **options: Any)
     noisebook verify song.flac song.ddcm
     noisebook verify song.flac back.wav --lag 0 --metrics mel_db_mae,si_sdr_db
     noisebook verify song.flac back.mp3 --no-model --json
+    noisebook verify song.flac song.ddcm --html song.html
     noisebook verify recordings/ generated/
     """
     from noisebook import api
 
     if Path(reference).is_dir() or Path(estimate).is_dir():
-        if require_related:
-            raise wrong_usage("--require-related is for sounds, not for folders")
+        if require_related or options["html"]:
+            raise wrong_usage("--require-related and --html are for sounds, not for folders")
         sounds = ((_files.read_sound(path) for path in _files.sounds_in([place])) for place in (reference, estimate))
         sets = api.verify_sets(*sounds)
         report(sets.to_dict(), _sets_text(sets))
         return 0
-    lag = _lag(options["lag"])
+    lag, page = _lag(options["lag"]), options["html"]
+    for source in (reference, estimate) if page is not None else ():
+        _files.check_target(page, source, force=options["force"])
     is_stream = Path(estimate).suffix.lower() == _files.STREAM_SUFFIX
     sound = _files.read_sound(reference)
     other = _files.read_bytes(estimate) if is_stream else _files.read_sound(estimate)
@@ -89,8 +97,20 @@ def verify(reference: str, estimate: str, require_related: bool, **options: Any)
             ceilings=not options["no_model"],
             on_step=work.on_step,
         )
+        if page is not None:
+            decoded = api.decompress(other, backend=backend, codebook=options["codebook"]) if is_stream else other
+            _write_page(page, found, sound, decoded, (reference, estimate), force=options["force"])
     report(found.to_dict(), _text(found))
     return _NOT_RELATED if require_related and not found.verdict.related else 0
+
+
+def _write_page(
+    page: str, found: Verification, sound: Waveform, other: Waveform, names: tuple[str, str], *, force: bool
+) -> None:
+    from noisebook.report.verification_page import write_verification
+
+    shown = (Path(names[0]).name, Path(names[1]).name)
+    write_verification(found.to_dict(), sound, other, Path(page), names=shown, overwrite=force)
 
 
 def _lag(text: str) -> int | None:

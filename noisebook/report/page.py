@@ -15,7 +15,6 @@ from noisebook.audio.io import read, write_bytes_atomic
 from noisebook.report.rates import best_at_like_rates, names, told
 from noisebook.report.results import (
     ARROWS,
-    COLOURS,
     GROUPS,
     best,
     cells,
@@ -77,7 +76,6 @@ def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
         "methods": methods,
         "groups": [(name, title) for name, title in GROUPS.items() if members(results, name)],
         "colour": colour,
-        "colours": COLOURS,
         "series": names(results),
         "rankings": [_ranking(results, metric) for metric in results["metrics"]],
         "cells": _table_cells(results),

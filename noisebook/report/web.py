@@ -51,7 +51,7 @@ def environment_of(package: str, asset: Callable[[str], Markup]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"asset": asset, "colour_css": colour_css}
+    environment.globals |= {"asset": asset, "colour_css": colour_css, "colours": COLOURS}
     return environment
 
 

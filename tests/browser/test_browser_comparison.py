@@ -263,3 +263,21 @@ def test_sounds_that_cannot_be_decoded_are_reported(visit, comparison, tmp_path)
     page.locator(".player .play").first.click()
     page.locator(".problem").first.wait_for()
     assert "cannot play" in page.locator(".problem").first.inner_text()
+
+
+def test_the_page_of_a_verification(visit, tmp_path):
+    """Two sounds in step, and nothing wider than a phone."""
+    from noisebook import Waveform, verify
+    from noisebook.report.verification_page import write_verification
+
+    samples = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
+    sound, other = Waveform.of(samples, 16_000), Waveform.of(0.5 * samples, 16_000)
+    found = verify(sound, other, metrics=["mel_db_mae"])
+    write_verification(found.to_dict(), sound, other, tmp_path / "page.html", names=("a.wav", "b.wav"))
+    page = visit(tmp_path / "page.html", viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate(FAINT) == []
+    start(page)
+    page.keyboard.press("2")
+    assert page.locator(".current").inner_text() == "b.wav"
+    assert page.evaluate(f"{POSITION}") > 0.1

@@ -163,7 +163,7 @@ def test_existing_output(fails, engine, sound, stream):
 def test_output_that_appears_meanwhile(fails, engine, sound, monkeypatch):
     """Another program may be quicker than the check at the beginning."""
     Path("song.ddcm").write_bytes(b"theirs")
-    monkeypatch.setattr("noisebook.cli._files._check_target", lambda *_, **__: None)
+    monkeypatch.setattr("noisebook.cli._files.check_target", lambda *_, **__: None)
     assert "song.ddcm exists" in fails("compress", sound, *engine)
 
 

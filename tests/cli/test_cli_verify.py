@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import noisebook as package
 from noisebook.audio.io import read, write
@@ -61,6 +65,37 @@ def test_json_holds_everything(noisebook):
     assert row["controls"]["silence"] == 0
     bare = json.loads(noisebook("verify", "ref.wav", "same.wav", *FEW, "--no-controls", "--json").out)
     assert [row["controls"] for row in bare["metrics"]] == [{}, {}, {}]
+
+
+@pytest.mark.usefixtures("sounds")
+def test_a_page(noisebook, fails):
+    """With the names as text, both sounds on one time, and the same numbers."""
+    name = "same <i>.wav"
+    write(name, Waveform(read("same.wav").samples[:, 160:].copy(), 16_000))  # 10 ms early
+    ran = noisebook("verify", "ref.wav", name, *FEW, "--html", "page.html", "--json")
+    assert ran.status == 0
+    page = Path("page.html").read_text("utf-8")
+    assert "<h1>Related</h1>" in page
+    assert "same &lt;i&gt;.wav" in page
+    assert "<i>.wav" not in page
+    assert "EST is 160 samples at 16 kHz early (found)" in page
+    value = next(row["value"] for row in json.loads(ran.out)["metrics"] if row["name"] == "mel_db_mae")
+    assert f'<td class="best" data-label="This sound">{value:.2f}</td>' in page
+    uris = re.findall(r'src="data:audio/flac;base64,([^"]+)"', page)
+    first, second = (soundfile.read(BytesIO(b64decode(uri)))[0][:16_000] for uri in uris)
+    assert np.corrcoef(first, second)[0, 1] > 0.95
+    told = fails("verify", "ref.wav", "same.wav", *FEW, "--html", "page.html")
+    assert told == "page.html exists; -f overwrites it"
+    told = fails("verify", "ref.wav", "same.wav", *FEW, "--html", "same.wav", "-f")
+    assert told == "same.wav is the input itself; name another output"
+
+
+def test_a_page_of_a_stream(noisebook, engine, sound, stream):
+    ran = noisebook("verify", sound, stream, "--metrics", "mel_db_mae", "--no-model", "--html", "page.html", *engine)
+    assert ran.status == 0
+    page = Path("page.html").read_text("utf-8")
+    assert page.count("data:audio/flac;base64,") == 2
+    assert "<b>song.ddcm</b> beside <b>song.wav</b>" in page
 
 
 def test_a_stream_beside_its_ceilings_and_random_indices(noisebook, engine, sound, stream):
