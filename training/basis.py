@@ -26,9 +26,10 @@ _CERTAIN = -6.0  # log-variance of the posterior
 
 
 @torch.no_grad()
-def begin_with_basis(vae: BandVae, sounds: Sounds, *, clips: int = _CLIPS) -> None:
+def begin_with_basis(vae: BandVae, sounds: Sounds) -> None:
     """Set the linear path of an autoencoder, both ways, and keep its blocks small."""
-    tokens = _tokens(vae, sounds, clips)
+    there = sounds.hours * 3600 * BANDS.sample_rate / (_FRAMES * BANDS.hop_length)
+    tokens = _tokens(vae, sounds, min(_CLIPS, max(_AT_A_TIME, int(there))))
     weight = band_weights(tokens.device).sqrt().repeat(PATCH)
     mean = tokens.mean(0)
     weighted = (tokens - mean) * weight

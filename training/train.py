@@ -168,8 +168,8 @@ class Trainer:
 
         def latents() -> Iterator[torch.Tensor]:
             sounds = Sounds(self.args.data, device, [self.args.seed, 9], synthetic=0.0)
-            for _ in range(4 * clips // 6 + 1):
-                waveform, _ = sounds.batch(6, 256 * LATENT_HOP)
+            for _ in range(8):
+                waveform, _ = sounds.batch(-(-clips // 2), 256 * LATENT_HOP)
                 with mixed_precision(device):
                     yield vae.encode(log_bands(waveform)).float()
 

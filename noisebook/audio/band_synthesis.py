@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.signal import firwin
 
 from noisebook.audio.bands import BAND_FLOOR, BANDS, PHASE_BLOCK, Bank, band_centres, band_filters
 
@@ -84,40 +85,42 @@ def _first_guess(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
 
 
 class _Stft:
-    """Frames of a Hann window of `size` samples around the middle of a hop, their spectra `padding` times as fine."""
+    """Frames of a Hann window of `size` samples around the middle of a hop, their spectra `padding` times as fine; of
+    sound of which one sample in `decimation` is left."""
 
-    def __init__(self, size: int, padding: int = 1) -> None:
-        self.n_fft = padding * size
-        self.pad = (self.n_fft - _HOP) // 2
-        silent = (self.n_fft - size) // 2
-        self._window = F.pad(torch.hann_window(size), (silent, silent))
+    def __init__(self, size: int, padding: int = 1, decimation: int = 1) -> None:
+        self.decimation, self.hop, self.size = decimation, _HOP // decimation, size // decimation
+        self.n_fft = padding * self.size
+        self.pad = (self.size - self.hop) // 2
+        self._window = torch.hann_window(self.size)
 
     @property
     def hertz(self) -> np.ndarray:
         """Of the bins."""
-        return np.arange(self.n_fft // 2 + 1) * _RATE / self.n_fft
+        return np.arange(self.n_fft // 2 + 1) * _RATE / self.decimation / self.n_fft
 
     def window(self, device: torch.device) -> torch.Tensor:
-        """`[n_fft]`."""
+        """`[size]`."""
         return _kept(self._window, device)
 
-    def overlap_add(self, total: torch.Tensor, frames: torch.Tensor, first: int) -> None:
-        """Add frames `[B, t, n_fft]`, windowed, to `total`, in place, from where its frame `first` begins; `total` of T
-        frames is `[B, (T - 1) * hop_length + n_fft]`."""
-        length = (frames.shape[1] - 1) * _HOP + self.n_fft
+    def overlap_add(self, total: torch.Tensor, spectrum: torch.Tensor, first: int) -> None:
+        """Add the frames of spectra `[B, t, bins]`, windowed, to `total`, in place, from where its frame `first`
+        begins; `total` of T frames is `[B, (T - 1) * hop + size]`."""
+        frames = torch.fft.irfft(spectrum, n=self.n_fft)[..., : self.size]
+        length = (frames.shape[1] - 1) * self.hop + self.size
         windowed = (frames * self.window(frames.device)).transpose(1, 2)
-        added = F.fold(windowed, (1, length), (1, self.n_fft), stride=(1, _HOP))[:, 0, 0]
-        total[:, first * _HOP : first * _HOP + length] += added
+        added = F.fold(windowed, (1, length), (1, self.size), stride=(1, self.hop))[:, 0, 0]
+        total[:, first * self.hop : first * self.hop + length] += added
 
     def normalised(self, total: torch.Tensor, count: int) -> torch.Tensor:
-        """The `total` of `count` frames over the power of their windows: `[B, count * hop_length]`."""
-        hops = -(-self.n_fft // _HOP)
-        square = F.pad(self.window(total.device).double().square(), (0, hops * _HOP - self.n_fft)).view(hops, _HOP)
+        """The `total` of `count` frames over the power of their windows: `[B, count * hop]`."""
+        hops = -(-self.size // self.hop)
+        square = F.pad(self.window(total.device).double().square(), (0, hops * self.hop - self.size)).view(hops, -1)
         sums = F.pad(square.cumsum(0), (0, 0, 1, 0))
         places = torch.arange(1, count + hops, device=total.device)
         power = sums[places.clamp(max=hops)] - sums[(places - count).clamp(min=0)]  # of the windows that lie there
         power = power.float().flatten()[: total.shape[1]].clamp_min(1e-2)
-        return (total / power)[:, self.pad : self.pad + count * _HOP]
+        return (total / power)[:, self.pad : self.pad + count * self.hop]
 
 
 class _Head:
@@ -137,24 +140,39 @@ class _Head:
     def overlap_add(self, total: torch.Tensor, spectrum: torch.Tensor, first: int) -> None:
         """Add the frames of a complex spectrum `[B, t, count]`, as `_Stft.overlap_add`."""
         above = self.stft.n_fft // 2 + 1 - self.first - self.count
-        padded = F.pad(spectrum * _kept(self._gain, spectrum.device), (self.first, above))
-        self.stft.overlap_add(total, torch.fft.irfft(padded, n=self.stft.n_fft), first)
+        self.stft.overlap_add(total, F.pad(spectrum * _kept(self._gain, spectrum.device), (self.first, above)), first)
 
 
 def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.Tensor:
     """The sound `[B, N]` after one round towards the bands `[B, T, count]` of a bank."""
-    stft, filters = _stft(bank), band_filters(bank, _RATE, sound.device)
-    spread = _spread(bank, sound.device)
-    padded = F.pad(sound, (stft.pad, stft.n_fft - _HOP - stft.pad))
-    frames, window, total = padded.unfold(1, stft.n_fft, _HOP), stft.window(sound.device), torch.zeros_like(padded)
+    stft, spread = _stft(bank), _spread(bank, sound.device)
+    filters = band_filters(bank, _RATE, sound.device) * stft.decimation  # of a window of so many fewer samples
+    heard = F.pad(_decimated(sound, stft.decimation), (stft.pad, stft.size - stft.hop - stft.pad))
+    frames, window, change = heard.unfold(1, stft.size, stft.hop), stft.window(sound.device), torch.zeros_like(heard)
     for first in range(0, wanted.shape[1], _AT_ONCE):
         piece = slice(first, first + _AT_ONCE)
-        spectrum = torch.fft.rfft(frames[:, piece] * window)
+        spectrum = torch.fft.rfft(frames[:, piece] * window, n=stft.n_fft)
         found = (spectrum[..., : len(filters)].abs() @ filters).log().clamp_min(BAND_FLOOR)
         gain = ((wanted[:, piece] - found).clamp(-_MOST, _MOST) @ spread).exp()
-        spectrum[..., : gain.shape[-1]] *= gain
-        stft.overlap_add(total, torch.fft.irfft(spectrum, n=stft.n_fft), first)
-    return stft.normalised(total, wanted.shape[1])
+        stft.overlap_add(change, spectrum[..., : gain.shape[-1]] * (gain - 1), first)
+    return sound + _interpolated(stft.normalised(change, wanted.shape[1]), stft.decimation)
+
+
+def _decimated(sound: torch.Tensor, factor: int) -> torch.Tensor:
+    """One sample in `factor` of `[B, N]`, behind a low-pass."""
+    if factor == 1:
+        return sound
+    taps = _low_pass(factor, sound.device)
+    return F.conv1d(sound[:, None], taps, stride=factor, padding=len(taps[0, 0]) // 2)[:, 0]
+
+
+def _interpolated(sound: torch.Tensor, factor: int) -> torch.Tensor:
+    """`[B, N]` at the rate before it was decimated: `[B, factor * N]`, by a filter for each sample in `factor`."""
+    if factor == 1:
+        return sound
+    taps = F.pad(factor * _low_pass(factor, sound.device)[0, 0], (0, factor - 1)).view(-1, factor)
+    samples = F.conv1d(sound[:, None], taps.flip(0).T[:, None], padding=len(taps) // 2)
+    return samples.transpose(1, 2).flatten(1)
 
 
 def _phases(turns: torch.Tensor, into: int) -> torch.Tensor:
@@ -239,7 +257,18 @@ _HEADS = (
 
 @lru_cache(maxsize=4)
 def _stft(bank: Bank) -> _Stft:
-    return _Stft(bank.n_fft, bank.padding)
+    """Of a bank, at the lowest rate whose first alias leaves the bank an octave and a half for a low-pass: that of low
+    bands, with their long window, costs a fourth of the other in place of four times as much."""
+    decimation = int(_RATE // (4 * bank.high))
+    return _Stft(bank.n_fft, bank.padding, max(1, decimation))
+
+
+@lru_cache(maxsize=2)
+def _low_pass(factor: int, device: torch.device) -> torch.Tensor:
+    """Taps `[1, 1, 12 * factor + 1]`: even to 1e-4 in the lower half of what one sample in `factor` can hold, and 80 dB
+    down where its aliases come from."""
+    taps = firwin(12 * factor + 1, 1 / factor, window=("kaiser", 8.0))
+    return torch.from_numpy(taps).float().to(device)[None, None]
 
 
 def _bins(attribute: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from noisebook.batch.runs import run
 from tests.batch.conftest import AS_TYPED, contents, done, lines, make_corpus, tone
 
 HERE = Path(__file__).parent
-KILLS = 20
+KILLS = 8
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_batch_that_is_killed_again_and_again_ends_as_an_undisturbed_one(corpu
         write(f"src/more{index}.wav", tone(index, 1600))
     began = time.perf_counter()
     run(batch_of(target="undisturbed"))
-    seconds = (time.perf_counter() - began) / 3  # of 20 kills, the last find work too
+    seconds = (time.perf_counter() - began) / 2  # the last kills find work too
     expected = contents(Path("undisturbed"))
     # Whatever has a result's name is a whole result, after every kill.
     probe = (
@@ -57,7 +57,7 @@ def test_a_batch_that_is_killed_again_and_again_ends_as_an_undisturbed_one(corpu
     assert contents(Path("out")) == expected  # no temporary file either
     assert sorted(done(Path("out"))) == sorted(done(Path("undisturbed")))
     runs = [line["state"] for line in lines(Path("out"))].count("run")
-    assert runs > 4, "the kills came too late, or too early, to mean anything"
+    assert runs > 3, "the kills came too late, or too early, to mean anything"
     assert run(batch_of(resume=True, options=AS_TYPED)).skipped == len(expected)
 
 

@@ -46,18 +46,19 @@ def test_it_fits_the_package():
 
 
 def test_more_bits_come_nearer_and_all_beat_the_controls(embedded, clips):
-    for index, clip in enumerate(clips):
-        errors = []
-        for preset in ("100", "700", "3000"):
-            stream = api.compress(clip, backend=embedded, preset=preset)
+    clips = [Waveform(np.ascontiguousarray(clip.samples[:, :120_000]), clip.sample_rate) for clip in clips]
+    errors = []
+    for preset in ("100", "700", "3000"):
+        streams = [api.compress(clip, backend=embedded, preset=preset) for clip in clips]
+        for clip, stream, other in zip(clips, streams, reversed(streams), strict=True):
             header, size = container.parse_header(stream)
-            other = api.compress(clips[1 - index], backend=embedded, preset=preset)
             random = container.pack(header, [np.random.default_rng(0).bytes(len(stream) - size - 3) + b"\0"])
             own, *controls = (mel_error(s, clip, header, embedded) for s in (stream, other, random))
             assert own < min(controls)
             errors.append(own)
-        assert errors[0] > errors[1] > errors[2]
-        assert errors[2] < 4
+    for of_clip in (errors[::2], errors[1::2]):
+        assert of_clip[0] > of_clip[1] > of_clip[2]
+        assert of_clip[2] < 4
 
 
 def test_the_autoencoder_is_a_ceiling_worth_having(embedded, clips):
@@ -79,12 +80,13 @@ def test_every_plan_has_the_promised_steps(embedded):
 
 def test_long_sound_has_no_seams_at_window_joints(embedded):
     """A steady tone over more than two windows: the level moves no more where windows meet than elsewhere."""
-    time = np.arange(26 * 48_000) / 48_000
+    time = np.arange(18 * 48_000) / 48_000
     tone = Waveform((0.3 * np.sin(2 * np.pi * 440 * time))[None].astype(np.float32), 48_000)
     decoded = api.decompress(api.compress(tone, backend=embedded, preset="1500"), backend=embedded).samples[0]
     levels = np.sqrt(np.square(decoded.reshape(-1, 2400)).mean(1))
     jumps = np.abs(np.diff(levels))
-    starts = window_starts(650, 256, 64)
+    starts = window_starts(450, 256, 64)
+    assert len(starts) == 3
     edges = sorted({edge for start in starts[1:] for edge in (start, start + 64)})
     near = np.zeros(len(jumps), bool)
     for edge in edges:

@@ -104,23 +104,23 @@ def test_64_kilobytes_of_segments_are_opened_in_a_second() -> None:
         api.decompress(data, backend=ToyBackend())
 
 
-def test_64_kilobytes_of_progressive_segments_are_opened_in_a_second() -> None:
+def test_16_kilobytes_of_progressive_segments_are_opened_in_seconds() -> None:
     """The shortest segments there are: two bits each."""
-    count = 2**18 - 400
+    count = 2**16 - 400
     samples = round(count * SEGMENT_FRAMES * FRAME * 16000)
     header = replace(HEADER, preset=0, params=TWO_BITS, sample_rate=16000, sample_count=samples, progressive=True)
     data = container.pack(header, [bytes(count // 4)])
-    assert 65_000 < len(data) < 2**16
+    assert 16_000 < len(data) < 2**14
     started = time.process_time()
     assert api.read_info(data, info=INFO).segments == count
     with pytest.raises(AudioError, match="max_seconds"):
         api.decompress(data, backend=ToyBackend())
-    assert time.process_time() - started < 10 * SECOND
+    assert time.process_time() - started < 3 * SECOND
 
 
-def test_64_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
+def test_16_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
     """Segments of no bits: as many as header and first step have."""
-    count, spoken = 2**19 - 13_000, 320
+    count, spoken = 2**17 - 3_250, 80
     cells, samples = count * SEGMENT_FRAMES // 8, round(count * SEGMENT_FRAMES * FRAME * 16000)
     params = CodingParams(4, 1, 2048, 1, 0)
     pauses = ((spoken * SEGMENT_FRAMES // 8, cells),)
@@ -128,12 +128,12 @@ def test_64_kilobytes_of_progressive_silence_are_opened_in_seconds() -> None:
         HEADER, preset=0, params=params, sample_rate=16000, sample_count=samples, progressive=True, pauses=pauses
     )
     data = container.pack(header, [bytes(Layout.of_header(header, INFO).step_size)])
-    assert 63_000 < len(data) < 2**16
+    assert 15_500 < len(data) < 2**14
     started = time.process_time()
     assert api.read_info(data, info=INFO).segments == count
     with pytest.raises(AudioError, match="max_seconds"):
         api.decompress(data, backend=ToyBackend())
-    assert time.process_time() - started < 40 * SECOND
+    assert time.process_time() - started < 10 * SECOND
 
 
 def test_a_caller_says_how_much_sound_is_made() -> None:

@@ -70,7 +70,7 @@ def test_what_comes_out_is_a_model_and_a_second_run_goes_on(sounds, tmp_path) ->
 def test_a_new_autoencoder_begins_with_what_a_linear_transform_can_do(sounds) -> None:
     torch.manual_seed(0)
     vae, loader = BandVae(BandVaeConfig()), Sounds(sounds, "cpu", [0], synthetic=0.0)
-    begin_with_basis(vae, loader, clips=24)
+    begin_with_basis(vae, loader)
     bands = log_bands(Sounds(sounds, "cpu", [1], synthetic=0.0).batch(6, 128 * 480)[0])
     with torch.no_grad():
         latent = vae.encode(bands)
