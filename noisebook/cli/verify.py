@@ -98,8 +98,9 @@ def verify(reference: str, estimate: str, require_related: bool, **options: Any)
             on_step=work.on_step,
         )
         if page is not None:
-            decoded = api.decompress(other, backend=backend, codebook=options["codebook"]) if is_stream else other
-            _write_page(page, found, sound, decoded, (reference, estimate), force=options["force"])
+            if isinstance(other, bytes):
+                other = api.decompress(other, backend=backend, codebook=options["codebook"])
+            _write_page(page, found, sound, other, (reference, estimate), force=options["force"])
     report(found.to_dict(), _text(found))
     return _NOT_RELATED if require_related and not found.verdict.related else 0
 

@@ -39,7 +39,9 @@ Design = Literal["mushra", "abx"]
 
 REFERENCE, ANCHOR = "reference", "anchor-3500"  # conditions that are no methods
 MAX_STIMULI = 12  # to be rated in one trial, after BS.1534-3
-ABX_TRIALS = 8  # of each method at least: all right by chance has p = 0.004
+ABX_TRIALS = (8, 12, 16)  # of each method at least; the listener chooses
+_LEVEL = 0.05  # so rarely does guessing give as many right answers as are asked for
+_HEARD = 0.75  # right answers of the listener whose chances are told
 MAX_MEGABYTES = 64.0
 CONDITIONS = {REFERENCE: "hidden reference", ANCHOR: "anchor: low-pass at 3.5 kHz"}
 _ANCHOR_PASS, _ANCHOR_STOP = 3500.0, 4000.0  # Hz
@@ -60,7 +62,8 @@ def write_blind(
     Args:
         results: the dictionary of results.json.
         folder: where the files that it names lie.
-        design: "mushra": one trial for each input. "abx": trials for each input and method, at least 8 for each method.
+        design: "mushra": one trial for each input. "abx": trials for each input and method, of each method at least 8,
+            12 or 16, as the listener chooses.
         seed: draws the names and, for ABX, what X is. Each listener has an order of their own, drawn by the page; its
             seed is in the sheet.
         methods: ids of those to test; by default all but controls.
@@ -92,7 +95,9 @@ def write_blind(
     conditions = CONDITIONS | {method["id"]: method["label"] for method in chosen}
     facts = {"format": 1, "seed": seed, "noisebook": results["noisebook"], "conditions": conditions, "trials": answers}
     kit = identity | {"sounds": uris, "trials": trials}
-    page = render("blind.html.jinja", kit=kit, design=design, noisebook=results["noisebook"])
+    page = render(
+        "blind.html.jinja", kit=kit, design=design, noisebook=results["noisebook"], lengths=_lengths(trials, inputs)
+    )
     key = json.dumps(identity | facts, indent=1, ensure_ascii=False)
     out.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(out / "index.html", page.encode("utf-8"), overwrite=True)
@@ -179,21 +184,45 @@ def _abx(inputs: list[Json], sounds: dict[str, Waveform], draw: random.Random) -
     """As `_mushra`. X is a copy under a name of its own, or its name would give it away."""
     trials: list[Json] = []
     answers: list[Json] = []
-    repeats = -(-ABX_TRIALS // len(inputs))
+    rounds = -(-max(ABX_TRIALS) // len(inputs))
     for entry in inputs:
         original = entry["sounds"][REFERENCE]
         for method in (name for name in entry["sounds"] if name != REFERENCE):
             pair = (original, entry["sounds"][method])
             shown, hidden = ([_add(sounds, sound, draw) for sound in pair] for _ in range(2))
-            for _ in range(repeats):
+            for round in range(rounds):
                 number, first, x = len(trials) + 1, draw.randrange(2), draw.randrange(2)
                 codes = {"a": shown[first], "b": shown[1 - first], "x": hidden[x]}
-                trials.append({"trial": number, "title": entry["title"], **codes})
+                trials.append({"trial": number, "round": round, "title": entry["title"], **codes})
                 answer = "A" if x == first else "B"
                 answers.append(
                     {"trial": number, "input": entry["id"], "method": method, "code": codes["x"], "answer": answer}
                 )
     return trials, answers
+
+
+def _lengths(trials: list[Json], inputs: list[Json]) -> list[Json]:
+    """How long the test can be: of each choice the trials and about how many minutes; of ABX also the rounds, the
+    trials of each method, how many of them have to be right, and how likely that is."""
+    seconds = sum(entry["sounds"][REFERENCE].duration for entry in inputs) / len(inputs)
+    if "round" not in trials[0]:  # every version is heard twice, and rated in five seconds
+        versions = sum(len(trial["codes"]) for trial in trials)
+        return [{"trials": len(trials), "minutes": _minutes(2 * seconds * (versions + len(trials)) + 5 * versions)}]
+    from scipy.stats import binom
+
+    lengths = []
+    for rounds in dict.fromkeys(-(-count // len(inputs)) for count in ABX_TRIALS):
+        count, each = sum(trial["round"] < rounds for trial in trials), rounds * len(inputs)
+        needed = int(binom.isf(_LEVEL, each, 0.5)) + 1
+        lengths.append({
+            "rounds": rounds, "trials": count, "each": each, "needed": needed,
+            "minutes": _minutes(count * (5 * seconds + 5)), "chance": float(binom.sf(needed - 1, each, _HEARD)),
+        })  # fmt: skip
+    return lengths
+
+
+def _minutes(seconds: float) -> int:
+    return max(1, round(seconds / 60))
 
 
 def _add(sounds: dict[str, Waveform], sound: Waveform, draw: random.Random) -> str:

@@ -11,6 +11,7 @@ import pytest
 from noisebook.report.blind import write_blind
 from noisebook.report.tally import tally
 
+FAINT = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 CHOSEN = ["ddcm-300", "opus-6"]
 
 
@@ -36,6 +37,13 @@ def hear_all(page: Any, keys: str) -> None:
         page.keyboard.press(key)
 
 
+def train(page: Any, keys: str) -> None:
+    assert page.locator(".count").inner_text() == "Training"
+    assert page.locator(".next").is_disabled()
+    hear_all(page, keys)
+    page.locator(".next").click()
+
+
 def save(page: Any, path: Path) -> Path:
     with page.expect_download() as download:
         page.locator("#save").click()
@@ -50,6 +58,7 @@ def test_mushra_from_rating_to_tally(visit, kits, tmp_path):
     given = {"reference": 100, "anchor-3500": 20, "ddcm-300": 55, "opus-6": 71}
     page = visit(kit / "index.html", accept_downloads=True)
     begin(page, "L 1")
+    train(page, "rabcd")
     for done in range(2):
         assert page.locator(".count").inner_text() == f"Trial {done + 1} of 2"
         assert page.locator(".next").is_disabled()
@@ -72,7 +81,9 @@ def test_abx_from_answer_to_tally(visit, kits, tmp_path):
     answers = {trial["trial"]: trial for trial in json.loads((kit / "key.json").read_text("utf-8"))["trials"]}
     page = visit(kit / "index.html", accept_downloads=True)
     begin(page, "two")
-    for _ in range(len(answers)):
+    train(page, "abx")
+    assert page.locator(".count").inner_text() == "Trial 1 of 16"  # the shortest test; the longest has twice as many
+    for _ in range(len(answers) // 2):
         assert page.locator(".next").is_disabled()
         hear_all(page, "abx")
         trial = answers[page.evaluate("Transport.all[0].trial.trial")]
@@ -84,9 +95,54 @@ def test_abx_from_answer_to_tally(visit, kits, tmp_path):
     assert by_method == {"ddcm-300": (8, 8, 1 / 256), "opus-6": (0, 8, 1.0)}
 
 
+def test_a_reload_goes_on_where_it_was(visit, kits, tmp_path):
+    """With the same listener, order, number of trials and answers; until then nothing is asked twice."""
+    kit = kits / "abx"
+    page = visit(kit / "index.html", accept_downloads=True)
+    assert page.locator("#resume").is_hidden()
+    page.locator("input[name=rounds]").nth(1).check()
+    begin(page, "three")
+    train(page, "abx")
+    for _ in range(3):
+        hear_all(page, "abx")
+        page.evaluate("document.querySelector('input[value=A]').click(); document.querySelector('.next').click()")
+    order = page.evaluate("[seed, ...order.map(({trial}) => trial)]")
+    page.reload()
+    assert page.locator("#resume").inner_text().startswith("three, you have done 3 of 24 trials.")
+    page.locator("#go-on").click()
+    assert page.locator(".count").inner_text() == "Trial 4 of 24"
+    assert page.evaluate("[seed, ...order.map(({trial}) => trial)]") == order
+    page.evaluate("begin(order.length)")
+    counted = tally([save(page, tmp_path / "three.csv")], kit / "key.json")
+    assert (counted["listeners"][0]["listener"], counted["listeners"][0]["n"]) == ("three", 3)
+    page.reload()
+    page.locator("#anew").click()
+    assert page.locator("#start").is_visible()
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_in_the_training_of_abx_x_is_a(visit, kits):
+    page = visit(kits / "abx" / "index.html")
+    begin(page, "x")
+    a, b, x = page.evaluate("Transport.all[0].versions.map(([, code]) => code)")
+    assert a == x != b
+    assert page.locator(".hint").inner_text() == "Nothing here counts. Hear all three: here, X is A. Set the volume."
+    assert page.locator(".answers").is_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("design", ["mushra", "abx"])
+def test_all_text_can_be_read(visit, kits, design, scheme):
+    page = visit(kits / design / "index.html", color_scheme=scheme)
+    assert page.evaluate(FAINT) == []
+    begin(page, "x")
+    assert page.evaluate(FAINT) == []
+
+
 def test_a_rating_of_zero_can_be_given(visit, kits):
     page = visit(kits / "mushra" / "index.html")
     begin(page, "x")
+    train(page, "rabcd")
     hear_all(page, "a")
     page.locator(".score").first.press("Home")
     assert page.locator("output").first.inner_text() == "0"

@@ -82,7 +82,7 @@ def test_mushra_has_a_hidden_reference_and_an_anchor_in_each_trial(kits, made):
 
 def test_abx_x_is_a_copy_of_the_answer(kits):
     kit, key = kit_of(kits / "abx"), key_of(kits / "abx")
-    assert len(kit["trials"]) == len(key["trials"]) == 8 * len(CHOSEN)
+    assert len(kit["trials"]) == len(key["trials"]) == 16 * len(CHOSEN)
     for shown, answer in zip(kit["trials"], key["trials"], strict=True):
         a, b, x = (sound_of(kit["sounds"][shown[name]]) for name in "abx")
         assert len({shown[name] for name in "abx"}) == 3
@@ -90,8 +90,25 @@ def test_abx_x_is_a_copy_of_the_answer(kits):
         assert same == ((True, False) if answer["answer"] == "A" else (False, True))
     for method in CHOSEN:
         answers = [trial["answer"] for trial in key["trials"] if trial["method"] == method]
-        assert len(answers) == 8
+        assert len(answers) == 16
     assert {trial["answer"] for trial in key["trials"]} == {"A", "B"}
+
+
+def test_the_page_says_how_long_it_takes_and_what_that_shows(kits):
+    """The numbers of right answers are the smallest that guessing reaches in at most one test of twenty."""
+    page = (kits / "abx" / "index.html").read_text("utf-8")
+    told = re.findall(r"(\d+) right of the (\d+) of a kind.*?gets there in (\d+) %", page, re.S)
+    assert [int(each) for _, each, _ in told] == [8, 12, 16]
+    for needed, each, chance in (map(int, one) for one in told):
+        by_chance = [sum(comb(each, k) for k in range(n, each + 1)) / 2**each for n in (needed, needed - 1)]
+        assert by_chance[0] <= 0.05 < by_chance[1]
+        heard = sum(comb(each, k) * 0.75**k * 0.25 ** (each - k) for k in range(needed, each + 1))
+        assert chance == round(100 * heard)
+    rounds = [trial["round"] for trial in kit_of(kits / "abx")["trials"]]
+    assert {number: rounds.count(number) for number in rounds} == dict.fromkeys(range(8), 2 * len(CHOSEN))
+    assert "about a minute if you hear every version twice, after a short training." in (kits / "mushra" / "index.html").read_text(
+        "utf-8"
+    )
 
 
 def test_a_seed_draws_the_names(made, tmp_path):
@@ -213,10 +230,10 @@ def test_abx_counts_right_answers(kits, tmp_path):
     ]
     counted = tally(sheets, kits / "abx" / "key.json")
     by_method = {one["method"]: one for one in counted["methods"]}
-    assert (by_method["opus-6"]["correct"], by_method["opus-6"]["n"]) == (8, 16)
-    assert by_method["opus-6"]["p_value"] == pytest.approx(0.598, abs=1e-3)
-    assert counted["listeners"][0]["correct"] == 24
-    assert counted["listeners"][0]["p_value"] == pytest.approx(2**-24)
+    assert (by_method["opus-6"]["correct"], by_method["opus-6"]["n"]) == (16, 32)
+    assert by_method["opus-6"]["p_value"] == pytest.approx(0.570, abs=1e-3)
+    assert counted["listeners"][0]["correct"] == 48
+    assert counted["listeners"][0]["p_value"] == pytest.approx(2**-48)
     right, total = counted["listeners"][1]["correct"], counted["listeners"][1]["n"]
     tail = sum(comb(total, k) for k in range(right, total + 1)) / 2**total  # so many or more by tossing a coin
     assert counted["listeners"][1]["p_value"] == pytest.approx(tail)

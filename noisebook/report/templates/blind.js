@@ -1,10 +1,12 @@
 /* A listening test: trials in an order of the listener's own, and a sheet to save at the end. */
 const kit = JSON.parse(document.querySelector("#kit").textContent);
+const kept = `noisebook ${kit.kit}`; // where this browser keeps what was answered
 const wished = new URLSearchParams(location.search).get("seed"); // ?seed=7 repeats an order
-const seed = wished === null ? crypto.getRandomValues(new Uint32Array(1))[0] : Number(wished) >>> 0;
-const random = mulberry32(seed);
-const order = shuffled(kit.trials);
-const sheet = []; // lines of trials that are done
+let seed = wished === null ? crypto.getRandomValues(new Uint32Array(1))[0] : Number(wished) >>> 0;
+let random = mulberry32(seed);
+let order = []; // the trials, once their number is known
+let rounds = Infinity; // of ABX, which repeats its trials
+let sheet = []; // lines of trials that are done
 let listener = "";
 let saved = false;
 
@@ -32,8 +34,10 @@ class Trial extends Transport {
   constructor(trial, position, versions) {
     const root = document.querySelector("#trial").content.firstElementChild.cloneNode(true);
     super(root, new SyncedSounds(versions.map(([, code]) => ({uri: kit.sounds[code], gain: 0})), rateOf(kit.sounds[versions[0][1]])), 1);
-    Object.assign(this, {trial, versions, heard: new Set(), began: performance.now()});
-    this.part(".count").textContent = `Trial ${position + 1} of ${order.length}`;
+    Object.assign(this, {trial, versions, heard: new Set(), began: performance.now(), training: position < 0});
+    this.part(".count").textContent = this.training ? "Training" : `Trial ${position + 1} of ${order.length}`;
+    this.part(".hint").hidden = !this.training;
+    if (this.training) this.part(".next").textContent = "Begin the test";
     this.part(".title").textContent = trial.title;
     this.part(".next").addEventListener("click", () => this.finish(position));
     this.build();
@@ -73,14 +77,19 @@ class Trial extends Transport {
   }
 
   update() {
-    const missing = this.missing();
+    const missing = this.training ? this.unheard() : this.missing();
     this.part(".missing").textContent = missing;
     this.part(".next").disabled = missing !== "";
   }
 
+  unheard() {
+    const open = this.versions.filter((_, index) => !this.heard.has(index)).map(([name]) => name);
+    return open.length ? `To be heard: ${open.join(", ")}` : "";
+  }
+
   finish(position) {
     if (this.sounds.playing) this.sounds.stop();
-    sheet.push(...this.lines());
+    if (!this.training) sheet.push(...this.lines());
     begin(position + 1);
   }
 }
@@ -131,7 +140,8 @@ class MushraTrial extends Trial {
 
 class AbxTrial extends Trial {
   constructor(trial, position) {
-    super(trial, position, [["A", trial.a], ["B", trial.b], ["X", trial.x]]);
+    super(trial, position, [["A", trial.a], ["B", trial.b], ["X", position < 0 ? trial.a : trial.x]]);
+    this.part(".answers").hidden = this.training;
     for (const answer of this.root.querySelectorAll(".answers input")) {
       answer.addEventListener("change", () => {
         this.answer = [answer.value, this.elapsed];
@@ -150,9 +160,7 @@ class AbxTrial extends Trial {
   }
 
   missing() {
-    const open = this.versions.filter((_, index) => !this.heard.has(index)).map(([name]) => name);
-    if (open.length) return `To be heard: ${open.join(", ")}`;
-    return this.answer ? "" : "Which one is X?";
+    return this.unheard() || (this.answer ? "" : "Which one is X?");
   }
 
   lines() {
@@ -160,11 +168,13 @@ class AbxTrial extends Trial {
   }
 }
 
-/* Show the trial at a position of the order, or the end. */
+/* Show the trial at a position of the order; -1 is the training, which has the sounds of the first; or the end. */
 function begin(position) {
+  keep(position);
   const bar = document.querySelector(".progress");
-  bar.setAttribute("aria-valuenow", position);
-  bar.firstElementChild.style.width = `${(100 * position) / order.length}%`;
+  bar.setAttribute("aria-valuenow", Math.max(0, position));
+  bar.setAttribute("aria-valuemax", order.length);
+  bar.firstElementChild.style.width = `${(100 * Math.max(0, position)) / order.length}%`;
   document.querySelector("#welcome").hidden = true;
   const place = document.querySelector("#trials");
   place.replaceChildren();
@@ -173,7 +183,7 @@ function begin(position) {
     document.querySelector("#done").hidden = false;
     return;
   }
-  const trial = new (kit.design === "mushra" ? MushraTrial : AbxTrial)(order[position], position);
+  const trial = new (kit.design === "mushra" ? MushraTrial : AbxTrial)(order[Math.max(0, position)], position);
   Transport.all.push(trial);
   Transport.active = trial;
   place.append(trial.root);
@@ -192,11 +202,53 @@ function sheetText() {
   return [head, ...lines].map((line) => `${line.join(",")}\n`).join("");
 }
 
+/* The order of trials is drawn by the seed alone, so that it is the same when a listener comes back. */
+function draw() {
+  random = mulberry32(seed);
+  order = shuffled(kit.trials.filter(({round = 0}) => round < rounds));
+}
+
+function keep(position) {
+  try {
+    localStorage.setItem(kept, JSON.stringify({listener, seed, rounds: String(rounds), position, sheet}));
+  } catch { /* it is switched off or full: the page then warns before it is left */ }
+}
+
+function before() {
+  try {
+    return JSON.parse(localStorage.getItem(kept));
+  } catch {
+    return null;
+  }
+}
+
 document.querySelector("#start").addEventListener("submit", (event) => {
   event.preventDefault();
   listener = document.querySelector("#listener").value.trim();
-  begin(0);
+  rounds = Number(document.querySelector("input[name=rounds]:checked")?.value ?? Infinity);
+  draw();
+  begin(-1);
 });
+
+const past = before();
+if (past && past.position > 0) {
+  document.querySelector("#resume").hidden = false;
+  document.querySelector("#start").hidden = true;
+  document.querySelector("#resume .who").textContent = past.listener;
+  document.querySelector("#go-on").addEventListener("click", () => {
+    ({listener, seed, sheet} = past);
+    rounds = Number(past.rounds);
+    draw();
+    begin(past.position);
+  });
+  document.querySelector("#anew").addEventListener("click", () => {
+    localStorage.removeItem(kept);
+    document.querySelector("#resume").hidden = true;
+    document.querySelector("#start").hidden = false;
+  });
+  const total = kit.trials.filter(({round = 0}) => round < Number(past.rounds)).length;
+  document.querySelector("#resume .how-far").textContent = `${past.position} of ${total}`;
+}
 
 document.querySelector("#save").addEventListener("click", () => {
   const link = document.createElement("a");
@@ -213,5 +265,5 @@ document.addEventListener("keydown", (event) => {
 });
 
 window.addEventListener("beforeunload", (event) => { // answers would be lost
-  if (listener && !saved) event.preventDefault();
+  if (listener && !saved && before()?.listener !== listener) event.preventDefault();
 });
