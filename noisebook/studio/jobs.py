@@ -156,7 +156,7 @@ def run(
 
 def ready_made(clip: str) -> Result:
     """One of `CLIPS`, compressed when the package was made: to be heard without computing anything."""
-    note = "to be heard at once, the decoded sound is kept as Opus of 40 kbit/s"
+    note = "by the model inside the package; to be heard at once, the decoded sound is kept as Opus of 40 kbit/s"
     tracks = []
     for preset in READY_PRESETS:
         stem = READY / f"{clip}-{preset}"

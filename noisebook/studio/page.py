@@ -29,8 +29,6 @@ _ABOUT = {
     "restore": "To fill gaps, a lost band or clipped peaks: the model invents what is missing.",
     "compare": f"To choose between methods: the same sound through up to {MAX_COMPARED} of them.",
 }
-# Gradio's element tells of an event of the page: a result shall be the next input.
-_ON_REUSE = "element.addEventListener('reuse', (event) => trigger('reuse', event.detail))"
 _STALE = "() => { document.querySelector('#result noisebook-result')?.stale(true); }"
 _EMPTY = "Choose a sound and a method, then press Make. The result appears here."
 
@@ -48,7 +46,6 @@ def theme() -> Any:
         color_accent="#3f51b5", button_primary_background_fill="#3f51b5",
         button_primary_background_fill_hover="#344397", button_primary_text_color="white",
         button_primary_background_fill_dark="#5566cc", block_border_width="1px", block_shadow="none",
-        button_transition="none",  # while a button fades from disabled to enabled its text is too faint to read
     )  # fmt: skip
 
 
@@ -66,11 +63,13 @@ def build(runner: JobRunner) -> Any:
     with gr.Blocks(title="noisebook studio", analytics_enabled=False, delete_cache=(300, 3600)) as page:
         info = runner.backend.info
         gr.Markdown(f"# noisebook studio\nSound as a list of choices · model {info.name}", elem_id="title")
-        with gr.Tabs():
-            with gr.Tab("Make"):
-                _make_tab(runner, page)
-            with gr.Tab("Open a stream"):
-                _open_tab(runner)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Make", id="make"):
+                sound, clip, made = _make_tab(runner, page)
+            with gr.Tab("Open a stream", id="open"):
+                opened = _open_tab(runner)
+        for result in (made, opened):
+            _reuse(runner, result, sound, clip, tabs)
 
         def leave(request: gr.Request) -> None:
             runner.close(str(request.session_hash))
@@ -82,7 +81,8 @@ def build(runner: JobRunner) -> Any:
     return page
 
 
-def _make_tab(runner: JobRunner, page: Any) -> None:
+def _make_tab(runner: JobRunner, page: Any) -> tuple[Any, Any, Any]:
+    """Makes a result of a sound. Gives the components of the sound, of the bundled clip, and of the result."""
     import gradio as gr
 
     with gr.Row():
@@ -92,9 +92,7 @@ def _make_tab(runner: JobRunner, page: Any) -> None:
             run, cancel = _buttons("Make", "make", interactive=False)
         with gr.Column(scale=3, min_width=300):
             empty = message(_EMPTY, problem=False)
-            result = gr.HTML(
-                empty, min_height=150, apply_default_css=False, elem_id="result", js_on_load=_ON_REUSE
-            )  # fmt: skip
+            result = _result(empty, "result")
 
     def make(values: dict[Any, Any], session: str, tell: Tell) -> Iterator[str]:
         upload = Path(values[sound]) if values[sound] else None
@@ -120,14 +118,9 @@ def _make_tab(runner: JobRunner, page: Any) -> None:
         updates = [gr.update(value=shown[name]) if name in named else gr.skip() for name in parts]
         return [gr.skip() if clip is None else str(clip), told, gr.update(interactive=True), *updates]
 
-    def reuse(event: gr.EventData) -> list[Any]:
-        found = runner.store.find(event.token, event.name)
-        return [gr.skip(), gr.skip()] if found is None else [str(found), ""]
-
     quick: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     _job(run, cancel, runner, make, {sound, *parts.values()}, result)
-    reused = result.reuse(reuse, None, [sound, parts["clip"]], **quick)
-    _keep_uploads(runner, sound, sound.upload, sound.stop_recording, reused.then)
+    _keep_uploads(runner, sound, sound.upload, sound.stop_recording)
     for event in (sound.upload, sound.stop_recording, sound.clear):
         event(None, None, parts["clip"], js="() => ''", **quick)
     parts["clip"].input(
@@ -136,9 +129,11 @@ def _make_tab(runner: JobRunner, page: Any) -> None:
     )  # fmt: skip
     gr.on([sound.change, *(part.change for part in parts.values())], None, None, None, js=_STALE, **quick)
     page.load(address, None, [sound, result, run, *parts.values()], queue=False, api_visibility="private")
+    return sound, parts["clip"], result
 
 
-def _open_tab(runner: JobRunner) -> None:
+def _open_tab(runner: JobRunner) -> Any:
+    """Opens a stream. Gives the component of the result."""
     import gradio as gr
 
     with gr.Row():
@@ -147,7 +142,7 @@ def _open_tab(runner: JobRunner) -> None:
             run, cancel = _buttons("Open", "open")
         with gr.Column(scale=3, min_width=300):
             empty = message("Drop a stream and press Open: it is decoded from its bytes alone.", problem=False)
-            result = gr.HTML(empty, min_height=150, apply_default_css=False, elem_id="opened")
+            result = _result(empty, "opened")
 
     def open_stream(values: dict[Any, Any], session: str, tell: Tell) -> Iterator[str]:
         if not values[stream]:
@@ -156,6 +151,29 @@ def _open_tab(runner: JobRunner) -> None:
 
     _job(run, cancel, runner, open_stream, {stream}, result)
     _keep_uploads(runner, stream, stream.upload)
+    return result
+
+
+def _result(empty: str, name: str) -> Any:
+    import gradio as gr
+
+    # Gradio's element tells of an event of the page: a result shall be the next input.
+    on_load = "element.addEventListener('reuse', (event) => trigger('reuse', event.detail))"
+    return gr.HTML(empty, min_height=150, apply_default_css=False, elem_id=name, js_on_load=on_load)
+
+
+def _reuse(runner: JobRunner, result: Any, sound: Any, clip: Any, tabs: Any) -> None:
+    """A result becomes the next input when it is asked for."""
+    import gradio as gr
+
+    def take(event: gr.EventData) -> list[Any]:
+        found = runner.store.find(event.token, event.name)
+        if found is None:
+            raise gr.Error("this result is no longer here: make it again", print_exception=False)
+        return [str(found), "", gr.update(selected="make")]
+
+    taken = result.reuse(take, None, [sound, clip, tabs], queue=False, show_progress="hidden", api_visibility="private")
+    _keep_uploads(runner, sound, taken.then)
 
 
 def _buttons(label: str, name: str, *, interactive: bool = True) -> tuple[Any, Any]:

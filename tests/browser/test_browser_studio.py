@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -113,7 +114,10 @@ def test_a_sound_is_compressed_heard_kept_and_opened_again(studio, song, tiny_mo
 
     page.get_by_role("tab", name="Open a stream").click()
     upload(page, "kept.ddcm", "#upload")
-    assert "preset\n300" in make(page, "#open", "#opened").locator("dl").inner_text()
+    opened = make(page, "#open", "#opened")
+    assert "preset\n300" in opened.locator("dl").inner_text()
+    opened.locator(".reuse").click()
+    page.locator("#clip label", has_text="My own").wait_for()  # the other tab again
 
 
 def test_the_page_opens_with_sounds_that_are_ready(studio):
@@ -241,25 +245,56 @@ def test_a_sound_plays_on_while_its_numbers_come(studio, song):
     assert page.evaluate(FAINT) == []
 
 
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_buttons_are_always_in_sight_and_text_can_be_read(studio, size, scheme):
-    page = studio("?method=generate&seconds=1", viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+SIZES = [(1280, 900), (390, 844)]
+FOCUS = """() => {
+  let element = document.activeElement;
+  while (element.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  const shown = [element, element.closest("label"), element.closest(".seek")].filter(Boolean);
+  const ringed = shown.some((one) => getComputedStyle(one).outlineStyle === "solid");
+  const value = element.type === "checkbox" ? element.className : element.value;
+  return [element.id || value || element.textContent.trim().split(" ")[0] || element.className, ringed];
+}"""
+
+
+def test_buttons_are_always_in_sight_and_text_can_be_read(studio):
+    page = studio("?method=generate&seconds=1")
     make(page)
+
+    def read() -> None:
+        for size, scheme in product(SIZES, ("light", "dark")):
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(f"document.body.classList.contains('dark') === {str(scheme == 'dark').lower()}")
+            assert page.evaluate(FAINT) == [], (size, scheme)
+
     page.locator("#result .seek.drawn").wait_for()
-    for place in (0, 400, 100_000):
+    read()
+    for size, place in product(SIZES, (0, 400, 100_000)):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
         page.evaluate(f"window.scrollTo(0, {place})")
         for button in ("#make", "#cancel-make"):
             box = page.locator(button).bounding_box()
             assert 0 <= box["y"] < box["y"] + box["height"] <= size[1], (place, button)
-    assert page.evaluate(FAINT) == []
     page.locator("#method label", has_text="Compress").click()
     page.locator("#clip label", has_text="Song").click()
     page.locator("#sound [aria-label='Play']").wait_for()
-    assert page.evaluate(FAINT) == []
+    read()
     page.get_by_role("tab", name="Open a stream").click()
-    assert page.locator("#open").bounding_box()["y"] < size[1]
-    assert page.evaluate(FAINT) == []
+    assert page.locator("#open").bounding_box()["y"] < SIZES[1][1]
+    read()
+
+
+def test_the_keyboard_goes_all_the_way_and_shows_where_it_is(studio):
+    page = studio()
+    page.locator("#result .seek.drawn").wait_for()
+    way = []
+    while "loop" not in way:
+        page.keyboard.press("Tab")
+        where, ringed = page.evaluate(FOCUS)
+        assert ringed, where
+        way.append(where)
+    wanted = ["Make", "Open", "demo", "codec", "compare", "3000", "Advanced", "make", "play", "0", "loop"]
+    assert [where for where in way if where in wanted] == wanted
 
 
 def test_what_was_uploaded_goes_with_the_page(studio, server, song):

@@ -27,6 +27,8 @@ class SyncedSounds {
     return this.loading;
   }
 
+  bytes(sound) { return bytesOf(sound.uri); }
+
   static contexts = new Map(); // by sample rate: a browser has only a few to give
 
   static context(sampleRate) {
@@ -36,7 +38,8 @@ class SyncedSounds {
 
   async #decode() {
     this.context = SyncedSounds.context(this.sampleRate);
-    const decoded = await Promise.all(this.sounds.map((sound) => this.context.decodeAudioData(bytesOf(sound.uri))));
+    const bytes = await Promise.all(this.sounds.map((sound) => this.bytes(sound)));
+    const decoded = await Promise.all(bytes.map((one) => this.context.decodeAudioData(one)));
     const length = Math.max(...decoded.map((buffer) => buffer.length));
     this.buffers = decoded.map((buffer) => this.#padded(buffer, length));
     this.duration = this.buffers[0].duration;

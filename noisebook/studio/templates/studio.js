@@ -5,28 +5,17 @@ resultStyle.replaceSync(RESULT_CSS);
 
 /* Sounds that lie in files: fetched when first needed. */
 class FetchedSounds extends SyncedSounds {
-  decode() {
-    this.fetching ??= Promise.all(this.sounds.map(async (sound) => { sound.uri = await fetchedUri(sound.url); }));
-    return this.fetching.then(() => super.decode());
+  async bytes(sound) {
+    const answer = await fetch(sound.uri);
+    if (!answer.ok) throw new Error("the sound is no longer there; make it again");
+    return answer.arrayBuffer();
   }
-}
-
-async function fetchedUri(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error("the sound is no longer there; make it again");
-  const blob = await answer.blob();
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
 }
 
 class ResultPlayer extends Transport {
   constructor(root) {
     const buttons = [...root.querySelectorAll(".sound")];
-    const sounds = buttons.map((button) => ({url: button.dataset.uri, gain: Number(button.dataset.gain)}));
+    const sounds = buttons.map((button) => ({uri: button.dataset.uri, gain: Number(button.dataset.gain)}));
     super(root, new FetchedSounds(sounds, Number(root.dataset.rate)), Number(root.querySelector(".seek input").max));
     this.buttons = buttons;
     this.other = 1; // what the original is compared with by one key
