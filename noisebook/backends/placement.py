@@ -14,11 +14,14 @@ from noisebook.errors import ConfigError, Error, MissingExtra, ModelError
 
 __all__ = ["Networks", "automatic_dtype", "computing", "free_memory", "usable_device"]
 
+_LARGE = 2**29  # bytes
 _BFLOAT16_GPU = (8, 0)  # compute capability from which CUDA multiplies in it
 
 
 class Networks:
     """The networks of a model by the names of their parts.
+
+    On a CPU a large network shares the memory with no other: it is loaded again in seconds, and computes for minutes.
 
     Args:
         load: a network on the CPU, by name.
@@ -41,6 +44,7 @@ class Networks:
         """A network, on the device and ready."""
         if name not in self._loaded:
             network = self._load(name)
+            self._make_room(network)
             self._loaded[name] = network if self._offload else network.to(self._device)
         if self._offload and self._resident != name:
             if self._resident is not None:
@@ -48,6 +52,12 @@ class Networks:
             self._loaded[name].to(self._device)
             self._resident = name
         return self._loaded[name]
+
+    def _make_room(self, network: nn.Module) -> None:
+        """Before anything of its memory is touched: safetensors are mapped, and read when they are computed with."""
+        if self._device.type == "cpu" and any(map(_is_large, (network, *self._loaded.values()))):
+            for name in self.loaded:
+                self.forget(name)
 
     @contextmanager
     def briefly(self, name: str) -> Iterator[Any]:
@@ -70,6 +80,10 @@ class Networks:
     def loaded(self) -> tuple[str, ...]:
         """Names of the networks in memory."""
         return tuple(self._loaded)
+
+
+def _is_large(network: nn.Module) -> bool:
+    return sum(weights.nbytes for weights in network.parameters()) >= _LARGE
 
 
 @contextmanager

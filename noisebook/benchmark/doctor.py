@@ -217,7 +217,8 @@ def _empty_prompt(checkpoint: Checkpoint, family: Any, missing: list[str]) -> Ch
 
 
 def _memory(checkpoint: Checkpoint, coding_parts: tuple[str, ...], device: str) -> Check:
-    """What coding needs, at most, beside what is free. A window of 10 s takes `_WORKING` beside the weights."""
+    """What coding needs, at most, beside what is free. A window of 10 s takes `_WORKING` beside the weights, of which a
+    CPU holds those of one large network at a time."""
     from noisebook.backends.checkpoint_folder import stored_parameters
     from noisebook.backends.placement import free_memory, usable_device
 
@@ -228,7 +229,8 @@ def _memory(checkpoint: Checkpoint, coding_parts: tuple[str, ...], device: str) 
     except Error as error:
         return Check("memory", "failed", str(error))
     denoiser = max(counts.values())
-    full = 4 * sum(counts.values()) + _WORKING
+    held = max(counts.values()) if place.type == "cpu" else sum(counts.values())
+    full = 4 * held + _WORKING
     half = full - 2 * denoiser
     told = (
         f"{free / 1e9:.1f} GB free on {place}; coding takes {full / 1e9:.1f}, with a 16-bit denoiser {half / 1e9:.1f}"

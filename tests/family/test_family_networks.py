@@ -216,6 +216,14 @@ def test_a_denoiser_in_bfloat16_is_near_the_reference(folder, load):
     assert 0 < error < 1e-3
 
 
+def test_bfloat16_that_only_costs_time_is_told(audioldm2_folder, monkeypatch, caplog):
+    for native, told in ({"avx512_bf16": False}, 1), ({"amx_bf16": True}, 0):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: native, raising=False)
+        caplog.clear()
+        load_backend(str(audioldm2_folder), device="cpu", dtype="bfloat16")
+        assert caplog.text.count("three times as long as in float32") == told
+
+
 @each("audioldm2", "stable_audio")
 def test_float16_needs_a_gpu(folder):
     with pytest.raises(ConfigError, match="float16 needs a GPU"):
@@ -264,6 +272,20 @@ def test_a_network_that_is_needed_briefly_leaves_memory():
         _ = 1 / 0
     assert networks.loaded == ("unet",)
     assert networks("unet") is kept
+
+
+def test_on_a_cpu_a_large_network_shares_the_memory_with_no_other(monkeypatch):
+    monkeypatch.setattr("noisebook.backends.placement._LARGE", 1000)
+    sizes = {"vae": 9, "vocoder": 9, "unet": 250}  # of 4 bytes each
+
+    def load(name: str) -> nn.Module:
+        return nn.Linear(sizes[name], 1, bias=False)
+
+    networks = Networks(load, torch.device("cpu"))
+    held = [(networks(name), networks.loaded)[1] for name in ("vae", "vocoder", "unet", "unet", "vae", "vocoder")]
+    assert held == [("vae",), ("vae", "vocoder"), ("unet",), ("unet",), ("vae",), ("vae", "vocoder")]
+    elsewhere = Networks(load, torch.device("meta"))
+    assert [(elsewhere(name), elsewhere.loaded)[1] for name in sizes][-1] == tuple(sizes)
 
 
 def test_without_offload_all_stay_on_the_device():
