@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +38,7 @@ ALIASES = {
     "audioldm2-large": "cvssp/audioldm2-large",
     "audioldm2-music": "cvssp/audioldm2-music",
 }
+_log = logging.getLogger(__name__)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a part; never pickles
 _WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "FeatureExtractor")  # how their classes are called
@@ -264,6 +266,8 @@ def _download(hub_id: str, parts: Sequence[str], *, offline: bool) -> Path:
     """The local snapshot of a repository, with the model index and some parts."""
     hub = _library("huggingface_hub")
     patterns = ["model_index.json", *(f"{part}/{files}" for part in parts for files in _FILES)]
+    if parts and not offline:
+        _log.warning("%s: %s of %s are downloaded, once", hub_id, _size(hub_id, patterns), ", ".join(parts))
     try:
         return Path(hub.snapshot_download(hub_id, allow_patterns=patterns, local_files_only=offline))
     except Exception as error:  # network, hub and file errors of several libraries
@@ -272,6 +276,16 @@ def _download(hub_id: str, parts: Sequence[str], *, offline: bool) -> Path:
             f"model {hub_id} is not on this machine and cannot be had ({how}); download it where there is a network "
             f"(hf download {hub_id} --local-dir FOLDER) and give the folder"
         ) from error
+
+
+def _size(hub_id: str, patterns: Sequence[str]) -> str:
+    """What files of a repository weigh, in words; whether they can be had at all is told by their download."""
+    try:
+        files = _library("huggingface_hub").model_info(hub_id, files_metadata=True).siblings
+        sizes = [file.size or 0 for file in files if any(fnmatch(file.rfilename, pattern) for pattern in patterns)]
+    except Exception:  # as of `_download`
+        return "an unknown size"
+    return f"{sum(sizes) / 1e9:.2f} GB"
 
 
 def _library(name: str) -> Any:

@@ -25,6 +25,8 @@ __all__ = [
     "spoken_warnings", "stream_values", "told_unknown", "wrong_usage",
 ]  # fmt: skip
 
+_LONG = 120.0  # seconds, from which it is told how long something takes
+
 
 def number(value: float, digits: int = 4) -> str:
     """With that many significant digits, and all of those before the point: never with an exponent for large ones."""
@@ -67,7 +69,11 @@ def progress(label: str, *, quiet: bool | None = None) -> Iterator[Work]:
     """
     work = Work(started=time.perf_counter())
     try:
-        if (asked("quiet", "as_json") if quiet is None else quiet) or not sys.stderr.isatty():
+        if asked("quiet", "as_json") if quiet is None else quiet:
+            yield work
+            return
+        work.on_step = _telling(label)
+        if not sys.stderr.isatty():
             yield work
             return
         from rich.console import Console
@@ -75,10 +81,31 @@ def progress(label: str, *, quiet: bool | None = None) -> Iterator[Work]:
 
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(label, total=None)
-            work.on_step = lambda done, total: bar.update(task, completed=done, total=total)
+            tell = work.on_step
+
+            def show(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+                tell(done, total)
+
+            work.on_step = show
             yield work
     finally:
         work.seconds = time.perf_counter() - work.started
+
+
+def _telling(label: str) -> OnStep:
+    """Says how long it will take, where that is long, once two steps are done: the first may have loaded networks."""
+    first = 0.0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal first
+        now = time.perf_counter()
+        if done == 1:
+            first = now
+        elif done == 2 and (rest := (now - first) * (total - done)) > _LONG:
+            click.echo(f"noisebook: {label}: about {round(rest / 60)} minutes for {total} steps", err=True)
+
+    return tell
 
 
 def asked(*names: str) -> bool:

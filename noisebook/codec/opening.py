@@ -145,7 +145,7 @@ class Stream:
         if header.fingerprint != own:
             raise WrongModel(
                 f"the stream was made with {released.told(header.fingerprint)}, and {info.name} is {own.hex()}; "
-                "pass the model it was made with"
+                "pass the model it was made with, with its noisebook-curve.json if it was calibrated"
             )
         if (header.tag or 0) > len(info.tags):
             raise UnsupportedStream(f"tag {header.tag}: {info.name} has tags 0 (none) to {len(info.tags)}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,6 +43,12 @@ class Hub:
             raise FileNotFoundError("no snapshot")
         return str(self.snapshot)
 
+    def model_info(self, hub_id: str, *, files_metadata: bool) -> SimpleNamespace:
+        assert (hub_id, files_metadata) == (NAME, True)
+        paths = [path for path in self.repository.rglob("*") if path.is_file()]
+        sizes = {str(path.relative_to(self.repository)): path.stat().st_size for path in paths}
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=size) for name, size in sizes.items()])
+
     def parts(self) -> set[str]:
         """Whose files were fetched since this was asked last."""
         names, self.fetched = self.fetched, []
@@ -51,6 +59,7 @@ class Hub:
 def hub(audioldm2_folder: Path, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     made = Hub(Path(shutil.copytree(audioldm2_folder, tmp_path / "repository")), tmp_path / "snapshot")
     monkeypatch.setattr("huggingface_hub.snapshot_download", made.snapshot_download)
+    monkeypatch.setattr("huggingface_hub.model_info", made.model_info)
     return made
 
 
@@ -68,6 +77,18 @@ def test_parts_are_fetched_when_they_are_needed(hub, load_it):
                            "tokenizer_2"}  # fmt: skip
     assert load_it(offline=True).info == backend.info
     assert not list(hub.snapshot.rglob("*.bin"))
+
+
+def test_the_size_of_a_download_is_told_before_it(hub, load_it, caplog):
+    with (hub.repository / "unet" / "diffusion_pytorch_model.fp16.safetensors").open("wb") as file:
+        file.truncate(50_000_000)  # of zeros, which hardly take room
+    (hub.repository / "unet" / "diffusion_pytorch_model.bin").write_bytes(bytes(20_000_000))  # not fetched
+    with caplog.at_level(logging.WARNING, logger="noisebook"):
+        load_it()
+        assert f"{NAME}: 0.05 GB of vae, unet, scheduler, vocoder are downloaded, once" in caplog.text
+        caplog.clear()
+        load_it()
+        assert "downloaded" not in caplog.text
 
 
 def test_an_interrupted_download_goes_on(hub, load_it):
