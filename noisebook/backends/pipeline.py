@@ -36,7 +36,7 @@ PIPELINES = {  # class of the pipeline -> module and class here
 }
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 _SLOW = (
-    "this processor does not multiply in bfloat16: it takes about three times as long as in float32, for half of the "
+    "this processor does not multiply in bfloat16: it takes 3 to 15 times as long as in float32, for half of the "
     "denoiser's memory; --dtype auto takes what is fast here"
 )
 
