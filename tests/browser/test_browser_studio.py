@@ -116,6 +116,9 @@ def test_a_sound_is_compressed_heard_kept_and_opened_again(studio, song, tiny_mo
     upload(page, "kept.ddcm", "#upload")
     opened = make(page, "#open", "#opened")
     assert "preset\n300" in opened.locator("dl").inner_text()
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.body.classList.contains('dark')")
+    assert page.evaluate(FAINT) == []
     opened.locator(".reuse").click()
     page.locator("#clip label", has_text="My own").wait_for()  # the other tab again
 
@@ -311,14 +314,13 @@ def test_what_was_uploaded_goes_with_the_page(studio, server, song):
         time.sleep(0.1)
 
 
-def test_a_server_that_has_stopped_is_told(chromium, tiny_model, tmp_path):
-    page = chromium.new_page()
-    with running(tiny_model, tmp_path) as server:
-        page.goto(server.url)
-        page.locator("#make:enabled").wait_for()
+def test_a_server_that_has_stopped_is_told_until_it_is_back(studio):
+    page = studio("?method=codec")
     told = page.get_by_role("alert").filter(has_text="The studio has stopped: start it again")
+    page.route("**/alive", lambda route: route.abort())
     told.wait_for()
-    page.close()
+    page.unroute("**/alive")
+    told.wait_for(state="detached")
 
 
 def test_nothing_is_wider_than_a_phone(studio):

@@ -11,7 +11,7 @@ import pytest
 from noisebook import api
 from noisebook.comparison.programs import at_hand
 from noisebook.errors import AudioError, ConfigError, WrongModel
-from noisebook.studio.jobs import Cancelled, open_stream
+from noisebook.studio.jobs import CLIPS, READY, Cancelled, open_stream, ready_made
 from noisebook.studio.jobs import run as run_in_stages
 from noisebook.studio.settings import Settings
 
@@ -185,6 +185,16 @@ def test_progress_is_one_count_over_all_stages(backend, sound):
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
     assert dict(reversed(told)) == {"compressing": 0, "decompressing": 1 / 3, "reconstructing": 2 / 3, "judging": 1}
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_what_is_ready_is_of_this_model_and_small(clip):
+    result = ready_made(clip)
+    for track in result.tracks:
+        assert api.find_model(track.stream) == api.EMBEDDED, "make sounds"
+        assert track.sound.sample_count == pytest.approx(10 * track.sound.sample_rate, abs=1)
+        assert api.read_info(track.stream).duration == pytest.approx(result.original.duration)
+    assert sum(path.stat().st_size for path in READY.iterdir()) < 400_000
 
 
 def test_an_opened_stream_says_what_it_is(backend, sound):

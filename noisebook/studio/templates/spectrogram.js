@@ -30,14 +30,14 @@ class PowerSpectrum {
 
   /* The frame begins at that sample, which may be before the sound; outside is silence. */
   of(samples, start) {
-    const {size, real, imaginary} = this;
+    const {size, real, imaginary, cosines, sines} = this;
     imaginary.fill(0);
     for (let i = 0; i < size; i++) real[this.order[i]] = (samples[start + i] ?? 0) * this.window[i];
     for (let half = 1; half < size; half *= 2) {
       const stride = size / (2 * half);
       for (let block = 0; block < size; block += 2 * half) {
         for (let k = 0; k < half; k++) {
-          const [a, b, c, s] = [block + k, block + k + half, this.cosines[k * stride], this.sines[k * stride]];
+          const a = block + k, b = a + half, c = cosines[k * stride], s = sines[k * stride];
           const re = real[b] * c - imaginary[b] * s, im = real[b] * s + imaginary[b] * c;
           real[b] = real[a] - re; imaginary[b] = imaginary[a] - im;
           real[a] += re; imaginary[a] += im;
