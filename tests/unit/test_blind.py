@@ -106,9 +106,9 @@ def test_the_page_says_how_long_it_takes_and_what_that_shows(kits):
         assert chance == round(100 * heard)
     rounds = [trial["round"] for trial in kit_of(kits / "abx")["trials"]]
     assert {number: rounds.count(number) for number in rounds} == dict.fromkeys(range(8), 2 * len(CHOSEN))
-    assert "about a minute if you hear every version twice, after a short training." in (kits / "mushra" / "index.html").read_text(
-        "utf-8"
-    )
+    assert "about a minute if you hear every version twice, after a short training." in (
+        kits / "mushra" / "index.html"
+    ).read_text("utf-8")
 
 
 def test_a_seed_draws_the_names(made, tmp_path):
