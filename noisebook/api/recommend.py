@@ -26,6 +26,8 @@ class Recommendation:
     Attributes:
         method: a verb of the command: "compress", "reconstruct" or "transform".
         preset: of that method; of "transform" its `--method`.
+        second: the second best preset.
+        sound: its kind: "voice", "ambience", "short-effect", "classical" or "electronic"; None for none of them.
         command: the whole command line.
         reasons: one for each rule that decided, and remarks.
         features: what the sound is like, by name (`verification.Traits`).
@@ -33,6 +35,8 @@ class Recommendation:
 
     method: str
     preset: str
+    second: str
+    sound: str | None
     command: str
     reasons: list[str]
     features: dict[str, Any]
@@ -40,28 +44,38 @@ class Recommendation:
 
 @checked
 def recommend(
-    sound: Waveform | ArrayLike, *, sample_rate: int | None = None, need: str = "compress", name: str = "IN"
+    sound: Waveform | ArrayLike,
+    *,
+    sample_rate: int | None = None,
+    need: str = "compress",
+    sound_kind: str | None = None,
+    name: str = "IN",
 ) -> Recommendation:
     """Listen to a sound and name a method, a preset and the command, with the reasons.
 
     Args:
         sound: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
-        need: "compress", "smallest", "quality" (the three store the sound), "reconstruct", "bright" (through the model
-            without bits; with its highs lifted) or "transform".
+        need: "compress", "smallest", "highest-quality", "production" (which store the sound), "reconstruct",
+            "quick-test", "high-frequency-music" (which pass it through the model without bits), "transformation" or
+            "research" (which change it).
+        sound_kind: "voice", "ambience", "short-effect", "classical" or "electronic"; by default what is heard.
         name: of the sound's file, for the command.
 
     Raises:
-        ConfigError: another need.
+        ConfigError: another need or kind of sound.
     """
     from noisebook.verification.listening import listen
     from noisebook.verification.rules import advise
 
     traits = listen(as_waveform(sound, sample_rate))
-    advice = advise(traits, need)
+    advice = advise(traits, need, sound_kind)
     reasons = [rule.reason for rule in advice.rules]
     prompt = ("--prompt", "WORDS") if advice.method == "transform" else ()
     words = ("noisebook", advice.method, name, _PRESET_OPTION[advice.method], advice.preset, *advice.options, *prompt)
-    return Recommendation(advice.method, advice.preset, shlex.join(words), reasons, vars(traits).copy())
+    second = next(rule.second for rule in advice.rules if rule.aspect == "preset")
+    return Recommendation(
+        advice.method, advice.preset, second, advice.sound, shlex.join(words), reasons, vars(traits).copy()
+    )
 
 
 @checked
@@ -74,11 +88,16 @@ def auto_preset(sound: Sound | ArrayLike, *, sample_rate: int | None = None) -> 
     return advice.preset, [rule.reason for rule in advice.rules if rule.aspect == "preset"]
 
 
-def recommendation_rules() -> tuple[Rule, ...]:
-    """The table of rules."""
-    from noisebook.verification.rules import RULES
+@checked
+def recommendation_rules(need: str | None = None, sound_kind: str | None = None) -> tuple[Rule, ...]:
+    """The rows of the table of rules for a need and a kind of sound; None is any.
 
-    return RULES
+    Raises:
+        ConfigError: a need or a kind of sound that there is not.
+    """
+    from noisebook.verification.rules import rules_for
+
+    return rules_for(need, sound_kind)
 
 
 def recommendation_needs() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import click
 
 from noisebook.cli import _files
 from noisebook.cli._options import FILE, json_option
-from noisebook.cli._shared import aligned, finite, report, wrong_usage
+from noisebook.cli._shared import aligned, finite, report
 
 if TYPE_CHECKING:
     from noisebook.api.recommend import Recommendation
@@ -20,36 +20,42 @@ __all__ = ["recommend"]
 @click.command()
 @click.argument("source", metavar="IN", required=False, type=FILE)
 @click.option(
-    "--need", metavar="NEED", default="compress", show_default=True,
-    help="compress, smallest or quality: to store the sound; reconstruct or bright: through the model, without bits; "
-    "or transform.",
+    "--need", metavar="NEED",
+    help="compress (default), smallest, highest-quality or production: to store the sound; reconstruct, quick-test or "
+    "high-frequency-music: through the model, without bits; transformation or research: to change it.",
 )  # fmt: skip
-@click.option("--rules", "listing", is_flag=True, help="Show the table of rules, and do nothing else.")
+@click.option(
+    "--sound-kind",
+    metavar="KIND",
+    help="voice, classical, electronic, ambience or short-effect; by default what is heard.",
+)
+@click.option("--rules", "listing", is_flag=True, help="Show the table of rules, as without IN.")
 @json_option
-def recommend(source: str | None, need: str, listing: bool, **_: Any) -> None:
+def recommend(source: str | None, need: str | None, sound_kind: str | None, listing: bool, **_: Any) -> None:
     """Listen to a sound and name the method and preset that suit it.
 
-    Shows the whole command, what the sound is like, and the rule behind each choice. `compress --preset auto` goes
-    by the same rules.
+    Shows the whole command, what the sound is like, and the rule behind each choice, with the second best and the
+    number that was measured. `compress --preset auto` goes by the same rules. Without IN it shows the rules for a need
+    and a kind of sound, or all of them.
 
     \b
     noisebook recommend song.flac
     noisebook recommend talk.wav --need smallest
-    noisebook recommend --rules
+    noisebook recommend rain.wav --need transformation --sound-kind ambience
+    noisebook recommend --need research
+    noisebook recommend --sound-kind voice
     """
     from noisebook import api
 
-    if listing:
+    if listing or source is None:
         rows = [
-            {"aspect": rule.aspect, "need": ", ".join(rule.needs) or "any", "condition": rule.condition,
-             "advice": rule.advice or "-", "why": rule.why}
-            for rule in api.recommendation_rules()
+            {"aspect": rule.aspect, "need": ", ".join(rule.needs) or "any", "sound": ", ".join(rule.sounds) or "any",
+             "condition": rule.condition, "advice": rule.advice or "-", "second": rule.second or "-", "why": rule.why}
+            for rule in api.recommendation_rules(need, sound_kind)
         ]  # fmt: skip
         report({"rules": rows}, "\n".join(aligned([[*rows[0]], *([*row.values()] for row in rows)])))
         return
-    if source is None:
-        raise wrong_usage("Missing argument 'IN'")
-    found = api.recommend(_files.read_sound(source), need=need, name=source)
+    found = api.recommend(_files.read_sound(source), need=need or "compress", sound_kind=sound_kind, name=source)
     values = vars(found) | {"features": {name: finite(value) for name, value in found.features.items()}}
     report(values, _text(found))
 

@@ -1,17 +1,8 @@
-"""What a sound is like, as far as simple measures tell: for rules that choose a method, and for metrics of speech only.
-
-Kinds are told by Fisher's linear discriminants of level-free statistics of the log-mel (spectrum, its spread and its
-speed in eight bands, shares of rates of modulation, tonality, onsets), fitted on training sound by
-`python -m training.kinds TRAINING`.
-"""
+"""What a sound is like, as far as simple measures tell: to choose a method, and for metrics of speech only."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -19,16 +10,12 @@ from noisebook.audio.high_pass import high_passed
 from noisebook.audio.level import peak_db
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
-from noisebook.metrics.signals import powers
+from noisebook.verification.kinds import Spectrum, likeness_of_kinds, power_spectra
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 
-__all__ = ["KINDS", "KINDS_FILE", "Traits", "kind_statistics", "listen"]
+__all__ = ["Traits", "listen"]
 
-KINDS = ("music", "speech", "effects")
-KINDS_FILE = Path(__file__).parents[1] / "assets" / "controls" / "kinds.json"
 _LISTENED = 60.0  # seconds of the middle of a sound
-_BANDS = 8
-_MODULATIONS = (0.0, 0.5, 2.0, 4.0, 8.0, 16.0, 25.1)  # Hz, edges
 _QUIET_DB, _AUDIBLE_DB = -40.0, -60.0  # below a sound's loudest moment, and below its loudest frequency
 _ONSET_DB = 4.0  # mean rise of the bands within 40 ms
 
@@ -44,7 +31,7 @@ class Traits:
         bandwidth: Hz, highest frequency within 60 dB of the loudest one, over the long term.
         peak_dbfs: largest sample; -inf for silence.
         offset_dbfs: the mean, of the channel whose mean is furthest from 0; -inf for none.
-        kind: the likeliest of `KINDS`.
+        kind: the likeliest of `kinds.KINDS`.
         likeness: probability of each kind; even for silence.
         onsets: sudden rises a second.
         tonality: 0 to 1, share of the energy that lies in narrow spectral peaks.
@@ -78,7 +65,7 @@ def listen(waveform: Waveform) -> Traits:
     mono = downmix(audible)
     heard = resample(mono, SAMPLE_RATE).samples[0].astype(np.float64)
     found = features(heard)
-    likeness, offset = _likeness(heard), float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())
+    likeness, offset = likeness_of_kinds(heard), float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())
     return Traits(
         seconds=waveform.duration,
         channels=waveform.channels,
@@ -95,47 +82,9 @@ def listen(waveform: Waveform) -> Traits:
     )
 
 
-def kind_statistics(heard: np.ndarray) -> np.ndarray:
-    """`[75]` statistics of `[N]` at 16 kHz that do not depend on the level.
-
-    Of eight bands mean, standard deviation and mean absolute change; of each the shares of six rates of modulation;
-    tonality, its square, and onsets.
-    """
-    sound = features(heard)
-    bands = sound.log_mel.reshape(sound.frames, _BANDS, -1).mean(2)
-    spectrum = np.abs(np.fft.rfft((bands - bands.mean(0)) * np.hanning(sound.frames)[:, None], axis=0)) ** 2
-    rates = np.fft.rfftfreq(sound.frames, 1 / FRAME_RATE)
-    energy = [spectrum[(rates >= low) & (rates < high)].sum(0) for low, high in pairwise(_MODULATIONS)]
-    shares = np.log((np.array(energy) + 1e-9) / (spectrum.sum(0) + 1e-6) + 1e-3)
-    speed = np.abs(np.diff(bands, axis=0)).mean(0) if sound.frames > 1 else np.zeros(_BANDS)
-    tonality = _tonality(heard)
-    whole = [tonality, tonality**2, _onsets(sound)]
-    return np.concatenate([bands.mean(0) - bands.mean(), bands.std(0), speed, shares.ravel(), whole])
-
-
-@cache
-def _discriminants() -> dict[str, np.ndarray]:
-    """`centre` and `scale` `[75]`, `weights` `[75, 3]`, `bias` `[3]`. Three lines apply what was fitted."""
-    return {name: np.array(values) for name, values in json.loads(KINDS_FILE.read_text(encoding="utf-8")).items()}
-
-
-def _likeness(heard: np.ndarray) -> dict[str, float]:
-    if features(heard).silent:
-        return dict.fromkeys(KINDS, 1 / len(KINDS))
-    fit = _discriminants()
-    scores = (kind_statistics(heard) - fit["centre"]) / fit["scale"] @ fit["weights"] + fit["bias"]
-    odds = np.exp(scores - scores.max())
-    return dict(zip(KINDS, (odds / odds.sum()).tolist(), strict=True))
-
-
-def _power(samples: np.ndarray, size: int) -> np.ndarray:
-    """Power spectra `[frames, size // 2 + 1]` of half-overlapping Hann windows; a short sound is one window."""
-    return powers(np.pad(samples, (0, max(0, size - len(samples)))), size, size // 2)
-
-
 def _bandwidth(mono: Waveform) -> float:
     size = 2 ** round(np.log2(mono.sample_rate / 12))  # windows of about 80 ms
-    power = _power(mono.samples[0], size).mean(0)
+    power = power_spectra(mono.samples[0], size).mean(0)
     loud = np.flatnonzero(power > power.max() * 10 ** (_AUDIBLE_DB / 10))
     return float(loud[-1]) * mono.sample_rate / size if len(loud) else 0.0
 
@@ -149,13 +98,9 @@ def _onsets(sound: Features) -> float:
 
 def _tonality(heard: np.ndarray) -> float:
     """Share of the energy in bins that are 12 dB above the geometric mean of the 33 bins (260 Hz) around them."""
-    power = _power(heard, 2048)
-    total = float(power.sum())
-    if total == 0:
-        return 0.0
-    around = np.pad(np.log(power + 1e-12 * power.max()), ((0, 0), (17, 16)), mode="reflect").cumsum(1)
-    floor = np.exp((around[:, 33:] - around[:, :-33]) / 33)
-    return float(power[power > 16 * floor].sum()) / total
+    spectrum = Spectrum.of(heard)
+    total = float(spectrum.power.sum())
+    return float(spectrum.power[spectrum.tonal].sum()) / total if total else 0.0
 
 
 def _silence(heard: np.ndarray) -> float:

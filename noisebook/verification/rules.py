@@ -1,7 +1,8 @@
 """What suits a sound: the table of rules that `noisebook recommend` goes by.
 
-One rule is a condition and what it advises. Of each aspect (method, preset, options) the first rule that applies
-decides; of the remarks, all that apply are made.
+One rule is what a sound is for, what it is, and what that advises. Of each aspect (method, preset, options) the first
+rule that applies decides; of the remarks, all that apply are made. Among the rows are those of the predecessor's two
+tables: six needs, and five kinds of sound (docs/verification.md).
 """
 
 from __future__ import annotations
@@ -13,9 +14,21 @@ from math import inf
 from noisebook.errors import ConfigError
 from noisebook.verification.listening import Traits
 
-__all__ = ["ASPECTS", "NEEDS", "RULES", "Advice", "Rule", "advise"]
+__all__ = ["ASPECTS", "NEEDS", "OTHER_NAMES", "RULES", "SOUND_KINDS", "Advice", "Rule", "advise", "rules_for"]
 
-NEEDS = ("compress", "smallest", "quality", "reconstruct", "bright", "transform")
+NEEDS = (
+    "compress", "smallest", "quick-test", "high-frequency-music", "transformation", "highest-quality", "research",
+    "production", "reconstruct",
+)  # fmt: skip
+OTHER_NAMES = {"quality": "highest-quality", "bright": "high-frequency-music", "transform": "transformation"}
+# What a sound is, by what is heard: the first that applies; none of them does for a long effect full of onsets.
+SOUND_KINDS: dict[str, Callable[[Traits], bool]] = {
+    "voice": lambda t: t.kind == "speech",
+    "ambience": lambda t: t.tonality < 0.35 and t.onsets < 1,
+    "short-effect": lambda t: t.seconds < 2,
+    "classical": lambda t: t.kind == "music" and t.tonality > 0.7,
+    "electronic": lambda t: t.kind == "music",
+}
 ASPECTS = ("method", "preset", "channels", "strength", "remark")
 _OPTIONS = ("channels", "strength")  # aspects that are options of the command
 
@@ -27,24 +40,34 @@ class Rule:
     Attributes:
         aspect: one of `ASPECTS`.
         needs: what it is a rule for, some of `NEEDS`; empty for all.
+        sounds: for what kinds of sound, some of `SOUND_KINDS`; empty for all.
         condition: in words.
-        applies: the same as a function of what the sound is like.
         advice: a method, a preset, a value of the option; empty for a remark.
-        why: for the user.
+        why: for the user; of presets with a measured number, and the page that has it.
+        second: the second best preset; empty where there is no choice.
+        applies: what else has to be heard.
     """
 
     aspect: str
     needs: tuple[str, ...]
+    sounds: tuple[str, ...]
     condition: str
-    applies: Callable[[Traits], bool]
     advice: str
     why: str
+    second: str = ""
+    applies: Callable[[Traits], bool] = lambda _: True
 
     @property
     def reason(self) -> str:
         """The rule as told to the user."""
         told = f"{self.aspect} {self.advice} ({self.condition})" if self.advice else self.condition
-        return f"{told}: {self.why}"
+        return f"{told}: {self.why}{f'; second best {self.second}' if self.second else ''}"
+
+    def fits(self, need: str | None, sound: str | None) -> bool:
+        """Whether it is a rule for a need and a kind of sound; None is any."""
+        return (need is None or not self.needs or need in self.needs) and (
+            sound is None or not self.sounds or sound in self.sounds
+        )
 
 
 @dataclass(frozen=True)
@@ -56,84 +79,121 @@ class Advice:
         preset: of that method; of "transform" its `--method`.
         options: of the command, such as ("--channels", "mono").
         rules: those that decided, then the remarks.
+        sound: the kind of sound, one of `SOUND_KINDS`; None for none of them.
     """
 
     method: str
     preset: str
     options: tuple[str, ...]
     rules: tuple[Rule, ...]
+    sound: str | None
 
 
-def _always(_: Traits) -> bool:
-    return True
-
-
-_CODED = ("compress", "smallest", "quality")
-_REBUILT = ("reconstruct", "bright")
+_CODED = ("compress", "smallest", "highest-quality", "production")
+_REBUILT = ("reconstruct", "quick-test", "high-frequency-music")
+_CHANGED = ("transformation", "research")
 
 RULES: tuple[Rule, ...] = (
-    Rule("method", _CODED, "to be stored", _always, "compress", "a stream of chosen noise (DDCM), the codec proper"),
-    Rule("method", _REBUILT, "to be heard through the model, without bits", _always, "reconstruct",
+    Rule("method", _CODED, (), "to be stored", "compress", "a stream of chosen noise (DDCM), the codec proper"),
+    Rule("method", _REBUILT, (), "to be heard through the model, without bits", "reconstruct",
          "the ceiling of every codec over this latent"),
-    Rule("method", ("transform",), "to become something else", _always, "transform",
+    Rule("method", _CHANGED, (), "to become something else", "transform",
          "noises the latent and denoises it towards a prompt"),
-    Rule("preset", ("smallest",), "speech, as small as possible", lambda t: t.kind == "speech", "1500",
-         "words are the first thing that fewer bits lose"),
-    Rule("preset", ("smallest",), "anything else, as small as possible", _always, "300",
-         "the course of the sound stays, its detail is new"),
-    Rule("preset", ("quality",), "the best there is", _always, "6000",
-         "the most bits that a preset spends"),
-    Rule("preset", ("compress",), "speech", lambda t: t.kind == "speech", "3000",
-         "words are the first thing that fewer bits lose"),
-    Rule("preset", ("compress",), "noise-like, with few onsets", lambda t: t.tonality < 0.35 and t.onsets < 1, "700",
-         "noise comes near with few bits, and nobody follows its detail"),
-    Rule("preset", ("compress",), "short, under 2 s", lambda t: t.seconds < 2, "3000",
-         "so few bytes in all that saving more is not worth it"),
-    Rule("preset", ("compress",), "music, tonal", lambda t: t.kind == "music" and t.tonality > 0.7, "6000",
-         "steady partials show every error"),
-    Rule("preset", ("compress",), "anything else", _always, "3000",
-         "the default: beyond it the vocoder decides what is heard"),
-    Rule("preset", ("reconstruct",), "speech or a short sound", lambda t: t.kind == "speech" or t.seconds < 2,
-         "matched", "nothing but the model: no processing that could blur onsets"),
-    Rule("preset", ("reconstruct",), "content above 6 kHz", lambda t: t.bandwidth > 6000, "v4-high-freq",
-         "gives back what the autoencoder loses above 4 kHz"),
-    Rule("preset", ("reconstruct",), "anything else", _always, "matched", "the least log-mel error of all presets"),
-    Rule("preset", ("bright",), "highs wanted", _always, "v5-high-freq", "lifts highs from 4 kHz up by what was lost"),
-    Rule("preset", ("transform",), "speech", lambda t: t.kind == "speech", "input-based",
-         "noises the latent, so that little of the words goes at a mild strength"),
-    Rule("preset", ("transform",), "many onsets, over 3 a second", lambda t: t.onsets > 3, "guided",
-         "pulled towards the input at every step, so that the rhythm stays"),
-    Rule("preset", ("transform",), "anything else", _always, "input-based", "a hard codebook, then denoising"),
-    Rule("channels", _CODED, "stereo whose sides are nearly the same (side 30 dB below mid)",
-         lambda t: t.side_db is not None and -inf < t.side_db < -30, "mono",
-         "a tenth of the bits would go to where things are, and all is in the middle"),
-    Rule("channels", _CODED, "more than two channels", lambda t: t.channels > 2, "mono",
-         "mono and stereo can be coded"),
-    Rule("strength", ("transform",), "speech", lambda t: t.kind == "speech", "0.2", "mild enough for words to survive"),
-    Rule("remark", (), "highs above 10 kHz", lambda t: t.bandwidth > 10_000, "",
-         "a model of 16 kHz, as AudioLDM 2 is, loses what is above 8 kHz"),
-    Rule("remark", _CODED, "half of it is silence", lambda t: t.silence > 0.5, "",
-         "digital silence takes no bits, nor with --variable-rate what is 60 dB below the peak"),
-    Rule("remark", (), "an offset above -40 dBFS", lambda t: t.offset_dbfs > -40 and t.seconds > 0.5, "",
-         "no sound: whatever codes a latent takes it away, with all below 20 Hz"),
-    Rule("remark", (), "peaks at full scale", lambda t: t.peak_dbfs > -0.1, "",
-         "a decode may peak higher: a limiter turns it down, and --bits float keeps it"),
-    Rule("remark", (), "longer than a minute", lambda t: t.seconds > 60, "",
-         "only the minute in its middle was listened to"),
-    Rule("remark", (), "nothing louder than -60 dBFS", lambda t: t.peak_dbfs < -60, "",
-         "close to silence: check that this is the sound that was meant"),
+    Rule("preset", ("smallest",), ("voice",), "speech, as small as possible", "1500",
+         "words are the first thing that fewer bits lose: ESTOI 0.81, and 0.57 at 300 bit/s (results.md)", "300"),
+    Rule("preset", ("smallest",), (), "anything else, as small as possible", "300",
+         "the course of the sound stays, its detail is new: ViSQOL 2.99, 2.73 at 100 bit/s (results.md)", "100"),
+    Rule("preset", ("highest-quality",), (), "the best there is", "6000",
+         "ViSQOL 3.65, 3.57 at 3 kbit/s; the autoencoder without bits has 3.80 (results.md)", "3000"),
+    Rule("preset", ("production",), (), "every day, on any machine", "3000",
+         "checked bytes, errors by name, and ViSQOL 3.57, 3.41 at 1.5 kbit/s (results.md)", "1500"),
+    Rule("preset", ("compress",), ("voice",), "speech", "3000",
+         "words are the first thing that fewer bits lose: ESTOI 0.87, 0.81 at 1.5 kbit/s (results.md)", "1500"),
+    Rule("preset", ("compress",), ("ambience",), "noise-like, with few onsets", "700",
+         "nobody follows the detail of noise; effects gain 0.28 in ViSQOL from 300 to 1500 bit/s, music 0.41 "
+         "(codecs.md)", "300"),
+    Rule("preset", ("compress",), ("short-effect",), "short, under 2 s", "3000",
+         "2 s are 750 bytes; effects have ViSQOL 3.30, 3.39 at 6 kbit/s (codecs.md)", "6000"),
+    Rule("preset", ("compress",), ("classical",), "music, tonal", "6000",
+         "steady partials show every error: ViSQOL of music 3.93, 3.87 at 3 kbit/s (codecs.md)", "3000"),
+    Rule("preset", ("compress",), ("electronic",), "other music", "3000",
+         "ViSQOL of music 3.87, 3.76 at 1.5 kbit/s (codecs.md)", "1500"),
+    Rule("preset", ("compress",), (), "anything else", "3000",
+         "the default: ViSQOL 3.57, 3.65 at 6 kbit/s; beyond it the vocoder decides what is heard (results.md)",
+         "6000"),
+    Rule("preset", ("quick-test",), (), "a first impression of the model", "matched",
+         "no diffusion; the least log-mel error of all presets, 1.13 dB, and 1.26 with ultimate-fix (systems.md)",
+         "ultimate-fix"),
+    Rule("preset", ("high-frequency-music",), (), "highs wanted", "v4-high-freq",
+         "lifts what is above 4 kHz by what was lost: 0.53 dB off, v5-high-freq 0.62, matched 1.21 (systems.md)",
+         "v5-high-freq"),
+    Rule("preset", ("reconstruct",), ("voice", "short-effect"), "speech or a short sound", "matched",
+         "no processing that could blur onsets; log-mel error 1.13 dB, final-optimized 2.30 (systems.md)",
+         "final-optimized"),
+    Rule("preset", ("reconstruct",), (), "content above 6 kHz", "v4-high-freq",
+         "gives back what the autoencoder loses above 4 kHz: 0.53 dB off, matched 1.21 (systems.md)", "matched",
+         lambda t: t.bandwidth > 6000),
+    Rule("preset", ("reconstruct",), (), "anything else", "matched",
+         "the least log-mel error of all presets, 1.13 dB (systems.md)", "v4-high-freq"),
+    Rule("preset", ("research",), (), "to study quantised latents", "improved",
+         "soft and mixed: latent NMSE 0.02, hard 0.06 (systems.md)", "input-based"),
+    Rule("preset", ("transformation",), (), "whatever it becomes", "full-diffusion",
+         "nearest to the input for what it takes from the prompt: at strength 0.3 log-mels correlate by 0.82 and "
+         "p(prompt) is 0.36, input-based 0.73 and 0.35 (systems.md)", "guided"),
+    Rule("channels", _CODED, (), "stereo whose sides are nearly the same (side 30 dB below mid)", "mono",
+         "a tenth of the bits would go to where things are, and all is in the middle",
+         applies=lambda t: t.side_db is not None and -inf < t.side_db < -30),
+    Rule("channels", _CODED, (), "more than two channels", "mono", "mono and stereo can be coded",
+         applies=lambda t: t.channels > 2),
+    Rule("strength", ("transformation",), ("voice",), "speech", "0.2", "mild enough for words to survive"),
+    Rule("remark", ("highest-quality",), (), "for a new sound in place of this one", "",
+         "transform --method full-diffusion is what the predecessor called so: at strength 0.15 its log-mel error is "
+         "5.9 dB, that of the autoencoder 2.6 (systems.md)"),
+    Rule("remark", (), (), "highs above 10 kHz", "",
+         "a model of 16 kHz, as AudioLDM 2 is, loses what is above 8 kHz", applies=lambda t: t.bandwidth > 10_000),
+    Rule("remark", _CODED, (), "half of it is silence", "",
+         "digital silence takes no bits, nor with --variable-rate what is 60 dB below the peak",
+         applies=lambda t: t.silence > 0.5),
+    Rule("remark", (), (), "an offset above -40 dBFS", "",
+         "no sound: whatever codes a latent takes it away, with all below 20 Hz",
+         applies=lambda t: t.offset_dbfs > -40 and t.seconds > 0.5),
+    Rule("remark", (), (), "peaks at full scale", "",
+         "a decode may peak higher: a limiter turns it down, and --bits float keeps it",
+         applies=lambda t: t.peak_dbfs > -0.1),
+    Rule("remark", (), (), "longer than a minute", "", "only the minute in its middle was listened to",
+         applies=lambda t: t.seconds > 60),
+    Rule("remark", (), (), "nothing louder than -60 dBFS", "",
+         "close to silence: check that this is the sound that was meant", applies=lambda t: t.peak_dbfs < -60),
 )  # fmt: skip
 
 
-def advise(traits: Traits, need: str = "compress") -> Advice:
-    """What the rules say of a sound.
+def rules_for(need: str | None = None, sound: str | None = None) -> tuple[Rule, ...]:
+    """The rows for a need and a kind of sound, of which None is any; of needs, also `OTHER_NAMES`.
 
     Raises:
-        ConfigError: a need that there is no rule for.
+        ConfigError: a need or a kind of sound that there is not.
     """
-    if need not in NEEDS:
+    need = OTHER_NAMES.get(need, need) if need else need
+    if need not in (None, *NEEDS):
         raise ConfigError(f"need {need!r}: there are {', '.join(NEEDS)}")
-    fitting = [rule for rule in RULES if (not rule.needs or need in rule.needs) and rule.applies(traits)]
+    if sound not in (None, *SOUND_KINDS):
+        raise ConfigError(f"kind of sound {sound!r}: there are {', '.join(SOUND_KINDS)}")
+    return tuple(rule for rule in RULES if rule.fits(need, sound))
+
+
+def advise(traits: Traits, need: str = "compress", sound: str | None = None) -> Advice:
+    """What the rules say of a sound.
+
+    Args:
+        traits: what it is like.
+        need: what it is for.
+        sound: the kind of sound that it is; by default the one that is heard.
+
+    Raises:
+        ConfigError: a need or a kind of sound that there is no rule for.
+    """
+    kind = sound or next((name for name, applies in SOUND_KINDS.items() if applies(traits)), None)
+    fitting = [r for r in rules_for(need, sound) if (not r.sounds or kind in r.sounds) and r.applies(traits)]
     first = {rule.aspect: rule for rule in reversed(fitting) if rule.aspect != "remark"}
     decided = [first[aspect] for aspect in ASPECTS if aspect in first]
     options = [(f"--{rule.aspect}", rule.advice) for rule in decided if rule.aspect in _OPTIONS]
@@ -142,4 +202,5 @@ def advise(traits: Traits, need: str = "compress") -> Advice:
         preset=first["preset"].advice,
         options=tuple(word for option in options for word in option),
         rules=(*decided, *(rule for rule in fitting if rule.aspect == "remark")),
+        sound=kind,
     )

@@ -31,7 +31,7 @@ def test_the_recommended_command_runs(noisebook, engine, sound):
 
 def test_json(noisebook, sound):
     values = json.loads(noisebook("recommend", sound, "--json").out)
-    assert set(values) == {"method", "preset", "command", "reasons", "features"}
+    assert set(values) == {"method", "preset", "second", "sound", "command", "reasons", "features"}
     assert values["features"]["side_db"] is None
     write("stereo.wav", Waveform(np.random.default_rng(0).uniform(-0.5, 0.5, (2, 4000)).astype(np.float32), 16000))
     assert json.loads(noisebook("recommend", "stereo.wav", "--json").out)["features"]["channels"] == 2
@@ -39,14 +39,25 @@ def test_json(noisebook, sound):
 
 def test_the_rules_need_no_sound(noisebook):
     ran = noisebook("recommend", "--rules")
-    assert ran.text.splitlines()[0].split() == ["aspect", "need", "condition", "advice", "why"]
+    assert ran.text.splitlines()[0].split() == ["aspect", "need", "sound", "condition", "advice", "second", "why"]
     assert len(ran.text.splitlines()) == 1 + len(RULES)
+    assert noisebook("recommend").text == ran.text
     rows = json.loads(noisebook("recommend", "--rules", "--json").out)["rules"]
     assert [row["condition"] for row in rows] == [rule.condition for rule in RULES]
 
 
+def test_rows_for_a_need_or_a_kind_of_sound(noisebook, sound):
+    rows = json.loads(noisebook("recommend", "--need", "research", "--json").out)["rules"]
+    assert {row["need"] for row in rows if row["aspect"] == "preset"} == {"research"}
+    rows = json.loads(noisebook("recommend", "--sound-kind", "voice", "--json").out)["rules"]
+    assert {row["sound"] for row in rows} == {"any", "voice", "voice, short-effect"}
+    found = json.loads(noisebook("recommend", sound, "--sound-kind", "ambience", "--json").out)
+    assert (found["sound"], found["preset"], found["second"]) == ("ambience", "700", "300")
+
+
 @pytest.mark.parametrize(("arguments", "status", "told"), [
-    ([], 2, "IN"),
+    (["--need", "tiny"], 1, "research"),
+    (["--sound-kind", "birds"], 1, "ambience"),
     (["absent.wav"], 1, "no file"),
     (["song.wav", "--need", "tiny"], 1, "smallest"),
 ])  # fmt: skip

@@ -117,7 +117,10 @@ def test_the_rules_of_recommend_are_those_of_the_page():
 
     page = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
     for rule in RULES:
-        cells = (rule.aspect, ", ".join(rule.needs) or "any", rule.condition, rule.advice or "-", rule.why)
+        cells = (
+            rule.aspect, ", ".join(rule.needs) or "any", ", ".join(rule.sounds) or "any", rule.condition,
+            rule.advice or "-", rule.second or "-", rule.why,
+        )  # fmt: skip
         assert f"| {' | '.join(cells)} |" in page
 
 

@@ -13,4 +13,4 @@ def test_the_tables(measured, monkeypatch):
     assert "| 1.2 s, speech beside speech | 0 |" in parts["pairs"]
     assert "| 8 bit/s | " in parts["streams"]
     assert "own stream, 8 bit/s, summary" in parts["composites"]
-    assert " of 3." in parts["kinds"]
+    assert " of 6." in parts["kinds"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,12 @@ from noisebook.errors import ConfigError
 from noisebook.synthesis import reconstruction_presets
 from noisebook.synthesis.options import TRANSFORM_METHODS
 from noisebook.verification.controls import bundled_clips
-from noisebook.verification.listening import KINDS, listen
-from noisebook.verification.rules import ASPECTS, NEEDS, RULES, advise
+from noisebook.verification.kinds import KINDS, STATISTICS, kind_statistics
+from noisebook.verification.listening import listen
+from noisebook.verification.rules import ASPECTS, NEEDS, OTHER_NAMES, RULES, SOUND_KINDS, advise, rules_for
 
-ASSETS = Path(noisebook.__file__).parent / "assets"
+ROOT = Path(noisebook.__file__).parents[1]
+ASSETS = ROOT / "noisebook" / "assets"
 RATE = 16_000
 
 
@@ -57,6 +60,24 @@ def test_likeness_is_a_probability_and_does_not_depend_on_the_level():
     assert sum(loud.likeness.values()) == pytest.approx(1)
     assert soft.likeness == pytest.approx(loud.likeness, abs=0.02)
     assert soft.peak_dbfs == pytest.approx(loud.peak_dbfs - 26.02, abs=0.01)
+
+
+def test_statistics_of_kinds_say_what_their_names_say():
+    def of(samples: np.ndarray) -> dict[str, float]:
+        return dict(zip(STATISTICS, kind_statistics(samples), strict=True))
+
+    steady, hiss = of(tone(440, 4)), of(noise(4))
+    assert steady["steady for 512 ms"] > 0.8
+    assert hiss["steady for 512 ms"] < 0.1
+    assert steady["peaks of 250 to 500 Hz"] > 0.5  # the others are beside the peak
+    assert steady["semitone grid"] > 0.99
+    assert steady["entropy of pitch classes"] < 0.5
+    glide = of(0.3 * np.sin(2 * np.pi * (300 * np.arange(4 * RATE) / RATE + 50 * (np.arange(4 * RATE) / RATE) ** 2)))
+    assert glide["steady for 512 ms"] < 0.2
+    assert glide["semitone grid"] < 0.3
+    speech = of(np.concatenate([noise(1), np.zeros(RATE), noise(2)]))
+    assert speech["pauses"] == pytest.approx(0.25, abs=0.02)
+    assert hiss["flatness"] > steady["flatness"] + 2
 
 
 def test_tones_are_tonal_and_noise_is_not():
@@ -136,6 +157,7 @@ def test_every_rule_decides_for_some_sound_and_no_need_is_without():
     traits = listen(sound(noise()))
     assert {rule.aspect for rule in RULES} == set(ASPECTS)
     assert {need for rule in RULES for need in rule.needs} == set(NEEDS)
+    assert {sound for rule in RULES for sound in rule.sounds} == set(SOUND_KINDS)
     for rule in RULES:
         assert rule.condition
         assert rule.why
@@ -149,18 +171,55 @@ def test_every_rule_decides_for_some_sound_and_no_need_is_without():
 @pytest.mark.parametrize(("change", "need", "expected"), [
     ({"kind": "speech"}, "smallest", "1500"),
     ({"kind": "music"}, "smallest", "300"),
+    ({}, "highest-quality", "6000"),
     ({}, "quality", "6000"),
+    ({}, "production", "3000"),
+    ({}, "quick-test", "matched"),
+    ({}, "research", "improved"),
+    ({"kind": "music", "tonality": 0.5}, "compress", "3000"),
+    ({"kind": "effects", "tonality": 0.1, "onsets": 0.0}, "transformation", "full-diffusion"),
     ({"kind": "speech", "tonality": 0.1, "onsets": 0.0}, "compress", "3000"),
     ({"kind": "effects", "tonality": 0.1, "onsets": 0.0}, "compress", "700"),
     ({"kind": "music", "tonality": 0.9}, "compress", "6000"),
     ({"kind": "speech"}, "reconstruct", "matched"),
     ({"kind": "music", "bandwidth": 12_000.0, "seconds": 9.0}, "reconstruct", "v4-high-freq"),
-    ({}, "bright", "v5-high-freq"),
-    ({"kind": "music", "onsets": 5.0}, "transform", "guided"),
+    ({}, "bright", "v4-high-freq"),
+    ({"kind": "music", "onsets": 5.0}, "transform", "full-diffusion"),
 ])  # fmt: skip
 def test_presets_by_rule(change, need, expected):
     traits = dataclasses.replace(listen(sound(tone(440))), **change)
     assert advise(traits, need).preset == expected
+
+
+def test_both_tables_of_the_seeds_are_rows_with_a_second_best_and_a_measured_number():
+    """Six needs and five kinds of sound; the page that a reason names has the numbers that it gives."""
+    six = ("quick-test", "high-frequency-music", "transformation", "highest-quality", "research", "production")
+    five = ("classical", "electronic", "voice", "ambience", "short-effect")
+    assert set(six) < set(NEEDS)
+    assert set(five) == set(SOUND_KINDS)
+    for need, sound in (*((need, None) for need in six), *(("compress", sound) for sound in five)):
+        row = next(rule for rule in rules_for(need, sound) if rule.aspect == "preset" and (not sound or rule.sounds))
+        assert row.second not in ("", row.advice)
+        assert re.search(r"\d", row.why)
+    for rule in RULES:
+        if rule.aspect == "preset":
+            named = re.search(r"\((\w+\.md)\)$", rule.why)
+            assert named, rule
+            assert (ROOT / "docs" / named[1]).is_file()
+
+
+def test_a_kind_of_sound_can_be_told_instead_of_heard():
+    traits = dataclasses.replace(listen(sound(tone(440))), kind="music")
+    assert advise(traits).sound == "classical"
+    told = advise(traits, "compress", "ambience")
+    assert (told.sound, told.preset) == ("ambience", "700")
+    with pytest.raises(ConfigError, match="short-effect"):
+        advise(traits, "compress", "birds")
+
+
+def test_the_names_that_needs_had_before_mean_the_same():
+    traits = listen(sound(noise()))
+    assert all(advise(traits, old) == advise(traits, new) for old, new in OTHER_NAMES.items())
 
 
 def test_options_and_remarks_by_rule():
