@@ -79,10 +79,14 @@ class StreamInfo:
         return 1 if self.channel_mode == "mono" else 2
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a table of what is known."""
+        """What a notebook shows: a sentence, and a table of what is known."""
+        state = {True: ", whole", False: ", damaged", None: ""}[self.intact]
+        told = (
+            f"{self.file_bytes} bytes, {self.bitrate:.0f} bit/s, {self.duration:.2f} s at {self.sample_rate} Hz{state}"
+        )
         rows = ((name.replace("_", " "), escape(str(value))) for name, value in vars(self).items() if value is not None)
         lines = "".join(f'<tr><th style="text-align: left">{name}</th><td>{value}</td></tr>' for name, value in rows)
-        return f"<table>{lines}</table>"
+        return f"<div>{told}<table>{lines}</table></div>"
 
 
 @checked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from io import BytesIO
+from math import log2
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def _picture(sound: Waveform) -> str:
         return ""
     from scipy.signal import spectrogram
 
-    window = 2048 * -(-sound.sample_rate // 48_000)
+    window = 2 ** round(log2(sound.sample_rate / 24))  # some 40 ms
     samples = downmix(sound).samples[0]
     padded = np.pad(samples, (0, max(0, window - samples.size)))
     power = spectrogram(padded, nperseg=window, noverlap=window * 3 // 4)[2]
@@ -64,4 +65,4 @@ def _picture(sound: Waveform) -> str:
     axis.set_ylabel("kHz")
     file = BytesIO()
     figure.savefig(file, format="jpeg", dpi=75, pil_kwargs={"quality": 80})
-    return f'<br><img alt="Spectrogram" src="{data_uri(file.getvalue(), "image/jpeg")}">'
+    return f'<br><img alt="Spectrogram" style="max-width: 100%" src="{data_uri(file.getvalue(), "image/jpeg")}">'

@@ -53,7 +53,8 @@ def test_a_long_sound_is_cut(monkeypatch: pytest.MonkeyPatch):
 def test_a_stream_has_a_table(backend):
     info = noisebook.read_info(noisebook.compress(TONE, backend=backend, preset="300"))
     html = info._repr_html_()
-    rows = {row[0].text: row[1].text for row in ElementTree.fromstring(html)}
+    rows = {row[0].text: row[1].text for row in ElementTree.fromstring(html)[0]}
+    assert html.startswith(f"<div>{info.file_bytes} bytes, {info.bitrate:.0f} bit/s, 0.50 s at 48000 Hz<table>")
     assert rows["preset"] == "300"
     assert rows["file bytes"] == str(info.file_bytes)
     assert "intact" not in rows  # not known without the model
