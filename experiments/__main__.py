@@ -12,7 +12,7 @@ from noisebook import api
 
 NAMES = (
     "results", "stereo", "level", "rate_limit", "verification", "metrics", "reconstruction", "codebooks", "generation",
-    "transformation", "restoration", "picture", "speed",
+    "transformation", "restoration", "picture", "speed", "mel_vocoders",
 )  # fmt: skip
 
 

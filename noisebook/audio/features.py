@@ -1,4 +1,4 @@
-"""What an autoencoder hears: log magnitudes of triangular filters, and a way back to sound that needs no network."""
+"""What an autoencoder hears: log magnitudes of triangular filters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisebook.audio.bands import BAND_FLOOR, BANDS, log_bands
-from noisebook.audio.griffin_lim import griffin_lim
 from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_edges, mel_filter_bank
 
 if TYPE_CHECKING:
@@ -35,9 +34,7 @@ class Features:
         windows: samples of the window behind each bin, `[bins]`.
         flat: the value, `[bins]`, of noise with a power of 1 in each Hz.
         analyse: `[B, N]`, or `[B, 2, N]` of left and right, whose power mean is heard, to features.
-        synthesise: features `[B, 1, T, bins]` of a piece of a timeline, and the index of its first frame there, to
-            `[B, T * hop_length]`, without a network.
-        vocodes: `synthesise` is the vocoder of the models that hear these features.
+        vocodes: the vocoder of the models that hear these features has no network.
     """
 
     sample_rate: int
@@ -47,7 +44,6 @@ class Features:
     windows: np.ndarray
     flat: np.ndarray
     analyse: Callable[[torch.Tensor], torch.Tensor]
-    synthesise: Callable[[torch.Tensor, int], torch.Tensor]
     vocodes: bool
 
     @property
@@ -78,7 +74,6 @@ def _mel_features() -> Features:
         windows=windows,
         flat=_noise(mel.sample_rate, windows) + np.log(weights),
         analyse=log_mel,
-        synthesise=_griffin_lim,
         vocodes=False,
     )
 
@@ -94,7 +89,6 @@ def _band_features() -> Features:
         windows=windows,
         flat=_noise(BANDS.sample_rate, windows) + np.log(4 / windows),  # a sine of amplitude 1 has a peak of 1
         analyse=log_bands,
-        synthesise=_band_synthesis,
         vocodes=True,
     )
 
@@ -102,16 +96,6 @@ def _band_features() -> Features:
 def _noise(sample_rate: int, windows: np.ndarray) -> np.ndarray:
     """Natural-log magnitude of a spectrum behind Hann windows, for a power of 1 in each Hz."""
     return np.log(sample_rate / 2 * 3 / 8 * windows) / 2
-
-
-def _griffin_lim(mel: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
-    return griffin_lim(mel)
-
-
-def _band_synthesis(bands: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
-    from noisebook.audio.band_synthesis import synthesise_bands
-
-    return synthesise_bands(bands, first_frame=first_frame)
 
 
 MEL_FEATURES = _mel_features()

@@ -44,7 +44,11 @@ class ReconstructOptions(Options):
     )
     posterior: str | None = option(None, "mode, sample, or blend: 0.7 mode and 0.3 sample.", metavar="NAME")
     latent_limit: str | None = option(None, "none, strict, balanced or loose.", metavar="NAME")
-    vocoder: str | None = option(None, "model, griffin-lim, model+griffin-lim or chain, tried in turn.", metavar="NAME")
+    vocoder: str | None = option(
+        None,
+        "model; griffin-lim; tones, which keeps notes in tune; or model+griffin-lim and chain, tried in turn.",
+        metavar="NAME",
+    )
     post: str | None = option(
         None, "none, or some of smooth=FRAMES, mel-lift-db=DB, band-lift=FACTOR, high-pass=HZ, loudness=LEAST:MOST, "
         "softness=SHARE and peak-guard, with commas between.", metavar="STEPS",

@@ -34,11 +34,12 @@ __all__ = [
 DEFAULT = "matched"
 HISTORICAL = "historical"  # the front end that a preset's script had
 POSTERIORS = {"mode": 0.0, "sample": 1.0, "blend": 0.3}  # how much of a sample is mixed with the mode
-_MODEL, _CLAMPED, _GRIFFIN_LIM = "model", "model-clamped", "griffin-lim"
+_MODEL, _CLAMPED, _GRIFFIN_LIM, _TONES = "model", "model-clamped", "griffin-lim", "tones"
 # Tried in order; the next one only where the one before gives nothing that can be heard.
 VOCODERS = {
     "model": (_MODEL,),
     "griffin-lim": (_GRIFFIN_LIM,),
+    "tones": (_TONES,),
     "model+griffin-lim": (_MODEL, _GRIFFIN_LIM),
     "chain": (_MODEL, _CLAMPED, _GRIFFIN_LIM),
 }

@@ -3,6 +3,7 @@
 model           the backend's vocoder
 model-clamped   the same, for features brought within the range of natural sound
 griffin-lim     no network; of a model whose own vocoder has none, that one
+tones           no network, and in tune; the same
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import partial
 import numpy as np
 import torch
 
+from noisebook.audio.griffin_lim import griffin_lim
+from noisebook.audio.mel_synthesis import synthesise_mel
 from noisebook.codec.signal import segmentwise
 from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
@@ -27,6 +30,7 @@ _NATURAL = (-10.0, 2.0)  # of log magnitudes: what clamping leaves
 _AUDIBLE = 4  # nepers above silence: 35 dB
 _INAUDIBLE_PEAK = 1e-4
 
+Synthesise = Callable[[torch.Tensor], torch.Tensor]  # features [B, 1, T, F] -> [B, N']
 Vocode = Callable[[torch.Tensor], np.ndarray]  # features [channels, 1, T, F] -> [channels, N']
 
 
@@ -53,7 +57,7 @@ def first_working(features: torch.Tensor, names: Sequence[str], timeline: Timeli
     """
     failures: list[str] = []
     for name in names:
-        if name == "griffin-lim" and failures and front_end_of(backend.info).vocodes:
+        if name in _WEIGHTLESS and failures and front_end_of(backend.info).vocodes:
             failures.append(f"{name}: the same sound, as the model's vocoder has no network")
             continue
         run = partial(_STAGES[name], timeline=timeline, backend=backend)
@@ -100,11 +104,17 @@ def _clamped(features: torch.Tensor, *, timeline: Timeline, backend: FeatureBack
     return _model(features.clamp(*_NATURAL), timeline=timeline, backend=backend)
 
 
-def _griffin_lim(features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
-    front_end = front_end_of(backend.info)
-    if front_end.vocodes:
+def _weightless(
+    features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend, synthesise: Synthesise
+) -> np.ndarray:
+    if front_end_of(backend.info).vocodes:
         return _model(features, timeline=timeline, backend=backend)
-    return front_end.synthesise(features.to(backend.device), 0).cpu().numpy()[:, : timeline.sample_count]
+    return synthesise(features.to(backend.device)).cpu().numpy()[:, : timeline.sample_count]
 
 
-_STAGES = {"model": _model, "model-clamped": _clamped, "griffin-lim": _griffin_lim}
+_WEIGHTLESS: dict[str, Synthesise] = {"griffin-lim": griffin_lim, "tones": synthesise_mel}  # of a mel of 64 bins
+_STAGES: dict[str, Callable[..., np.ndarray]] = {
+    "model": _model,
+    "model-clamped": _clamped,
+    **{name: partial(_weightless, synthesise=synthesise) for name, synthesise in _WEIGHTLESS.items()},
+}

@@ -127,6 +127,18 @@ def test_the_chain_falls_back_in_order_and_says_why(backend, chirp, caplog):
     assert "model: silence" in api.reconstruct(chirp, sample_rate=16000, backend=loud, vocoder="chain").ran.vocoder
 
 
+def test_a_mel_can_be_played_without_its_network(backend, chirp, monkeypatch):
+    monkeypatch.setattr(backend, "vocode", None)
+    made = [
+        api.reconstruct(chirp, sample_rate=16000, backend=backend, vocoder=name) for name in ("tones", "griffin-lim")
+    ]
+    assert [one.ran.vocoder for one in made] == ["tones", "griffin-lim"]
+    sounds = [one.waveform.samples for one in made]
+    assert sounds[0].shape == sounds[1].shape == (1, chirp.shape[-1])
+    assert not np.allclose(*sounds, atol=0.01)
+    assert all(one.measures["features_error_db"] < one.silence["features_error_db"] for one in made)
+
+
 def test_a_vocoder_that_breaks_is_passed_over_by_name(backend, chirp):
     def breaks(sound):
         raise RuntimeError("shapes cannot be multiplied\nand more")
