@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from noisebook import api
+from noisebook.audio.features import BAND_FEATURES
 from noisebook.audio.io import read, write
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from tests.cli.conftest import run_main
 from tests.docs.test_readme import COMMANDS
+from tests.mels import Bursts
 
 ASSETS = Path(api.__file__).parents[1] / "assets"
 SKIPPED = ("studio", "play")  # one serves until it is stopped, the other needs loudspeakers
@@ -55,6 +57,7 @@ def _small(
     noise = Waveform.of(0.1 * rng.normal(size=16000), 16000)
     api.fit_codebook([noise], backend=backend, size=4, stages=2).save(codebooks / "frame-residual.safetensors")
     monkeypatch.setattr("noisebook.backends.mini_files.WEIGHTS", tiny_model)
+    monkeypatch.setattr("noisebook.backends.mini.synthesise_bands", Bursts(BAND_FEATURES))  # a quick vocoder
     monkeypatch.setattr(shipped, "FOLDER", codebooks)
     shipped._fingerprints.cache_clear()
     yield
