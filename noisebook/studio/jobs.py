@@ -248,7 +248,8 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
     elif settings.method == "transform":
         unknown = api.unknown_words(backend, prompt) if prompt else ()
         steps = progress.stage("transforming")
-        sound = api.transform(given, prompt, strength=settings.strength, on_step=steps, **options)
+        options |= {"strength": settings.strength, "method": settings.transformation}
+        sound = api.transform(given, prompt, on_step=steps, **options)
     elif settings.method == "generate":
         generate: Any = api.generate_stream if settings.stream else api.generate
         made = generate(settings.prompt, seconds=settings.seconds, on_step=progress.stage("generating"), **options)

@@ -312,6 +312,7 @@ def _advanced() -> dict[str, Any]:
 
     from noisebook.api import codebook_names, reconstruction_presets
     from noisebook.codec.presets import QUALITIES
+    from noisebook.synthesis.options import TRANSFORM_METHODS
 
     start = Settings()
     rows = [row.name for row in reconstruction_presets()]
@@ -323,6 +324,7 @@ def _advanced() -> dict[str, Any]:
             label="or, in place of that, the words of a codebook",
         ),
         "reconstruction": gr.Dropdown(rows, value=start.reconstruction, label="Preset"),
+        "transformation": gr.Dropdown(list(TRANSFORM_METHODS), value=start.transformation, label="Method"),
         "seed": gr.Number(start.seed, label="Seed, 0 to 255", precision=0),
     }
 

@@ -13,6 +13,7 @@ from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import DEFAULT, PRESETS
 from noisebook.errors import ConfigError
 from noisebook.options import Option, Options, again, option
+from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 
 __all__ = ["MAX_COMPARED", "METHODS", "Settings", "compared_methods"]
 
@@ -21,7 +22,7 @@ MAX_COMPARED = 4  # methods in one comparison
 METHODS: dict[str, tuple[str, ...]] = {
     "codec": ("preset", "bitrate", "quality", "codebook"),
     "reconstruct": ("reconstruction",),
-    "transform": ("prompt", "strength"),
+    "transform": ("prompt", "strength", "transformation"),
     "generate": ("prompt", "seconds", "stream"),
     "restore": ("task", "gaps", "cutoff", "prompt"),
     "compare": ("methods",),
@@ -45,6 +46,9 @@ class Settings(Options):
     reconstruction: str = option("matched", "Name of a reconstruction preset.")
     prompt: str = option("", "transform, generate, restore: words.")
     strength: float = option(0.3, "transform: the share that is left to the model.", low=0, high=1)
+    transformation: str = option(
+        TransformOptions().method, "transform: how the input is kept.", choices=tuple(TRANSFORM_METHODS)
+    )
     seconds: float = option(5.0, "generate: duration.", low=0.1, high=600)
     stream: bool = option(False, "generate: whether the sound is a stream from birth.")
     task: str = option("inpaint", "restore: what is damaged.", choices=("inpaint", "bandwidth", "declip"))

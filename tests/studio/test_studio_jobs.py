@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -83,6 +84,14 @@ def test_other_methods_keep_the_length(backend, sound, settings):
     assert track.sound.sample_count == sound.sample_count
     assert (track.verification is None) == (settings.method == "restore")  # a damaged original says nothing
     assert np.abs(track.sound.samples).max() <= 1 or settings.method == "reconstruct"
+
+
+def test_the_method_of_a_transformation_is_the_chosen_one(backend, sound):
+    chosen = Settings(method="transform", prompt="music", transformation="full-diffusion", strength=0.4)
+    (track,) = run(chosen, sound, backend=backend).tracks
+    made = api.transform(sound, "music", backend=backend, method="full-diffusion", strength=0.4, seed=chosen.seed)
+    np.testing.assert_array_equal(track.sound.samples, api.within_full_scale(made)[0].samples)
+    assert Settings.from_query(dict(parse_qsl(chosen.query()))) == chosen
 
 
 def test_a_generated_sound_has_no_original(backend):
