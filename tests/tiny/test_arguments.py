@@ -107,8 +107,9 @@ def test_every_function_checks(function, name, good):
     parameters = inspect.signature(called).parameters
     given = {key: good[key] for key, one in parameters.items() if one.default is one.empty and key in good}
     given[name] = object()
+    texts = given.pop("texts", ())  # any number of them, by position
     with pytest.raises(Error, match=rf"^{name} is .*, not object: <object"):
-        next(called(**given), None)
+        next(called(*((given.pop("backend"), texts) if texts else ()), **given), None)
 
 
 def test_neighbouring_types_are_taken(backend):
