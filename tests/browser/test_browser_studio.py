@@ -72,6 +72,11 @@ def upload(page: Any, path: Path | str, place: str = "#sound") -> None:
     page.locator(f"{place} [aria-label='Clear']").wait_for()
 
 
+def kept(answer: Any, name: str) -> bool:
+    """Whether this is the server's answer to being told whose file of that name it is."""
+    return "/run/predict" in answer.url and name in (answer.request.post_data or "")
+
+
 def make(page: Any, button: str = "#make", place: str = "#result") -> Any:
     """Press the button, and wait for the answer: a result, or a sentence about what is wrong."""
     answers = ":is(.result:not([data-ready]), .message.problem)"
@@ -141,6 +146,23 @@ def test_the_page_opens_with_sounds_that_are_ready(studio):
     song.wait_for()
 
 
+def test_a_file_may_be_dropped_anywhere(studio, song):
+    page = studio()
+    page.locator("#sound [aria-label='Clear']").wait_for()
+    for name in ("own.wav", "own.ddcm"):
+        with page.expect_response(lambda answer, name=name: kept(answer, name)):
+            page.evaluate(
+                """([name, bytes]) => {
+                  const dataTransfer = new DataTransfer();
+                  dataTransfer.items.add(new File([new Uint8Array(bytes)], name, {type: "audio/wav"}));
+                  const drop = new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true});
+                  document.querySelector("#title").dispatchEvent(drop);
+                }""",
+                [name, list(song.read_bytes())],
+            )
+    page.locator("#upload [aria-label='Clear']").wait_for()  # in the other tab
+
+
 def test_the_picture_shows_where_a_sound_is_and_takes_a_click(studio, song):
     page = studio("?method=codec&preset=300")
     upload(page, song)
@@ -182,7 +204,7 @@ def test_results_are_kept_used_again_and_marked_when_settings_change(studio, son
     page.locator("#method label", has_text="Compress").click()
     result.locator(".stale").wait_for()
     page.locator("#make:enabled").wait_for()
-    with page.expect_response(lambda answer: "matched.wav" in (answer.request.post_data or "")):  # it is there
+    with page.expect_response(lambda answer: kept(answer, "matched.wav")):
         result.locator(".reuse").click()
     first = result.get_attribute("data-token")
     page.locator("#make").click()
@@ -302,7 +324,7 @@ def test_the_keyboard_goes_all_the_way_and_shows_where_it_is(studio):
 
 def test_what_was_uploaded_goes_with_the_page(studio, server, song):
     page = studio("?method=codec")
-    with page.expect_response("**/run/predict*"):  # the server is told whose file it is
+    with page.expect_response(lambda answer: kept(answer, song.name)):
         upload(page, song)
     uploads = next(server.folder.glob("noisebook-studio-*/uploads"))
     stored = [path for path in uploads.rglob("my*song.wav")]

@@ -97,12 +97,15 @@ class SoundPicture {
 
   panel(canvas, name) {
     const {low, high, place, ticks} = this.view, panel = document.createElement("div");
-    panel.append(canvas, ...ticks.map((hz) => {
-      const tick = document.createElement("span");
-      tick.textContent = hz < 1000 || hz % 1000 ? `${hz} Hz` : `${hz / 1000} kHz`;
-      tick.style.bottom = `${(100 * (place(hz) - place(low))) / (place(high) - place(low))}%`;
-      return tick;
-    }));
+    const tick = (text, side, share) => {
+      const span = Object.assign(document.createElement("span"), {textContent: text, className: side});
+      span.style[side] = `${100 * share}%`;
+      return span;
+    };
+    panel.append(canvas, ...ticks.map((hz) =>
+      tick(hz < 1000 || hz % 1000 ? `${hz} Hz` : `${hz / 1000} kHz`, "bottom", (place(hz) - place(low)) / (place(high) - place(low)))));
+    const {duration} = this.sounds, step = [0.5, 1, 2, 5, 10, 20, 60].find((seconds) => duration / seconds <= 6) ?? duration / 6;
+    for (let at = step; at < 0.97 * duration; at += step) panel.append(tick(`${at} s`, "left", at / duration));
     if (name) panel.append(Object.assign(document.createElement("b"), {textContent: name}));
     return panel;
   }

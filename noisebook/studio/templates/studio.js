@@ -146,6 +146,24 @@ function copyLink(event, link) {
   navigator.clipboard.writeText(link.href).then(() => { link.textContent = "copied"; }, () => { location.href = link.href; });
 }
 
+/* A file may be dropped anywhere, and in place of what is there: a stream to be opened, else a sound. */
+document.addEventListener("dragover", (event) => {
+  if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+});
+document.addEventListener("drop", async (event) => {
+  const files = event.dataTransfer?.files;
+  if (event.defaultPrevented || !files?.length) return; // Gradio's own place has it
+  event.preventDefault();
+  const stream = files[0].name.toLowerCase().endsWith(".ddcm");
+  document.querySelectorAll("[role=tab]")[stream ? 1 : 0].click();
+  const within = (selector) => document.querySelector(`${stream ? "#upload" : "#sound"} ${selector}`);
+  within("[aria-label=Clear]")?.click();
+  do await new Promise((resolve) => setTimeout(resolve, 50)); while (!within("input[type=file]")); // it is put there anew
+  const input = within("input[type=file]");
+  input.files = files;
+  input.dispatchEvent(new Event("change", {bubbles: true}));
+});
+
 /* A sentence where Gradio would only say that a connection was lost. */
 async function watchServer() {
   const alive = await fetch("alive", {cache: "no-store"}).then((answer) => answer.ok, () => false);
