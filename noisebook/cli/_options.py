@@ -127,7 +127,7 @@ def _type(known: Option, kind: str) -> Any:
         return click.FLOAT if known.low is None is known.high else click.FloatRange(known.low, known.high)
     if "int" in kind and "str" not in kind:
         return click.INT if known.low is None is known.high else click.IntRange(known.low, known.high)  # type: ignore[arg-type]
-    return click.STRING
+    return FILE if "FILE" in (known.metavar or "") else click.STRING
 
 
 def words(text: str) -> tuple[str, ...]:

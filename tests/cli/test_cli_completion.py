@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 
@@ -25,6 +27,24 @@ def test_scripts(noisebook, monkeypatch, shell):
     assert f"_NOISEBOOK_COMPLETE={shell}_complete" in ran.text
     monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
     assert noisebook("completion").text == ran.text
+
+
+def test_files_complete_wherever_one_is_named():
+    """Arguments and options that help texts call by what a file is."""
+    from noisebook.cli._options import FILE
+    from noisebook.cli.main import cli
+
+    names = ("IN", "OUT", "FILE", "DIR", "FOLDER", "REF", "EST", "SRC", "DST")
+    groups = [group.commands.values() for group in cli.commands.values() if isinstance(group, click.Group)]
+    commands = [*cli.commands.values(), *(command for group in groups for command in group)]
+    other = [
+        (command.name, parameter.name)
+        for command in commands
+        for parameter in command.params
+        if re.search(rf"\b({'|'.join(names)})\b", parameter.metavar or "")
+        if parameter.type is not FILE and not isinstance(parameter.type, click.Path)
+    ]
+    assert other == []
 
 
 def test_installed_once(noisebook, home):
