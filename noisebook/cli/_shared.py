@@ -62,10 +62,10 @@ class Work:
 
 @contextmanager
 def progress(label: str, *, quiet: bool | None = None) -> Iterator[Work]:
-    """Time what is done within, and draw a bar of its steps where standard error is a terminal.
+    """Time what is done within, draw a bar of its steps where standard error is a terminal, and tell what takes long.
 
     Args:
-        quiet: draw none; by default as the running command was asked.
+        quiet: tell nothing; by default as the running command was asked.
     """
     work = Work(started=time.perf_counter())
     try:

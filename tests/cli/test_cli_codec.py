@@ -224,11 +224,13 @@ class Terminal(TextIOWrapper):
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_progress_is_drawn_on_a_terminal_only(quiet, monkeypatch):
+def test_progress_is_drawn_on_a_terminal_only(quiet, monkeypatch, capsys):
     from noisebook.cli._shared import progress
 
-    with progress("working", quiet=False) as work:
-        assert work.on_step is None  # the standard error of this test is no terminal
+    with progress("working", quiet=quiet) as work:
+        if work.on_step is not None:
+            work.on_step(3, 3)
+    assert capsys.readouterr().err == ""  # the standard error of this test is no terminal
     screen = StringIO()
     monkeypatch.setattr(screen, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", screen)
@@ -237,6 +239,18 @@ def test_progress_is_drawn_on_a_terminal_only(quiet, monkeypatch):
         if work.on_step is not None:
             work.on_step(3, 3)
     assert ("working" in screen.getvalue()) == (not quiet)
+
+
+@pytest.mark.parametrize(("apart", "told"), [(11.9, ""), (12.1, "noisebook: working: about 2 minutes for 12 steps\n")])
+def test_what_takes_long_says_so_after_two_steps(apart, told, monkeypatch, capsys):
+    from noisebook.cli import _shared
+
+    times = iter([0.0, 50.0, 50.0 + apart, *(100.0 + i for i in range(20))])
+    monkeypatch.setattr(_shared.time, "perf_counter", lambda: next(times))
+    with _shared.progress("working", quiet=False) as work:
+        for done in range(1, 13):
+            work.on_step(done, 12)
+    assert capsys.readouterr().err == told
 
 
 def test_a_stream_is_not_written_to_a_terminal(sound, capsys, monkeypatch):
