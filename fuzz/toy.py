@@ -6,6 +6,7 @@ import torch
 
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import scaled_linear
 
 __all__ = ["INFO", "ToyBackend"]
@@ -25,6 +26,7 @@ INFO = BackendInfo(
     schedule=scaled_linear(),
     curve=Curve((0, 100, 300, 600, 999), (0.01, 0.1, 0.25, 0.5, 0.99)),
     tags=("music", "speech"),
+    sampling=Sampling(20, 7.5, 1.0, "ddim", "quadratic"),
 )
 
 

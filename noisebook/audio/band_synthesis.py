@@ -22,7 +22,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.signal import firwin
 
 from noisebook.audio.bands import BAND_FLOOR, BANDS, PHASE_BLOCK, Bank, band_centres, band_filters
 
@@ -267,6 +266,8 @@ def _stft(bank: Bank) -> _Stft:
 def _low_pass(factor: int, device: torch.device) -> torch.Tensor:
     """Taps `[1, 1, 12 * factor + 1]`: even to 1e-4 in the lower half of what one sample in `factor` can hold, and 80 dB
     down where its aliases come from."""
+    from scipy.signal import firwin
+
     taps = firwin(12 * factor + 1, 1 / factor, window=("kaiser", 8.0))
     return torch.from_numpy(taps).float().to(device)[None, None]
 

@@ -98,7 +98,7 @@ def test_processes_give_the_same_files_and_survive_kills(corpus, batch_of, undis
 
     def kill(done: int, todo: int) -> None:
         if len(killed) < 2:
-            victim = multiprocessing.active_children()[-1]
+            victim = next(one for one in reversed(multiprocessing.active_children()) if one.pid not in killed)
             killed.append(victim.pid)
             victim.kill()
 

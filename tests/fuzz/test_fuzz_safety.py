@@ -29,6 +29,7 @@ ALLOWED = {
         "import_module",
     ): "libraries by literal names; the hub, for the model that is named",
     ("backends/pipeline.py", "import_module"): "modules of this package, by a table",
+    ("cli/main.py", "import_module"): "commands of this package, by a table",
     ("comparison/neural.py", "import_module"): "codecs of other projects, by a table",
     ("metrics/signals.py", "import_module"): "optional packages, by literal names",
     ("comparison/neural.py", "huggingface_hub"): "asks whether a model is on this machine already; downloads nothing",
