@@ -57,11 +57,14 @@ def _by_device(
 
 
 def _by_pipe(command: tuple[str, ...], blocks: Iterable[np.ndarray], shape: tuple[int, int], sample_rate: int) -> None:
-    process = subprocess.Popen(command, stdin=subprocess.PIPE)
-    with suppress(BrokenPipeError), process:  # somebody closed the player, or it failed: its status says so
+    process, whole = subprocess.Popen(command, stdin=subprocess.PIPE), False
+    with suppress(BrokenPipeError), process:
         assert process.stdin is not None
         pipe_wav(process.stdin.write, blocks, shape, sample_rate)
+        whole = True
     _check(command, process.returncode)
+    if not whole:  # ffplay's status is 0 where there is no device, too
+        raise AudioError(f"{command[0]} ended before the sound did: it was closed, or it finds no device to play on")
 
 
 def _by_file(command: tuple[str, ...], blocks: Iterable[np.ndarray], shape: tuple[int, int], sample_rate: int) -> None:

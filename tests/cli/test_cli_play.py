@@ -11,6 +11,8 @@ import pytest
 
 import noisebook as package
 from noisebook.audio.io import read
+from noisebook.audio.speakers import speakers
+from noisebook.errors import AudioError
 
 PIPED = '#!/bin/sh\necho "$@" > "$0.words"\ncat > "$0.wav"\n'
 OF_FILES = '#!/bin/sh\nPATH=/bin:/usr/bin cp "$1" "$0.wav"\n'
@@ -94,3 +96,11 @@ def test_failures(noisebook, engine, stream, fails, program):
     assert fails("play", stream, *engine) == "mpv could not play the sound: exit status 3"
     assert fails("play", "gone.ddcm") == "there is no file gone.ddcm"
     assert fails("play", stream, "--start", "9", *engine).startswith("from 9 s to the end: the sound has 0.250 s")
+
+
+def test_a_player_that_ends_before_the_sound(program):
+    """As ffplay does where there is no device: with a status of 0."""
+    program("ffplay", "#!/bin/sh\nexit 0\n")
+    second = np.zeros((1, 48_000), np.float32)  # more than a pipe holds
+    with pytest.raises(AudioError, match=r"^ffplay ended before the sound did: it was closed, or it finds no device"):
+        speakers()([second] * 5, (1, 240_000), 48_000)
