@@ -255,3 +255,13 @@ def test_an_offset_changes_nothing_that_is_heard():
     assert shifted.kind == plain.kind
     heard = [(traits.tonality, traits.silence, traits.onsets, traits.bandwidth) for traits in (plain, shifted)]
     assert heard[1] == pytest.approx(heard[0], rel=0.02, abs=0.01)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if ".md)" in rule.why], ids=lambda rule: rule.why[:40])
+def test_a_measured_reason_stands_on_the_page_that_it_names(rule):
+    """So that a number does not go stale when its page is measured again."""
+    said, page = re.fullmatch(r"(.*) \((\w+\.md)\)", rule.why).groups()
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    numbers = re.findall(r"\d+\.\d\d?(?! kbit/s)", said)
+    assert numbers
+    assert [number for number in numbers if not re.search(rf"\b{re.escape(number)}\b", text)] == []
