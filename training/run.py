@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from noisebook.backends.placement import automatic_dtype
+
 
 class Budget:
     """Time as the measure of training: the learning rate follows the share of the minutes that has passed.
@@ -104,8 +106,8 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any] | None:
 
 def mixed_precision(device: str) -> torch.autocast:
     """bfloat16 matrix products where the device has them: a CPU without them is twelve times faster in float32."""
-    kind = torch.device(device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or torch.cpu._is_avx512_bf16_supported())
+    place = torch.device(device)
+    return torch.autocast(place.type, torch.bfloat16, enabled=automatic_dtype(place) == torch.bfloat16)
 
 
 def on_device(array: np.ndarray, device: str) -> torch.Tensor:

@@ -92,7 +92,7 @@ _LABELS = {
     "tuning_25": "In tune within 25 cents",
     "tuning_50": "In tune within 50 cents",
     "tuning_cents": "Mistuning",
-    "tuning_grid": "Distance from the tuning grid",
+    "tuning_grid": "Peaks drawn to the 50 Hz grid",
     "image_level_db": "Left and right: level error",
     "image_coherence": "Left and right: width error",
     "visqol": "ViSQOL",
