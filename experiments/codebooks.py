@@ -159,7 +159,7 @@ def random_index(stream: bytes, book: LatentCodebook, frames: int, generator: np
     header = container.parse_header(stream)[0]
     stage = book.stages()[0]
     code = torch.from_numpy(generator.integers(0, stage.size, (1, stage.positions(frames))))
-    return container.pack(header, [container.sized(write_codes([code], book, frames, "hard"))])
+    return container.pack(header, [container.sized(write_codes([code], book, "hard"))])
 
 
 def random_choices(stream: bytes, generator: np.random.Generator) -> bytes:

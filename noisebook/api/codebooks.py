@@ -215,7 +215,7 @@ def fit_doubt(codebook: LatentCodebook | CodebookRecord) -> str | None:
 
 def _fit_of(codebook: LatentCodebook | CodebookRecord, frames_per_second: float) -> dict[str, Any]:
     record = codebook.record
-    usage = zip(codebook.config.stage_shapes(), record["used"], record["perplexity"], strict=True)
+    usage = zip(codebook.config.stages_of(), record["used"], record["perplexity"], strict=True)
     return {
         "fitted_seconds": record["frames"] / frames_per_second,
         "nmse_db": record["nmse_db"],

@@ -23,8 +23,8 @@ from noisebook.coding import container
 from noisebook.coding.blocks import CODEBOOK_BYTES
 from noisebook.coding.container import ChannelMode, Header, LatentCode, LatentRule
 from noisebook.coding.entropy import SymbolReader, SymbolWriter
-from noisebook.diffusion.backend import Backend, BackendInfo
-from noisebook.errors import ConfigError, CorruptStream, ModelError, UnsupportedStream, WrongCodebook
+from noisebook.diffusion.backend import Backend
+from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream, WrongCodebook
 from noisebook.options import OnStep
 from noisebook.quantizers.codebook import LatentCodebook
 
@@ -48,7 +48,7 @@ def compress(
     """
     info, rule = backend.info, options.rule
     codebook.stages(rule)  # the errors
-    _check_fits(codebook, info)
+    codebook.check_fits(info)
     if options.bitrate is not None and codebook.method != "adaptive":
         raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {codebook.method}, has its own")
     mode = channel_mode_of(sound, options.channel_mode, info)
@@ -60,7 +60,7 @@ def compress(
     latent, payloads = analyse(samples, timeline, backend), []
     for index, (start, end) in enumerate(timeline.segments(), start=1):
         codes = codebook.encode(latent[:, :, start:end], rule, bits_per_frame=budget)
-        payloads.append(container.sized(write_codes(codes, codebook, end - start, rule)))
+        payloads.append(container.sized(write_codes(codes, codebook, rule)))
         if on_step is not None:
             on_step(index, timeline.segment_count)
     bitrate = 8 * sum(map(len, payloads)) * sound.sample_rate / sound.sample_count
@@ -83,7 +83,7 @@ def segment_decoder(
     own, wanted, rule = codebook.fingerprint[:CODEBOOK_BYTES], code.codebook, code.rule.name.lower()
     if own != wanted:
         raise WrongCodebook(f"the stream was made with codebook {wanted.hex()}, and the one given is {own.hex()}")
-    _check_fits(codebook, backend.info)
+    codebook.check_fits(backend.info)
     try:
         codebook.stages(rule)
     except ConfigError as error:
@@ -103,13 +103,11 @@ def segment_decoder(
     return decode
 
 
-def write_codes(codes: Sequence[torch.Tensor], codebook: LatentCodebook, frames: int, rule: str) -> bytes:
+def write_codes(codes: Sequence[torch.Tensor], codebook: LatentCodebook, rule: str) -> bytes:
     """The bytes of codes `[channels, positions]`, one tensor a stage: stage by stage, channel by channel, entropy coded
     by the counts that the codebook was fitted with."""
     writer = SymbolWriter()
-    for index, (stage, code) in enumerate(zip(codebook.stages(rule), codes, strict=True)):
-        present = codebook.present(codes[:index], frames, rule)
-        written = code.flatten() if present is None else code[present]
+    for stage, written in zip(codebook.stages(rule), codebook.written(codes, rule), strict=True):
         writer.write(written.cpu().numpy(), stage.counts)
     return writer.getvalue()
 
@@ -124,7 +122,7 @@ def read_codes(data: bytes, codebook: LatentCodebook, channels: int, frames: int
     codes: list[torch.Tensor] = []
     for stage in codebook.stages(rule):
         code = torch.zeros(channels, stage.positions(frames), dtype=torch.int64)
-        present = codebook.present(codes, frames, rule)
+        present = codebook.present(codes, rule)
         if present is None:
             present = torch.ones_like(code, dtype=torch.bool)
         code[present] = torch.from_numpy(reader.read(int(present.sum()), stage.counts))
@@ -138,14 +136,3 @@ def latent_of(header: Header) -> LatentCode:
     if header.latent is None:
         raise UnsupportedStream("the stream holds the noise of a diffusion and not a quantised latent")
     return header.latent
-
-
-def _check_fits(codebook: LatentCodebook, info: BackendInfo) -> None:
-    if codebook.model != info.autoencoder.hex():
-        raise ModelError(
-            f"the codebook was fitted for autoencoder {codebook.model[:4] or 'none'}, and that of {info.name} is "
-            f"{info.autoencoder.hex()[:4]}; fit one for it"
-        )
-    shape = (codebook.config.channels, codebook.config.bins)
-    if shape != (info.latent_channels, info.latent_bins):
-        raise ModelError(f"the codebook is of latents of {shape[0]} channels and {shape[1]} bins, not the model's")

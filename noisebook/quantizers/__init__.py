@@ -4,15 +4,15 @@
 
     latent [B, C, L, F'] --encode--> codes, one int64 [B, positions] for each of stages() --decode--> latent
 
-How a stream holds the codes: for each stage in order, `present(codes of the stages before, frames)` says which of its
+How a stream holds the codes: for each stage in order, `present(codes of the stages before)` says which of its
 positions are written (None: all); the others are 0. `Stage.counts` is the model for an entropy coder, so that the whole
-costs `sum(stage.bits(written).sum())` bits. Decoding needs the codes, the number of frames and the same codebook
+costs `sum(ideal_bits(stage, written).sum())` bits. Decoding needs the codes, the number of frames and the same codebook
 (`fingerprint`), no floats.
 
     codebook = fit(latents, unit="frame", method="residual", size=1024, model=backend.info.autoencoder.hex())
     codes = codebook.encode(latent)                                  # codebook.encode(latent, "soft", temperature=0.5)
     same = codebook.decode(codes, latent.shape[2])
 
-`codebook.quantise` is for analysis and transformation: hard, soft with float weights, and hybrid. `config` and `files`
-load no torch.
+`codebook.quantise` (hard, or soft with float weights) and `codebook.hybrid` are for analysis and transformation.
+`config` and `files` load no torch.
 """

@@ -1,41 +1,34 @@
-"""Latents to vectors, vectors to codes by tables one after the other, and back.
+"""Latents to vectors, vectors to the nearest atoms of tables one after the other, and back.
 
     latent [B, C, L, F'] --split--> vectors [B, R, P, d] --read--> [B, R', P, d'] one vector for each code of a table
     latent [B, C, L, F'] <--join--- vectors [B, R, P, d] <-write-- [B, R', P, d']
 
-    left = vectors; for each table: code = nearest(read(left)), left = left - write(table[code])
+    left = vectors; for each table: left = left - write(nearest atoms of read(left))
 
 One table is plain vector quantisation, whole views are residual (van den Oord et al. 2017; Zeghidour et al. 2021,
 SoundStream), disjoint ones product (Jegou et al. 2011), a view of block means before whole ones hierarchical.
+
+Hard assignment takes the nearest atom. Soft assignment averages several, with weights
+
+    w_i = softmax(-distance_i / temperature) over the k nearest atoms, Euclidean distance
+
+An average of atoms has less energy than they have. `mixed` can give it back: it scales each vector to the energy that
+its parts have on (weighted) average, which a decoder can do since it needs nothing but atoms and weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch.nn import functional
 
 from noisebook.errors import ConfigError
-from noisebook.quantizers.config import SOFT_ATOMS, WEIGHT_STEPS, CodebookConfig, View
-from noisebook.quantizers.nearest import mixed, nearest, soft_assign, whole_weights
+from noisebook.quantizers.config import CodebookConfig, View
 
-__all__ = [
-    "hard_codes",
-    "hard_vectors",
-    "join",
-    "read",
-    "soft_averages",
-    "soft_codes",
-    "soft_vectors",
-    "spend",
-    "split",
-    "valid_values",
-    "write",
-]
+__all__ = ["assigned", "join", "mixed", "nearest", "read", "soft_assign", "spend", "split", "valid_values", "write"]
 
-Found = tuple[torch.Tensor, ...]
-Tables = Sequence[torch.Tensor]
+_SCORES = 2**18  # held at once: 1 MiB, which stays in a core's cache
 _HALVINGS = 60
 
 
@@ -55,9 +48,7 @@ def split(latent: torch.Tensor, config: CodebookConfig) -> torch.Tensor:
     if config.unit == "position":
         return latent.float().permute(0, 2, 3, 1)
     frames = latent.float().permute(0, 2, 1, 3)
-    if config.unit == "frame":
-        return frames.flatten(2)[:, :, None]
-    filled = functional.pad(frames, (0, 0, 0, 0, 0, -latent.shape[2] % config.clip_frames))
+    filled = functional.pad(frames, (0, 0, 0, 0, 0, -latent.shape[2] % config.row_frames))
     return filled.reshape(len(latent), -1, 1, config.values)
 
 
@@ -93,98 +84,79 @@ def write(part: torch.Tensor, view: View, like: torch.Tensor) -> torch.Tensor:
     return functional.pad(rows, (view.first, like.shape[-1] - view.end))
 
 
-def hard_codes(
-    vectors: torch.Tensor, views: Sequence[View], tables: Tables, valid: int
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Codes `[B, R', P]` of each table, and squared errors `[B, R, P]` before the first and after each table.
+def nearest(vectors: torch.Tensor, table: torch.Tensor, valid: int | None = None) -> torch.Tensor:
+    """Index of the nearest atom: vectors `[N, d]`, table `[K, d]` -> `[N]` int64.
 
     Args:
-        vectors: `[B, R, P, d]`.
-        valid: leading values of the last row that count.
+        valid: only the leading values count; those of the vectors beyond must be 0.
     """
-    codes: list[torch.Tensor] = []
-    left = vectors
-    squares = [left.square().sum(-1)]
-    for view, table in zip(views, tables, strict=True):
-
-        def find(x: torch.Tensor, n: int | None, table: torch.Tensor = table) -> Found:
-            return (nearest(x, table, valid=n),)
-
-        codes += _each_vector(find, left, view, valid)
-        left = left - write(table[codes[-1]], view, left)
-        squares.append(left.square().sum(-1))
-    return codes, squares
+    # `max` finds the index three times as fast as `argmax` (measured).
+    return torch.cat([scores.max(1).indices for scores in _scores(vectors, table, valid)])
 
 
-def hard_vectors(
-    codes: Sequence[torch.Tensor], views: Sequence[View], tables: Tables, rows: int, used: torch.Tensor | None
-) -> torch.Tensor:
-    """Codes `[B, R', P]` -> vectors `[B, rows, P, d]`; those of fewer tables than there are give a coarser result.
+def soft_assign(
+    vectors: torch.Tensor, table: torch.Tensor, *, temperature: float, top_k: int, valid: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The `top_k` nearest atoms and their weights, nearest first: `[N, k]` int64 and `[N, k]`, shapes as of `nearest`.
 
-    Args:
-        used: tables that each vector uses, `[B, R, P]`; None: all.
+    Weights fall and sum to 1; at temperature 0 the nearest atom has all of it.
+
+    Raises:
+        ConfigError: a negative temperature, or not 1 to K atoms.
     """
-    values = max(view.end for view in views)
-    vectors = torch.zeros(len(codes[0]), rows, codes[0].shape[2], values, device=codes[0].device)
-    for index, (view, table, code) in enumerate(zip(views, tables, codes, strict=False)):
-        part = write(table[code], view, vectors)
-        vectors = vectors + (part if used is None else part * (used > index)[..., None])
-    return vectors
+    if not temperature >= 0:
+        raise ConfigError(f"a temperature of {temperature}: 0 (hard) or above is possible")
+    if not 1 <= top_k <= len(table):
+        raise ConfigError(f"the {top_k} nearest of {len(table)} atoms: 1 to all are possible")
+    found = [scores.topk(top_k, dim=1) for scores in _scores(vectors, table, valid)]
+    scores, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
+    distances = (vectors.square().sum(1, keepdim=True) - 2 * scores).clamp_min(0).sqrt()
+    behind = distances - distances[:, :1]  # before the division: a tiny temperature must not overflow to inf - inf
+    return indices, torch.softmax(-behind / max(temperature, 1e-20), dim=1)
 
 
-def soft_codes(vectors: torch.Tensor, table: torch.Tensor, valid: int, temperature: float) -> list[torch.Tensor]:
-    """Nearest atom, then weight and atom of each further one, each `[B, R, P]`; an atom of weight 0 is coded as 0."""
-    top_k = min(SOFT_ATOMS, len(table))
-
-    def find(x: torch.Tensor, n: int | None) -> Found:
-        return soft_assign(x, table, temperature=temperature, top_k=top_k, valid=n)
-
-    indices, weights = _each_vector(find, vectors, View(0, vectors.shape[-1]), valid)
-    shares = whole_weights(weights)
-    codes = [indices[..., 0]]
-    for index in range(top_k - 1):
-        codes += [shares[..., index], indices[..., index + 1] * (shares[..., index] > 0)]
-    return codes
+def _scores(vectors: torch.Tensor, table: torch.Tensor, valid: int | None) -> Iterator[torch.Tensor]:
+    """`x.a - |a|^2 / 2` of chunks, `[n, K]`: largest where `|x - a|` is smallest, at the cost of one product."""
+    offset = -0.5 * table[:, :valid].square().sum(1)
+    for chunk in vectors.split(max(1, _SCORES // len(table))):
+        yield torch.addmm(offset, chunk, table.T)
 
 
-def soft_vectors(codes: Sequence[torch.Tensor], table: torch.Tensor, *, preserve_variance: bool) -> torch.Tensor:
-    """What those codes say, `[B, R, P, d]`."""
-    shares = torch.stack(list(codes[1::2])) / WEIGHT_STEPS
-    weights = torch.cat([1 - shares.sum(0, keepdim=True), shares])
-    return mixed(table[torch.stack(list(codes[::2]))], weights, preserve_variance=preserve_variance)
+def mixed(parts: torch.Tensor, weights: torch.Tensor, *, preserve_variance: bool) -> torch.Tensor:
+    """Sum of parts `[k, ..., d]` with weights `[k, ...]` over the first axis, at their mean energy if asked."""
+    mix = (parts * weights[..., None]).sum(0)
+    if not preserve_variance:
+        return mix
+    wanted = (parts.square().sum(-1) * weights).sum(0)
+    energy = mix.square().sum(-1)
+    # Parts that cancel have no direction to give energy to.
+    scale = torch.where(energy > 1e-12 * wanted, wanted / energy.clamp_min(1e-30), 1.0).sqrt()
+    return mix * scale[..., None]
 
 
-def soft_averages(
-    vectors: torch.Tensor,
-    views: Sequence[View],
-    tables: Tables,
+def assigned(
+    left: torch.Tensor,
+    view: View,
+    table: torch.Tensor,
     valid: int,
     *,
-    temperature: float,
-    top_k: int,
-    preserve_variance: bool,
-) -> torch.Tensor:
-    """Vectors `[B, R, P, d]` by tables that each give an average of the `top_k` nearest atoms, not one of them."""
-    left, total = vectors, torch.zeros_like(vectors)
-    for view, table in zip(views, tables, strict=True):
+    temperature: float = 0.0,
+    top_k: int | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Atoms and their weights for what a view shows of vectors `[B, R, P, d]`, both `[B, R', P, k]`.
 
-        def find(x: torch.Tensor, n: int | None, table: torch.Tensor = table) -> Found:
-            indices, weights = soft_assign(x, table, temperature=temperature, top_k=top_k, valid=n)
-            return (mixed(table[indices.T], weights.T, preserve_variance=preserve_variance),)
-
-        part = write(_each_vector(find, left, view, valid)[0], view, vectors)
-        left, total = left - part, total + part
-    return total
-
-
-def _each_vector(
-    find: Callable[[torch.Tensor, int | None], Found], vectors: torch.Tensor, view: View, valid: int
-) -> Found:
-    """`find` on what the view shows, as `[N, d']`, and its results in rows `[B, R', P, ...]`.
-
-    The last row goes apart where only its leading values count.
+    Args:
+        valid: leading values of the last row that count.
+        temperature, top_k: as of `soft_assign`; without `top_k` the nearest atom alone.
     """
-    seen, inside = read(vectors, view), min(max(valid - view.first, 0), view.values)
+
+    def find(x: torch.Tensor, count: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+        if top_k is None:
+            indices = nearest(x, table, count)[:, None]
+            return indices, torch.ones_like(indices, dtype=x.dtype)
+        return soft_assign(x, table, temperature=temperature, top_k=top_k, valid=count)
+
+    seen, inside = read(left, view), min(max(valid - view.first, 0), view.values)
     pieces: list[tuple[torch.Tensor, int | None]] = [(seen, None)]
     if inside < view.values:
         pieces = [(seen[:, :-1], None), (seen[:, -1:], inside)]
@@ -193,7 +165,8 @@ def _each_vector(
         for piece, count in pieces
         if piece.numel()
     ]
-    return tuple(torch.cat(results, dim=1) for results in zip(*found, strict=True))
+    indices, weights = (torch.cat(results, dim=1) for results in zip(*found, strict=True))
+    return indices, weights
 
 
 def spend(squares: torch.Tensor, bits: torch.Tensor, count_bits: torch.Tensor, *, budget: float) -> torch.Tensor:

@@ -25,9 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from noisebook.errors import ConfigError
+from noisebook.quantizers.chain import nearest, soft_assign
 from noisebook.quantizers.config import SOFT_ATOMS
-from noisebook.quantizers.nearest import nearest, soft_assign
 
 __all__ = ["EmaSettings", "ema", "kmeans", "sample_rows"]
 
@@ -38,12 +37,7 @@ _ENOUGH = 1e-4  # relative gain of an iteration below which it stops
 
 
 def kmeans(vectors: torch.Tensor, size: int, generator: np.random.Generator) -> torch.Tensor:
-    """`size` atoms `[K, d]` for vectors `[N, d]`, of which a random sample is used where they are very many.
-
-    Raises:
-        ConfigError: fewer vectors than atoms.
-    """
-    _check_enough(vectors, size)
+    """`size` atoms `[K, d]` for vectors `[N, d]`, of which a random sample is used where they are very many."""
     sample = sample_rows(vectors, _ROWS_PER_ATOM * size, generator)
     table = _seeds_plus_plus(sample_rows(sample, _SEED_ROWS_PER_ATOM * size, generator), size, generator)
     before = float("inf")
@@ -53,7 +47,10 @@ def kmeans(vectors: torch.Tensor, size: int, generator: np.random.Generator) -> 
         if distortion >= before * (1 - _ENOUGH):
             break
         before = distortion
-        table = _centroids(sample, codes, table, generator)
+        usage, sums = _gathered(sample, codes[:, None], torch.ones_like(sample[:, :1]), size)
+        table = sums / usage.clamp_min(1)[:, None]
+        empty = torch.nonzero(usage == 0)[:, 0]  # a cell without vectors starts again at a random one
+        table[empty] = sample[_drawn(len(sample), len(empty), generator)]
     return table
 
 
@@ -79,24 +76,6 @@ def sample_rows(vectors: torch.Tensor, count: int, generator: np.random.Generato
     return vectors[torch.from_numpy(generator.choice(len(vectors), count, replace=False))]
 
 
-def _check_enough(vectors: torch.Tensor, size: int) -> None:
-    """Raise ConfigError where there are fewer vectors than atoms."""
-    if len(vectors) < size:
-        raise ConfigError(f"{size} atoms from {len(vectors)} vectors: give more sound or ask for fewer atoms")
-
-
-def _centroids(
-    vectors: torch.Tensor, codes: torch.Tensor, table: torch.Tensor, generator: np.random.Generator
-) -> torch.Tensor:
-    """Means of the cells; an empty cell starts again at a random vector."""
-    counts = torch.bincount(codes, minlength=len(table))
-    sums = torch.zeros_like(table).index_add_(0, codes, vectors)
-    means = sums / counts.clamp_min(1)[:, None]
-    empty = torch.nonzero(counts == 0)[:, 0]
-    means[empty] = vectors[torch.from_numpy(generator.integers(len(vectors), size=len(empty)))]
-    return means
-
-
 @dataclass(frozen=True)
 class EmaSettings:
     """How a dynamic codebook learns.
@@ -118,21 +97,14 @@ class EmaSettings:
     dead: float = 0.1
 
 
-def ema(
-    vectors: torch.Tensor, size: int, generator: np.random.Generator, settings: EmaSettings | None = None
-) -> torch.Tensor:
-    """`size` atoms `[K, d]` for vectors `[N, d]`.
-
-    Raises:
-        ConfigError: fewer vectors than atoms.
-    """
-    settings = settings or EmaSettings()
-    _check_enough(vectors, size)
+def ema(vectors: torch.Tensor, size: int, generator: np.random.Generator, settings: EmaSettings) -> torch.Tensor:
+    """`size` atoms `[K, d]` for vectors `[N, d]`."""
     table = sample_rows(vectors, size, generator).clone()
-    share = min(settings.batch, len(vectors)) / size  # mean usage
+    count = min(settings.batch, len(vectors))
+    share = count / size  # mean usage
     usage, sums = torch.full((size,), share, device=table.device), table * share
     for step in range(settings.steps):
-        batch = vectors[_drawn(len(vectors), min(settings.batch, len(vectors)), generator)]
+        batch = vectors[_drawn(len(vectors), count, generator)]
         seen, attracted = _attracted(batch, table, settings)
         usage = settings.decay * usage + (1 - settings.decay) * seen
         sums = settings.decay * sums + (1 - settings.decay) * attracted
@@ -144,21 +116,26 @@ def ema(
     return table
 
 
-def _drawn(limit: int, count: int, generator: np.random.Generator) -> torch.Tensor:
-    return torch.from_numpy(generator.integers(limit, size=count))
-
-
 def _attracted(batch: torch.Tensor, table: torch.Tensor, settings: EmaSettings) -> tuple[torch.Tensor, torch.Tensor]:
     """Usage `[K]` and sum `[K, d]` of the vectors that each atom attracts, hard or soft."""
-    usage, sums = torch.zeros_like(table[:, 0]), torch.zeros_like(table)
     if settings.temperature == 0:
-        codes = nearest(batch, table)
-        return usage.index_add_(0, codes, torch.ones_like(batch[:, 0])), sums.index_add_(0, codes, batch)
+        return _gathered(batch, nearest(batch, table)[:, None], torch.ones_like(batch[:, :1]), len(table))
     top_k = min(SOFT_ATOMS, len(table))
     indices, weights = soft_assign(batch, table, temperature=settings.temperature, top_k=top_k)
     average = (table[indices] * weights[..., None]).sum(1)
-    pulled = batch - settings.commitment * (batch - average)
+    return _gathered(batch - settings.commitment * (batch - average), indices, weights, len(table))
+
+
+def _gathered(
+    vectors: torch.Tensor, indices: torch.Tensor, weights: torch.Tensor, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight `[K]` and weighted sum `[K, d]` of the vectors `[N, d]` of each atom, of which each vector has k."""
+    usage, sums = vectors.new_zeros(size), vectors.new_zeros(size, vectors.shape[1])
     for index, weight in zip(indices.T, weights.T, strict=True):
         usage.index_add_(0, index, weight)
-        sums.index_add_(0, index, pulled * weight[:, None])
+        sums.index_add_(0, index, vectors * weight[:, None])
     return usage, sums
+
+
+def _drawn(limit: int, count: int, generator: np.random.Generator) -> torch.Tensor:
+    return torch.from_numpy(generator.integers(limit, size=count))

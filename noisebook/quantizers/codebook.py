@@ -1,10 +1,10 @@
-"""A fitted codebook: latents to codes and back; and what it makes of a latent without codes (`quantise`)."""
+"""A fitted codebook: latents to codes and back; and what it makes of a latent without codes (`quantise`, `hybrid`)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from math import sqrt
@@ -16,45 +16,33 @@ import torch
 
 from noisebook import rng
 from noisebook.config import to_dict
+from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, ModelError
-from noisebook.quantizers import chain, files
-from noisebook.quantizers.config import DRAWN, FLAT, RULES, SOFT_ATOMS, WEIGHT_STEPS, CodebookConfig
-from noisebook.quantizers.nearest import mixed
+from noisebook.quantizers import files
+from noisebook.quantizers.chain import assigned, join, mixed, spend, split, valid_values, write
+from noisebook.quantizers.config import (
+    DRAWN,
+    FLAT,
+    RULES,
+    SOFT_ATOMS,
+    WEIGHT_SIZES,
+    WEIGHT_STEPS,
+    CodebookConfig,
+    Stage,
+    View,
+)
 
-__all__ = ["MIX", "QUANTISE_RULES", "TEMPERATURE", "Codes", "LatentCodebook", "Stage", "load", "quantise"]
+__all__ = ["MIX", "TEMPERATURE", "Codes", "LatentCodebook", "hybrid", "ideal_bits", "load", "quantise"]
 
 TEMPERATURE = 1.0  # of the soft rule, in units of Euclidean distance
-QUANTISE_RULES = ("hard", "soft", "hybrid")
 MIX = 0.7  # share of the quantised latent in a hybrid
 Codes = tuple[torch.Tensor, ...]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One sequence of codes of a latent.
-
-    Attributes:
-        name: for people.
-        size: of the alphabet; codes are 0 .. size - 1.
-        counts: how often each code came up in fitting, all >= 1: a model for entropy coding.
-        row_frames: latent frames that share a row of codes.
-        columns: codes of a row.
-    """
-
-    name: str
-    size: int
-    counts: tuple[int, ...]
-    row_frames: int = 1
-    columns: int = 1
-
-    def positions(self, frames: int) -> int:
-        """Codes of a latent of `frames` frames."""
-        return -(-frames // self.row_frames) * self.columns
-
-    def bits(self, codes: torch.Tensor) -> torch.Tensor:
-        """Ideal bits of each code, float64, shaped as `codes`."""
-        counts = torch.tensor(self.counts, dtype=torch.float64, device=codes.device)
-        return -torch.log2(counts / counts.sum())[codes]
+def ideal_bits(stage: Stage, codes: torch.Tensor) -> torch.Tensor:
+    """Bits of each code by the stage's counts, float64, shaped as `codes`."""
+    counts = torch.tensor(stage.counts, dtype=torch.float64, device=codes.device)
+    return -torch.log2(counts / counts.sum())[codes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +60,7 @@ class LatentCodebook:
     config: CodebookConfig
     tensors: Mapping[str, torch.Tensor]
     record: Mapping[str, Any]
+    _stages: dict[str, tuple[Stage, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def unit(self) -> str:
@@ -122,14 +111,12 @@ class LatentCodebook:
             raise ConfigError(f"soft codes need a method with one table ({', '.join(FLAT)}), not {self.method}")
         if rule not in self._stages:
             self._stages[rule] = tuple(
-                Stage(
-                    shape.name, shape.size, tuple(self.tensors[shape.counts].tolist()), shape.row_frames, shape.columns
-                )
-                for shape in self.config.stage_shapes(rule)
+                replace(stage, counts=tuple(self.tensors[stage.tensor].tolist()))
+                for stage in self.config.stages_of(rule)
             )
         return self._stages[rule]
 
-    def present(self, earlier: Sequence[torch.Tensor], frames: int, rule: str = "hard") -> torch.Tensor | None:
+    def present(self, earlier: Sequence[torch.Tensor], rule: str = "hard") -> torch.Tensor | None:
         """Which codes of stage number `len(earlier)` mean something, by the codes `[B, positions]` of those before.
 
         The others are 0 and need not be stored: the adaptive method codes after a unit's count only as many stages as
@@ -145,9 +132,9 @@ class LatentCodebook:
             return earlier[0] >= index
         return None
 
-    def written(self, codes: Sequence[torch.Tensor], frames: int, rule: str = "hard") -> list[torch.Tensor]:
+    def written(self, codes: Sequence[torch.Tensor], rule: str = "hard") -> list[torch.Tensor]:
         """The codes of each stage that a stream holds, `[n]`."""
-        present = [self.present(codes[:index], frames, rule) for index in range(len(codes))]
+        present = [self.present(codes[:index], rule) for index in range(len(codes))]
         return [code.flatten() if mask is None else code[mask] for code, mask in zip(codes, present, strict=True)]
 
     def encode(
@@ -170,12 +157,11 @@ class LatentCodebook:
             ConfigError: a latent or option that does not fit.
         """
         self.stages(rule)  # the errors
-        vectors, tables = chain.split(latent, self.config), self._tables_at(latent.device)
-        valid = chain.valid_values(self.config, latent.shape[2])
+        vectors, valid = split(latent, self.config), valid_values(self.config, latent.shape[2])
         if rule == "soft":
-            codes = chain.soft_codes(vectors, tables[0], valid, temperature)
+            codes = self._soft_codes(vectors, valid, temperature)
         else:
-            codes, squares = chain.hard_codes(vectors, self.config.views, tables, valid)
+            codes, squares = self._hard_codes(vectors, valid)
             if self.method == "adaptive":
                 budget = self.config.bits_per_frame if bits_per_frame is None else bits_per_frame
                 codes = self._spend(codes, squares, budget * len(latent) * latent.shape[2])
@@ -195,14 +181,24 @@ class LatentCodebook:
             ConfigError: codes that no `encode` of this codebook could have made.
         """
         self._check_codes(codes, frames, rule)
-        config, tables = self.config, self._tables_at(codes[0].device)
-        grids = [code.unflatten(1, (-1, config.columns)) for code in codes]
+        grids = [code.unflatten(1, (-1, self.config.columns)) for code in codes]
         if rule == "soft":
-            vectors = chain.soft_vectors(grids, tables[0], preserve_variance=preserve_variance)
+            vectors = self._soft_vectors(grids, preserve_variance)
         else:
             used = grids.pop(0) if self.method == "adaptive" else None
-            vectors = chain.hard_vectors(grids, config.views, tables, -(-frames // config.row_frames), used)
-        return chain.join(vectors, config, frames)
+            vectors = self._hard_vectors(grids, -(-frames // self.config.row_frames), used)
+        return join(vectors, self.config, frames)
+
+    def check_fits(self, info: BackendInfo) -> None:
+        """Raise ModelError where it was fitted to latents of another model."""
+        if self.model != info.autoencoder.hex():
+            raise ModelError(
+                f"the codebook was fitted for autoencoder {self.model[:4] or 'none'}, and that of {info.name} is "
+                f"{info.autoencoder.hex()[:4]}; fit one for it"
+            )
+        channels, bins = self.config.channels, self.config.bins
+        if (channels, bins) != (info.latent_channels, info.latent_bins):
+            raise ModelError(f"the codebook is of latents of {channels} channels and {bins} bins, not the model's")
 
     def save(self, path: Path | str, *, overwrite: bool = True) -> None:
         """Write a safetensors file that `load` reads.
@@ -213,24 +209,55 @@ class LatentCodebook:
         about = files.CodebookRecord(self.config, self.record, self.fingerprint)
         files.write(path, about, self.tensors, overwrite=overwrite)
 
-    @cached_property
-    def _stages(self) -> dict[str, tuple[Stage, ...]]:
-        return {}
+    def chain_on(self, device: torch.device) -> list[tuple[View, torch.Tensor]]:
+        """The views, each with its table on a device."""
+        return [(view, table.to(device)) for view, table in zip(self.config.views, self.tables, strict=True)]
 
-    def _tables_at(self, device: torch.device) -> tuple[torch.Tensor, ...]:
-        return tuple(table.to(device) for table in self.tables)
+    def _hard_codes(self, vectors: torch.Tensor, valid: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Codes `[B, R', P]` of each table, and squared errors `[B, R, P]` before the first and after each table."""
+        codes, left, squares = [], vectors, [vectors.square().sum(-1)]
+        for view, table in self.chain_on(vectors.device):
+            codes.append(assigned(left, view, table, valid)[0][..., 0])
+            left = left - write(table[codes[-1]], view, left)
+            squares.append(left.square().sum(-1))
+        return codes, squares
+
+    def _hard_vectors(self, codes: Sequence[torch.Tensor], rows: int, used: torch.Tensor | None) -> torch.Tensor:
+        """`[B, rows, P, d]` of the codes of the first tables, of which each vector uses as many as `used` says."""
+        device = codes[0].device
+        vectors = torch.zeros(len(codes[0]), rows, self.config.columns, self.config.values, device=device)
+        for index, ((view, table), code) in enumerate(zip(self.chain_on(device), codes, strict=False)):
+            part = write(table[code], view, vectors)
+            vectors = vectors + (part if used is None else part * (used > index)[..., None])
+        return vectors
+
+    def _soft_codes(self, vectors: torch.Tensor, valid: int, temperature: float) -> list[torch.Tensor]:
+        """Nearest atom, then weight and atom (0 for a weight of 0) of each further one, each `[B, R, P]`."""
+        ((view, table),) = self.chain_on(vectors.device)
+        top_k = min(SOFT_ATOMS, self.size)
+        indices, weights = assigned(vectors, view, table, valid, temperature=temperature, top_k=top_k)
+        codes = [indices[..., 0]]
+        for index in range(1, top_k):
+            sixteenths = (weights[..., index] * WEIGHT_STEPS).round().to(torch.int64)
+            share = sixteenths.clamp_max(WEIGHT_SIZES[index - 1] - 1)
+            codes += [share, indices[..., index] * (share > 0)]
+        return codes
+
+    def _soft_vectors(self, codes: Sequence[torch.Tensor], preserve_variance: bool) -> torch.Tensor:
+        """What those codes say, `[B, R, P, d]`."""
+        ((_, table),) = self.chain_on(codes[0].device)
+        shares = torch.stack(list(codes[1::2])) / WEIGHT_STEPS
+        weights = torch.cat([1 - shares.sum(0, keepdim=True), shares])
+        return mixed(table[torch.stack(list(codes[::2]))], weights, preserve_variance=preserve_variance)
 
     def _spend(
         self, codes: Sequence[torch.Tensor], squares: Sequence[torch.Tensor], budget: float
     ) -> list[torch.Tensor]:
         """The number of stages of each unit, then the codes, 0 where the budget does not pay for one."""
         count, *stages = self.stages()
-        chosen = chain.spend(
-            torch.stack(list(squares), -1),
-            torch.stack([stage.bits(code) for stage, code in zip(stages, codes, strict=True)], -1),
-            count.bits(torch.arange(count.size, device=codes[0].device)),
-            budget=budget,
-        )
+        bits = [ideal_bits(stage, code) for stage, code in zip(stages, codes, strict=True)]
+        numbers = ideal_bits(count, torch.arange(count.size, device=codes[0].device))
+        chosen = spend(torch.stack(list(squares), -1), torch.stack(bits, -1), numbers, budget=budget)
         return [chosen, *(code * (chosen > index) for index, code in enumerate(codes))]
 
     def _check_codes(self, codes: Sequence[torch.Tensor], frames: int, rule: str) -> None:
@@ -295,38 +322,51 @@ def quantise(
     rule: str = "hard",
     temperature: float = TEMPERATURE,
     top_k: int = SOFT_ATOMS,
-    mix: float = MIX,
     preserve_variance: bool = True,
 ) -> torch.Tensor:
     """The latent `[B, C, L, F']` as the codebook sees it, for analysis and transformation; not a codec.
 
     Hard is what `encode` and `decode` give; soft takes softmax averages of the nearest atoms, with weights that are not
-    rounded, which a decoder would need as floats; hybrid mixes the hard one with the latent itself.
+    rounded, which a decoder would need as floats.
 
     Args:
-        rule: one of `QUANTISE_RULES`.
+        rule: one of `RULES`.
         temperature, top_k: of the soft rule, applied in every table; an adaptive codebook uses all of its stages.
-        mix: of the hybrid rule, share of the quantised latent; the rest is the original.
-        preserve_variance: give averages (soft, hybrid) the energy that their parts have on average.
+        preserve_variance: give averages the energy that their atoms have on average.
 
     Raises:
         ConfigError: a latent or option that does not fit.
     """
-    if rule not in QUANTISE_RULES:
-        raise ConfigError(f"rule {rule!r}: {', '.join(QUANTISE_RULES)} are possible")
+    if rule not in RULES:
+        raise ConfigError(f"rule {rule!r}: {', '.join(RULES)} are possible")
+    config, frames = codebook.config, latent.shape[2]
+    if rule == "hard":
+        return codebook.decode(codebook.encode(latent), frames)
+    left = split(latent, config)
+    total, valid = torch.zeros_like(left), valid_values(config, frames)
+    for view, table in codebook.chain_on(latent.device):
+        indices, weights = assigned(left, view, table, valid, temperature=temperature, top_k=top_k)
+        atoms, shares = table[indices.movedim(-1, 0)], weights.movedim(-1, 0)
+        part = write(mixed(atoms, shares, preserve_variance=preserve_variance), view, left)
+        left, total = left - part, total + part
+    return join(total, config, frames)
+
+
+def hybrid(
+    quantised: torch.Tensor, latent: torch.Tensor, mix: float = MIX, *, preserve_variance: bool = True
+) -> torch.Tensor:
+    """`mix` of a quantised latent and the rest of the original, both `[B, C, L, F']`; it needs the original, so that it
+    serves analysis and transformation.
+
+    Args:
+        preserve_variance: give each frame the energy that the two have on average.
+
+    Raises:
+        ConfigError: a mix outside 0..1.
+    """
     if not 0 <= mix <= 1:
         raise ConfigError(f"a mix of {mix}: 0 (the original) to 1 (quantised) is possible")
-    config, frames = codebook.config, latent.shape[2]
-    if rule == "soft":
-        tables = [table.to(latent.device) for table in codebook.tables]
-        averages = chain.soft_averages(
-            chain.split(latent, config), config.views, tables, chain.valid_values(config, frames),
-            temperature=temperature, top_k=top_k, preserve_variance=preserve_variance,
-        )  # fmt: skip
-        return chain.join(averages, config, frames)
-    quantised = codebook.decode(codebook.encode(latent), frames)
-    if rule == "hard":
-        return quantised
-    parts = torch.stack([chain.split(quantised, config), chain.split(latent, config)])
-    weights = torch.tensor([mix, 1 - mix], device=latent.device).view(2, 1, 1, 1).expand(parts.shape[:4])
-    return chain.join(mixed(parts, weights, preserve_variance=preserve_variance), config, frames)
+    parts = torch.stack([quantised, latent]).transpose(2, 3).flatten(3)  # [2, B, L, C F']
+    weights = torch.tensor([mix, 1 - mix], device=latent.device).view(2, 1, 1).expand(parts.shape[:3])
+    frames = mixed(parts, weights, preserve_variance=preserve_variance)
+    return frames.unflatten(2, (latent.shape[1], latent.shape[3])).transpose(1, 2)

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
 
 from noisebook.errors import ConfigError
 
-__all__ = [
-    "DRAWN",
-    "FLAT",
-    "METHODS",
-    "RULES",
-    "SOFT_ATOMS",
-    "UNITS",
-    "WEIGHT_SIZES",
-    "WEIGHT_STEPS",
-    "CodebookConfig",
-    "StageShape",
-    "View",
-]
+__all__ = ["DRAWN", "FLAT", "METHODS", "RULES", "SOFT_ATOMS", "UNITS", "WEIGHT_SIZES", "WEIGHT_STEPS", "CodebookConfig",
+           "Stage", "View"]  # fmt: skip
 
 UNITS = ("clip", "frame", "position")
 DRAWN = ("gaussian", "uniform")  # atoms drawn by `noisebook.rng`: only their statistics are stored
@@ -31,9 +20,18 @@ SOFT_ATOMS = 5  # of the soft rule's codes
 WEIGHT_STEPS = 16  # a coded weight is a multiple of 1 / 16
 # The second largest weight is at most 1/2, the third 1/3, ...; the largest is what they leave and is not coded.
 WEIGHT_SIZES = tuple((2 * WEIGHT_STEPS + i) // (2 * i) + 1 for i in range(2, SOFT_ATOMS + 1))
-MAX_SIZE = 2**16  # atoms of a table
-MAX_VALUES = 2**28  # 1 GiB of float32 for the atoms of all tables
-_HEXADECIMAL = frozenset("0123456789abcdef")
+_MAX_VALUES = 2**28  # 1 GiB of float32 for the atoms of all tables
+_RANGES = {
+    "size": (2, 2**16), "channels": (1, 1024), "bins": (1, 1024), "stages": (1, 64), "groups": (1, 1024),
+    "block_frames": (1, 4096), "clip_frames": (1, 4096), "seed": (0, 2**64 - 1),
+}  # fmt: skip
+# The methods of each setting that not all have, and what the others leave it at.
+_OWNERS = {
+    "stages": (("residual", "hierarchical", "adaptive"), 1),
+    "groups": (("product",), 1),
+    "block_frames": (("hierarchical",), 1),
+    "bits_per_frame": (("adaptive",), 0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -49,22 +47,29 @@ class View:
         return self.end - self.first
 
 
-class StageShape(NamedTuple):
-    """One sequence of codes of a latent, but for the counts of its codes.
+@dataclass(frozen=True)
+class Stage:
+    """One sequence of codes of a latent.
 
     Attributes:
         name: for people.
         size: of the alphabet; codes are 0 .. size - 1.
-        counts: name of the tensor `[size]` that says how often each code came up in fitting.
+        tensor: of the codebook, `[size]`, that counts how often each code came up in fitting.
         row_frames: latent frames that share a row of codes.
         columns: codes of a row.
+        counts: the values of that tensor, all >= 1: a model for entropy coding. A configuration alone has none.
     """
 
     name: str
     size: int
-    counts: str
-    row_frames: int
-    columns: int
+    tensor: str
+    row_frames: int = 1
+    columns: int = 1
+    counts: tuple[int, ...] = ()
+
+    def positions(self, frames: int) -> int:
+        """Codes of a latent of `frames` frames."""
+        return -(-frames // self.row_frames) * self.columns
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,35 @@ class CodebookConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._check_names()
-        self._check_ranges()
+        if self.unit not in UNITS:
+            raise ConfigError(f"unit {self.unit!r}: {', '.join(UNITS)} are possible")
+        if self.method not in METHODS:
+            raise ConfigError(f"method {self.method!r}: {', '.join(METHODS)} are possible")
+        if not set(self.model) <= set("0123456789abcdef"):
+            raise ConfigError(f"model {self.model!r}: a fingerprint is hexadecimal")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ConfigError(f"{name} of a codebook is {value}: {low} to {high} are possible")
+        if sum(self.size * view.values for view in self.views) > _MAX_VALUES:
+            raise ConfigError(f"{self.size} atoms a table: at most {_MAX_VALUES} values in all are allowed")
         self._check_method()
+
+    def _check_method(self) -> None:
+        for name, (methods, neutral) in _OWNERS.items():
+            if self.method not in methods and getattr(self, name) != neutral:
+                raise ConfigError(f"{name} is of {', '.join(methods)}: method {self.method} has none")
+        if self.groups > self.values:
+            raise ConfigError(f"{self.groups} groups of {self.values} values: at most one group a value")
+        if self.method == "hierarchical" and (self.unit == "clip" or self.stages < 2):
+            raise ConfigError("hierarchical needs 2 stages or more, and units of frames or positions")
+        if self.method == "adaptive" and not self.bits_per_frame > 0:
+            raise ConfigError(f"adaptive needs a budget, bits_per_frame above 0, not {self.bits_per_frame}")
 
     @property
     def values(self) -> int:
         """d: values of a vector."""
-        each = {"clip": self.clip_frames * self.channels * self.bins, "frame": self.channels * self.bins}
-        return each.get(self.unit, self.channels)
+        return self.channels if self.unit == "position" else self.row_frames * self.channels * self.bins
 
     @property
     def flat(self) -> bool:
@@ -130,15 +155,13 @@ class CodebookConfig:
     @property
     def views(self) -> tuple[View, ...]:
         """One for each table, in the order in which they are applied to what the tables before left over."""
-        values, whole = self.values, View(0, self.values)
         if self.method == "product":
-            edges = [values * group // self.groups for group in range(self.groups + 1)]
-            return tuple(View(edges[group], edges[group + 1]) for group in range(self.groups))
-        if self.method == "hierarchical":
-            return (View(0, values, self.block_frames), *[whole] * (self.stages - 1))
-        return (whole,) * self.stages
+            edges = [self.values * group // self.groups for group in range(self.groups + 1)]
+            return tuple(View(first, end) for first, end in pairwise(edges))
+        whole = View(0, self.values)
+        return (View(0, self.values, self.block_frames), *[whole] * (self.stages - 1))
 
-    def stage_shapes(self, rule: str = "hard") -> Iterator[StageShape]:
+    def stages_of(self, rule: str = "hard") -> Iterator[Stage]:
         """The sequences of codes of a rule, in their order.
 
         Hard: the number of stages that are coded, of an adaptive codebook, then one for each table. Soft: the nearest
@@ -146,53 +169,19 @@ class CodebookConfig:
         """
         rows, columns, adaptive = self.row_frames, self.columns, self.method == "adaptive"
         if rule == "soft":
-            yield StageShape("atom 1", self.size, "counts.0", rows, columns)
+            yield Stage("atom 1", self.size, "counts.0", rows, columns)
             for index in range(min(SOFT_ATOMS, self.size) - 1):
-                yield StageShape(f"weight {index + 2}", WEIGHT_SIZES[index], f"soft.{index}", rows, columns)
-                yield StageShape(f"atom {index + 2}", self.size, "counts.0", rows, columns)
+                yield Stage(f"weight {index + 2}", WEIGHT_SIZES[index], f"soft.{index}", rows, columns)
+                yield Stage(f"atom {index + 2}", self.size, "counts.0", rows, columns)
             return
         if adaptive:
-            yield StageShape("count", self.stages + 1, "counts.0", rows, columns)
+            yield Stage("count", self.stages + 1, "counts.0", rows, columns)
         for index, view in enumerate(self.views):
             name = f"stage {index + 1}" if len(self.views) > 1 else "atom"
-            yield StageShape(name, self.size, f"counts.{index + adaptive}", rows * view.block, columns)
+            yield Stage(name, self.size, f"counts.{index + adaptive}", rows * view.block, columns)
 
     @property
     def alphabets(self) -> dict[str, int]:
         """Tensors of counts that a codebook has, with their lengths."""
         rules = RULES if self.flat else RULES[:1]
-        return {shape.counts: shape.size for rule in rules for shape in self.stage_shapes(rule)}
-
-    def _check_names(self) -> None:
-        if self.unit not in UNITS:
-            raise ConfigError(f"unit {self.unit!r}: {', '.join(UNITS)} are possible")
-        if self.method not in METHODS:
-            raise ConfigError(f"method {self.method!r}: {', '.join(METHODS)} are possible")
-        if not set(self.model) <= _HEXADECIMAL:
-            raise ConfigError(f"model {self.model!r}: a fingerprint is hexadecimal")
-
-    def _check_ranges(self) -> None:
-        ranges = {
-            "size": (2, MAX_SIZE), "channels": (1, 1024), "bins": (1, 1024), "stages": (1, 64), "groups": (1, 1024),
-            "block_frames": (1, 4096), "clip_frames": (1, 4096), "seed": (0, 2**64 - 1),
-        }  # fmt: skip
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
-                raise ConfigError(f"{name} of a codebook is {value}: {low} to {high} are possible")
-        if sum(self.size * view.values for view in self.views) > MAX_VALUES:
-            raise ConfigError(f"{self.size} atoms a table: at most {MAX_VALUES} values in all are allowed")
-
-    def _check_method(self) -> None:
-        owners = {"stages": ("residual", "hierarchical", "adaptive"), "groups": ("product",),
-                  "block_frames": ("hierarchical",), "bits_per_frame": ("adaptive",)}  # fmt: skip
-        neutral = {"bits_per_frame": 0.0}
-        for name, methods in owners.items():
-            if self.method not in methods and getattr(self, name) != neutral.get(name, 1):
-                raise ConfigError(f"{name} is of {', '.join(methods)}: method {self.method} has none")
-        if self.groups > self.values:
-            raise ConfigError(f"{self.groups} groups of {self.values} values: at most one group a value")
-        if self.method == "hierarchical" and (self.unit == "clip" or self.stages < 2):
-            raise ConfigError("hierarchical needs 2 stages or more, and units of frames or positions")
-        if self.method == "adaptive" and not self.bits_per_frame > 0:
-            raise ConfigError(f"adaptive needs a budget, bits_per_frame above 0, not {self.bits_per_frame}")
+        return {stage.tensor: stage.size for rule in rules for stage in self.stages_of(rule)}

@@ -20,16 +20,8 @@ from noisebook.quantizers.config import DRAWN, CodebookConfig
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "FOLDER",
-    "CodebookRecord",
-    "find_shipped",
-    "read_record",
-    "read_tensors",
-    "shipped_names",
-    "shipped_path",
-    "write",
-]
+__all__ = ["FOLDER", "CodebookRecord", "find_shipped", "read_record", "read_tensors", "shipped_names", "shipped_path",
+           "write"]  # fmt: skip
 
 FOLDER = Path(__file__).parent / "codebooks"
 _FORMAT = "noisebook-codebook-1"

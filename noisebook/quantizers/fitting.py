@@ -15,17 +15,16 @@ import torch
 
 from noisebook.errors import ConfigError
 from noisebook.options import OnStep
-from noisebook.quantizers.chain import read, split, write
+from noisebook.quantizers.chain import assigned, read, split, write
 from noisebook.quantizers.clustering import EmaSettings, ema, kmeans
-from noisebook.quantizers.codebook import LatentCodebook
+from noisebook.quantizers.codebook import LatentCodebook, ideal_bits
 from noisebook.quantizers.config import DRAWN, CodebookConfig
-from noisebook.quantizers.nearest import nearest
 
-__all__ = ["DEFAULTS", "fit", "measure", "statistics"]
+__all__ = ["fit", "measure"]
 
 Latents = Sequence[torch.Tensor]
 Tensors = dict[str, torch.Tensor]
-DEFAULTS: dict[str, dict[str, Any]] = {
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "residual": {"stages": 8},
     "product": {"groups": 8},
     "hierarchical": {"stages": 4, "block_frames": 8},
@@ -43,41 +42,31 @@ def fit(
     unit: str,
     method: str,
     size: int,
-    stages: int | None = None,
-    groups: int | None = None,
-    block_frames: int | None = None,
-    bits_per_frame: float | None = None,
-    clip_frames: int = 256,
-    seed: int = 0,
-    model: str = "",
     settings: EmaSettings = _EMA,
     on_step: OnStep | None = None,
+    **shape: Any,
 ) -> LatentCodebook:
     """A codebook for latents like these.
 
     Args:
         latents: each `[B, C, L, F']`, any L.
-        unit, method, size, stages, groups, block_frames, bits_per_frame, clip_frames: see `CodebookConfig`; None is
-            the method's default in `DEFAULTS`. A hierarchical codebook of little sound gets fewer atoms: its record
+        unit, method, size: see `CodebookConfig`. A hierarchical codebook of little sound gets fewer atoms: its record
             then says `asked_size`.
-        seed: of all random choices; the result is the same on the same machine.
-        model: fingerprint of the autoencoder that made the latents, hexadecimal.
         settings: of method ema.
         on_step: called with (tables done, tables in all and one more, for counting).
+        shape: other fields of `CodebookConfig`; one that is not given, or None, is the method's default. With the same
+            seed the result is the same on the same machine.
 
     Raises:
         ConfigError: settings that no codebook can have, no or unlike latents, or fewer vectors than atoms.
     """
     if not latents:
         raise ConfigError("a codebook is fitted to one latent or more")
-    given = {"stages": stages, "groups": groups, "block_frames": block_frames, "bits_per_frame": bits_per_frame}
-    chosen = DEFAULTS.get(method, {}) | {name: value for name, value in given.items() if value is not None}
-    config = CodebookConfig(
-        unit, method, size, model=model, channels=latents[0].shape[1], bins=latents[0].shape[-1],
-        clip_frames=clip_frames, seed=seed, **chosen,
-    )  # fmt: skip
+    given = {name: value for name, value in shape.items() if value is not None}
+    chosen = {"channels": latents[0].shape[1], "bins": latents[0].shape[-1], **_DEFAULTS.get(method, {}), **given}
+    config = CodebookConfig(unit, method, size, **chosen)
     config = replace(config, size=min(size, _most_atoms(latents, config)))
-    tensors = statistics(latents, config) if method in DRAWN else _tables(latents, config, settings, on_step)
+    tensors = _statistics(latents, config) if method in DRAWN else _tables(latents, config, settings, on_step)
     ones = {name: torch.ones(length, dtype=torch.int32) for name, length in config.alphabets.items()}
     codebook = LatentCodebook(config, {**tensors, **ones}, {})
     for _ in range(_ROUNDS if method == "adaptive" else 1):
@@ -109,17 +98,16 @@ def _tables(latents: Latents, config: CodebookConfig, settings: EmaSettings, on_
     """float16 tables, each fitted to what those before it, as they are stored, leave over."""
     left, generator, tables = _vectors(latents, config), np.random.default_rng(config.seed), {}
     for index, view in enumerate(config.views):
-        seen = [read(rows, view) for rows in left]
-        every = torch.cat([part.reshape(-1, view.values) for part in seen])
-        if config.method == "ema":
-            atoms = ema(every, config.size, generator, settings)
-        else:
-            atoms = kmeans(every, config.size, generator)
+        seen = torch.cat([read(rows, view).reshape(-1, view.values) for rows in left])
+        if len(seen) < config.size:
+            raise ConfigError(f"{config.size} atoms from {len(seen)} vectors: give more sound or ask for fewer atoms")
+        by_averages = config.method == "ema"
+        atoms = ema(seen, config.size, generator, settings) if by_averages else kmeans(seen, config.size, generator)
         tables[f"table.{index}"] = atoms.half()
-        stored = tables[f"table.{index}"].float()
-        for i, part in enumerate(seen):
-            codes = nearest(part.reshape(-1, view.values), stored).view(part.shape[:3])
-            left[i] = left[i] - write(stored[codes], view, left[i])
+        stored = atoms.half().float()
+        for i, rows in enumerate(left):
+            codes, _ = assigned(rows, view, stored, config.values)
+            left[i] = rows - write(stored[codes[..., 0]], view, rows)
         if on_step:
             on_step(index + 1, len(config.views) + 1)
     return tables
@@ -135,7 +123,7 @@ def _vectors(latents: Latents, config: CodebookConfig) -> list[torch.Tensor]:
     return whole
 
 
-def statistics(latents: Sequence[torch.Tensor], config: CodebookConfig) -> dict[str, torch.Tensor]:
+def _statistics(latents: Latents, config: CodebookConfig) -> Tensors:
     """Mean and standard deviation of each value of a frame `[C F']`, or of a position `[C]`, float32.
 
     Those of a clip are the same for all of its frames.
@@ -156,10 +144,10 @@ def _counted(codebook: LatentCodebook, latents: Latents) -> LatentCodebook:
         frames = latent.shape[2]
         for budget in _budgets(codebook, frames):
             codes = codebook.encode(latent, bits_per_frame=budget)
-            for index, written in enumerate(codebook.written(codes, frames)):
+            for index, written in enumerate(codebook.written(codes)):
                 add(f"counts.{index}", written)
         if codebook.config.flat:  # the soft rule's atoms share the counts of the hard one, its weights have their own
-            soft = codebook.written(codebook.encode(latent, "soft"), frames, "soft")
+            soft = codebook.written(codebook.encode(latent, "soft"), "soft")
             for index, written in enumerate(soft[1::2]):
                 add(f"soft.{index}", written)
     return replace(codebook, tensors={**codebook.tensors, **{name: count.int() for name, count in counts.items()}})
@@ -170,7 +158,7 @@ def _budgets(codebook: LatentCodebook, frames: int) -> tuple[float | None, ...]:
     if codebook.method != "adaptive":
         return (None,)
     count = codebook.stages()[0]
-    least = 1.001 * float(count.bits(torch.tensor(0))) * count.positions(frames) / frames
+    least = 1.001 * float(ideal_bits(count, torch.tensor(0))) * count.positions(frames) / frames
     return tuple(max(share * codebook.config.bits_per_frame, least) for share in _BUDGETS)
 
 
@@ -202,9 +190,9 @@ def measure(
         codes = codebook.encode(latent, rule, **options)
         decoded = codebook.decode(codes, frames, rule, preserve_variance=preserve_variance)
         sums += torch.stack([x.double().square().sum().cpu() for x in (decoded - latent, decoded, latent)])
-        for seen, stage, written in zip(usage, stages, codebook.written(codes, frames, rule), strict=True):
+        for seen, stage, written in zip(usage, stages, codebook.written(codes, rule), strict=True):
             seen += torch.bincount(written, minlength=stage.size).cpu()
-            bits += float(stage.bits(written).sum())
+            bits += float(ideal_bits(stage, written).sum())
     total = sum(len(latent) * latent.shape[2] for latent in latents)
     fixed = sum(int(seen.sum()) * (stage.size - 1).bit_length() for seen, stage in zip(usage, stages, strict=True))
     error, result, energy = sums.clamp_min(1e-30).tolist()

@@ -24,10 +24,9 @@ from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ModelError
 from noisebook.options import OnStep
-from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, quantise
+from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, hybrid, quantise
 from noisebook.quantizers.config import SOFT_ATOMS
 from noisebook.quantizers.fitting import fit
-from noisebook.quantizers.nearest import mixed
 from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 from noisebook.synthesis.pull import chosen_noise, pulled_towards
 from noisebook.synthesis.sound import from_latent, to_latent
@@ -94,16 +93,12 @@ def quantised_latent(latent: torch.Tensor, options: TransformOptions, info: Back
     codebook = own_codebook(latent, info) if options.codebook in (None, "own") else options.codebook
     if not isinstance(codebook, LatentCodebook):
         raise ModelError(f"codebook {codebook!r} has to be loaded: give what load_codebook makes of it")
-    if codebook.model != info.autoencoder.hex():
-        raise ModelError(
-            f"the codebook was fitted for autoencoder {codebook.model[:4] or 'none'}, and that of {info.name} is "
-            f"{info.autoencoder.hex()[:4]}; fit one for it"
-        )
+    codebook.check_fits(info)
     if options.method == "input-based":
         return quantise(latent, codebook)
     temperature = TEMPERATURE if options.temperature is None else options.temperature
     soft = quantise(latent, codebook, rule="soft", temperature=temperature, top_k=options.top_k or SOFT_ATOMS)
-    return _mixture(soft, latent, MIX if options.mix is None else options.mix)
+    return hybrid(soft, latent, MIX if options.mix is None else options.mix)
 
 
 def own_codebook(latent: torch.Tensor, info: BackendInfo) -> LatentCodebook:
@@ -112,14 +107,6 @@ def own_codebook(latent: torch.Tensor, info: BackendInfo) -> LatentCodebook:
     frames = latent[:, :, ::every]
     size = min(OWN_SIZE, max(_FEWEST, frames.numel() // info.latent_channels // _VECTORS_PER_ATOM))
     return fit([frames], unit="position", method="kmeans", size=size, model=info.autoencoder.hex())
-
-
-def _mixture(quantised: torch.Tensor, latent: torch.Tensor, mix: float) -> torch.Tensor:
-    """`mix` of the one and the rest of the other, each frame with the energy that the two have on average."""
-    parts = torch.stack([quantised, latent]).transpose(2, 3).flatten(3)  # [2, channels, L, C F']
-    weights = torch.tensor([mix, 1 - mix], device=latent.device).view(2, 1, 1).expand(parts.shape[:3])
-    frames = mixed(parts, weights, preserve_variance=True)
-    return frames.unflatten(2, (latent.shape[1], latent.shape[3])).transpose(1, 2)
 
 
 def _timesteps(options: TransformOptions, course: Course, info: BackendInfo) -> tuple[int, ...]:

@@ -51,7 +51,7 @@ def codes_of(codebook: LatentCodebook, rule: str) -> list[torch.Tensor]:
     for index, stage in enumerate(codebook.stages(rule)):
         count = CHANNELS * stage.positions(FRAMES)
         code = ((torch.arange(count) * (index + 3) + index) ** 2 % 11 % stage.size).view(CHANNELS, -1)
-        present = codebook.present(codes, FRAMES, rule)
+        present = codebook.present(codes, rule)
         codes.append(code if present is None else code * present)
     return codes
 
@@ -60,7 +60,7 @@ def codes_of(codebook: LatentCodebook, rule: str) -> list[torch.Tensor]:
 def test_codes_to_bytes_and_back(name):
     codebook, rule, pinned = PINNED[name]
     codes = codes_of(codebook, rule)
-    assert write_codes(codes, codebook, FRAMES, rule).hex() == pinned
+    assert write_codes(codes, codebook, rule).hex() == pinned
     found = read_codes(bytes.fromhex(pinned), codebook, CHANNELS, FRAMES, rule)
     assert all(torch.equal(a, b) for a, b in zip(found, codes, strict=True))
 

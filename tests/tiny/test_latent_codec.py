@@ -74,7 +74,7 @@ def ideal_bits(codes, codebook: LatentCodebook, frames: int, rule: str) -> float
     """Of the codes that mean something, by the counts of the codebook."""
     bits = 0.0
     for index, (stage, code) in enumerate(zip(codebook.stages(rule), codes, strict=True)):
-        present = codebook.present(codes[:index], frames, rule)
+        present = codebook.present(codes[:index], rule)
         total = sum(stage.counts)
         bits += sum(log2(total / stage.counts[i]) for i in (code if present is None else code[present]).flatten())
     return bits
@@ -257,7 +257,7 @@ def test_weights_that_leave_nothing_for_the_nearest_atom_are_corrupt(book, backe
     ]
     code = LatentCode(LatentRule.SOFT, book.fingerprint[:4])
     header = Header(backend.info.fingerprint[:2], 0, 16000, ChannelMode.MONO, 12_000, latent=code)
-    data = container.pack(header, [container.sized(write_codes(codes, book, 19, "soft"))])
+    data = container.pack(header, [container.sized(write_codes(codes, book, "soft"))])
     with pytest.raises(CorruptStream, match="nearest"):
         decode_latent(data, backend=backend, codebook=book)
 

@@ -10,12 +10,12 @@ import torch
 
 from noisebook import rng
 from noisebook.errors import ConfigError
-from noisebook.quantizers import nearest
+from noisebook.quantizers import chain, clustering
+from noisebook.quantizers.chain import nearest, soft_assign
 from noisebook.quantizers.clustering import EmaSettings, ema
-from noisebook.quantizers.codebook import LatentCodebook, load, quantise
+from noisebook.quantizers.codebook import LatentCodebook, hybrid, ideal_bits, load, quantise
 from noisebook.quantizers.config import FLAT, METHODS, UNITS
 from noisebook.quantizers.fitting import fit, measure
-from noisebook.quantizers.nearest import soft_assign
 
 FRAMES = 37  # no multiple of any block or clip
 OPTIONS = {"residual": {"stages": 3}, "product": {"groups": 4}, "hierarchical": {"stages": 3, "block_frames": 4}}
@@ -123,12 +123,10 @@ def test_product_and_hierarchical_codes_by_explicit_search(books):
 
 def test_the_search_is_the_same_in_any_chunks(monkeypatch):
     vectors, table = torch.randn(100, 8), torch.randn(16, 8)
-    whole = nearest.nearest_several(vectors, table, 3)
-    monkeypatch.setattr(nearest, "_SCORES", 100)
-    chunked = nearest.nearest_several(vectors, table, 3)
-    assert torch.equal(whole[0], chunked[0])
-    torch.testing.assert_close(whole[1], torch.cdist(vectors, table).sort(1).values[:, :3])
-    assert torch.equal(nearest.nearest(vectors, table), whole[0][:, 0])
+    whole = nearest(vectors, table)
+    monkeypatch.setattr(chain, "_SCORES", 100)
+    assert torch.equal(nearest(vectors, table), whole)
+    assert torch.equal(soft_assign(vectors, table, temperature=1.0, top_k=3)[0][:, 0], whole)
 
 
 # --- methods -----------------------------------------------------------------------------------------------------
@@ -167,22 +165,20 @@ def test_kmeans_is_as_good_as_that_of_scikit_learn():
     cluster = pytest.importorskip("sklearn.cluster")
     vectors = torch.cat([latent.permute(0, 2, 3, 1).reshape(-1, 8) for latent in latents()])
     table = fitted("position", "kmeans", size=32).tables[0]
-    ours = float((vectors - table[nearest.nearest(vectors, table)]).square().sum())
+    ours = float((vectors - table[nearest(vectors, table)]).square().sum())
     theirs = cluster.KMeans(32, n_init=1, random_state=0, max_iter=25).fit(vectors.numpy()).inertia_
     assert ours < 1.02 * theirs
 
 
 def test_moving_averages_replace_dead_atoms(monkeypatch):
-    from noisebook.quantizers import clustering as module
-
     vectors = torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
     start = torch.cat([vectors[:8], torch.full((8, 4), 1000.0)])  # half of the atoms where nothing is
-    monkeypatch.setattr(module, "sample_rows", lambda *_: start)
+    monkeypatch.setattr(clustering, "sample_rows", lambda *_: start)
 
     def used(dead: float) -> int:
-        settings = module.EmaSettings(batch=500, steps=400, dead=dead)
-        table = module.ema(vectors, 16, np.random.default_rng(0), settings)
-        return len(nearest.nearest(vectors, table).unique())
+        settings = EmaSettings(batch=500, steps=400, dead=dead)
+        table = ema(vectors, 16, np.random.default_rng(0), settings)
+        return len(nearest(vectors, table).unique())
 
     assert used(dead=0.0) == 8
     assert used(dead=0.1) == 16
@@ -230,7 +226,7 @@ def test_an_adaptive_codebook_keeps_its_budget_and_beats_an_even_allocation(budg
     assert 0.8 * budget < measured["bits_per_frame"] <= budget
     codes = book.encode(latent, bits_per_frame=1000.0)
     stages = book.stages()[1:]
-    bits = [float(stage.bits(code).sum()) / 256 for stage, code in zip(stages, codes[1:], strict=True)]
+    bits = [float(ideal_bits(stage, code).sum()) / 256 for stage, code in zip(stages, codes[1:], strict=True)]
     # Evenly: every frame the same number of stages, at no cost for telling it, on the line between two numbers.
     points = [(0.0, float(latent.square().mean()))]
     for count in range(1, 5):
@@ -246,7 +242,7 @@ def test_codes_beyond_an_adaptive_count_are_absent_and_mean_nothing(books):
     assert len(codes[0].unique()) > 1
     changed = [codes[0]]
     for index in range(1, len(codes)):
-        present = book.present(codes[:index], 64)
+        present = book.present(codes[:index])
         assert torch.equal(present, codes[0] >= index)
         assert not codes[index][~present].any()
         changed.append(torch.where(present, codes[index], 7))
@@ -281,7 +277,7 @@ def test_soft_codes_are_near_the_soft_rule(unit, method, books):
     for code, stage in zip(codes, book.stages("soft"), strict=True):
         assert 0 <= code.min() <= code.max() < stage.size
     for index in range(2, len(codes), 2):
-        assert torch.equal(book.present(codes[:index], FRAMES, "soft"), codes[index - 1] > 0)
+        assert torch.equal(book.present(codes[:index], "soft"), codes[index - 1] > 0)
     for preserve in (False, True):
         ideal = quantise(latent, book, rule="soft", temperature=0.7, preserve_variance=preserve)
         coded = book.decode(codes, FRAMES, "soft", preserve_variance=preserve)
@@ -310,13 +306,13 @@ def test_averages_lose_energy_and_get_it_back(books):
 def test_hybrids_lie_between_the_quantised_latent_and_the_original(mix, method, books):
     book, latent = books["frame", method], latents(seed=6)[0]
     hard = quantise(latent, book)
-    plain = quantise(latent, book, rule="hybrid", mix=mix, preserve_variance=False)
+    plain = hybrid(hard, latent, mix, preserve_variance=False)
     torch.testing.assert_close(plain, mix * hard + (1 - mix) * latent)
-    kept = quantise(latent, book, rule="hybrid", mix=mix)
+    kept = hybrid(hard, latent, mix)
     energies = [frame_vectors(x).square().sum(-1) for x in (kept, hard, latent)]
     torch.testing.assert_close(energies[0], mix * energies[1] + (1 - mix) * energies[2])
-    torch.testing.assert_close(quantise(latent, book, rule="hybrid", mix=0.0), latent)
-    torch.testing.assert_close(quantise(latent, book, rule="hybrid", mix=1.0), hard)
+    torch.testing.assert_close(hybrid(hard, latent, 0.0), latent)
+    torch.testing.assert_close(hybrid(hard, latent, 1.0), hard)
 
 
 # --- measures and mistakes ---------------------------------------------------------------------------------------
@@ -378,7 +374,7 @@ def test_latents_and_codes_that_do_not_fit(books):
     with pytest.raises(ConfigError, match="soft"):
         residual.encode(latents()[0], "soft")
     with pytest.raises(ConfigError, match="mix"):
-        quantise(latents()[0], book, rule="hybrid", mix=1.5)
+        hybrid(latents()[0], latents()[0], 1.5)
     with pytest.raises(ConfigError, match="temperature"):
         quantise(latents()[0], book, rule="soft", temperature=-1.0)
     with pytest.raises(ConfigError, match="nearest"):

@@ -16,7 +16,7 @@ from noisebook.audio.mel import LOG_FLOOR, MelConfig
 from noisebook.metrics.composite import WEIGHTS
 from noisebook.quantizers import config
 from noisebook.quantizers.clustering import EmaSettings
-from noisebook.quantizers.codebook import MIX, TEMPERATURE, quantise
+from noisebook.quantizers.codebook import MIX, TEMPERATURE, hybrid, quantise
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis import reconstruction_presets
 from noisebook.synthesis.options import GENERATE_PRESETS
@@ -80,8 +80,8 @@ def test_constants(found, expected):
 
 
 def test_the_defaults_of_quantisation_are_those_constants():
-    defaults = {name: one.default for name, one in signature(quantise).parameters.items()}
-    assert (defaults["temperature"], defaults["top_k"], defaults["mix"]) == (1.0, 5, 0.7)
+    soft, mixture = signature(quantise).parameters, signature(hybrid).parameters
+    assert (soft["temperature"].default, soft["top_k"].default, mixture["mix"].default) == (1.0, 5, 0.7)
 
 
 def test_the_lift_begins_at_bin_48():
@@ -94,9 +94,9 @@ def test_the_lift_begins_at_bin_48():
 def test_a_hybrid_is_so_much_quantised_and_the_rest_original(mix):
     latent = torch.randn(1, 8, 32, 16, generator=torch.Generator().manual_seed(0))
     book = fit([latent], unit="frame", method="gaussian", size=16)
-    chosen = {} if mix == MIX else {"mix": mix}
-    hybrid = quantise(latent, book, rule="hybrid", preserve_variance=False, **chosen)
-    torch.testing.assert_close(hybrid, mix * quantise(latent, book) + (1 - mix) * latent)
+    hard, chosen = quantise(latent, book), () if mix == MIX else (mix,)
+    mixture = hybrid(hard, latent, *chosen, preserve_variance=False)
+    torch.testing.assert_close(mixture, mix * hard + (1 - mix) * latent)
 
 
 def test_improved_is_soft_with_those_constants_and_mixed():
@@ -107,7 +107,7 @@ def test_improved_is_soft_with_those_constants_and_mixed():
 
     latent = torch.randn(1, 8, 64, 16, generator=torch.Generator().manual_seed(0))
     book = fit([latent], unit="position", method="gaussian", size=32, model="ab")
-    info = SimpleNamespace(autoencoder=bytes.fromhex("ab"), name="a model")
+    info = SimpleNamespace(autoencoder=bytes.fromhex("ab"), name="a model", latent_channels=8, latent_bins=16)
 
     def improved(**options):
         return quantised_latent(latent, TransformOptions(method="improved", codebook=book, **options), info)
