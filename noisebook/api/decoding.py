@@ -11,7 +11,7 @@ import numpy as np
 
 from noisebook.api.arguments import OnStep, checked
 from noisebook.api.codebooks import codebook_by_fingerprint, codebook_of
-from noisebook.audio.peak_guard import PeakGuard, guard_margin, guarded
+from noisebook.audio.level import PeakGuard, guard_margin, guarded
 from noisebook.audio.waveform import MAX_SAMPLES, Waveform
 from noisebook.errors import AudioError, ConfigError
 from noisebook.options import Options, option

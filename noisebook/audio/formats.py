@@ -9,11 +9,11 @@ from typing import IO
 
 import numpy as np
 
-from noisebook.audio.peak_guard import PeakGuard
+from noisebook.audio.level import PeakGuard
 from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["BITS", "WRITABLE", "encode", "encode_blocks", "pipe_wav", "subtype_of"]
+__all__ = ["BITS", "WRITABLE", "Virtual", "encode", "encode_blocks", "pipe_wav", "subtype_of"]
 
 _PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 # suffix -> libsndfile's name of the container and of the sample formats it may hold, the default first
@@ -28,10 +28,7 @@ WRITABLE: dict[str, tuple[str, tuple[str, ...]]] = {
     ".caf": ("CAF", _PCM),
     ".w64": ("W64", _PCM),
 }
-
-
 BITS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
-
 # subtype -> rates in Hz, most channels; checked here because libsndfile's Vorbis encoder crashes beyond
 _LIMITS: dict[str, tuple[range | tuple[int, ...], int]] = {
     "VORBIS": (range(MIN_SAMPLE_RATE, 200_001), 255),
@@ -62,17 +59,7 @@ def subtype_of(suffix: str, bits: str | None) -> str:
 
 
 def encode(waveform: Waveform, container: str, subtype: str) -> tuple[memoryview, int]:
-    """The bytes of a file in one of the pairs of container and subtype in `WRITABLE`.
-
-    Integer subtypes round to the nearest step, without dither; all subtypes but FLOAT hold the sound within full scale
-    by a `PeakGuard`.
-
-    Returns:
-        The bytes, and how many samples lay beyond [-1, 1] and were held.
-
-    Raises:
-        AudioError: a sample rate, channel count or length that the format cannot hold.
-    """
+    """`encode_blocks` of a whole sound: its bytes, and how many samples were held."""
     buffer, shape = BytesIO(), (waveform.channels, waveform.sample_count)
     held = encode_blocks(buffer, [waveform.samples], shape, waveform.sample_rate, container, subtype)
     return buffer.getbuffer(), held
@@ -86,25 +73,28 @@ def encode_blocks(
     container: str,
     subtype: str,
 ) -> int:
-    """`encode` of a sound that is not there at once, into a file that can seek; the same bytes.
+    """Write a sound in one of the pairs of container and subtype in `WRITABLE`.
+
+    Integer subtypes round to the nearest step, without dither; a `PeakGuard` holds the sound of all subtypes but FLOAT
+    within full scale.
 
     Args:
-        file: open for reading and writing, and empty.
+        file: open for reading and writing, and empty; it can seek.
         blocks: `[C, n]` float32 in order.
         shape: `[C, N]` of the whole sound.
-        sample_rate, container, subtype: as of `encode`.
+        sample_rate: Hz.
 
     Returns:
-        How many samples were held.
+        How many samples lay beyond [-1, 1] and were held.
 
     Raises:
-        AudioError: as `encode`.
+        AudioError: a sample rate, channel count or length that the format cannot hold.
         OSError: the file cannot be written.
     """
     import soundfile
 
     _check_limits(shape, sample_rate, container, subtype)
-    target, guard = _Told(file), PeakGuard(sample_rate)
+    target, guard = Virtual(file), PeakGuard(sample_rate)
     within = blocks if subtype == "FLOAT" else guard.blocks(blocks)
     try:
         with soundfile.SoundFile(target, "w", sample_rate, shape[0], subtype=subtype, format=container) as sound:
@@ -126,17 +116,9 @@ def pipe_wav(
     sample_rate: int,
     subtype: str = "PCM_16",
 ) -> int:
-    """The samples of `encode` as WAV, to something that cannot seek: each block as soon as it is there.
+    """`encode_blocks` as WAV for what cannot seek: `write` takes the bytes in order, each block as soon as it is there.
 
-    Args:
-        write: takes the bytes in order.
-        blocks, shape, sample_rate, subtype: as of `encode_blocks`, one or two channels.
-
-    Returns:
-        How many samples were held.
-
-    Raises:
-        AudioError: as `encode`.
+    `shape` has one or two channels.
     """
     _check_limits(shape, sample_rate, "WAV", subtype)
     is_float, guard = subtype == "FLOAT", PeakGuard(sample_rate)
@@ -155,27 +137,31 @@ def pipe_wav(
     return guard.held
 
 
-class _Told:
-    """A file for libsndfile, whose callbacks swallow errors: `check` raises what went wrong in one."""
+class Virtual:
+    """A file for libsndfile, whose callbacks swallow errors: `check` raises the first of writing and seeking.
+
+    It has no name, which libsndfile would judge by its suffix. A damaged header may ask for a seek before the start.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.read, self.tell = file, file.read, file.tell
-        self._error: OSError | None = None
+        self._error: OSError | ValueError | None = None
 
     def write(self, data: bytes) -> int:
-        self._guarded(lambda: self._file.write(data))
+        self._attempt(lambda: self._file.write(data))
         return len(data)  # a short count is an assertion of soundfile's
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._guarded(lambda: self._file.seek(offset, whence))  # writes what is in the buffer
-        return self.tell()
+        done = self._attempt(lambda: self._file.seek(offset, whence))  # writes what is in the buffer
+        return self.tell() if done else -1
 
-    def _guarded(self, act: Callable[[], object]) -> None:
-        if self._error is None:
-            try:
-                act()
-            except OSError as error:
-                self._error = error
+    def _attempt(self, act: Callable[[], object]) -> bool:
+        try:
+            act()
+        except (OSError, ValueError) as error:
+            self._error = self._error or error
+            return False
+        return True
 
     def check(self) -> None:
         if self._error is not None:

@@ -1,21 +1,31 @@
-"""How loud a sound is: peak, the codec's coding gain, and loudness after ITU-R BS.1770-4.
-
-Loudness is measured block by block and at any rate, for sounds of hours at 1 to 384 kHz; pyloudnorm takes a whole
-array, and none shorter than 400 ms.
-"""
+"""How loud a sound is, and what brings it to a level: peak, coding gain, high-pass, loudness (ITU-R BS.1770-4) and a
+peak guard. All of them work block by block and at any rate, for sounds of hours at 1 to 384 kHz."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import inf, log10
 
 import numpy as np
 
-from noisebook.audio.high_pass import high_passed
-from noisebook.audio.waveform import Sound, Waveform
+from noisebook.audio.resample import resampled_blocks
+from noisebook.audio.waveform import Processed, Sound, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["apply_gain", "coding_gain", "coding_gain_of", "loudness_lufs", "loudness_of", "peak_db"]
+__all__ = [
+    "SETTLED_SECONDS",
+    "PeakGuard",
+    "apply_gain",
+    "coding_gain",
+    "coding_gain_of",
+    "guard_margin",
+    "guarded",
+    "high_passed",
+    "high_passed_blocks",
+    "loudness_lufs",
+    "loudness_of",
+    "peak_db",
+]
 
 
 def peak_db(samples: np.ndarray) -> float:
@@ -55,6 +65,56 @@ def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:
     return samples * samples.dtype.type(10.0 ** (half_db / 40))
 
 
+def _decibel(power: float) -> float:
+    return 10 * log10(power) if power > 0 else -inf
+
+
+def _peak(samples: np.ndarray) -> float:
+    return max(float(samples.max(initial=0)), -float(samples.min(initial=0)))
+
+
+# ---------------------------------------------------------------- high-pass
+
+# An offset is no sound, yet it would set the coding gain, and what a model makes of it in a pause is a burst. Vocoders
+# make offsets of their own beside loud bass, of some hundredths of its peak.
+_CUTOFF = 20.0  # Hz, where 3 dB are lost; at 40 Hz it is 0.26 dB, and below 0.2 dB from 43 Hz on
+SETTLED_SECONDS = 0.25  # until what came before counts for less than 1e-9: it fades as exp(-2 pi _CUTOFF t / sqrt(2))
+
+
+def high_passed(sound: Sound) -> Processed:
+    """A sound without what lies below hearing: a Butterworth filter of second order at 20 Hz, block by block.
+
+    Its state begins as if the first sample had lasted for ever, so that an offset is gone from the start.
+    """
+    return Processed(sound, lambda blocks: high_passed_blocks(blocks, sound.sample_rate), sound.channels)
+
+
+def high_passed_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
+    """`high_passed` of blocks `[C, n]`, in order."""
+    from scipy.signal import butter, sosfilt, sosfilt_zi
+
+    sections = butter(2, _CUTOFF, "highpass", fs=sample_rate, output="sos")
+    state = None
+    for block in blocks:
+        samples = block.astype(np.float64)
+        if state is None:  # [sections, C, 2]
+            state = sosfilt_zi(sections)[:, None] * samples[None, :, :1]
+        filtered, state = sosfilt(sections, samples, axis=1, zi=state)
+        yield filtered.astype(np.float32)
+
+
+# ---------------------------------------------------------------- loudness
+
+_GATE, _RELATIVE_GATE = -70.0, -10.0  # LUFS; LU below the mean of what passes the first
+_OFFSET = -0.691  # equation 2: takes back the K-weighting's gain at 997 Hz
+_SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}  # table 3
+_RATE, _HOP, _HOPS_PER_BLOCK = 48_000, 4_800, 4
+_K_WEIGHTING = (  # tables 1 and 2, at 48 kHz: the head's shelf, then the high-pass
+    (1.53512485958697, -2.69169618940638, 1.19839281085285, 1.0, -1.69065929318241, 0.73248077421585),
+    (1.0, -2.0, 1.0, 1.0, -1.99004745483398, 0.99007225036621),
+)
+
+
 def loudness_lufs(waveform: Waveform) -> float:
     """`loudness_of` a waveform."""
     return loudness_of(waveform.blocks(), waveform.sample_rate)
@@ -64,91 +124,101 @@ def loudness_of(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
     """Integrated, gated loudness (ITU-R BS.1770-4) in LUFS; -inf where nothing passes the gate of -70 LUFS.
 
     Blocks of 400 ms every 100 ms; a sound shorter than one block is one block of its own length, which the
-    standard leaves open. Channels weigh 1, except in 5.0 and 5.1 (order L R C [LFE] Ls Rs).
+    standard leaves open. Channels weigh 1, except in 5.0 and 5.1 (order L R C [LFE] Ls Rs). (pyloudnorm takes a whole
+    array, and none shorter than a block.)
 
     Args:
         blocks: `[C, n]` in order, of any lengths.
-        sample_rate: Hz.
+        sample_rate: Hz; the weighting is that of 48 kHz.
     """
-    power = _block_power(blocks, sample_rate)  # [blocks]
-    power = power[power > _power(_ABSOLUTE_GATE)]
-    if not power.size:
+    power = _block_power(resampled_blocks(blocks, sample_rate, _RATE))
+    loudness = np.array([_OFFSET + _decibel(block) for block in power])
+    heard = loudness > _GATE
+    if not heard.any():
         return -inf
-    gated = power[power > _power(_loudness(power.mean()) + _RELATIVE_GATE)]
-    return _loudness(gated.mean())
+    gate = _OFFSET + _decibel(power[heard].mean()) + _RELATIVE_GATE
+    return _OFFSET + _decibel(power[heard & (loudness > gate)].mean())
 
 
-_ABSOLUTE_GATE, _RELATIVE_GATE = -70.0, -10.0  # LUFS; LU below the mean of what passes the first
-_OFFSET = -0.691  # equation 2: takes back the K-weighting's gain at 997 Hz
-_SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}  # table 3
-_HOPS_PER_BLOCK, _HOPS_PER_PIECE = 4, 100
+def _block_power(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """K-weighted mean square of each block of 400 ms, summed over weighted channels; `[blocks]` float64."""
+    from scipy.signal import sosfilt
 
-# Tables 1 and 2, numerator and denominator at 48 kHz: the head's shelf, then the high-pass.
-_BIQUADS = (
-    ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
-    ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
-)
-
-
-def _block_power(blocks: Iterable[np.ndarray], sample_rate: int) -> np.ndarray:
-    """K-weighted mean square of each block of 400 ms, summed over weighted channels; `[blocks]` float64.
-
-    The filter acts in the frequency domain, piece by piece (overlap-save): a piece carries half a second of
-    what came before, in which the impulse response has long died away, and drops it after filtering.
-    """
-    hop, context = max(1, round(sample_rate / 10)), max(1, sample_rate // 2)
-    size, energy = context + _HOPS_PER_PIECE * hop, []
-    held = np.empty((0, 0), np.float32)
+    state, rest, energy = None, np.zeros(0), np.zeros(0)
     for block in blocks:
-        held = np.concatenate([held if held.size else np.zeros((len(block), context), block.dtype), block], axis=1)
-        while held.shape[1] >= size:
-            energy.append(_hop_energy(held[:, :size], sample_rate, context, hop))
-            held = held[:, size - context :]
-    rest, per_block = held.shape[1] - context, _HOPS_PER_BLOCK
-    if not energy and 0 < rest < per_block * hop:
-        hop, per_block = rest, 1
-    if rest >= hop:
-        energy.append(_hop_energy(held[:, : context + rest // hop * hop], sample_rate, context, hop))
-    if not energy:
-        return np.zeros(0)
-    whole = np.concatenate(energy, axis=1)
-    weights = _SURROUND.get(len(whole), (1.0,) * len(whole))
-    return np.convolve(np.asarray(weights) @ whole, np.ones(per_block), mode="valid") / (hop * per_block)
+        state = np.zeros((2, len(block), 2)) if state is None else state
+        filtered, state = sosfilt(_K_WEIGHTING, block.astype(np.float64), axis=1, zi=state)
+        rest = np.append(rest, np.asarray(_SURROUND.get(len(block), np.ones(len(block)))) @ np.square(filtered))
+        whole = len(rest) // _HOP * _HOP
+        energy, rest = np.append(energy, rest[:whole].reshape(-1, _HOP).sum(axis=1)), rest[whole:]
+    if len(energy) < _HOPS_PER_BLOCK:
+        count = _HOP * len(energy) + len(rest)
+        return np.array([energy.sum() + rest.sum()]) / max(1, count)
+    return np.convolve(energy, np.ones(_HOPS_PER_BLOCK), mode="valid") / (_HOP * _HOPS_PER_BLOCK)
 
 
-def _hop_energy(samples: np.ndarray, sample_rate: int, context: int, hop: int) -> np.ndarray:
-    """Sum of squares of each hop after K-weighting of `[C, context + hops * hop]`, `[C, hops]` float64."""
-    piece = samples.astype(np.float64)
-    response = _k_weighting(np.fft.rfftfreq(piece.shape[1], 1 / sample_rate))
-    filtered = np.fft.irfft(np.fft.rfft(piece) * response, n=piece.shape[1])[:, context:]
-    return np.square(filtered).reshape(len(piece), -1, hop).sum(axis=2)
+# ---------------------------------------------------------------- peak guard
+
+_MOST_DB = 4.0
+_REACH_SECONDS = 0.001  # of the least gain to either side, and again of its smoothing
 
 
-def _k_weighting(frequency: np.ndarray) -> np.ndarray:
-    """Complex response at each frequency in Hz.
+class PeakGuard:
+    """Holds a sound within [-1, 1], all channels by the same gain, block by block: the same however it is cut.
 
-    The standard gives coefficients for 48 kHz only. Their response, read at the frequencies of any other
-    rate, is the same weighting at that rate; above 24 kHz it stays at the plateau it has reached there.
+    A decode may peak above its original, and an integer format would cut that off. A limiter turns it down instead,
+    around a peak and by 4 dB at most. What is higher is clipped: that is a sound that was clipped before it was coded,
+    and would lose its loudness otherwise. What is 2 ms away from all that is beyond full scale is kept to the bit.
+
+    Args:
+        sample_rate: Hz.
+
+    Attributes:
+        held: samples that were beyond full scale, so far.
     """
-    delay = np.exp(-2j * np.pi * np.minimum(frequency, 24_000) / 48_000)
-    powers = np.stack([np.ones_like(delay), delay, delay**2])
-    response = np.ones_like(delay)
-    for numerator, denominator in _BIQUADS:
-        response *= (np.asarray(numerator) @ powers) / (np.asarray(denominator) @ powers)
-    return response
+
+    def __init__(self, sample_rate: int) -> None:
+        self._margin, self.held = guard_margin(sample_rate), 0
+
+    def blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """`[C, n]` in order to the same samples, held; a little later, as it looks ahead."""
+        margin, waiting = self._margin, np.empty((0, 0), np.float32)
+        for block in blocks:
+            self.held += int(np.count_nonzero(np.abs(block) > 1))
+            before = waiting if waiting.size else np.zeros((len(block), margin), np.float32)
+            waiting = np.concatenate([before, block], axis=1)
+            if waiting.shape[1] > 2 * margin:
+                yield self._within(waiting)
+                waiting = waiting[:, -2 * margin :]
+        if waiting.shape[1] > margin:
+            yield self._within(np.pad(waiting, ((0, 0), (0, margin))))
+
+    def _within(self, samples: np.ndarray) -> np.ndarray:
+        """What is a margin away from either end of `[C, n]`."""
+        kept = samples[:, self._margin : samples.shape[1] - self._margin]
+        peaks = np.abs(samples).max(axis=0)
+        if peaks.max() <= 1:
+            return kept
+        return np.clip(kept * self._gain(peaks), -1, 1).astype(np.float32)
+
+    def _gain(self, peaks: np.ndarray) -> np.ndarray:
+        """`[n - 2 margin]`: means, by a Hann window, of the least gains around: none exceeds what its peak needs."""
+        from scipy.ndimage import minimum_filter1d
+
+        reach = self._margin // 2
+        needed = np.maximum(1 / np.maximum(peaks.astype(np.float64), 1), 10 ** (-_MOST_DB / 20))
+        least = minimum_filter1d(needed, 2 * reach + 1)[reach : len(peaks) - reach]
+        window = np.hanning(2 * reach + 3)[1:-1]
+        return 1 - np.convolve(1 - least, window / window.sum(), mode="valid")
 
 
-def _loudness(power: float) -> float:
-    return _OFFSET + _decibel(float(power))
+def guard_margin(sample_rate: int) -> int:
+    """Samples beyond which a `PeakGuard` does not notice a cut."""
+    return 2 * max(1, round(_REACH_SECONDS * sample_rate))
 
 
-def _power(loudness: float) -> float:
-    return float(10 ** ((loudness - _OFFSET) / 10))
-
-
-def _decibel(power: float) -> float:
-    return 10 * log10(power) if power > 0 else -inf
-
-
-def _peak(samples: np.ndarray) -> float:
-    return max(float(samples.max(initial=0)), -float(samples.min(initial=0)))
+def guarded(waveform: Waveform) -> tuple[Waveform, int]:
+    """A whole sound through a `PeakGuard`, and how many samples were beyond full scale."""
+    guard = PeakGuard(waveform.sample_rate)
+    samples = np.concatenate(list(guard.blocks([waveform.samples])), axis=1)
+    return (waveform if not guard.held else Waveform(samples, waveform.sample_rate)), guard.held

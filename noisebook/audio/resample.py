@@ -1,4 +1,4 @@
-"""Change of sample rate."""
+"""Change of sample rate: band-limited, by soxr at quality HQ (20 bit), linear phase, without delay."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def resample(
     after: OnBlock | None = None,
     count: int | None = None,
 ) -> Waveform:
-    """Band-limited resampling by soxr at quality HQ (20 bit), linear phase, without delay.
+    """A sound at another rate.
 
     Args:
         sound: `[C, N]` at any rate.
@@ -54,7 +54,7 @@ def resample(
         )
     result, filled = np.empty((sound.channels, count), np.float32), 0
     blocks = sound.blocks() if before is None else map(before, sound.blocks())
-    for piece in resampled_blocks(blocks, old_rate, new_rate, channels=sound.channels, count=count, after=after):
+    for piece in resampled_blocks(blocks, old_rate, new_rate, count=count, after=after):
         result[:, filled : filled + piece.shape[1]] = piece
         filled += piece.shape[1]
     return Waveform(result, new_rate)
@@ -65,25 +65,31 @@ def resampled_blocks(
     sample_rate: int,
     new_rate: int,
     *,
-    channels: int,
-    count: int,
+    count: int | None = None,
     after: OnBlock | None = None,
 ) -> Iterator[np.ndarray]:
-    """`resample` of `[C, n]` blocks to blocks, `count` samples in all: nothing is held but a block."""
+    """`resample` of `[C, n]` blocks to blocks: nothing is held but a block.
+
+    Without a `count` a few samples of silence may follow the end.
+    """
     left = count
-    for block in blocks if new_rate == sample_rate else _converted(blocks, sample_rate, new_rate, channels):
+    for block in blocks if new_rate == sample_rate else _converted(blocks, sample_rate, new_rate):
         piece = block[:, :left]
-        left -= piece.shape[1]
+        left = None if left is None else left - piece.shape[1]
         if piece.size:
             yield piece if after is None else after(piece)
 
 
-def _converted(blocks: Iterable[np.ndarray], old_rate: int, new_rate: int, channels: int) -> Iterator[np.ndarray]:
+def _converted(blocks: Iterable[np.ndarray], old_rate: int, new_rate: int) -> Iterator[np.ndarray]:
     import soxr
 
-    stream = soxr.ResampleStream(old_rate, new_rate, channels, dtype="float32", quality="HQ")
+    stream, channels = None, 0
     for block in blocks:
+        if stream is None:
+            channels = len(block)
+            stream = soxr.ResampleStream(old_rate, new_rate, channels, dtype="float32", quality="HQ")
         yield stream.resample_chunk(np.ascontiguousarray(block.T)).T
-    # soxr rounds its length down or up; a little silence behind the end makes it give enough at least.
-    silence = np.zeros((old_rate // new_rate + 2, channels), np.float32)
-    yield stream.resample_chunk(silence, last=True).T
+    if stream is not None:
+        # soxr rounds its length down or up; a little silence behind the end makes it give enough at least.
+        silence = np.zeros((old_rate // new_rate + 2, channels), np.float32)
+        yield stream.resample_chunk(silence, last=True).T

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from noisebook.api import Decoding
-    from noisebook.audio.recording import Recording
+    from noisebook.audio.io import Recording
     from noisebook.audio.waveform import Waveform
 
 __all__ = [

@@ -17,9 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from noisebook.audio.high_pass import high_passed
-from noisebook.audio.level import apply_gain, loudness_of
-from noisebook.audio.peak_guard import PeakGuard
+from noisebook.audio.level import PeakGuard, apply_gain, high_passed, loudness_of
 from noisebook.audio.waveform import Sound
 from noisebook.coding.container import Header
 

@@ -14,8 +14,8 @@ from math import ceil
 import numpy as np
 import torch
 
-from noisebook.audio.high_pass import SETTLED_SECONDS, high_passed_blocks
 from noisebook.audio.image import SPREAD_MARGIN_SECONDS, StereoImage, spread
+from noisebook.audio.level import SETTLED_SECONDS, high_passed_blocks
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.allocation import CELL_FRAMES
 from noisebook.codec.signal import restored, synthesised

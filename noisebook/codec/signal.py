@@ -14,8 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from noisebook.audio.high_pass import high_passed
-from noisebook.audio.level import apply_gain
+from noisebook.audio.level import apply_gain, high_passed
 from noisebook.audio.resample import resample, resampled_blocks
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.timeline import SoundFormat, Timeline
@@ -53,7 +52,6 @@ def restored_blocks(blocks: Iterable[np.ndarray], sample_rate: int, to: SoundFor
         blocks,
         sample_rate,
         to.sample_rate,
-        channels=to.channel_mode.channels,
         count=to.sample_count,
         after=lambda block: apply_gain(block, -to.gain_half_db),
     )

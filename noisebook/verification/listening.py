@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noisebook.audio.high_pass import high_passed
-from noisebook.audio.level import peak_db
+from noisebook.audio.level import high_passed, peak_db
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.verification.kinds import Spectrum, likeness_of_kinds, power_spectra

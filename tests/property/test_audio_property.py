@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisebook.audio.io import read, wav_bytes
+from noisebook.audio.formats import encode
+from noisebook.audio.io import read
 from noisebook.audio.level import apply_gain, coding_gain, loudness_lufs, peak_db
 from noisebook.audio.resample import resample, resampled_count
 from noisebook.audio.waveform import Waveform
@@ -53,7 +54,7 @@ def test_coding_gain_meets_the_target_within_a_quarter_db(level_db: float, seed:
 @given(few_lengths, st.integers(1, 8), rates, seeds)
 def test_a_float_wav_is_exact_for_any_shape_and_rate(count: int, channels: int, rate: int, seed: int) -> None:
     original = Waveform(noise(seed, channels, count) * 3, rate)
-    back = read(BytesIO(wav_bytes(original, subtype="FLOAT")))
+    back = read(BytesIO(encode(original, "WAV", "FLOAT")[0]))
     assert back.sample_rate == rate
     assert np.array_equal(back.samples, original.samples)
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from noisebook.audio.level import loudness_lufs
-from noisebook.audio.peak_guard import guarded
+from noisebook.audio.level import guarded, loudness_lufs
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.allocation import Layout
 from noisebook.codec.decoder import Decoder, decode_latent

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from noisebook.audio.high_pass import SETTLED_SECONDS, high_passed, high_passed_blocks
-from noisebook.audio.level import coding_gain, coding_gain_of
+from noisebook.audio.level import SETTLED_SECONDS, coding_gain, coding_gain_of, high_passed, high_passed_blocks
 from noisebook.audio.waveform import Waveform
 
 

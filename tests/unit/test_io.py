@@ -13,7 +13,7 @@ import soundfile
 
 from noisebook.audio.formats import WRITABLE
 from noisebook.audio.io import read, wav_bytes, write, write_bytes_atomic
-from noisebook.audio.peak_guard import guarded
+from noisebook.audio.level import guarded
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError
 

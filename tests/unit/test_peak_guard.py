@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noisebook.audio.peak_guard import PeakGuard, guard_margin, guarded
+from noisebook.audio.level import PeakGuard, guard_margin, guarded
 from noisebook.audio.waveform import Waveform
 
 

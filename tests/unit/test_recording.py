@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from noisebook.audio import formats, recording
+from noisebook.audio import formats, io
 from noisebook.audio.formats import WRITABLE, encode, encode_blocks, pipe_wav
 from noisebook.audio.io import Recording, read, write, write_atomic
 from noisebook.audio.level import coding_gain_of
@@ -35,7 +35,7 @@ def test_blocks_are_what_libsndfile_gives_at_once(tmp_path: Path, suffix: str, m
     write(path, noise())
     with soundfile.SoundFile(path) as file:
         at_once = file.read(dtype="float32", always_2d=True).T
-    monkeypatch.setattr(recording, "_BLOCK", 999)
+    monkeypatch.setattr(io, "_BLOCK", 999)
     np.testing.assert_array_equal(read(path).samples, at_once)
     with Recording(path) as sound:
         assert (sound.sample_rate, sound.channels, sound.sample_count) == (16000, 2, at_once.shape[1])
@@ -50,7 +50,7 @@ def test_blocks_are_what_libsndfile_gives_at_once(tmp_path: Path, suffix: str, m
 def test_what_an_encoder_asks_is_the_same_of_a_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a.wav", noise(rate=44100))
     whole = read(tmp_path / "a.wav")
-    monkeypatch.setattr(recording, "_BLOCK", 1000)
+    monkeypatch.setattr(io, "_BLOCK", 1000)
     with Recording(tmp_path / "a.wav") as sound:
         assert coding_gain_of(sound) == coding_gain_of(whole)
         np.testing.assert_array_equal(resample(sound, 16000).samples, resample(whole, 16000).samples)
@@ -78,7 +78,7 @@ def test_numbers_that_are_none_are_found_in_any_block(monkeypatch: pytest.Monkey
     samples[42, 1] = np.nan
     data = BytesIO()
     soundfile.write(data, samples, 16000, format="WAV", subtype="FLOAT")
-    monkeypatch.setattr(recording, "_BLOCK", 40)
+    monkeypatch.setattr(io, "_BLOCK", 40)
     with pytest.raises(AudioError, match=r"from 40 on are NaN .* at sample 42 of channel 1"):
         Recording(BytesIO(data.getvalue()))
 
