@@ -24,8 +24,7 @@ from noisebook.codec.decoder import decode_latent
 from noisebook.codec.rendering import sound_of
 from noisebook.diffusion.backend import FeatureBackend
 from noisebook.metrics import frechet_distance, mel_patches
-from noisebook.synthesis.generate import generate_latents
-from noisebook.synthesis.generate_stream import generate_stream
+from noisebook.synthesis.generate import generate_latents, generate_stream
 from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
 from noisebook.verification.listening import listen
 from training.clips import KINDS, PREFIX_OF_KIND

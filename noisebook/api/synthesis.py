@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.diffusion.backend import Backend
-    from noisebook.synthesis.damaged import Damage
+    from noisebook.synthesis.damage import Damage
     from noisebook.synthesis.reconstruct import Reconstruction
     from noisebook.synthesis.reconstruction_presets import Preset
 
@@ -210,7 +210,7 @@ def generate_stream(
     Raises:
         ConfigError: as `generate`, and for a sound of more than 64 s.
     """
-    from noisebook.synthesis import generate_stream as synthesis
+    from noisebook.synthesis import generate as synthesis
 
     options = options.replaced(prompt=options.prompt if prompt is None else prompt)
     if options.seed is None:
@@ -284,9 +284,10 @@ def restore(
     """
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis import restore as synthesis
+    from noisebook.synthesis.damage import damage_of
 
     damaged = as_waveform(waveform, sample_rate)
-    damage = _damage(damaged, task, options, backend)
+    damage = damage_of(damaged, task, options, backend.info)
     unknown = backend.condition(options.prompt).unknown if options.prompt else ()
     sound = synthesis.restore(damaged, damage, backend=with_features(backend), options=options, on_step=on_step)
     return RestoredSound(sound, damage, unknown)
@@ -315,9 +316,10 @@ def restore_stream(
     """
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis import restore as synthesis
+    from noisebook.synthesis.damage import damage_of
 
     damaged = as_waveform(waveform, sample_rate)
-    damage, model = _damage(damaged, task, options, backend), with_features(backend)
+    damage, model = damage_of(damaged, task, options, backend.info), with_features(backend)
     if coding.preset == AUTO:
         from noisebook.api.recommend import auto_preset
 
@@ -326,18 +328,10 @@ def restore_stream(
     return RestoredStream(data, damage)
 
 
-def _damage(damaged: Waveform, task: str, options: DamageOptions, backend: Backend) -> Damage:
-    from noisebook.synthesis.damaged import damage_of
-
-    told = {"gaps": options.gaps, "cutoff": options.cutoff, "threshold": options.threshold}
-    return damage_of(damaged, task, backend.info, **told)  # type: ignore[arg-type]
-
-
 @checked
 def within_full_scale(sound: Waveform) -> tuple[Waveform, float]:
     """The sound, quieter by half decibels where it exceeds full scale, and the gain in dB, 0 or below."""
-    from noisebook.audio.level import apply_gain
-    from noisebook.synthesis.generate import clipping_gain
+    from noisebook.synthesis import generate as synthesis
 
-    half_db = clipping_gain(sound.samples)
-    return (Waveform(apply_gain(sound.samples, -half_db), sound.sample_rate) if half_db else sound), 0.0 - half_db / 2
+    quieter, half_db = synthesis.within_full_scale(sound)
+    return quieter, 0.0 - half_db / 2

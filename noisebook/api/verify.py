@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from noisebook.audio.waveform import Waveform
     from noisebook.coding.container import CodingParams, Header
-    from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend
+    from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
     from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Verification
@@ -135,23 +135,13 @@ def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
     from noisebook.audio.waveform import downmix
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis.sound import from_latent, to_latent
+    from noisebook.synthesis.vocoding import vocoded
 
     mono = downmix(sound)
     ceilings = {"autoencoder": from_latent(*to_latent(mono, backend=backend), backend=backend)}
     if backend.info.features:
-        ceilings["vocoder"] = _vocoded(mono, with_features(backend))
+        ceilings["vocoder"] = vocoded(mono, with_features(backend))
     return ceilings
-
-
-def _vocoded(mono: Waveform, backend: FeatureBackend) -> Waveform:
-    """What the vocoder makes of the sound's own features."""
-    from noisebook.synthesis.measuring import features_of
-    from noisebook.synthesis.sound import AudioFormat
-    from noisebook.synthesis.vocoding import first_working
-
-    form = AudioFormat.of(mono, backend.info)
-    timeline, features = form.timeline(backend.info), features_of(mono, form, backend)
-    return form.restored(first_working(features, ("model",), timeline, backend).samples, backend.info)
 
 
 @checked

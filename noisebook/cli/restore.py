@@ -15,7 +15,7 @@ from noisebook.codec.options import EncodeOptions
 from noisebook.synthesis.options import DamageOptions, RestoreOptions
 
 if TYPE_CHECKING:
-    from noisebook.synthesis.damaged import Damage
+    from noisebook.synthesis.damage import Damage
 
 __all__ = ["restore"]
 

@@ -112,19 +112,10 @@ def _ddcm(rate: float, seed: int, options: str) -> Method:
 def vocoded(job: Job) -> Coded:
     """The vocoder on the features of the sound itself: all but the vocoder is perfect."""
     from noisebook.diffusion.backend import with_features
-    from noisebook.synthesis.measuring import features_of
-    from noisebook.synthesis.sound import AudioFormat
-    from noisebook.synthesis.vocoding import first_working
+    from noisebook.synthesis.vocoding import vocoded
 
     backend = with_features(_backend(job))
-    form = AudioFormat.of(job.sound, backend.info)
-
-    def make() -> Waveform:
-        features = features_of(job.sound, form, backend)
-        samples = first_working(features, ("model",), form.timeline(backend.info), backend).samples
-        return form.restored(form.rendered(samples, backend.info), backend.info)
-
-    return _timed(make)
+    return _timed(lambda: vocoded(job.sound, backend))
 
 
 def autoencoded(job: Job) -> Coded:

@@ -1,9 +1,9 @@
-"""What reconstruction, transformation, generation and restoration may be told. No tensors."""
+"""Options of reconstruction, transformation, generation and restoration. No tensors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS, Sampling
 from noisebook.errors import ConfigError
@@ -14,16 +14,8 @@ if TYPE_CHECKING:
 
     from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = [
-    "GENERATE_PRESETS",
-    "TRANSFORM_METHODS",
-    "DamageOptions",
-    "GenerateOptions",
-    "GenerateStreamOptions",
-    "ReconstructOptions",
-    "RestoreOptions",
-    "TransformOptions",
-]
+__all__ = ["GENERATE_PRESETS", "TRANSFORM_METHODS", "DamageOptions", "GenerateOptions", "GenerateStreamOptions",
+           "ReconstructOptions", "RestoreOptions", "TransformOptions"]  # fmt: skip
 
 _MOST_SEED = 2**64 - 1
 
@@ -104,8 +96,8 @@ class TransformOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in dict.fromkeys(name for names in TRANSFORM_METHODS.values() for name in names):
-            if getattr(self, name) is not None and name not in TRANSFORM_METHODS[self.method]:
+        for name in sorted(set().union(*TRANSFORM_METHODS.values()) - set(TRANSFORM_METHODS[self.method])):
+            if getattr(self, name) is not None:
                 others = [other for other, names in TRANSFORM_METHODS.items() if name in names]
                 raise ConfigError(f"{name} is an option of {' and '.join(others)}, not of {self.method}")
         if self.method == "improved" and self.codebook == "none":
@@ -136,19 +128,9 @@ class TransformOptions(Options):
         return self.scheduler or ("ddpm" if self.chooses else "ddim")
 
 
-class GeneratePreset(NamedTuple):
-    """How much work, and how closely the prompt is followed."""
-
-    steps: int
-    guidance: float
-
-
-GENERATE_PRESETS = {
-    "quick": GeneratePreset(10, 5.0),
-    "balanced": GeneratePreset(20, 7.5),
-    "detailed": GeneratePreset(30, 10.0),
-}
-_PRESETS_TOLD = ", ".join(f"{name} {row.steps} and {row.guidance:g}" for name, row in GENERATE_PRESETS.items())
+# Steps and guidance: how much work, and how closely the prompt is followed.
+GENERATE_PRESETS = {"quick": (10, 5.0), "balanced": (20, 7.5), "detailed": (30, 10.0)}
+_PRESETS = ", ".join(f"{name} {steps} and {guidance:g}" for name, (steps, guidance) in GENERATE_PRESETS.items())
 
 
 @dataclass(frozen=True)
@@ -158,7 +140,7 @@ class GenerateOptions(Options):
     prompt: str = option("", "What to hear; by default any sound.", command_line=False)
     seconds: float = option(10.0, "Length of the sound, met to the sample.", flags=("-t", "--seconds"))
     preset: str | None = option(
-        None, f"Steps and guidance, where they are not given: {_PRESETS_TOLD}; by default what the model was published "
+        None, f"Steps and guidance, where they are not given: {_PRESETS}; by default what the model was published "
         "with: 20 and 7.5 with mini, 200 and 3.5 with AudioLDM 2.",
         choices=tuple(GENERATE_PRESETS), flags=("-p", "--preset"),
     )  # fmt: skip
@@ -183,12 +165,13 @@ class GenerateOptions(Options):
     def sampling(self, own: Sampling) -> Sampling:
         """How to make it: as given, or as of the preset, or as is the model's own way."""
         if self.preset is not None:
-            own = own._replace(**GENERATE_PRESETS[self.preset]._asdict())
-        told: dict[str, Any] = {
+            steps, guidance = GENERATE_PRESETS[self.preset]
+            own = own._replace(steps=steps, guidance=guidance)
+        given: dict[str, Any] = {
             "steps": self.steps, "guidance": self.guidance, "rescale": self.rescale,
             "sampler": self.scheduler, "spacing": self.spacing,
         }  # fmt: skip
-        return own._replace(**{name: value for name, value in told.items() if value is not None})
+        return own._replace(**{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)

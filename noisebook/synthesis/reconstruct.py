@@ -10,24 +10,41 @@ segment with margins, so that a long sound has no joints.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf, log10
 
 import numpy as np
 import torch
 
 from noisebook.audio import front_ends
-from noisebook.audio.post import peak_gain, smoothed
+from noisebook.audio.level import apply_gain
+from noisebook.audio.post import (
+    band_lifted,
+    energy,
+    high_band_energy,
+    high_band_loss_db,
+    high_passed,
+    lifted,
+    loudness_ratio,
+    peak_gain,
+    smoothed,
+)
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.signal import by_latent, features_of, levelled, segmentwise
 from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.diffusion.noise import gaussian_noise
-from noisebook.synthesis.finishing import Original, finished, measured
-from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Preset
+from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
+from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Post, Preset
 from noisebook.synthesis.sound import AudioFormat
 from noisebook.synthesis.vocoding import Vocoder, first_working
 
-__all__ = ["Ran", "Reconstruction", "limited", "reconstruct"]
+__all__ = ["Original", "Ran", "Reconstruction", "finished", "limited", "reconstruct"]
+
+_SHARES = (1.0, 0.5, 0.25)  # of the measured loss, tried in turn
+_LEAST_LIFT_DB = 0.1
+_BLOCK_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,34 @@ class Reconstruction:
     silence: dict[str, float]
 
 
+@dataclass(frozen=True, eq=False)
+class Original:
+    """The sound to come near to, as it is coded.
+
+    Attributes:
+        samples: `[channels, N']` at the model's rate, levelled.
+        gain_half_db: that level.
+        timeline: of its latent.
+    """
+
+    samples: np.ndarray
+    gain_half_db: int
+    timeline: Timeline
+
+    @property
+    def sample_rate(self) -> int:
+        return self.timeline.info.sample_rate
+
+    @cached_property
+    def sound(self) -> np.ndarray:
+        """Left and right, or mono, at the original's level."""
+        return self.unlevelled(self.samples)
+
+    def unlevelled(self, samples: np.ndarray) -> np.ndarray:
+        """Levelled samples at the original's level."""
+        return apply_gain(samples, -self.gain_half_db)
+
+
 def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, seed: int = 0) -> Reconstruction:
     """The sound that the autoencoder and a vocoder make of a sound, as a preset says.
 
@@ -83,10 +128,8 @@ def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, 
     decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=info.feature_frames)
     matched = smoothed(to_matched(decoded), preset.post.smooth)
     mono = first_working(matched, VOCODERS[preset.vocoder], timeline, backend)
-    vocoder = Vocoder(  # with its sound spread over the channels
-        lambda features: form.rendered(mono.run(features), info), form.rendered(mono.samples, info), mono.told
-    )
-    samples, post = finished(matched, vocoder, preset.post, original)
+    spread = replace(mono, run=lambda x: form.rendered(mono.run(x), info), samples=form.rendered(mono.samples, info))
+    samples, post = finished(matched, spread, preset.post, original)
     sound = form.restored(samples, info)
     gain = peak_gain(sound.samples) if preset.post.peak_guard else 1.0
     return Reconstruction(
@@ -96,29 +139,12 @@ def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, 
             preset.front_end,
             preset.posterior,
             f"{preset.latent_limit}: {limit}",
-            vocoder.told,
+            mono.name,
             post if not preset.post.peak_guard else f"{post}, peak-guard x{gain:.3f}",
         ),
-        measures=measured(original, samples * np.float32(gain), backend),
-        silence=measured(original, np.zeros_like(samples), backend),
+        measures=_measured(original, samples * np.float32(gain), backend),
+        silence=_measured(original, np.zeros_like(samples), backend),
     )
-
-
-def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str]:
-    """The latent within a limit on the statistics of all of it, and what was done.
-
-    First the standard deviation, then the mean that is left.
-    """
-    told = []
-    std = float(latent.std(correction=0))
-    if std > limit.above:
-        latent = latent * (limit.to / std)
-        told.append(f"std {std:.3f} to {limit.to:g}")
-    mean = float(latent.mean())
-    if abs(mean) > limit.mean_above:
-        latent = latent - limit.mean_share * mean
-        told.append(f"mean {mean:.3f} to {(1 - limit.mean_share) * mean:.3f}")
-    return latent, ", ".join(told) or f"std {std:.3f}, mean {mean:.3f} kept"
 
 
 def _features(
@@ -153,3 +179,114 @@ def _drawn(
     if share == 0:
         return mean
     return mean + share * std * gaussian_noise(mean.shape, seed=seed, step=0, device=mean.device)
+
+
+def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str]:
+    """The latent within a limit on the statistics of all of it, and what was done.
+
+    First the standard deviation, then the mean that is left.
+    """
+    done = []
+    std = float(latent.std(correction=0))
+    if std > limit.above:
+        latent = latent * (limit.to / std)
+        done.append(f"std {std:.3f} to {limit.to:g}")
+    mean = float(latent.mean())
+    if abs(mean) > limit.mean_above:
+        latent = latent - limit.mean_share * mean
+        done.append(f"mean {mean:.3f} to {(1 - limit.mean_share) * mean:.3f}")
+    return latent, ", ".join(done) or f"std {std:.3f}, mean {mean:.3f} kept"
+
+
+def finished(features: torch.Tensor, vocoder: Vocoder, post: Post, original: Original) -> tuple[np.ndarray, str]:
+    """The vocoder's sound after lifts, high-pass and loudness match, `[channels, N']`, and what was done."""
+    done = [f"smooth {post.smooth} frames"] if post.smooth > 1 else []
+    samples, front_end = vocoder.samples, front_end_of(original.timeline.info)
+
+    def mel_lift(_: np.ndarray, gain_db: float) -> np.ndarray:
+        return vocoder.run(lifted(features, gain_db, front_end))
+
+    def band_lift(unlifted: np.ndarray, gain_db: float) -> np.ndarray:
+        return band_lifted(unlifted, original.sample_rate, 10 ** (gain_db / 20))
+
+    for name, most_db, lift in (
+        ("mel-lift", post.mel_lift_db, mel_lift),
+        ("band-lift", 20 * log10(post.band_lift), band_lift),
+    ):
+        if most_db > 0:
+            samples, words = _lifted(samples, lift, most_db, post, original)
+            done.append(f"{name} {words}")
+    samples, ratio = _levelled(samples, post, original)
+    done += [f"high-pass {post.high_pass:g} Hz"] if post.high_pass else []
+    done += [f"loudness x{ratio:.3f}"] if post.loudness else []
+    return samples, ", ".join(done) or "none"
+
+
+def _levelled(samples: np.ndarray, post: Post, original: Original) -> tuple[np.ndarray, float]:
+    """High-passed and matched in loudness; the factor of the match too."""
+    if post.high_pass:
+        samples = high_passed(samples, original.sample_rate, post.high_pass)
+    if post.loudness is None:
+        return samples, 1.0
+    ratio = loudness_ratio(original.samples, samples, post.loudness, softness=post.softness)
+    return samples * np.float32(ratio), ratio
+
+
+def _lifted(
+    samples: np.ndarray,
+    lift: Callable[[np.ndarray, float], np.ndarray],
+    most_db: float,
+    post: Post,
+    original: Original,
+) -> tuple[np.ndarray, str]:
+    """Samples lifted by the measured loss, or by as much of it as makes nothing worse.
+
+    A lift is kept only if, after all that follows it, the energy from 4 kHz up is nearer the original's and the log
+    spectral distance is no larger.
+    """
+
+    def errors(candidate: np.ndarray) -> tuple[float, float]:
+        sound = original.unlevelled(_levelled(candidate, post, original)[0])
+        return high_band_loss_db(original.sound, sound, original.sample_rate), _distance_db(original, sound)
+
+    loss, distance = errors(samples)
+    for share in _SHARES:
+        gain_db = share * min(loss, most_db)
+        if gain_db < _LEAST_LIFT_DB:
+            break
+        candidate = lift(samples, gain_db)
+        loss_now, distance_now = errors(candidate)
+        if abs(loss_now) < abs(loss) and distance_now <= distance:
+            return candidate, f"{gain_db:.2f} dB of {loss:.2f} lost"
+    return samples, f"0 dB of {loss:.2f} lost" if loss > 0 else "0 dB, nothing lost"
+
+
+def _measured(original: Original, samples: np.ndarray, backend: FeatureBackend) -> dict[str, float]:
+    """How near `samples`, `[channels, N']` as coded, are to the original: see `Reconstruction.measures`."""
+    sound, wanted = original.unlevelled(samples), energy(original.sound)
+    heard = [features_of(x, original.timeline, backend).cpu().numpy() for x in (original.samples, samples)]
+    return {
+        "energy_ratio_db": _ratio_db(energy(sound), wanted),
+        "high_band_db": _ratio_db(*(high_band_energy(x, original.sample_rate) for x in (sound, original.sound))),
+        "features_error_db": log_mel_l1_db(*heard),
+        "log_spectral_distance_db": _distance_db(original, sound),
+        "snr_db": _ratio_db(wanted, energy(original.sound - sound)),
+    }
+
+
+def _distance_db(original: Original, sound: np.ndarray) -> float:
+    """Log spectral distance: mean over channels and over blocks, so that memory does not grow with the length."""
+    rate, count = original.sample_rate, sound.shape[1]
+    total = 0.0
+    for reference, estimate in zip(original.sound, sound, strict=True):
+        for start in range(0, count, _BLOCK_SECONDS * rate):
+            block = slice(start, start + _BLOCK_SECONDS * rate)
+            distance = log_spectral_distance_db(reference[block], estimate[block], sample_rate=rate)
+            total += distance * len(reference[block])
+    return total / (len(sound) * count)
+
+
+def _ratio_db(wanted: float, unwanted: float) -> float:
+    if wanted == 0:
+        return -inf if unwanted > 0 else 0.0
+    return 10 * (log10(wanted) - log10(unwanted)) if unwanted > 0 else inf

@@ -7,41 +7,27 @@ All but `matched` keep the name and the choices of an earlier script for AudioLD
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 from noisebook.audio.front_ends import FRONT_ENDS, MATCHED
 from noisebook.errors import ConfigError
 from noisebook.options import named
 
-__all__ = [
-    "DEFAULT",
-    "HISTORICAL",
-    "LIMITS",
-    "POSTERIORS",
-    "PRESETS",
-    "VOCODERS",
-    "LatentLimit",
-    "Post",
-    "Preset",
-    "by_name",
-    "same_by_default",
-    "with_axes",
-]
+__all__ = ["DEFAULT", "HISTORICAL", "LIMITS", "POSTERIORS", "PRESETS", "VOCODERS", "LatentLimit", "Post", "Preset",
+           "by_name", "same_by_default", "with_axes"]  # fmt: skip
 
 DEFAULT = "matched"
 HISTORICAL = "historical"  # the front end that a preset's script had
 POSTERIORS = {"mode": 0.0, "sample": 1.0, "blend": 0.3}  # how much of a sample is mixed with the mode
-_MODEL, _CLAMPED, _GRIFFIN_LIM, _TONES = "model", "model-clamped", "griffin-lim", "tones"
 # Tried in order; the next one only where the one before gives nothing that can be heard.
 VOCODERS = {
-    "model": (_MODEL,),
-    "griffin-lim": (_GRIFFIN_LIM,),
-    "tones": (_TONES,),
-    "model+griffin-lim": (_MODEL, _GRIFFIN_LIM),
-    "chain": (_MODEL, _CLAMPED, _GRIFFIN_LIM),
+    "model": ("model",),
+    "griffin-lim": ("griffin-lim",),
+    "tones": ("tones",),
+    "model+griffin-lim": ("model", "griffin-lim"),
+    "chain": ("model", "model-clamped", "griffin-lim"),
 }
 
 
@@ -91,18 +77,17 @@ class Post:
     peak_guard: bool = False
 
     def __post_init__(self) -> None:
-        if self.smooth < 1 or self.smooth % 2 == 0 or self.smooth > 99:
-            raise ConfigError(f"smoothing over {self.smooth} frames: an odd number from 1 to 99 is allowed")
-        if not 0 <= self.mel_lift_db <= 6:
-            raise ConfigError(f"a lift of at most {self.mel_lift_db} dB: 0 to 6 are allowed")
-        if not 1 <= self.band_lift <= 2:
-            raise ConfigError(f"a lift by at most {self.band_lift}: 1 to 2 are allowed")
-        if self.high_pass != 0 and not 10 <= self.high_pass <= 1000:
-            raise ConfigError(f"a high-pass at {self.high_pass} Hz: 10 to 1000 are allowed")
-        if self.loudness is not None and not 0 < self.loudness[0] <= 1 <= self.loudness[1] < inf:
-            raise ConfigError(f"loudness factors {self.loudness}: give two, of at most 1 and at least 1")
-        if not 0 <= self.softness < 1:
-            raise ConfigError(f"softness {self.softness}: 0 to below 1 is allowed")
+        least, most = self.loudness or (1.0, 1.0)
+        for possible, otherwise in (
+            (self.smooth in range(1, 100, 2), f"smoothing over {self.smooth} frames: an odd number from 1 to 99"),
+            (0 <= self.mel_lift_db <= 6, f"a lift of at most {self.mel_lift_db} dB: 0 to 6"),
+            (1 <= self.band_lift <= 2, f"a lift by at most {self.band_lift}: 1 to 2"),
+            (self.high_pass == 0 or 10 <= self.high_pass <= 1000, f"a high-pass at {self.high_pass} Hz: 10 to 1000"),
+            (0 < least <= 1 <= most < inf, f"loudness factors {least:g}:{most:g}: one of at most 1, one of at least 1"),
+            (0 <= self.softness < 1, f"softness {self.softness}: 0 to below 1"),
+        ):
+            if not possible:
+                raise ConfigError(f"{otherwise} is possible")
 
     @classmethod
     def parse(cls, text: str) -> Post:
@@ -113,13 +98,14 @@ class Post:
         """
         if text.strip() == "none":
             return cls()
-        return cls(**dict(_parsed_step(step) for step in text.split(",")))
+        return cls(**dict(_parsed_step(step.strip()) for step in text.split(",")))
 
     def __str__(self) -> str:
         """What `parse` reads."""
-        set_to = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        neutral = {entry.name: entry.default for entry in fields(self)}
-        return ",".join(_shown_step(*item) for item in set_to.items() if item not in neutral.items()) or "none"
+        set_to = [
+            (entry.name, value) for entry in fields(self) if (value := getattr(self, entry.name)) != entry.default
+        ]
+        return ",".join(_shown_step(name.replace("_", "-"), value) for name, value in set_to) or "none"
 
 
 @dataclass(frozen=True)
@@ -175,100 +161,69 @@ def same_by_default() -> tuple[tuple[str, tuple[str, ...]], ...]:
     chain of vocoders the first one works on them. What then differs are posterior and post-processing, of which a lift
     and the peak guard may find nothing to do, and loudness is rarely off by more than any preset corrects.
     """
-
-    def sound(preset: Preset) -> tuple[Any, ...]:
-        return preset.posterior, VOCODERS[preset.vocoder][0], preset.post
-
-    def at_rest(preset: Preset) -> tuple[Any, ...]:
-        loudness = preset.post.loudness and (1.0, 1.0)
-        rest = replace(preset.post, mel_lift_db=0.0, band_lift=1.0, loudness=loudness, peak_guard=False)
-        return *sound(preset)[:2], rest
-
-    always, then = _alike(sound), _alike(at_rest)
-    sometimes = "where no lift is kept and no peak is turned down"
-    return (*(("always", names) for names in always), *((sometimes, names) for names in then if names not in always))
-
-
-def _alike(key: Callable[[Preset], Any]) -> list[tuple[str, ...]]:
-    """Names of the presets that share a key, where they are more than one."""
-    names: dict[Any, list[str]] = {}
+    always: dict[Any, tuple[str, ...]] = {}
+    sometimes: dict[Any, tuple[str, ...]] = {}
     for preset in PRESETS:
-        names.setdefault(key(preset), []).append(preset.name)
-    return [tuple(group) for group in names.values() if len(group) > 1]
+        loudness = preset.post.loudness and (1.0, 1.0)
+        idle = replace(preset.post, mel_lift_db=0.0, band_lift=1.0, loudness=loudness, peak_guard=False)
+        for groups, post in ((always, preset.post), (sometimes, idle)):
+            key = preset.posterior, VOCODERS[preset.vocoder][0], post
+            groups[key] = (*groups.get(key, ()), preset.name)
+    when = dict.fromkeys(always.values(), "always")
+    for names in sometimes.values():
+        when.setdefault(names, "where no lift is kept and no peak is turned down")
+    return tuple((words, names) for names, words in when.items() if len(names) > 1)
 
 
-def with_axes(
-    preset: Preset,
-    *,
-    front_end: str = MATCHED,
-    posterior: str | None = None,
-    latent_limit: str | None = None,
-    vocoder: str | None = None,
-    post: str | None = None,
-) -> Preset:
+_AXES = {
+    "front_end": (MATCHED, HISTORICAL, *(front_end.name for front_end in FRONT_ENDS)),
+    "posterior": tuple(POSTERIORS),
+    "latent_limit": tuple(LIMITS),
+    "vocoder": tuple(VOCODERS),
+}
+
+
+def with_axes(preset: Preset, *, front_end: str = MATCHED, post: str | None = None, **axes: str | None) -> Preset:
     """The preset with a front end (`historical` is its own) and with other choices where they are not None.
 
     Raises:
         ConfigError: a choice that there is not.
     """
-    front_ends = (MATCHED, HISTORICAL, *(front.name for front in FRONT_ENDS))
-    for axis, name, allowed in (
-        ("front end", front_end, front_ends),
-        ("posterior", posterior, tuple(POSTERIORS)),
-        ("latent limit", latent_limit, tuple(LIMITS)),
-        ("vocoder", vocoder, tuple(VOCODERS)),
-    ):
-        if name is not None and name not in allowed:
-            raise ConfigError(f"{axis} {name!r}: there are {', '.join(allowed)}")
-    given = {"posterior": posterior, "latent_limit": latent_limit, "vocoder": vocoder}
+    given = {"front_end": front_end, **axes}
     changes: dict[str, Any] = {axis: name for axis, name in given.items() if name is not None}
-    if front_end != HISTORICAL:
-        changes["front_end"] = front_end
+    for axis, name in changes.items():
+        if name not in _AXES[axis]:
+            raise ConfigError(f"{axis.replace('_', ' ')} {name!r}: there are {', '.join(_AXES[axis])}")
+    if front_end == HISTORICAL:
+        del changes["front_end"]
     if post is not None:
         changes["post"] = Post.parse(post)
     return replace(preset, **changes)
 
 
 # A step without a value: the strongest that a preset has.
-_BARE = {
-    "smooth": 3,
-    "mel_lift_db": 6.0,
-    "band_lift": 1.5,
-    "high_pass": 50.0,
-    "loudness": (0.1, 10.0),
-    "softness": 0.2,
-    "peak_guard": True,
-}
+_BARE = {"smooth": 3, "mel_lift_db": 6.0, "band_lift": 1.5, "high_pass": 50.0, "loudness": (0.1, 10.0),
+         "softness": 0.2, "peak_guard": True}  # fmt: skip
 
 
 def _parsed_step(step: str) -> tuple[str, Any]:
-    word, given, value = step.strip().partition("=")
+    word, given, value = step.partition("=")
     name = word.replace("-", "_")
     if name not in _BARE or (given and name == "peak_guard"):
         steps = ", ".join(entry.name.replace("_", "-") for entry in fields(Post))
-        raise ConfigError(f"post-processing {step.strip()!r}: there are {steps}, or none")
+        raise ConfigError(f"post-processing {step!r}: there are {steps}, or none")
     if not given:
         return name, _BARE[name]
-    numbers = [_number(part, step) for part in value.split(":")]
-    if len(numbers) != (2 if name == "loudness" else 1):
-        raise ConfigError(f"post-processing {step.strip()!r}: loudness takes LEAST:MOST, the others one number")
-    if name == "smooth":
-        return name, int(numbers[0])
-    return name, tuple(numbers) if name == "loudness" else numbers[0]
-
-
-def _number(text: str, step: str) -> float:
     try:
-        number = float(text)
+        numbers = tuple(map(int if name == "smooth" else float, value.split(":")))
     except ValueError:
-        number = inf
-    if not isfinite(number):
-        raise ConfigError(f"post-processing {step.strip()!r}: {text!r} is not a number")
-    return number
+        raise ConfigError(f"post-processing {step!r}: {value!r} is not a number that can be meant") from None
+    if len(numbers) != (2 if name == "loudness" else 1):
+        raise ConfigError(f"post-processing {step!r}: loudness takes LEAST:MOST, the others one number")
+    return name, numbers if name == "loudness" else numbers[0]
 
 
-def _shown_step(name: str, value: Any) -> str:
-    word = name.replace("_", "-")
+def _shown_step(word: str, value: Any) -> str:
     if value is True:
         return word
     return f"{word}={':'.join(f'{part:g}' for part in value) if isinstance(value, tuple) else f'{value:g}'}"

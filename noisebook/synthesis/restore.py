@@ -27,12 +27,11 @@ from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_o
 from noisebook.diffusion.guidance import prompted
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.noise import gaussian_noise
-from noisebook.diffusion.plan import Denoise, Step, reverse
+from noisebook.diffusion.plan import Step, reverse
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.options import OnStep
-from noisebook.synthesis.damaged import Damage
-from noisebook.synthesis.measuring import features_of, framed, measured, prepared
+from noisebook.synthesis.damage import Damage, examined
 from noisebook.synthesis.options import DamageOptions, RestoreOptions
 from noisebook.synthesis.sound import AudioFormat, from_latent
 
@@ -59,14 +58,12 @@ def restore(
         AudioError: more than two channels.
         ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
-    sound = prepared(waveform, damage, backend.info)
-    form = framed(sound, damage, backend.info)
-    measurement, guess = measured(waveform, sound, damage, form, backend)
+    sound, form, known, guess = examined(waveform, damage, backend)
     timeline, course = form.timeline(backend.info), _course(options, damage, backend.info)
-    latent = restored_latent(measurement, guess, course, timeline, backend=backend, options=options, on_step=on_step)
+    latent = restored_latent(known, guess, course, timeline, backend=backend, options=options, on_step=on_step)
     if options.keep and damage.task == "declip":
         decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=timeline.info.feature_frames)
-        return _filtered_towards(measurement.completed(decoded), waveform, sound, damage, form, backend)
+        return _filtered_towards(known.completed(decoded), waveform, sound, damage, form, backend)
     synthetic = from_latent(latent, form, backend=backend)
     if not options.keep:
         return synthetic
@@ -87,9 +84,6 @@ def restore_stream(
     """The restored sound as a .ddcm stream; all of it is synthetic, as of any stream.
 
     Args:
-        waveform: the damaged sound.
-        damage: of it.
-        backend: the model.
         options: of these only the strength counts.
         coding: as for `encoder.compress`; its channels are left to the codec.
         on_step: called with (steps done, steps in all).
@@ -98,33 +92,22 @@ def restore_stream(
         AudioError: more than two channels.
         ConfigError: a setting outside its range.
     """
-    sound = prepared(waveform, damage, backend.info)
-    form = framed(sound, damage, backend.info)
+    sound, form, known, guess = examined(waveform, damage, backend)
     header = header_of(sound, coding.replaced(channels="auto"), backend.info)
     if damage.task == "inpaint":
         header = replace(header, pauses=())  # a gap is silent, and shall not stay so
-    measurement, guess = measured(waveform, sound, damage, form, backend)
     timeline, course = form.timeline(backend.info), _course(options, damage, backend.info)
     guessed, hops = _encoded(guess, timeline, backend), timeline.info.feature_frames
 
     def target_of(start: int, end: int) -> Target:
-        known, first = measurement.part(start * hops, end * hops), guessed[:, :, start:end]
-        return lambda step, x0_hat: first if step.t > course.start else known.fitted(x0_hat, backend)
+        part, first = known.part(start * hops, end * hops), guessed[:, :, start:end]
+        return lambda step, x0_hat: first if step.t > course.start else part.fitted(x0_hat, backend)
 
     return compress_towards(target_of, header, image=form.image, backend=backend, on_step=on_step)
 
 
-def _fitting(denoise: Denoise, known: Measurement, backend: FeatureBackend) -> Denoise:
-    """The denoiser, whose estimates are brought in line with what is known."""
-
-    def fitting(x: torch.Tensor, t: int) -> torch.Tensor:
-        return known.fitted(denoise(x, t), backend)
-
-    return fitting
-
-
 def restored_latent(
-    measurement: Measurement,
+    known: Measurement,
     guess: torch.Tensor,
     course: Course,
     timeline: Timeline,
@@ -133,16 +116,14 @@ def restored_latent(
     options: RestoreOptions,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
-    """The latent `[channels, C, L, F']` of a measurement and a guess, features `[channels, 1, T, bins]`.
+    """The latent `[channels, C, L, F']` of what is known and a guess, features `[channels, 1, T, bins]`.
 
     Each segment with something lost is a diffusion by itself; the others are the guess, encoded.
-
-    Raises:
-        ConfigError: as `restore`.
     """
     latent, hops = _encoded(guess, timeline, backend), timeline.info.feature_frames
-    segments = [(a, b) for a, b in timeline.segments() if measurement.part(a * hops, b * hops).weight.min() < _RELIABLE]
-    if course.start < 0 or not segments:
+    parts = {(start, end): known.part(start * hops, end * hops) for start, end in timeline.segments()}
+    parts = {span: part for span, part in parts.items() if part.weight.min() < _RELIABLE}
+    if course.start < 0 or not parts:
         return latent
     timesteps = sampling_timesteps(
         course.schedule, course.curve, steps=min(options.steps, course.start + 1), spacing="uniform",
@@ -150,17 +131,20 @@ def restored_latent(
     )  # fmt: skip
     denoise = prompted(
         backend, prompt=options.prompt, negative=None, guidance=options.guidance,
-        on_step=on_step, total=len(timesteps) * len(segments),
+        on_step=on_step, total=len(timesteps) * len(parts),
     )  # fmt: skip
     draws = count()
 
     def noise(_: Step | None, like: torch.Tensor) -> torch.Tensor:
         return gaussian_noise(like.shape, seed=options.seed, step=next(draws), device=like.device)
 
-    for start, end in segments:
-        piece = latent[:, :, start:end]
-        fitting = _fitting(denoise, measurement.part(start * hops, end * hops), backend)
+    for (start, end), part in parts.items():
+
+        def fitting(x: torch.Tensor, t: int, part: Measurement = part) -> torch.Tensor:
+            return part.fitted(denoise(x, t), backend)
+
         fitted, plan = sampled("ddpm", fitting, course.schedule, timesteps)
+        piece = latent[:, :, start:end]
         x = course.schedule.add_noise(piece, noise(None, piece), timesteps[0])
         latent[:, :, start:end] = reverse(fitted, plan, x, noise)
     return latent
@@ -173,7 +157,7 @@ def _filtered_towards(
     info, lost, front_end = backend.info, damage.lost(clipped), front_end_of(backend.info)
     padded_to = form.timeline(info).frames * info.frame_samples
     for _ in range(_PASSES):
-        gain = (target - features_of(sound, form, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
+        gain = (target - form.features(sound, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
         samples = torch.from_numpy(form.levelled(sound, info))
         gain = gain.expand(len(samples), -1, -1, -1)
         padded = torch.nn.functional.pad(samples, (0, padded_to - samples.shape[1]))

@@ -14,10 +14,10 @@ from noisebook.audio.image import StereoImage, measure_image
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.rendering import Rendered
-from noisebook.codec.signal import analyse, levelled, restored, synthesise
+from noisebook.codec.signal import analyse, features_of, levelled, restored, synthesise
 from noisebook.codec.timeline import Timeline
 from noisebook.coding.container import ChannelMode
-from noisebook.diffusion.backend import Backend, BackendInfo
+from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend
 from noisebook.errors import AudioError, ConfigError
 
 __all__ = ["AudioFormat", "from_latent", "to_latent"]
@@ -71,6 +71,10 @@ class AudioFormat:
     def levelled(self, waveform: Waveform, info: BackendInfo) -> np.ndarray:
         """A sound as a model is given it, `[channels, N']`."""
         return levelled(waveform, self.gain_half_db, info.sample_rate)
+
+    def features(self, waveform: Waveform, backend: FeatureBackend) -> torch.Tensor:
+        """The features `[latents, 1, T, bins]` of a sound at this level, of both channels of stereo together."""
+        return features_of(self.levelled(waveform, backend.info), self.timeline(backend.info), backend)
 
     def rendered(self, samples: np.ndarray, info: BackendInfo) -> np.ndarray:
         """`[channels, N']` of what a model makes of the latent, `[1 or channels, N']`."""

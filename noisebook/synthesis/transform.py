@@ -12,15 +12,18 @@ to it as noise. How far t0 is follows from the strength, see `diffusion.pulling.
 from __future__ import annotations
 
 from itertools import count
+from math import sqrt
 
 import torch
 
 from noisebook.audio.waveform import Waveform
+from noisebook.codec.presets import by_name
+from noisebook.codec.segment import SegmentCoder
 from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.diffusion.guidance import prompted
 from noisebook.diffusion.noise import gaussian_noise, start_noise
 from noisebook.diffusion.plan import NoiseFor, Step, reverse
-from noisebook.diffusion.pulling import Course
+from noisebook.diffusion.pulling import Course, low_pass, multi_scale, pull_weight, pulled
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ModelError
 from noisebook.options import OnStep
@@ -28,12 +31,12 @@ from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, hybr
 from noisebook.quantizers.config import SOFT_ATOMS
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
-from noisebook.synthesis.pull import chosen_noise, pulled_towards
 from noisebook.synthesis.sound import from_latent, to_latent
 
-__all__ = ["OWN_SIZE", "own_codebook", "transform", "transform_latent"]
+__all__ = ["chosen_noise", "own_codebook", "quantised_latent", "transform", "transform_latent"]
 
-OWN_SIZE = 1024  # atoms of a sound's own codebook, at most
+_PARAMS = by_name("6000").params  # of chosen noise: parts of 64 values; nothing is sent, so bits cost nothing
+_OWN_SIZE = 1024  # atoms of a sound's own codebook, at most
 _VECTORS_PER_ATOM = 4  # with fewer, a codebook fitted to a sound would merely copy it
 _FEWEST = 8  # atoms, of the shortest sounds
 _FIT_FRAMES = 512  # latent frames that a sound's own codebook is fitted to, at most: 20 s
@@ -73,12 +76,23 @@ def transform_latent(
     )  # fmt: skip
     if options.strength == 0:
         return target
+    if options.weight is not None:
+        weight = pull_weight(options.weight, course, strength=_pull_strength(options))
+        denoise = pulled(denoise, target, weight=weight, width=multi_scale(course, options.scales or 1))
     noise = start_noise((1, *latent.shape[1:]), seed=options.seed, segment=0, device=device).expand_as(latent)
-    denoise = pulled_towards(denoise, target, options, course)
     noisy = options.method == "guided" or options.strength == 1
     x = noise if noisy else info.schedule.add_noise(target, noise, timesteps[0])
     denoise, plan = sampled(options.sampler, denoise, info.schedule, timesteps)
-    return reverse(denoise, plan, x, _noise_for(options, target, course, info))
+    steps = count(1)
+
+    def gaussian(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        """The same for all channels."""
+        drawn = gaussian_noise(x0_hat[:1].shape, seed=options.seed, step=next(steps), device=device)
+        return drawn.expand_as(x0_hat)
+
+    return reverse(
+        denoise, plan, x, chosen_noise(gaussian, target, options, course, info) if options.chooses else gaussian
+    )
 
 
 def quantised_latent(latent: torch.Tensor, options: TransformOptions, info: BackendInfo) -> torch.Tensor:
@@ -102,10 +116,10 @@ def quantised_latent(latent: torch.Tensor, options: TransformOptions, info: Back
 
 
 def own_codebook(latent: torch.Tensor, info: BackendInfo) -> LatentCodebook:
-    """A codebook of latent cells fitted to `[channels, C, L, F']` itself: k-means, `OWN_SIZE` atoms at most."""
+    """A codebook of latent cells fitted to `[channels, C, L, F']` itself: k-means, 1024 atoms at most."""
     every = -(-latent.shape[0] * latent.shape[2] // _FIT_FRAMES)
     frames = latent[:, :, ::every]
-    size = min(OWN_SIZE, max(_FEWEST, frames.numel() // info.latent_channels // _VECTORS_PER_ATOM))
+    size = min(_OWN_SIZE, max(_FEWEST, frames.numel() // info.latent_channels // _VECTORS_PER_ATOM))
     return fit([frames], unit="position", method="kmeans", size=size, model=info.autoencoder.hex())
 
 
@@ -118,14 +132,37 @@ def _timesteps(options: TransformOptions, course: Course, info: BackendInfo) -> 
     return tuple(sorted({*timesteps, max(0, course.start)}, reverse=True))
 
 
-def _noise_for(options: TransformOptions, target: torch.Tensor, course: Course, info: BackendInfo) -> NoiseFor:
-    """Gaussian noise, the same for all channels; chosen while a choosing pull lasts."""
-    steps = count(1)
+def _pull_strength(options: TransformOptions) -> float:
+    return 1.0 if options.pull_strength is None else options.pull_strength
 
-    def gaussian(_: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-        shape = x0_hat[:1].shape
-        return gaussian_noise(shape, seed=options.seed, step=next(steps), device=x0_hat.device).expand_as(x0_hat)
 
-    if not options.chooses:
-        return gaussian
-    return chosen_noise(gaussian, target, options, course, info)
+def chosen_noise(
+    gaussian: NoiseFor, target: torch.Tensor, options: TransformOptions, course: Course, info: BackendInfo
+) -> NoiseFor:
+    """The noise of each step chosen against `target - x0_hat` down to t0, and from there on `gaussian`.
+
+    The atoms are those of a stream of preset 6000 (Ohayon et al. 2025, with partitioned structured codebooks). An
+    encoder's noise leads as far as its bits allow, and in few large steps too far. Here Gaussian noise is mixed in so
+    that it leads exactly as far as the true posterior would: `z = sqrt(SNR_s - SNR_t) (target - x0_hat) + ...`.
+    """
+    coder = SegmentCoder(_PARAMS, (), info, target.shape[0], target.shape[2], options.seed)
+    width, steps = multi_scale(course, options.scales or 1), count()
+
+    def choose(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        random = gaussian(step, x0_hat)
+        if step.t <= course.start or step.s is None:
+            return random
+        residual, index = low_pass(target - x0_hat, width(step.t)), next(steps)
+        chosen = coder.noise(coder.choose(residual, index), index)
+        needed = sqrt(info.schedule.snr(step.s) - info.schedule.snr(step.t))
+        share = _pull_strength(options) * (needed / _projection(chosen, residual)).clamp(max=1)
+        return share * chosen + (1 - share.square()).sqrt() * random
+
+    return choose
+
+
+def _projection(noise: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+    """How many times the residual the noise contains, for each channel: `[channels, 1, 1, 1]`, above 0."""
+    axes = (1, 2, 3)
+    along = (noise * residual).mean(axes, keepdim=True) / residual.square().mean(axes, keepdim=True).clamp_min(1e-12)
+    return along.clamp_min(1e-12)

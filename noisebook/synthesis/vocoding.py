@@ -18,20 +18,21 @@ import torch
 
 from noisebook.audio.griffin_lim import griffin_lim
 from noisebook.audio.mel_synthesis import synthesise_mel
+from noisebook.audio.waveform import Waveform
 from noisebook.codec.signal import segmentwise
 from noisebook.codec.timeline import Timeline
 from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.errors import ModelError
+from noisebook.synthesis.sound import AudioFormat
 
-__all__ = ["Vocoder", "first_working"]
+__all__ = ["Vocoder", "first_working", "vocoded"]
 
 _log = logging.getLogger(__name__)
 _NATURAL = (-10.0, 2.0)  # of log magnitudes: what clamping leaves
 _AUDIBLE = 4  # nepers above silence: 35 dB
 _INAUDIBLE_PEAK = 1e-4
-
-Synthesise = Callable[[torch.Tensor], torch.Tensor]  # features [B, 1, T, F] -> [B, N']
-Vocode = Callable[[torch.Tensor], np.ndarray]  # features [channels, 1, T, F] -> [channels, N']
+# Of a mel of 64 bins, [B, 1, T, F] -> [B, N'].
+_WEIGHTLESS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"griffin-lim": griffin_lim, "tones": synthesise_mel}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +40,14 @@ class Vocoder:
     """A vocoder that gave sound.
 
     Attributes:
-        run: it, for other features of the same timeline.
-        samples: what it gave, `[channels, N']`.
-        told: its name, with the names and failures of those before it.
+        run: features `[channels, 1, T, F]` of the same timeline to samples `[channels, N']`.
+        samples: what it gave, shaped alike.
+        name: its own, with the names and failures of those before it.
     """
 
-    run: Vocode
+    run: Callable[[torch.Tensor], np.ndarray]
     samples: np.ndarray
-    told: str
+    name: str
 
 
 def first_working(features: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: FeatureBackend) -> Vocoder:
@@ -60,23 +61,19 @@ def first_working(features: torch.Tensor, names: Sequence[str], timeline: Timeli
         if name in _WEIGHTLESS and failures and front_end_of(backend.info).vocodes:
             failures.append(f"{name}: the same sound, as the model's vocoder has no network")
             continue
-        run = partial(_STAGES[name], timeline=timeline, backend=backend)
-        samples, failure = _attempt(run, features, backend)
-        if samples is not None and failure is None:
+        run = partial(_vocode, name=name, timeline=timeline, backend=backend)
+        try:
+            samples = run(features)
+        except Exception as error:  # whatever breaks inside a vocoder is a reason for the next one
+            lines = str(error).strip().splitlines()
+            failure: str | None = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        else:
+            failure = _failure(samples, features, front_end_of(backend.info).floor)
+        if failure is None:
             return Vocoder(run, samples, f"{name} (after {', '.join(failures)})" if failures else name)
         failures.append(f"{name}: {failure}")
         _log.warning("vocoder %s fails: %s", name, failure)
     raise ModelError(f"no vocoder gave sound: {', '.join(failures)}")
-
-
-def _attempt(run: Vocode, features: torch.Tensor, backend: FeatureBackend) -> tuple[np.ndarray | None, str | None]:
-    """What a vocoder gives, and what is wrong with it: whatever breaks inside it is a reason for the next one."""
-    try:
-        samples = run(features)
-    except Exception as error:
-        lines = str(error).strip().splitlines()
-        return None, f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return samples, _failure(samples, features, front_end_of(backend.info).floor)
 
 
 def _failure(samples: np.ndarray, features: torch.Tensor, floor: float) -> str | None:
@@ -88,33 +85,26 @@ def _failure(samples: np.ndarray, features: torch.Tensor, floor: float) -> str |
     return None
 
 
-def _model(features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
+def _vocode(features: torch.Tensor, *, name: str, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
     info = timeline.info
+    if name in _WEIGHTLESS and not front_end_of(info).vocodes:
+        return _WEIGHTLESS[name](features.to(backend.device)).cpu().numpy()[:, : timeline.sample_count]
 
     def vocode(piece: torch.Tensor, first_frame: int) -> torch.Tensor:
         return backend.vocode(piece, first_frame).cpu()
 
-    waveform = segmentwise(
-        vocode, features, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True
-    )
-    return waveform.numpy()[:, : timeline.sample_count]
+    heard = features.clamp(*_NATURAL) if name == "model-clamped" else features
+    samples = segmentwise(vocode, heard, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True)
+    return samples.numpy()[:, : timeline.sample_count]
 
 
-def _clamped(features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
-    return _model(features.clamp(*_NATURAL), timeline=timeline, backend=backend)
+def vocoded(waveform: Waveform, backend: FeatureBackend) -> Waveform:
+    """What the model's vocoder makes of a sound's own features: the ceiling of whatever ends in that vocoder.
 
-
-def _weightless(
-    features: torch.Tensor, *, timeline: Timeline, backend: FeatureBackend, synthesise: Synthesise
-) -> np.ndarray:
-    if front_end_of(backend.info).vocodes:
-        return _model(features, timeline=timeline, backend=backend)
-    return synthesise(features.to(backend.device)).cpu().numpy()[:, : timeline.sample_count]
-
-
-_WEIGHTLESS: dict[str, Synthesise] = {"griffin-lim": griffin_lim, "tones": synthesise_mel}  # of a mel of 64 bins
-_STAGES: dict[str, Callable[..., np.ndarray]] = {
-    "model": _model,
-    "model-clamped": _clamped,
-    **{name: partial(_weightless, synthesise=synthesise) for name, synthesise in _WEIGHTLESS.items()},
-}
+    Raises:
+        AudioError: more than two channels.
+        ModelError: the vocoder gave no sound.
+    """
+    info, form = backend.info, AudioFormat.of(waveform, backend.info)
+    vocoder = first_working(form.features(waveform, backend), ("model",), form.timeline(info), backend)
+    return form.restored(form.rendered(vocoder.samples, info), info)

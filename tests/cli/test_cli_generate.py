@@ -134,6 +134,6 @@ def test_help_tells_the_presets_as_they_are():
     from noisebook.synthesis.options import GENERATE_PRESETS, GenerateStreamOptions
 
     options = {option.name: option for option in cli.commands["generate"].params}
-    listed = ", ".join(f"{name} {row.steps} and {row.guidance:g}" for name, row in GENERATE_PRESETS.items())
+    listed = ", ".join(f"{name} {steps} and {guidance:g}" for name, (steps, guidance) in GENERATE_PRESETS.items())
     assert listed in options["preset"].help
     assert f"{GenerateStreamOptions().steps} by default" in options["steps"].help

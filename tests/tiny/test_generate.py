@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from noisebook import api
+from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import Decoder
 from noisebook.coding import container
 from noisebook.diffusion.guidance import over_timeline, prompted
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
 from noisebook.errors import ConfigError
-from noisebook.synthesis.generate import clipping_gain, generate, generate_latents
-from noisebook.synthesis.generate_stream import _directions, _Steered, generate_stream
+from noisebook.synthesis import generate as generating
+from noisebook.synthesis.generate import _Steered, generate, generate_latents, generate_stream, within_full_scale
 from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
 
 QUICK = GenerateOptions(prompt="music", steps=3)
@@ -156,10 +157,8 @@ def test_the_tag_of_a_stream_is_a_prompt_that_means_one(backend):
 
 def test_candidates_steer_towards_the_prompt(backend, monkeypatch):
     """The chosen noise has the inner product with the direction that the best of so many random atoms has."""
-    from noisebook.synthesis import generate_stream as module
-
     found: list[float] = []
-    original = module._choice
+    original = generating._choice
 
     def spy(coder, direction, indices, step):
         choice = original(coder, direction, indices, step)
@@ -167,7 +166,7 @@ def test_candidates_steer_towards_the_prompt(backend, monkeypatch):
         found.append(float((noise * direction).sum() / direction.norm()))
         return choice
 
-    monkeypatch.setattr(module, "_choice", spy)
+    monkeypatch.setattr(generating, "_choice", spy)
     means = {}
     for candidates in (2, 16):
         found.clear()
@@ -191,7 +190,7 @@ def test_the_direction_is_from_what_is_not_asked_for_to_what_is(backend, prompt,
     x = torch.randn(1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
     header = container.parse_header(generate_stream(replace(settings, seconds=0.1), backend=backend)[0])[0]
     decoder = over_timeline(backend, tag=header.tag or 0)
-    steered = _Steered(decoder, *_directions(settings, header, backend))
+    steered = _Steered(decoder, settings, header, backend)
     assert torch.equal(steered(x, 300), decoder(x, 300))
     estimates = {tag: backend.denoise(x, 300, tag) for tag in range(4)}
     estimates[None] = backend.denoise(x, 300, condition=backend.condition(prompt))
@@ -232,7 +231,8 @@ def test_a_stream_has_one_segment(backend):
 
 
 def test_loud_sounds_are_made_to_fit(backend, monkeypatch):
-    assert [clipping_gain(np.float32([peak])) for peak in (0, 0.5, -1, 1.01, -2, 10)] == [0, 0, 0, 1, 13, 40]
+    peaks = [Waveform(np.full((1, 1), peak, np.float32), 16000) for peak in (0, 0.5, -1, 1.01, -2, 10)]
+    assert [within_full_scale(sound)[1] for sound in peaks] == [0, 0, 0, 1, 13, 40]
     quiet = generate(replace(QUICK, seconds=0.3, seed=1), backend=backend)
     gain = 4 / float(np.abs(quiet.samples).max())
     vocode = type(backend).vocode

@@ -10,8 +10,9 @@ from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.coding.container import ChannelMode
 from noisebook.errors import AudioError, ConfigError, ModelError
-from noisebook.synthesis import finishing, vocoding
-from noisebook.synthesis.finishing import Original, finished
+from noisebook.synthesis import reconstruct as reconstructing
+from noisebook.synthesis import vocoding
+from noisebook.synthesis.reconstruct import Original, finished
 from noisebook.synthesis.reconstruction_presets import PRESETS, Post
 from noisebook.synthesis.sound import AudioFormat, from_latent, to_latent
 from noisebook.synthesis.vocoding import Vocoder
@@ -157,7 +158,7 @@ def test_silence_of_a_silent_mel_is_no_failure(backend):
 
 
 def test_nothing_falls_back_to_noise(backend, chirp, monkeypatch):
-    monkeypatch.setitem(vocoding._STAGES, "griffin-lim", lambda mel, **_: np.full((1, 24000), np.inf, np.float32))
+    monkeypatch.setitem(vocoding._WEIGHTLESS, "griffin-lim", lambda mel: torch.full((1, 24000), torch.inf))
     with pytest.raises(ModelError, match="griffin-lim"):
         api.reconstruct(chirp, sample_rate=16000, backend=Faulty(backend, lambda sound: sound / 0 * 0), vocoder="chain")
 
@@ -225,7 +226,7 @@ def test_no_lift_where_nothing_is_lost(post, backend):
 def test_a_lift_that_makes_the_spectrum_worse_is_declined(backend, monkeypatch):
     wanted, found = highs(0.1), highs(0.06)
     distances = iter([10.0, 10.5, 10.2, 9.9])
-    monkeypatch.setattr(finishing, "_distance_db", lambda *_: next(distances))
+    monkeypatch.setattr(reconstructing, "_distance_db", lambda *_: next(distances))
     told = lifted_by(found, wanted, Post(band_lift=2), backend)[1]
     assert f"band-lift {20 * np.log10(0.1 / 0.06) / 4:.2f} dB of" in told  # only the last share made nothing worse
     distances = iter([1.0, 2.0, 2.0, 2.0])
@@ -255,6 +256,6 @@ def test_long_sounds_are_done_in_segments_without_seams(preset, front_end, backe
     whole = run()
     monkeypatch.setattr("noisebook.codec.timeline.SEGMENT_FRAMES", 20)
     monkeypatch.setattr("noisebook.codec.timeline._SHORTEST_SEGMENT", 8)
-    monkeypatch.setattr(finishing, "_BLOCK_SECONDS", 1)
+    monkeypatch.setattr(reconstructing, "_BLOCK_SECONDS", 1)
     scale = np.abs(whole).max()
     assert np.abs(run() - whole).max() < 2e-3 * scale

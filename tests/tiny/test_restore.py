@@ -26,15 +26,14 @@ from noisebook.diffusion.plan import make_step
 from noisebook.diffusion.pulling import Course
 from noisebook.errors import AudioError, ConfigError
 from noisebook.synthesis import restore as restoring
-from noisebook.synthesis.damaged import damage_of
-from noisebook.synthesis.measuring import measured
-from noisebook.synthesis.options import RestoreOptions
+from noisebook.synthesis.damage import damage_of, examined
+from noisebook.synthesis.options import DamageOptions, RestoreOptions
 from noisebook.synthesis.restore import STRENGTHS, restore, restore_stream, restored_latent
-from noisebook.synthesis.sound import AudioFormat
 
 QUICK = RestoreOptions(steps=2)
 CODING = EncodeOptions(preset="300")
 OPTIONS = {"inpaint": {"gaps": ((0.5, 0.7),)}, "bandwidth": {"cutoff": 3000.0}, "declip": {"threshold": 0.15}}
+GAP = DamageOptions(**OPTIONS["inpaint"])
 
 
 def noise(seconds: float = 1.2, rate: int = 16000, channels: int = 1) -> Waveform:
@@ -53,7 +52,7 @@ def damaged(task: str, sound: Waveform) -> Waveform:
 
 
 def run(backend, task: str, sound: Waveform, **changes) -> Waveform:
-    damage = damage_of(sound, task, backend.info, **OPTIONS[task])
+    damage = damage_of(sound, task, DamageOptions(**OPTIONS[task]), backend.info)
     return restore(sound, damage, backend=backend, options=replace(QUICK, **changes))
 
 
@@ -117,14 +116,13 @@ def test_seeds_prompts_and_strengths_matter_and_nothing_else(backend, task):
 def test_a_reliable_mel_leads_to_its_latent(backend):
     """Of a measurement without loss, nothing is invented; of one that is worth nothing, nothing of it is left."""
     sound = noise()
-    damage = damage_of(sound, "inpaint", backend.info, gaps=((0.5, 0.7),))
-    frame, info = AudioFormat.of(sound, backend.info), backend.info
-    measurement, guess = measured(sound, sound, damage, frame, backend)
+    damage, info = damage_of(sound, "inpaint", GAP, backend.info), backend.info
+    _, form, measurement, guess = examined(sound, damage, backend)
     course = Course(info.schedule, info.curve, 1.0)
 
     def run_on(weight) -> torch.Tensor:
         known = replace(measurement, weight=torch.full_like(measurement.weight, weight))
-        return restored_latent(known, guess, course, frame.timeline(info), backend=backend, options=QUICK)
+        return restored_latent(known, guess, course, form.timeline(info), backend=backend, options=QUICK)
 
     true = backend.encode(guess)
     assert torch.allclose(run_on(1.0), true, atol=1e-5)
@@ -137,7 +135,7 @@ def test_steps_are_told_and_untouched_segments_cost_nothing(backend, monkeypatch
     monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 16)
     monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 8)
     sound = damaged("inpaint", noise(4.0))
-    damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
+    damage = damage_of(sound, "inpaint", GAP, backend.info)
     calls: list[tuple[int, int]] = []
     restore(sound, damage, backend=backend, options=QUICK, on_step=lambda *call: calls.append(call))
     assert calls in ([(1, 2), (2, 2)], [(1, 4), (2, 4), (3, 4), (4, 4)])
@@ -223,9 +221,9 @@ def test_a_stream_aims_at_the_guess_and_then_at_what_is_reliable(pooling, monkey
     seen = {}
     monkeypatch.setattr(restoring, "compress_towards", lambda target_of, header, **_: seen.update(target_of=target_of))
     sound = damaged("inpaint", noise())
-    damage = damage_of(sound, "inpaint", pooling.info, **OPTIONS["inpaint"])
+    damage = damage_of(sound, "inpaint", GAP, pooling.info)
     restore_stream(sound, damage, backend=pooling, options=RestoreOptions(strength=0.5), coding=CODING)
-    measurement, guess = measured(sound, sound, damage, AudioFormat.of(sound, pooling.info), pooling)
+    _, _, measurement, guess = examined(sound, damage, pooling)
     start = Course(pooling.info.schedule, pooling.info.curve, 0.5).start
     aim, x0_hat = seen["target_of"](5, 20), torch.randn(1, 8, 15, 16, generator=torch.Generator().manual_seed(0))
     schedule = pooling.info.schedule
@@ -252,7 +250,7 @@ def test_what_is_lost_has_no_part_in_a_stream_s_choices(backend):
     loud.samples[:, 8000:11200] *= 2
     made = []
     for sound in (quiet, loud):
-        damage = damage_of(sound, "inpaint", backend.info, **OPTIONS["inpaint"])
+        damage = damage_of(sound, "inpaint", GAP, backend.info)
         options = RestoreOptions(strength=0.2)
         made.append(restore_stream(sound, damage, backend=backend, options=options, coding=CODING))
     assert made[0] == made[1]

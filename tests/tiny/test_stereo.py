@@ -23,8 +23,8 @@ from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream
-from noisebook.synthesis.damaged import damage_of
-from noisebook.synthesis.measuring import framed, prepared
+from noisebook.synthesis.damage import damage_of, examined
+from noisebook.synthesis.options import DamageOptions
 
 
 def noise(seconds: float, rate: int = 16000, channels: int = 2, seed: int = 0) -> np.ndarray:
@@ -221,10 +221,9 @@ def test_channels_that_there_are_not(backend, channels):
         api.compress(noise(1), sample_rate=16000, backend=backend, channels=channels)
 
 
-def _frame_of(samples: np.ndarray, rate: int, backend, task: str, **options):
+def _form_of(samples: np.ndarray, rate: int, backend, task: str, **options):
     sound = Waveform(samples, rate)
-    damage = damage_of(sound, task, backend.info, **options)
-    return framed(prepared(sound, damage, backend.info), damage, backend.info)
+    return examined(sound, damage_of(sound, task, DamageOptions(**options), backend.info), backend).form
 
 
 def test_a_gap_has_the_image_of_what_is_nearest(backend):
@@ -232,7 +231,7 @@ def test_a_gap_has_the_image_of_what_is_nearest(backend):
     sound = noise(5.0)
     sound[1, : 2 * 16000] *= 0.1
     sound[0, 3 * 16000 :] *= 0.1
-    image = _frame_of(sound, 16000, backend, "inpaint", gaps=[(2.0, 3.0)]).image
+    image = _form_of(sound, 16000, backend, "inpaint", gaps=[(2.0, 3.0)]).image
     seconds = (np.arange(image.frames) + 0.5) * FRAME_SECONDS
     known = image.level.mean(0)
     assert (known[(seconds > 2.1) & (seconds < 2.4)] > 5).all()
@@ -247,11 +246,11 @@ def test_a_lost_band_has_the_image_of_the_one_below(backend):
     spectrum[0] *= 0.1
     spectrum[:, np.fft.rfftfreq(sound.shape[1], 1 / 16000) > 3000] = 0
     low = np.fft.irfft(spectrum, sound.shape[1]).astype(np.float32)
-    image = _frame_of(low, 16000, backend, "bandwidth", cutoff=3000).image
+    image = _form_of(low, 16000, backend, "bandwidth", cutoff=3000).image
     first = image_bands(6000)
     assert (image.level[first:] == image.level[first - 1]).all()
     assert image.level[first:].mean() < -5
-    declipped = _frame_of(low, 16000, backend, "declip", threshold=0.05).image
+    declipped = _form_of(low, 16000, backend, "declip", threshold=0.05).image
     assert declipped is not None
 
 

@@ -12,8 +12,8 @@ from noisebook.audio.mel import LOG_FLOOR, log_mel
 from noisebook.audio.waveform import Waveform
 from noisebook.diffusion.measurement import Measurement
 from noisebook.errors import ConfigError
-from noisebook.synthesis.damaged import Damage, damage_of
-from noisebook.synthesis.measuring import features_of, measured, prepared
+from noisebook.synthesis.damage import Damage, damage_of, examined
+from noisebook.synthesis.options import DamageOptions
 from noisebook.synthesis.sound import AudioFormat
 
 
@@ -58,9 +58,10 @@ def test_fitting_in_a_real_autoencoder_leaves_the_reliable_alone(backend):
 
 
 def measurement_of(damaged: Waveform, backend, task: str, **options):
-    damage = damage_of(damaged, task, backend.info, **options)
-    sound = prepared(damaged, damage, backend.info)
-    return *measured(damaged, sound, damage, AudioFormat.of(sound, backend.info), backend), sound
+    sound, _, known, guess = examined(
+        damaged, damage_of(damaged, task, DamageOptions(**options), backend.info), backend
+    )
+    return known, guess, sound
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2), (8000, 1)])
@@ -73,7 +74,7 @@ def test_frames_that_see_a_gap_are_lost_and_bridged(backend, rate, channels):
     lost = torch.nonzero(weight[0, :, 0] == 0)[:, 0]
     assert (int(lost[0]), int(lost[-1])) in {(97, 122), (98, 122), (97, 121), (98, 121)}
     assert torch.equal(weight, weight[:1, :, :1].expand_as(weight))
-    true = features_of(truth, AudioFormat.of(sound, backend.info), backend)
+    true = AudioFormat.of(sound, backend.info).features(truth, backend)
     assert (guess - measurement.features)[weight[:, None] == 1].abs().max() == 0
     before, after = ((m - true)[0, :, lost].abs().mean() for m in (measurement.features, guess))
     assert after < 0.3 * before
@@ -94,7 +95,7 @@ def test_a_long_window_sees_a_gap_from_further_away(bands):
         lost = torch.nonzero(weight[:, windows == window] == 0)
         assert (int(lost[:, 0].min()), int(lost[:, 0].max())) == (first, last)
         assert len(lost) == (last - first + 1) * int((windows == window).sum())
-    true = features_of(truth, AudioFormat.of(sound, bands.info), bands)
+    true = AudioFormat.of(sound, bands.info).features(truth, bands)
     assert (guess - measurement.features)[0, 0][weight == 1].abs().max() == 0
     before, after = ((m - true)[0, 0][weight == 0].abs().mean() for m in (measurement.features, guess))
     assert after < 0.4 * before
@@ -104,7 +105,7 @@ def test_a_long_window_sees_a_gap_from_further_away(bands):
 def test_bands_above_a_cutoff_are_lost_in_each_bank(bands, cutoff):
     truth = noise(48000, rate=48000)
     measurement, guess, sound = measurement_of(low_pass(truth, cutoff), bands, "bandwidth", cutoff=cutoff)
-    true = features_of(truth, AudioFormat.of(sound, bands.info), bands)
+    true = AudioFormat.of(sound, bands.info).features(truth, bands)
     lost = measurement.weight[0, 0, 0] == 0
     assert np.array_equal(lost.numpy(), BAND_FEATURES.edges[:, 2] > 0.97 * cutoff) or cutoff == 800
     known, missing = ((measurement.features - true)[..., part].abs().mean() for part in (~lost, lost))
@@ -116,7 +117,7 @@ def test_bands_above_a_cutoff_are_lost_in_each_bank(bands, cutoff):
 def test_bins_above_a_cutoff_are_lost_and_guessed(backend):
     truth = noise()
     measurement, guess, sound = measurement_of(low_pass(truth, 3000), backend, "bandwidth")
-    true = features_of(truth, AudioFormat.of(sound, backend.info), backend)
+    true = AudioFormat.of(sound, backend.info).features(truth, backend)
     first = int(torch.nonzero(measurement.weight[0, 0, 0] == 0)[0])
     assert first == 43  # of which the upper edge is at 2960 Hz
     assert measurement.weight[..., :first].min() == 1
@@ -131,9 +132,9 @@ def test_bins_above_a_cutoff_are_lost_and_guessed(backend):
 
 def test_a_lower_rate_is_raised_to_the_model_s(backend):
     sound = noise(8000, rate=8000)
-    damage = damage_of(sound, "bandwidth", backend.info)
+    damage = damage_of(sound, "bandwidth", DamageOptions(), backend.info)
     assert damage.cutoff == pytest.approx(3760)
-    assert prepared(sound, damage, backend.info).sample_rate == 16000
+    assert examined(sound, damage, backend).sound.sample_rate == 16000
 
 
 def test_clipping_is_the_less_reliable_the_louder_its_distortion(backend):
@@ -202,11 +203,11 @@ def test_gain_in_blocks_leaves_no_joint(monkeypatch):
 )  # fmt: skip
 def test_damage_that_cannot_be(backend, task, options, word):
     with pytest.raises(ConfigError, match=word):
-        damage_of(noise(), task, backend.info, **options)
+        damage_of(noise(), task, DamageOptions(**options), backend.info)
 
 
 def test_gaps_are_merged_and_in_order(backend):
-    got = damage_of(noise(), "inpaint", backend.info, gaps=((0.5, 0.6), (0.1, 0.2), (0.15, 0.3)))
+    got = damage_of(noise(), "inpaint", DamageOptions(gaps=((0.5, 0.6), (0.1, 0.2), (0.15, 0.3))), backend.info)
     assert got == Damage("inpaint", gaps=((1600, 4800), (8000, 9600)))
     assert got.lost(noise()).sum() == 4800
 

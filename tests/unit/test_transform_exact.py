@@ -19,8 +19,7 @@ from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis import transform
 from noisebook.synthesis.options import TransformOptions
-from noisebook.synthesis.pull import chosen_noise
-from noisebook.synthesis.transform import own_codebook, quantised_latent, transform_latent
+from noisebook.synthesis.transform import chosen_noise, own_codebook, quantised_latent, transform_latent
 
 SCHEDULE = scaled_linear()
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
