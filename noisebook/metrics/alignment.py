@@ -1,16 +1,9 @@
 """Alignment: by how many samples an estimate comes late, how loud it is, and the part that both signals have.
 
-    reference [N] ----------------------------------.
-        `-- normalised cross-correlation -> lag --> cut to the common part -> [M], [M], gain
-    estimate [N'] ----------------------------------'
-
-Aim: what codecs of the ordinary kind add (a delay, a gain) is found and reported, so that the metrics judge the rest.
-
-Conventions: a positive lag is a late estimate: its sample `n + lag` belongs to sample `n` of the reference. The gain is
-reported and never applied. Where the phases are made up, as those of a vocoder are, a cross-correlation misleads:
-give `lag=0` for whatever is known to be in time.
-
-Functions: `align`.
+What ordinary codecs add (a delay, a gain) is found and reported, so that the metrics judge the rest. A positive lag is
+a late estimate: its sample `n + lag` belongs to sample `n` of the reference. The gain is reported and never applied.
+Where the phases are made up, as those of a vocoder are, a cross-correlation misleads: give `lag=0` for whatever is
+known to be in time.
 """
 
 from __future__ import annotations
@@ -34,8 +27,7 @@ class Alignment:
     """Two signals cut to what they have in common.
 
     Attributes:
-        reference: `[M]` float64.
-        estimate: `[M]` float64, its level untouched.
+        reference, estimate: `[M]` float64, levels untouched.
         lag: samples by which the estimate came late.
         gain_db: level of the estimate over that of the reference in the common part, `10 log10` of the ratio of
             energies. Not the least-squares gain, which new phases pull towards -inf. +-inf where one side is silent.
@@ -50,18 +42,13 @@ class Alignment:
 
 
 def align(
-    reference: np.ndarray,
-    estimate: np.ndarray,
-    *,
-    sample_rate: int,
-    lag: int | None = None,
+    reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, lag: int | None = None,
     max_lag_seconds: float = 0.5,
-) -> Alignment:
+) -> Alignment:  # fmt: skip
     """Bring an estimate into time with its reference.
 
     Args:
-        reference: `[N]` real samples.
-        estimate: `[N']` real samples, of the same rate.
+        reference, estimate: `[N]` and `[N']` real samples.
         sample_rate: Hz of both.
         lag: samples by which the estimate is late; None searches the largest normalised cross-correlation
             `<s, s_hat> / (|s| |s_hat|)` of the overlapping parts. Of equal peaks (a tone has many) the lag nearest to

@@ -4,14 +4,12 @@
       + 0.05 (SNR + 20) / 40      `summary_score`
       + 0.05 zero-crossing rate   `verify_score`
 
-Conventions: 16 kHz, both cut to the shorter one, the definitions of `correlation`. The predecessor
-called a score above 0.2 related, above 0.3 surely so, above 0.5 highly. These scores are weak: unrelated sounds pass
-those levels (docs/metrics.md). They are here to be compared with, never to decide.
+Both sounds at 16 kHz, cut to the shorter one, with the definitions of `correlation`. The predecessor called a score
+above 0.2 related, above 0.3 surely so, above 0.5 highly. Unrelated sounds pass those levels (docs/metrics.md): the
+scores are here to be compared with, never to decide.
 
 Where the predecessor got NaN (a constant track, two signals without a beat) a correlation counts as `correlation`
 says; where it got -inf (a silent reference) the power in the SNR is floored at 1e-10, as its noise was.
-
-Functions: `summary_score`, `verify_score`.
 """
 
 from __future__ import annotations
@@ -29,16 +27,11 @@ __all__ = ["WEIGHTS", "Composite", "summary_score", "verify_score"]
 
 _RATE = 16000
 _POWER_FLOOR = 1e-10
-_PARTS = {
-    "waveform_correlation": (correlation.waveform_correlation, 0.25),
-    "spectrum_correlation": (correlation.spectrum_correlation, 0.20),
-    "mel_correlation": (correlation.mel_correlation, 0.20),
-    "mfcc_correlation": (correlation.mfcc_correlation, 0.15),
-    "tempo_agreement": (correlation.tempo_agreement, 0.10),
-    "centroid_correlation": (correlation.centroid_correlation, 0.05),
-}
 _LAST_WEIGHT = 0.05
-WEIGHTS = MappingProxyType({name: weight for name, (_, weight) in _PARTS.items()})  # of what both scores share
+WEIGHTS = MappingProxyType({  # of what both scores share, by the names of the functions of `correlation`
+    "waveform_correlation": 0.25, "spectrum_correlation": 0.20, "mel_correlation": 0.20, "mfcc_correlation": 0.15,
+    "tempo_agreement": 0.10, "centroid_correlation": 0.05,
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ def summary_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: i
 
 
 def verify_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> Composite:
-    """The score of the predecessor's verification, with the zero-crossing rate; as `summary_score` else."""
+    """The score of the predecessor's verification, with the zero-crossing rate; otherwise as `summary_score`."""
     pair = _common(reference, estimate, sample_rate)
     zcr = correlation.zcr_correlation(*pair, sample_rate=_RATE)
     return _weighted(pair, {"zcr_correlation": zcr}, _LAST_WEIGHT * zcr)
@@ -86,5 +79,5 @@ def _common(reference: np.ndarray, estimate: np.ndarray, sample_rate: int) -> tu
 
 
 def _weighted(pair: tuple[np.ndarray, np.ndarray], last: dict[str, float], last_term: float) -> Composite:
-    parts = {name: function(*pair, sample_rate=_RATE) for name, (function, _) in _PARTS.items()}
+    parts = {name: getattr(correlation, name)(*pair, sample_rate=_RATE) for name in WEIGHTS}
     return Composite(sum(WEIGHTS[name] * value for name, value in parts.items()) + last_term, parts | last)

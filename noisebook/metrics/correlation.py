@@ -1,28 +1,14 @@
 """Correlation metrics: whether what moves in one signal moves in the other, whatever the levels are.
 
-Aim: the plain measures of likeness: of the samples, of the spectrum of the whole clip, of the mel spectrogram, of the
-tracks of brightness and of zero crossings, by numpy; of timbre, harmony and rhythm by librosa. Most are parts of the
-composite scores (`composite`), with the definitions of that predecessor, which are librosa's defaults at 16 kHz.
+Of the samples, the spectrum of the whole clip, the mel spectrogram and the tracks of brightness and zero crossings, by
+numpy; of timbre, harmony and rhythm by librosa. Most are parts of the predecessor's scores (`composite`), with its
+definitions, which are librosa's defaults.
 
-Conventions: `reference` and `estimate` are `[N]` real samples, aligned and of equal length, at any rate (resampled to
-16 kHz inside); frames of 2048 samples every 512. Higher is better, identical signals give 1. Digital silence on one
-side, a clip below 10 ms and a track that does not move (of one frame: clips below 32 ms) give 0: never NaN, and no
-mark for silence. All of them ignore gain. Most are positive for most pairs of unrelated sounds, since most sounds have
-their energy in the bass: read them beside controls. All raise AudioError and ConfigError as `validate` does, and
-those by librosa MissingExtra where that is not installed.
-
-    | metric                      | by      | range   | unrelated sounds           |
-    |-----------------------------|---------|---------|----------------------------|
-    | waveform_correlation        | numpy   | -1 to 1 | about 0                    |
-    | spectrum_correlation        | numpy   | -1 to 1 | above 0: the bass is alike |
-    | mel_correlation             | numpy   | -1 to 1 | above 0: the bass is alike |
-    | centroid_correlation        | numpy   | -1 to 1 | above 0                    |
-    | zcr_correlation             | numpy   | -1 to 1 | above 0                    |
-    | mfcc_correlation            | librosa | -1 to 1 | high: c0 outweighs all     |
-    | mfcc_correlation_without_c0 | librosa | -1 to 1 | often above 0              |
-    | chroma_similarity           | librosa | -1 to 1 | about 0, higher in a key   |
-    | onset_correlation           | librosa | -1 to 1 | about 0                    |
-    | tempo_agreement             | librosa | 0 to 1  | high: tempi are alike      |
+`reference` and `estimate` are `[N]` real samples, aligned and of equal length, at any rate; AudioError and ConfigError
+as in `validate`, MissingExtra where librosa is not installed. All work at 16 kHz in frames of 2048 samples every 512,
+and ignore gain. Identical signals give 1. Digital silence on one side, a clip below 10 ms and a track that does not
+move (of one frame: clips below 32 ms) give 0. Most are positive for most pairs of unrelated sounds, since most sounds
+have their energy in the bass: read them beside controls.
 
 Sources: Peeters, "A large set of audio features for sound description", 2004 (centroid, zero-crossing rate). Davis &
 Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", 1980 (MFCC). Mueller,
@@ -31,158 +17,146 @@ Mermelstein, "Comparison of parametric representations for monosyllabic word rec
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from noisebook.audio.mel import MelConfig, mel_filter_bank
-from noisebook.metrics.signals import Scale, judge, pearson, power_spectrogram, require, windows
+from noisebook.metrics.signals import judged, pearson, power_spectrogram, require, windows
 
-__all__ = [
-    "centroid_correlation",
-    "chroma_similarity",
-    "mel_correlation",
-    "mfcc_correlation",
-    "mfcc_correlation_without_c0",
-    "onset_correlation",
-    "spectrum_correlation",
-    "tempo_agreement",
-    "waveform_correlation",
-    "zcr_correlation",
-]
+__all__ = ["centroid_correlation", "chroma_similarity", "mel_correlation", "mfcc_correlation",
+           "mfcc_correlation_without_c0", "onset_correlation", "spectrum_correlation", "tempo_agreement",
+           "waveform_correlation", "zcr_correlation"]  # fmt: skip
 
-RATE, N_FFT, HOP = 16000, 2048, 512
-_SCALE = Scale(RATE, 0.01, 0.0, 1.0)
-_MEL = MelConfig(sample_rate=RATE, n_fft=N_FFT, hop_length=HOP, n_mels=128)
+_RATE, _N_FFT, _HOP = 16000, 2048, 512
+_MEL = MelConfig(sample_rate=_RATE, n_fft=_N_FFT, hop_length=_HOP, n_mels=128)
 _STILL = 1e-10  # a sample below this has no sign
-_N_MFCC = 13
 _SOUNDING_DB = 60.0  # frames further below the loudest have no harmony worth comparing
+_correlation = judged(_RATE, seconds=0.01, worst=0.0, best=1.0)
 
 
-def waveform_correlation(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Pearson correlation of the samples; about 0 wherever phases are new."""
-    return judge(reference, estimate, sample_rate, _SCALE, pearson)
+@_correlation
+def waveform_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Pearson correlation of the samples, -1 to 1; about 0 wherever phases are new."""
+    return pearson(reference, estimate)
 
 
-def spectrum_correlation(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Pearson correlation of `|FFT|` of the whole clip, both halves of the spectrum.
+@_correlation
+def spectrum_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Pearson correlation of `|FFT|` of the whole clip, both halves of the spectrum, -1 to 1.
 
     Bins as narrow as this hear new phases, while unrelated sounds agree that the bass is strong.
     """
-    return _compare(reference, estimate, sample_rate, lambda signal: np.abs(np.fft.fft(signal)))
+    return pearson(np.abs(np.fft.fft(reference)), np.abs(np.fft.fft(estimate)))
 
 
-def mel_correlation(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Pearson correlation of mel power spectrograms, not logarithmic: the loudest cells decide.
+@_correlation
+def mel_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Pearson correlation of mel power spectrograms, not logarithmic, -1 to 1: the loudest cells decide.
 
     n_fft 2048, hop 512, Hann, centred with silence; 128 Slaney filters from 0 to 8 kHz.
     """
-    return _compare(reference, estimate, sample_rate, lambda signal: _spectrogram(signal) @ mel_filter_bank(_MEL).T)
+    filters = mel_filter_bank(_MEL).T
+    return pearson(_spectrogram(reference) @ filters, _spectrogram(estimate) @ filters)
 
 
-def centroid_correlation(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+@_correlation
+def centroid_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
     """Pearson correlation of the tracks of the spectral centroid, `sum f |S| / sum |S|` per frame; 0 Hz in silence."""
-    return _compare(reference, estimate, sample_rate, _centroids)
+    return pearson(_centroids(reference), _centroids(estimate))
 
 
-def zcr_correlation(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Pearson correlation of the tracks of the zero-crossing rate: frames of 2048, hop 512."""
-    return _compare(reference, estimate, sample_rate, _zero_crossing_rates)
+@_correlation
+def zcr_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Pearson correlation of the tracks of the zero-crossing rate, -1 to 1."""
+    return pearson(_zero_crossing_rates(reference), _zero_crossing_rates(estimate))
 
 
-def mfcc_correlation(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Pearson correlation of 13 mel-frequency cepstral coefficients, c0 among them, all frames in one.
+@_correlation
+def mfcc_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Pearson correlation of 13 mel-frequency cepstral coefficients, c0 among them, all frames in one, -1 to 1.
 
     c0, the level, is negative and larger than all others, so that this is high for most pairs of sounds, and for
     a sound and faint noise. Kept because it is in the predecessor's scores.
     """
-    return _mfcc_correlation(reference, estimate, sample_rate, first=0)
+    return pearson(_mfcc(reference), _mfcc(estimate))
 
 
-def mfcc_correlation_without_c0(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Pearson correlation of the coefficients 1 to 12: the shape of the spectrum, without its level."""
-    return _mfcc_correlation(reference, estimate, sample_rate, first=1)
+@_correlation
+def mfcc_correlation_without_c0(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Pearson correlation of the coefficients 1 to 12, -1 to 1: the shape of the spectrum, without its level."""
+    return pearson(_mfcc(reference)[1:], _mfcc(estimate)[1:])
 
 
-def chroma_similarity(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Mean over frames of the correlation between the energies of the 12 pitch classes.
+@_correlation
+def chroma_similarity(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Mean over frames of the correlation between the energies of the 12 pitch classes, -1 to 1.
 
     Over the frames of the reference within 60 dB of its loudest. A correlation, not the usual cosine: energies are
     positive, so that the cosine of unrelated frames is far from 0, and noise would score.
     """
-    librosa = require("librosa")
-    options = {"sr": RATE, "n_fft": N_FFT, "hop_length": HOP, "tuning": 0.0, "norm": None}
+    chroma, chroma_hat = (
+        require("librosa")
+        .feature.chroma_stft(
+            y=_at_least_a_frame(signal), sr=_RATE, n_fft=_N_FFT, hop_length=_HOP, tuning=0.0, norm=None
+        )
+        .T
+        for signal in (reference, estimate)
+    )
+    energy = chroma.sum(axis=1)
+    sounding = np.flatnonzero(energy > energy.max() * 10 ** (-_SOUNDING_DB / 10))
+    return float(np.mean([pearson(chroma[t], chroma_hat[t]) for t in sounding])) if sounding.size else 0.0
 
-    def measure(reference: np.ndarray, estimate: np.ndarray) -> float:
-        pair = (librosa.feature.chroma_stft(y=_filled(signal), **options).T for signal in (reference, estimate))
-        chroma, chroma_hat = pair
-        energy = chroma.sum(axis=1)
-        sounding = np.flatnonzero(energy > energy.max() * 10 ** (-_SOUNDING_DB / 10))
-        return float(np.mean([pearson(chroma[t], chroma_hat[t]) for t in sounding])) if sounding.size else 0.0
 
-    return judge(reference, estimate, sample_rate, _SCALE, measure)
-
-
-def onset_correlation(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Pearson correlation of the onset strengths, the rise of the mel spectrum in dB from frame to frame."""
+@_correlation
+def onset_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Pearson correlation of the onset strengths, the rise of the mel spectrum in dB from frame to frame, -1 to 1."""
     librosa = require("librosa")
 
     def onsets(signal: np.ndarray) -> np.ndarray:
-        """Reflected at the ends, where librosa's silence would be an onset of any sound."""
-        mel = librosa.feature.melspectrogram(y=_filled(signal), sr=RATE, pad_mode="reflect")
-        return librosa.onset.onset_strength(S=librosa.power_to_db(mel), sr=RATE)
+        # Reflected at the ends, where librosa's silence would be an onset of any sound.
+        mel = librosa.feature.melspectrogram(y=_at_least_a_frame(signal), sr=_RATE, pad_mode="reflect")
+        return librosa.onset.onset_strength(S=librosa.power_to_db(mel), sr=_RATE)
 
-    return _compare(reference, estimate, sample_rate, onsets)
+    return pearson(onsets(reference), onsets(estimate))
 
 
-def tempo_agreement(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """`1 - |a - b| / max(a, b)` of the two tempi in beats per minute; 0 where only one signal has onsets.
+@_correlation
+def tempo_agreement(reference: np.ndarray, estimate: np.ndarray) -> float | None:
+    """`1 - |a - b| / max(a, b)` of the two tempi in beats per minute, 0 to 1; 0 where only one signal has onsets.
 
     An estimator that hears the double of a tempo halves the score, and one that finds no beat answers near 120: most
     pairs of sounds agree by more than 0.6.
     """
-    librosa = require("librosa")
-
-    def tempo(signal: np.ndarray) -> float:
-        """As of `librosa.beat.beat_track`, which estimates the tempo like this; 0 without any onset."""
-        onsets = librosa.onset.onset_strength(y=_filled(signal), sr=RATE, aggregate=np.median)
-        return float(librosa.feature.tempo(onset_envelope=onsets, sr=RATE)[0]) if onsets.any() else 0.0
-
-    def measure(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-        tempi = tempo(reference), tempo(estimate)
-        return 1 - abs(tempi[0] - tempi[1]) / max(tempi) if max(tempi) > 0 else None
-
-    return judge(reference, estimate, sample_rate, _SCALE, measure)
-
-
-def _compare(
-    reference: np.ndarray, estimate: np.ndarray, sample_rate: int, feature: Callable[[np.ndarray], np.ndarray]
-) -> float:
-    return judge(reference, estimate, sample_rate, _SCALE, lambda a, b: pearson(feature(a), feature(b)))
+    tempi = _tempo(reference), _tempo(estimate)
+    return 1 - abs(tempi[0] - tempi[1]) / max(tempi) if max(tempi) > 0 else None
 
 
 def _spectrogram(signal: np.ndarray) -> np.ndarray:
-    return power_spectrogram(signal, n_fft=N_FFT, hop_length=HOP, pad_mode="constant")
+    return power_spectrogram(signal, n_fft=_N_FFT, hop_length=_HOP, pad_mode="constant")
 
 
 def _centroids(signal: np.ndarray) -> np.ndarray:
     magnitude = np.sqrt(_spectrogram(signal))
     total = magnitude.sum(axis=1)
-    moment = magnitude @ np.fft.rfftfreq(N_FFT, 1 / RATE)
+    moment = magnitude @ np.fft.rfftfreq(_N_FFT, 1 / _RATE)
     return np.divide(moment, total, out=np.zeros_like(total), where=total > np.finfo(np.float32).tiny)
 
 
 def _zero_crossing_rates(signal: np.ndarray) -> np.ndarray:
-    padded = np.pad(np.where(np.abs(signal) > _STILL, signal, 0.0), N_FFT // 2, mode="edge")
-    negative = windows(padded < 0, N_FFT, HOP)
+    padded = np.pad(np.where(np.abs(signal) > _STILL, signal, 0.0), _N_FFT // 2, mode="edge")
+    negative = windows(padded < 0, _N_FFT, _HOP)
     return (negative[:, 1:] != negative[:, :-1]).mean(axis=1)
 
 
-def _mfcc_correlation(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, *, first: int) -> float:
-    mfcc = require("librosa").feature.mfcc
-    return _compare(reference, estimate, sample_rate, lambda s: mfcc(y=_filled(s), sr=RATE, n_mfcc=_N_MFCC)[first:])
+def _mfcc(signal: np.ndarray) -> np.ndarray:
+    return require("librosa").feature.mfcc(y=_at_least_a_frame(signal), sr=_RATE, n_mfcc=13)
 
 
-def _filled(signal: np.ndarray) -> np.ndarray:
-    """At least one frame."""
-    return np.pad(signal, (0, max(0, N_FFT - signal.size)))
+def _tempo(signal: np.ndarray) -> float:
+    """In beats per minute, as `librosa.beat.beat_track` estimates it; 0 without any onset."""
+    librosa = require("librosa")
+    onsets = librosa.onset.onset_strength(y=_at_least_a_frame(signal), sr=_RATE, aggregate=np.median)
+    return float(librosa.feature.tempo(onset_envelope=onsets, sr=_RATE)[0]) if onsets.any() else 0.0
+
+
+def _at_least_a_frame(signal: np.ndarray) -> np.ndarray:
+    return np.pad(signal, (0, max(0, _N_FFT - signal.size)))

@@ -5,14 +5,13 @@
                                                `-> kernel_distance                no shape assumed, no bias
     values of clips -> bootstrap_interval -> mean, low, high
 
-Aim: judge what has no reference, as generated sound, by the company it keeps.
+They judge what has no reference, as generated sound, by the company it keeps. Features are `[n, V]` real and finite,
+one row for one piece of sound. Any embedding can be given; `mel_patches` is one that needs no network. Numbers compare
+only with numbers of the same embedding, and, for `frechet_distance`, of sets of the same size: its bias falls like 1/n,
+and is large where n is not many times V.
 
-Conventions: features are `[n, V]` real and finite, one row for one piece of sound. Any embedding can be given;
-`mel_patches` is one that needs no network. Numbers compare only with numbers of the same embedding, and,
-for `frechet_distance`, of sets of the same size: its bias falls like 1/n, and is large where n is not many times V.
-
-Functions: `frechet_distance`, `frechet_distance_extrapolated`, `kernel_distance`, `bootstrap_interval`; `mel_bands`,
-`mel_patches`, `mel_embedding`.
+The distances raise ConfigError for what is not two sets `[n, V]` of at least two finite features each; functions of a
+sound raise AudioError and ConfigError for a signal or a rate that is none.
 
 Sources: Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 (Frechet distance). Kilgour et al.,
 "Frechet Audio Distance", Interspeech 2019. Chong & Forsyth, "Effectively unbiased FID and Inception Score", CVPR 2020,
@@ -33,15 +32,8 @@ from noisebook.audio.mel import log_mel
 from noisebook.errors import ConfigError
 from noisebook.metrics.signals import check_rate, check_samples, resample
 
-__all__ = [
-    "bootstrap_interval",
-    "frechet_distance",
-    "frechet_distance_extrapolated",
-    "kernel_distance",
-    "mel_bands",
-    "mel_embedding",
-    "mel_patches",
-]
+__all__ = ["bootstrap_interval", "frechet_distance", "frechet_distance_extrapolated", "kernel_distance", "mel_bands",
+           "mel_embedding", "mel_patches"]  # fmt: skip
 
 _RATE, _FRAME = 16000, 640  # Hz; samples of 4 mel frames, of which a sound keeps whole ones
 _PATCH = 16  # mel frames, 0.16 s
@@ -56,9 +48,6 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
 
     The root is taken of a symmetric matrix, by its eigenvalues: real and stable also where covariances are singular, as
     `scipy.linalg.sqrtm` is not.
-
-    Raises:
-        ConfigError: not two sets `[n, V]` of finite numbers and the same V, or one of fewer than two features.
     """
     a, b = _sets(a, b)
     covariance_a, covariance_b = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (a, b))
@@ -75,10 +64,7 @@ def frechet_distance_extrapolated(a: ArrayLike, b: ArrayLike, *, seed: int = 0) 
     Both sets are thinned alike, to ten sizes from a quarter to the whole, drawn by `seed`, so that sounds of one kind
     come out near 0 on either side of it: unlike the distance, this can be negative. (The tools that extrapolate FAD
     thin one set only, and keep the other's bias.) Takes features drawn independently; patches of one clip are less
-    than that.
-
-    Raises:
-        ConfigError: as `frechet_distance`; also fewer than 8 features in a set.
+    than that. A set needs at least 8.
     """
     a, b = _sets(a, b, least=8)
     rng = np.random.default_rng(seed)
@@ -97,10 +83,7 @@ def kernel_distance(a: ArrayLike, b: ArrayLike) -> float:
     `mean k(a, a') + mean k(b, b') - 2 mean k(a, b)` over pairs of different features, with
     `k(x, y) = exp(-|x - y|^2 / (2 w^2))` and w the median distance within `a`, the reference (Chung et al. 2025, whose
     tool prints 100 times this). Without bias at any size, so that sets of one kind come out on either side of 0; n * m
-    kernel values are computed.
-
-    Raises:
-        ConfigError: as `frechet_distance`; also a reference of which half of the features are equal.
+    kernel values are computed. A reference of which half of the features are equal is a ConfigError too.
     """
     from scipy.spatial.distance import cdist, pdist
 
@@ -139,12 +122,7 @@ def bootstrap_interval(
         ConfigError: no value, NaN, infinities of both signs, a level or a number of resamples out of range.
     """
     samples = np.asarray(values, dtype=np.float64)
-    if (
-        samples.ndim != 1
-        or not samples.size
-        or np.isnan(samples).any()
-        or np.isinf([samples.min(), -samples.max()]).all()
-    ):
+    if samples.ndim != 1 or not samples.size or np.isnan(samples).any() or {-np.inf, np.inf} <= set(samples):
         raise ConfigError(
             f"values of shape {samples.shape} have no mean: give [n], n >= 1, without NaN or both infinities"
         )
@@ -161,13 +139,6 @@ def mel_bands(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
     The front end is that of `noisebook.audio.mel`; loudness is taken away, silence stays silent. Sounds below
     0.16 s are extended with silence.
-
-    Args:
-        samples: `[N]` real.
-        sample_rate: Hz.
-
-    Raises:
-        AudioError, ConfigError: a signal or a rate that is none.
     """
     import torch
 
@@ -183,9 +154,6 @@ def mel_patches(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """`[patches, 48]`: in each band of each 0.16 s the level, how it varies and how it steps, in nepers.
 
     Means, standard deviations and mean absolute differences of successive frames of `mel_bands`.
-
-    Raises:
-        AudioError, ConfigError: a signal or a rate that is none.
     """
     bands = mel_bands(samples, sample_rate)
     patches = bands[: len(bands) // _PATCH * _PATCH].reshape(-1, _PATCH, _BANDS)
@@ -194,11 +162,7 @@ def mel_patches(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def mel_embedding(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`[48]`, the mean of `mel_patches`: one row for one sound.
-
-    Raises:
-        AudioError, ConfigError: a signal or a rate that is none.
-    """
+    """`[48]`, the mean of `mel_patches`: one row for one sound."""
     return mel_patches(samples, sample_rate).mean(axis=0)
 
 

@@ -1,15 +1,13 @@
 """Image metrics: whether a stereo sound is heard from where it came.
 
-Aim: errors of the level difference between left and right, and of their coherence, per band and moment; blind to
-everything that both channels have in common.
+Errors of the level difference between left and right, and of their coherence, per band and moment; blind to everything
+that both channels have in common.
 
-Conventions: `reference` and `estimate` are `[2, N]` real samples, left and right, aligned and of equal length; 0 is
-right, and identical sounds give exactly 0. Other shapes, lengths that differ, and complex or non-finite samples are an
-AudioError; a sample rate below 1 kHz, where the bands are empty, is a ConfigError. Both metrics are means weighted by
-`E^0.3`, E the energy of a band and moment of the reference in both channels, without what lies 60 dB below its loudest.
-A silent reference has no image: 0 if the estimate is silent too, else the worst.
-
-Metrics: `image_level_db`, `image_coherence`; and `mean_coherence` of one sound.
+`reference` and `estimate` are `[2, N]` real samples, left and right, aligned and of equal length; identical sounds give
+exactly 0. Other shapes, lengths that differ, and complex or non-finite samples are an AudioError; a sample rate below
+1 kHz, where the bands are empty, is a ConfigError. Both metrics are means weighted by `E^0.3`, E the energy of a band
+and moment of the reference in both channels, without what lies 60 dB below its loudest. A silent reference has no
+image: 0 if the estimate is silent too, else the worst.
 
 Sources: Breebaart, van de Par, Kohlrausch, Schuijers, "Parametric coding of stereo audio", EURASIP JASP 2005: level
 difference and coherence are two of the three things that a stereo image is heard by. Glasberg and Moore, "Derivation of
@@ -23,11 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisebook.errors import AudioError, ConfigError
-from noisebook.metrics.signals import check_rate, check_samples, windows
+from noisebook.metrics.signals import check_lengths, check_rate, check_samples, windows
 
 __all__ = ["image_coherence", "image_level_db", "mean_coherence"]
 
-_WINDOW_SECONDS, _HOP_SECONDS, _FRAMES = 0.0464, 0.02, 5  # sums of five spectra: 100 ms
+_WINDOW_SECONDS, _HOP_SECONDS, _FRAMES = 0.0464, 0.02, 5  # means of five spectra: 100 ms
 _BANDS, _TOP_HZ = 20, 8000.0
 _MOST_DB = 30.0  # a larger level difference is heard as this one
 _EXPONENT, _RANGE = 0.3, 1e-6
@@ -50,8 +48,8 @@ def image_level_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: 
     right exchanged, a source pulled to the middle, and both channels alike all cost what they move.
     """
     true, got = _images(reference, estimate, sample_rate)
-    levels, levels_hat = (np.clip(image.level, -_MOST_DB, _MOST_DB) for image in (true, got))
-    return _weighted(np.abs(levels - levels_hat), true, got, 2 * _MOST_DB)
+    level, level_hat = (np.clip(image.level, -_MOST_DB, _MOST_DB) for image in (true, got))
+    return _weighted(np.abs(level - level_hat), true, got, worst=2 * _MOST_DB)
 
 
 def image_coherence(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -63,7 +61,7 @@ def image_coherence(reference: np.ndarray, estimate: np.ndarray, *, sample_rate:
     apart.
     """
     true, got = _images(reference, estimate, sample_rate)
-    return _weighted(np.abs(true.coherence - got.coherence), true, got, 2.0)
+    return _weighted(np.abs(true.coherence - got.coherence), true, got, worst=2.0)
 
 
 def mean_coherence(sound: np.ndarray, *, sample_rate: int, weights: np.ndarray | None = None) -> float:
@@ -77,14 +75,9 @@ def _images(reference: np.ndarray, estimate: np.ndarray, sample_rate: int) -> tu
     check_rate(sample_rate)
     if sample_rate < 1000:
         raise ConfigError(f"a sample rate of {sample_rate} Hz: an image has its bands from 1000 Hz on")
-    sides = [_checked(name, sound) for name, sound in (("reference", reference), ("estimate", estimate))]
-    if sides[0].shape != sides[1].shape:
-        raise AudioError(
-            f"reference has {sides[0].shape[1]} samples and estimate {sides[1].shape[1]}: "
-            "cut or extend one, metrics compare equal lengths"
-        )
-    true, got = (_image(sound, sample_rate) for sound in sides)
-    return true, got
+    reference, estimate = _checked("reference", reference), _checked("estimate", estimate)
+    check_lengths(reference, estimate)
+    return _image(reference, sample_rate), _image(estimate, sample_rate)
 
 
 def _checked(name: str, sound: np.ndarray) -> np.ndarray:
@@ -131,7 +124,7 @@ def _weights(energy: np.ndarray) -> np.ndarray:
     return energy**_EXPONENT * (energy > _RANGE * energy.max())
 
 
-def _weighted(error: np.ndarray, true: _Image, got: _Image, worst: float) -> float:
+def _weighted(error: np.ndarray, true: _Image, got: _Image, *, worst: float) -> float:
     weight = _weights(true.energy)
     if not weight.any():
         return worst if got.energy.any() else 0.0

@@ -1,12 +1,12 @@
-"""Pitch metrics: whether what sounds is in tune with the original, which no envelope and no opinion of a panel notices.
+"""Pitch metrics: whether what sounds is in tune with the original, which envelopes and opinion scores do not notice.
 
-Aim: codecs that synthesise their phases move partials, most of all to multiples of their frame rate.
+Codecs that synthesise their phases move partials, most of all to multiples of their frame rate. The strongest peaks
+between 60 and 1000 Hz of each quarter of a second of the reference are looked for in the estimate, as its strongest bin
+within two and a half semitones. Chance is far from 0: another clip of music has about an eighth of them within 25
+cents.
 
-Conventions: those of `spectral`, errors too. The strongest peaks between 60 and 1000 Hz of each quarter of a second of
-the reference are looked for in the estimate, as its strongest bin within two and a half semitones. Chance is far from
-0: another clip of music has about an eighth of them within 25 cents.
-
-Metrics: `tuning_10`, `tuning_25`, `tuning_50`, `tuning_cents`, `tuning_grid`.
+`reference` and `estimate` are `[N]` real samples, aligned and of equal length; AudioError and ConfigError as in
+`validate`. Silence on one side, and a clip below a quarter of a second, score the worst unless the two are identical.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noisebook.metrics.signals import Scale, judge, windows
+from noisebook.metrics.signals import judged, windows
 
 __all__ = ["tuning_10", "tuning_25", "tuning_50", "tuning_cents", "tuning_grid"]
 
@@ -27,55 +27,44 @@ _COUNT = 6  # peaks to a frame
 _FAINT, _APART = 0.05, 12  # of the frame's strongest peak, and bins between peaks
 _SEARCHED = 2.5 / 12  # octaves to either side
 _GRID, _NEAR = 50.0, 4.0  # Hz
-_SHARE = Scale(_RATE, _WINDOW, 0.0, 1.0)
-_CENTS = Scale(_RATE, _WINDOW, 1200 * _SEARCHED, 0.0)
-_EXCESS = Scale(_RATE, _WINDOW, 1.0, 0.0)
+_share = judged(_RATE, seconds=_WINDOW, worst=0.0, best=1.0)
 
 
-def tuning_10(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Share of the reference's peaks that are within 10 cents in the estimate, 0 to 1.
-
-    Below a quarter of a second, and where either is silence: 0, unless the two are identical.
-    """
-    return _share(reference, estimate, sample_rate, 10)
+@_share
+def tuning_10(reference: np.ndarray, estimate: np.ndarray) -> float | None:
+    """Share of the reference's peaks that are within 10 cents in the estimate, 0 to 1."""
+    return _within(10, reference, estimate)
 
 
-def tuning_25(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+@_share
+def tuning_25(reference: np.ndarray, estimate: np.ndarray) -> float | None:
     """The same, within 25 cents."""
-    return _share(reference, estimate, sample_rate, 25)
+    return _within(25, reference, estimate)
 
 
-def tuning_50(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+@_share
+def tuning_50(reference: np.ndarray, estimate: np.ndarray) -> float | None:
     """The same, within 50 cents."""
-    return _share(reference, estimate, sample_rate, 50)
+    return _within(50, reference, estimate)
 
 
-def tuning_cents(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+@judged(_RATE, seconds=_WINDOW, worst=1200 * _SEARCHED, best=0.0)
+def tuning_cents(reference: np.ndarray, estimate: np.ndarray) -> float | None:
     """Median distance in cents of the reference's peaks from what is nearest to them in the estimate, 0 to 250."""
-
-    def median(a: np.ndarray, b: np.ndarray) -> float | None:
-        moved = _moved(a, b)
-        return float(np.median(moved)) if moved.size else None
-
-    return judge(reference, estimate, sample_rate, _CENTS, median)
+    moved = _moved(reference, estimate)
+    return float(np.median(moved)) if moved.size else None
 
 
-def tuning_grid(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+@judged(_RATE, seconds=_WINDOW, worst=1.0, best=0.0)
+def tuning_grid(reference: np.ndarray, estimate: np.ndarray) -> float | None:
     """How many more of the estimate's peaks than of the reference's lie within 4 Hz of a multiple of 50 Hz: 0 to 1."""
-
-    def excess(a: np.ndarray, b: np.ndarray) -> float | None:
-        shares = [_on_grid(signal) for signal in (a, b)]
-        return None if shares[0] is None or shares[1] is None else max(0.0, shares[1] - shares[0])
-
-    return judge(reference, estimate, sample_rate, _EXCESS, excess)
+    share, share_hat = _on_grid(reference), _on_grid(estimate)
+    return None if share is None or share_hat is None else max(0.0, share_hat - share)
 
 
-def _share(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, cents: float) -> float:
-    def share(a: np.ndarray, b: np.ndarray) -> float | None:
-        moved = _moved(a, b)
-        return float(np.mean(moved <= cents)) if moved.size else None
-
-    return judge(reference, estimate, sample_rate, _SHARE, share)
+def _within(cents: float, reference: np.ndarray, estimate: np.ndarray) -> float | None:
+    moved = _moved(reference, estimate)
+    return float(np.mean(moved <= cents)) if moved.size else None
 
 
 def _moved(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:

@@ -1,18 +1,23 @@
-"""What every metric family shares: validation, resampling, spectrograms, correlation, and where a measure ends."""
+"""What the metric families share: checks of signals, resampling, spectrograms, correlation, and the ends of a scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from noisebook.errors import AudioError, ConfigError, MissingExtra
 
-__all__ = ["Scale", "check_rate", "check_samples", "install_line", "judge", "pearson", "power_spectrogram", "powers",
-           "require", "resample", "validate", "windows"]  # fmt: skip
+__all__ = ["MetricFunction", "check_lengths", "check_rate", "check_samples", "install_line", "judged", "pearson",
+           "power_spectrogram", "powers", "require", "resample", "validate", "windows"]  # fmt: skip
+
+
+class MetricFunction(Protocol):
+    """Two aligned signals `[N]`, or `[2, N]` for a metric of stereo, of equal length to one number, never NaN."""
+
+    def __call__(self, reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float: ...
 
 
 def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -29,11 +34,7 @@ def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -
     """
     check_rate(sample_rate)
     reference, estimate = check_samples("reference", reference), check_samples("estimate", estimate)
-    if reference.size != estimate.size:
-        raise AudioError(
-            f"reference has {reference.size} samples and estimate {estimate.size}: "
-            "cut or extend one, metrics compare equal lengths"
-        )
+    check_lengths(reference, estimate)
     return reference, estimate
 
 
@@ -56,39 +57,45 @@ def check_samples(name: str, signal: np.ndarray) -> np.ndarray:
     return signal
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Where a measure is defined and what it says where it is not."""
+def check_lengths(reference: np.ndarray, estimate: np.ndarray) -> None:
+    """Raise AudioError unless `[..., N]` and `[..., N']` are equally long."""
+    if reference.shape[-1] != estimate.shape[-1]:
+        raise AudioError(
+            f"reference has {reference.shape[-1]} samples and estimate {estimate.shape[-1]}: "
+            "cut or extend one, metrics compare equal lengths"
+        )
 
-    rate: int  # Hz, of the analysis
-    seconds: float  # shortest clip
-    worst: float
-    best: float
 
+def judged(
+    rate: int, *, seconds: float, worst: float, best: float
+) -> Callable[[Callable[[np.ndarray, np.ndarray], float | None]], MetricFunction]:
+    """Make a metric of a measure, a function of two signals at one rate.
 
-def judge(
-    reference: np.ndarray,
-    estimate: np.ndarray,
-    sample_rate: int,
-    scale: Scale,
-    measure: Callable[[np.ndarray, np.ndarray], float | None],
-) -> float:
-    """Run `measure` at the scale's rate, or give the scale's documented end where it is undefined (None).
+    Where the measure is undefined the metric is `best` if the signals are identical, else `worst`: where the measure
+    returns None, where one side is silent to single precision, and below the shortest clip.
 
-    Undefined is also where one side is silence to single precision, and below the scale's shortest clip: the
-    best if the signals are identical, else the worst.
-
-    Raises:
-        AudioError, ConfigError: see `validate`.
+    Args:
+        rate: Hz, to which both signals are resampled.
+        seconds: length of the shortest clip.
+        worst, best: the ends of the scale.
     """
-    reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
-    audible = all(s.astype(np.float32).any() for s in (reference, estimate))
-    score = None
-    if audible and reference.size >= scale.seconds * sample_rate:
-        score = measure(*(resample(s, sample_rate=sample_rate, to=scale.rate) for s in (reference, estimate)))
-    if score is None:
-        return scale.best if np.array_equal(reference, estimate) else scale.worst
-    return float(score)
+
+    def decorate(measure: Callable[[np.ndarray, np.ndarray], float | None]) -> MetricFunction:
+        def metric(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
+            reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
+            pair, score = (reference, estimate), None
+            audible = all(signal.astype(np.float32).any() for signal in pair)
+            if audible and reference.size >= seconds * sample_rate:
+                score = measure(*(resample(signal, sample_rate=sample_rate, to=rate) for signal in pair))
+            if score is None:
+                return best if np.array_equal(*pair) else worst
+            return float(score)
+
+        metric.__name__ = metric.__qualname__ = measure.__name__
+        metric.__module__, metric.__doc__ = measure.__module__, measure.__doc__
+        return metric
+
+    return decorate
 
 
 def resample(signal: np.ndarray, *, sample_rate: int, to: int) -> np.ndarray:
@@ -148,15 +155,15 @@ def powers(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
 
 
 def install_line(*extras: str) -> str:
-    """The command that brings the packages of these extras."""
+    """The command that installs the packages of these extras."""
     return f"pip install 'noisebook[{','.join(sorted(set(extras)))}]'"
 
 
 def require(module: str, *, extra: str = "metrics") -> Any:
-    """Import an optional module, as the function does that needs it.
+    """Import an optional module.
 
     Raises:
-        MissingExtra: it is not importable; the message carries the install line.
+        MissingExtra: it is not importable; the message has the command that installs it.
     """
     try:
         return import_module(module)

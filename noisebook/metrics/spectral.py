@@ -1,20 +1,11 @@
 """Spectral metrics: how far the spectrogram moved, whatever became of the phases.
 
-Aim: distances between short-time spectra, the fair first measure of a codec that synthesises its phases.
+The fair first measure of a codec that synthesises its phases. `reference` and `estimate` are `[N]` real samples in
+[-1, 1], aligned and of equal length; AudioError and ConfigError as in `validate`. Distances are >= 0 and exactly 0 for
+identical signals, silence included. Logarithms have floors, so that no input gives NaN; the one infinite value is
+`multi_resolution_stft` against a silent reference. Signals shorter than half a window are extended with silence.
 
-Conventions: `reference` and `estimate` are `[N]` real samples in [-1, 1], aligned and of equal length;
-every distance is >= 0, identical signals (silence included) give exactly 0, lower is better. Logarithms are
-floored as each metric says, so that silence has a finite level and no input gives NaN; the one infinite
-value is `multi_resolution_stft` against a silent reference, whose relative error has no scale. Signals
-shorter than half a window are extended with silence.
-
-All raise AudioError and ConfigError as `validate` does.
-
-A band is `low < f <= high` in Hz. Where the rate leaves nothing of it, neither signal has anything there, and they
-agree: 0.
-
-Metrics: `log_mel_l1_db` (on mels), `mel_db_mae`, `multi_resolution_stft`, `log_spectral_distance_db`, `band_level_db`,
-and the signed `band_energy_ratio_db`.
+A band is `low < f <= high` in Hz. Where the rate leaves nothing of it the signals agree: 0.
 
 Sources: Gray & Markel, "Distance measures for speech processing", 1976 (log spectral distance). Yamamoto,
 Song, Kim, "Parallel WaveGAN", ICASSP 2020 (multi-resolution STFT). `mel_db_mae` follows the evaluation of
@@ -31,38 +22,24 @@ import numpy as np
 from noisebook.errors import AudioError
 from noisebook.metrics.signals import power_spectrogram, resample, validate
 
-__all__ = [
-    "Band",
-    "band_energy_ratio_db",
-    "band_level_db",
-    "log_mel_l1_db",
-    "log_spectral_distance_db",
-    "mel_db_mae",
-    "multi_resolution_stft",
-]
+__all__ = ["Band", "band_energy_ratio_db", "band_level_db", "log_mel_l1_db", "log_spectral_distance_db", "mel_db_mae",
+           "multi_resolution_stft"]  # fmt: skip
 
 Band = tuple[float, float]
 _WHOLE: Band = (-math.inf, math.inf)
-
 _DB_PER_NEPER = 20 / math.log(10)
 _POWER_FLOOR = 1e-10  # -100 dB
 _MAGNITUDE_FLOOR = 1e-5  # the same level
-
 _MEL_RATE, _MEL_N_FFT, _MEL_HOP, _N_MELS, _TOP_DB = 16000, 1024, 256, 128, 80.0
 _RESOLUTIONS = (512, 1024, 2048)
-_LSD_N_FFT, _LSD_HOP = 2048, 512
+_N_FFT, _HOP = 2048, 512  # of levels in dB
 _HEARD = 1e-6  # of the power of the loudest frame: 60 dB below it nothing is heard beside it
 
 
 def log_mel_l1_db(reference_mel: np.ndarray, estimate_mel: np.ndarray) -> float:
-    """Mean absolute difference of two log-mels in dB, `20 / ln 10 * mean |m - m_hat|`.
+    """Mean absolute difference in dB of two log-mels of any one shape, as of `noisebook.audio.mel.log_mel`.
 
-    Args:
-        reference_mel: any shape, natural-log magnitude as of `noisebook.audio.mel.log_mel`.
-        estimate_mel: the same shape.
-
-    Raises:
-        AudioError: shapes that differ, empty or non-finite mels.
+    `20 / ln 10 * mean |m - m_hat|`. AudioError for shapes that differ, and for empty or non-finite mels.
     """
     reference_mel, estimate_mel = np.asarray(reference_mel), np.asarray(estimate_mel)
     if reference_mel.shape != estimate_mel.shape or reference_mel.size == 0:
@@ -76,25 +53,21 @@ def log_mel_l1_db(reference_mel: np.ndarray, estimate_mel: np.ndarray) -> float:
 def mel_db_mae(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, band: Band = _WHOLE) -> float:
     """Mean absolute error of two mel power spectrograms in dB.
 
-    Both signals at 16 kHz (resampled where they are not); power spectrogram of n_fft 1024, hop 256,
-    periodic Hann, centred with reflection; 128 triangular mel filters of peak 1 on the HTK scale, 0 to 8000
-    Hz; then `10 log10(max(., 1e-10))` with full scale as reference, and each spectrogram clamped from below
-    at its own maximum - 80 dB.
-
-    Of the band count the filters whose centres lie in it.
+    At 16 kHz: power spectrogram of n_fft 1024, hop 256, periodic Hann, centred with reflection; 128 triangular mel
+    filters of peak 1 on the HTK scale, 0 to 8000 Hz; then `10 log10(max(., 1e-10))`, each spectrogram clamped from
+    below at its own maximum - 80 dB. Of a band count the filters whose centres lie in it.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     levels, levels_hat = (_mel_db(resample(signal, sample_rate=sample_rate, to=_MEL_RATE)) for signal in pair)
-    return _mean(np.abs(levels - levels_hat)[:, _inside(_htk_corners()[1:-1], band)])
+    return _mean(np.abs(levels - levels_hat)[:, _inside(_htk_filters()[0], band)])
 
 
 def multi_resolution_stft(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
     """Spectral convergence plus log-magnitude L1, mean over n_fft 512, 1024 and 2048.
 
     Per resolution `|S - S_hat|_F / |S|_F + mean |ln S - ln S_hat|` on magnitudes floored at 1e-5 in the
-    logarithm; hop n_fft / 4 and a Hann window of n_fft (Parallel WaveGAN: about a tenth and a half),
-    centred. A number without unit. +inf against a silent reference unless the estimate is silent too.
-    The rate does not enter the value: the window lengths are counted in samples.
+    logarithm; hop n_fft / 4 and a Hann window of n_fft (Parallel WaveGAN: about a tenth and a half), centred. Window
+    lengths are counted in samples, whatever the rate. +inf against a silent reference unless the estimate is silent.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     return float(np.mean([_stft_distance(*pair, n_fft=n_fft) for n_fft in _RESOLUTIONS]))
@@ -105,14 +78,12 @@ def log_spectral_distance_db(
 ) -> float:
     """Log spectral distance in dB (Gray & Markel 1976): RMS over frequency, mean over frames.
 
-    On `10 log10(max(power, 1e-10))` of the STFT of n_fft 2048, hop 512, Hann, centred.
-    The window length is counted in samples, so the rate enters only through the band.
+    On `10 log10(max(power, 1e-10))` of the STFT of n_fft 2048, hop 512, Hann, centred. The window length is counted in
+    samples, so the rate enters only through the band.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
-    levels, levels_hat = (
-        _power_to_db(power_spectrogram(signal, n_fft=_LSD_N_FFT, hop_length=_LSD_HOP)) for signal in pair
-    )
-    inside = _inside(np.fft.rfftfreq(_LSD_N_FFT, 1 / sample_rate), band)
+    levels, levels_hat = (_power_to_db(power_spectrogram(s, n_fft=_N_FFT, hop_length=_HOP)) for s in pair)
+    inside = _inside(np.fft.rfftfreq(_N_FFT, 1 / sample_rate), band)
     return _mean(np.sqrt(np.square(levels - levels_hat)[:, inside].mean(axis=1))) if inside.any() else 0.0
 
 
@@ -126,8 +97,8 @@ def band_level_db(
     are, 0.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
-    inside = _inside(np.fft.rfftfreq(_LSD_N_FFT, 1 / sample_rate), band)
-    powers = [power_spectrogram(signal, n_fft=_LSD_N_FFT, hop_length=_LSD_HOP) for signal in pair]
+    inside = _inside(np.fft.rfftfreq(_N_FFT, 1 / sample_rate), band)
+    powers = [power_spectrogram(signal, n_fft=_N_FFT, hop_length=_HOP) for signal in pair]
     floor = max(_HEARD * float(powers[0].sum(axis=1).max()), _POWER_FLOOR)
     levels, levels_hat = (10 * np.log10(np.maximum(power[:, inside].sum(axis=1), floor)) for power in powers)
     heard = np.maximum(levels, levels_hat) > 10 * np.log10(floor)
@@ -164,7 +135,7 @@ def _stft_distance(reference: np.ndarray, estimate: np.ndarray, *, n_fft: int) -
 
 
 def _mel_db(signal: np.ndarray) -> np.ndarray:
-    mel = power_spectrogram(signal, n_fft=_MEL_N_FFT, hop_length=_MEL_HOP) @ _htk_filters().T
+    mel = power_spectrogram(signal, n_fft=_MEL_N_FFT, hop_length=_MEL_HOP) @ _htk_filters()[1].T
     level = _power_to_db(mel)
     return np.maximum(level, level.max() - _TOP_DB)
 
@@ -182,15 +153,11 @@ def _power_to_db(power: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _htk_corners() -> np.ndarray:
-    """`[130]` Hz: corners and, between them, centres of the mel filters, equidistant in `2595 log10(1 + f / 700)`."""
+def _htk_filters() -> tuple[np.ndarray, np.ndarray]:
+    """Centres in Hz `[128]`, equidistant in `2595 log10(1 + f / 700)`, and triangles of peak 1
+    `[128, n_fft // 2 + 1]`."""
     top_mel = 2595 * np.log10(1 + _MEL_RATE / 2 / 700)
-    return 700 * (10 ** (np.linspace(0, top_mel, _N_MELS + 2) / 2595) - 1)
-
-
-@lru_cache(maxsize=1)
-def _htk_filters() -> np.ndarray:
-    """`[128, n_fft // 2 + 1]`: triangles of peak 1."""
-    bins, corners = np.linspace(0, _MEL_RATE / 2, _MEL_N_FFT // 2 + 1), _htk_corners()
+    corners = 700 * (10 ** (np.linspace(0, top_mel, _N_MELS + 2) / 2595) - 1)
+    bins = np.linspace(0, _MEL_RATE / 2, _MEL_N_FFT // 2 + 1)
     low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    return np.maximum(0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
+    return corners[1:-1], np.maximum(0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))

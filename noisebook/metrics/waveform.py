@@ -1,22 +1,17 @@
-"""Waveform metrics: how much of the very samples survived.
+"""Waveform metrics: how much of the samples themselves survived.
 
-Aim: sample-by-sample fidelity. Generative codecs invent phases, so these are low even where the sound is
-right; they tell a waveform codec from a generative one and catch wrong levels, polarity and lag.
+Generative codecs invent phases, so these are low even where the sound is right; they tell a waveform codec from a
+generative one and catch wrong levels, polarity and lag.
 
-Conventions: `reference` and `estimate` are `[N]` real samples, aligned and of equal length; results in dB.
-Identical signals give the perfect value, silence included; no input gives NaN. All raise
-AudioError and ConfigError as `validate` does. Infinite values are exact
-statements:
+`reference` and `estimate` are `[N]` real samples, aligned and of equal length; AudioError and ConfigError as in
+`validate`. No input gives NaN, and infinite values are exact statements:
 
-    |                        | identical | silent estimate    | silent reference   | orthogonal |
-    |------------------------|-----------|--------------------|--------------------|------------|
-    | snr_db                 | +inf      | 0                  | -inf               | < 0        |
-    | si_sdr_db              | +inf      | -inf               | -inf               | -inf       |
-    | energy_ratio_db        | 0         | -inf               | +inf               | any        |
-    | loudness_difference_lu | 0         | down to the gate   | up from the gate   | any        |
-
-Metrics: `snr_db`, `si_sdr_db` (higher is better), `energy_ratio_db`, `loudness_difference_lu` (zero is
-best).
+    |                        | identical | silent estimate  | silent reference | orthogonal |
+    |------------------------|-----------|------------------|------------------|------------|
+    | snr_db                 | +inf      | 0                | -inf             | < 0        |
+    | si_sdr_db              | +inf      | -inf             | -inf             | -inf       |
+    | energy_ratio_db        | 0         | -inf             | +inf             | any        |
+    | loudness_difference_lu | 0         | down to the gate | up from the gate | any        |
 
 Sources: Le Roux, Wisdom, Erdogan, Hershey, "SDR - half-baked or well done?", ICASSP 2019. ITU-R BS.1770-4, 2015.
 """
@@ -41,7 +36,8 @@ def snr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> 
     reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
     if np.array_equal(reference, estimate):
         return math.inf
-    return _ratio_db(_energy(reference), _energy(reference - estimate))
+    error = reference - estimate
+    return _ratio_db(reference @ reference, error @ error)
 
 
 def si_sdr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -53,11 +49,12 @@ def si_sdr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) 
     reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
     if np.array_equal(reference, estimate):
         return math.inf
-    energy = _energy(reference)
+    energy = reference @ reference
     if energy == 0:
         return -math.inf
     target = (estimate @ reference) / energy * reference
-    return _ratio_db(_energy(target), _energy(target - estimate))
+    error = target - estimate
+    return _ratio_db(target @ target, error @ error)
 
 
 def energy_ratio_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -65,24 +62,18 @@ def energy_ratio_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate:
     reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
     if np.array_equal(reference, estimate):
         return 0.0
-    return _ratio_db(_energy(estimate), _energy(reference))
+    return _ratio_db(estimate @ estimate, reference @ reference)
 
 
 def loudness_difference_lu(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
     """Loudness of the estimate less that of the reference in LU: what the ear makes of a level error.
 
-    Integrated, gated loudness of ITU-R BS.1770-4 (`noisebook.audio.level.loudness_lufs`). What does not reach the
-    absolute gate counts as -70 LUFS, so that silence is as far as the gate and no value is infinite.
-
-    A rate outside 1 to 384 kHz is an AudioError.
+    Integrated, gated loudness of ITU-R BS.1770-4. What does not reach the absolute gate counts as -70 LUFS, so that
+    silence is as far as the gate and no value is infinite. A rate outside 1 to 384 kHz is an AudioError.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     loudness, loudness_hat = (max(_GATE, loudness_lufs(Waveform.of(signal, sample_rate))) for signal in pair)
     return loudness_hat - loudness
-
-
-def _energy(signal: np.ndarray) -> float:
-    return float(signal @ signal)
 
 
 def _ratio_db(wanted: float, unwanted: float) -> float:

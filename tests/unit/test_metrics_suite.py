@@ -88,7 +88,7 @@ def test_a_missing_extra_is_refused_before_anything_is_computed(
     def never(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
         raise AssertionError("computed")
 
-    rows = (Metric("first", never, "", "higher", (0, 1)), *METRICS)
+    rows = (Metric("first", "First", never, "", "higher", (0, 1)), *METRICS)
     monkeypatch.setattr(suite, "METRICS", rows)
     with pytest.raises(MissingExtra, match=r"visqol, estoi not installed: pip install 'noisebook\[metrics\]'"):
         evaluate(*pair, sample_rate=RATE, names=["first", "visqol", "estoi"])
@@ -126,7 +126,3 @@ def test_importing_the_metrics_imports_nothing_heavy() -> None:
     code = f"import sys, noisebook.metrics; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_all_names_exist() -> None:
-    assert all(hasattr(metrics, name) for name in metrics.__all__)
