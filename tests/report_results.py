@@ -15,7 +15,7 @@ import soundfile
 import noisebook
 from noisebook.audio.io import read
 from noisebook.metrics.suite import METRICS, evaluate
-from noisebook.report.rates import CODECS, delta_rates
+from noisebook.report.results import CODECS, delta_rates
 
 ASSETS = Path(noisebook.__file__).parent / "assets"
 TITLES = (

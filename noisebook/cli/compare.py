@@ -208,10 +208,10 @@ def _ranking_lines(results: Mapping[str, Any]) -> list[str]:
 
 def _rate_lines(results: Mapping[str, Any]) -> list[str]:
     """What each codec takes at the quality of Opus, by the first metric."""
-    from noisebook.report.rates import names, told
+    from noisebook.report.results import in_words, names
 
     first = [row for row in results["delta_rates"] if row["metric"] == results["metrics"][0]["name"]]
-    return [f"  at equal {row['metric']} {told(row, names(dict(results)))}" for row in first]
+    return [f"  at equal {row['metric']} {in_words(row, names(dict(results)))}" for row in first]
 
 
 def _list(options: Mapping[str, Any]) -> None:

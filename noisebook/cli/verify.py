@@ -108,7 +108,7 @@ def verify(reference: str, estimate: str, require_related: bool, **options: Any)
 def _write_page(
     page: str, found: Verification, sound: Waveform, other: Waveform, names: tuple[str, str], *, force: bool
 ) -> None:
-    from noisebook.report.verification_page import write_verification
+    from noisebook.report.page import write_verification
 
     shown = (Path(names[0]).name, Path(names[1]).name)
     write_verification(found.to_dict(), sound, other, Path(page), names=shown, overwrite=force)

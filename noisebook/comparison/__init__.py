@@ -3,13 +3,11 @@
     files -> Input (48 kHz) --Method.run--> Coded --judge--> row --ranking--> results.json, tables, figures, page
 
 methods     what a method is, and how methods are chosen by name
-catalogue   all of them, as one table, and what those of noisebook do
+catalogue   all of them, as one table, and what those of noisebook and the controls do
 programs    Opus, MP3, Codec2 and Speex: executables of the machine
 neural      EnCodec, DAC and SNAC, where their packages and weights are on the machine
-controls    sounds that no method may lose against
 inputs      the sounds that are compared
-delays      by how much a codec is late
-judging     place in time, metrics, verdict
+judging     delay of a codec, metrics, verdict
 store       what has been done already, in the folder of the comparison
 runs        from what is asked for to rows: the loop over inputs and methods
 publishing  means with intervals, results.json, figures, tables, pages

@@ -1,11 +1,12 @@
-"""All methods that there are, as one table: noisebook's own here, those of others in `programs`, `neural`, `controls`.
+"""The table of all methods: noisebook's own and the controls here, those of others in `programs` and `neural`.
 
-What an own method does stands below the table, and loads torch only when it runs.
+What each does is defined below the table, and loads torch only when it runs.
 """
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -13,15 +14,18 @@ from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import presets
-from noisebook.comparison import controls, neural, programs
+from noisebook.comparison import neural, programs
 from noisebook.comparison.methods import Coded, Family, Job, Method, round_trip
-from noisebook.errors import ConfigError
+from noisebook.errors import AudioError, ConfigError
 from noisebook.quantizers.files import shipped_names
 from noisebook.synthesis import reconstruction_presets
 from noisebook.synthesis.options import TRANSFORM_METHODS
+from noisebook.verification import controls
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +34,10 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
     from noisebook.diffusion.plan import Step
 
-__all__ = ["Residuals", "autoencoded", "catalogue", "diffused", "quantised", "reconstructed", "transformed", "vocoded"]
+__all__ = ["catalogue"]
+
+_PIECE = 0.5  # seconds that a shuffle keeps together
+_PINK_FROM = 20.0  # Hz, from which on the power of pink noise falls
 
 
 def catalogue(
@@ -45,7 +52,7 @@ def catalogue(
 
     Args:
         rates: of DDCM, bit/s; those of the presets where empty.
-        prompt: of the transformations, which are not at hand without.
+        prompt: of the transformations, which cannot run without.
         weights: folder with the folders of neural codecs.
         seed: of all random choices, 0 to 255.
         model: as `api.load_backend` takes it; only shown.
@@ -58,13 +65,13 @@ def catalogue(
     drawn_by = f" --model {model}" if model != "mini" else ""
     options = drawn_by + (f" --seed {seed}" if seed else "")
     return (
-        _own("vocoder", "Vocoder on true features", "ceiling", "vocoder", vocoded),
-        _own("autoencoder", "Autoencoder", "ceiling", "latent, sound", autoencoded),
+        _own("vocoder", "Vocoder on true features", "ceiling", "vocoder", _vocoded),
+        _own("autoencoder", "Autoencoder", "ceiling", "latent, sound", _autoencoded),
         *(
             _own(
                 f"reconstruct-{preset.name}", f"Reconstruction {preset.name}", "reconstruct",
                 f"noisebook reconstruct IN OUT --preset {preset.name}{options}",
-                partial(reconstructed, preset=preset.name, seed=seed),
+                partial(_reconstructed, preset=preset.name, seed=seed),
             )
             for preset in reconstruction_presets.PRESETS
         ),
@@ -72,7 +79,7 @@ def catalogue(
             _own(
                 f"vq-{name}", f"VQ {name}", "vq",
                 f"noisebook compress IN FILE --codec vq --codebook {name}{drawn_by}; noisebook decompress FILE OUT",
-                partial(quantised, codebook=name), suffix=".ddcm",
+                partial(_quantised, codebook=name), suffix=".ddcm",
             )
             for name in shipped_names()
         ),
@@ -81,14 +88,22 @@ def catalogue(
             _own(
                 f"transform-{method}", f"Transformation {method}", "transform",
                 f"noisebook transform IN OUT --prompt '{prompt}' --method {method}{options}",
-                partial(transformed, prompt=prompt or "", method=method, seed=seed),
+                partial(_transformed, prompt=prompt or "", method=method, seed=seed),
                 missing=None if prompt else "needs a prompt: give --prompt",
             )
             for method in TRANSFORM_METHODS
         ),
         *programs.methods(),
         *neural.methods(weights=weights),
-        *controls.methods(seed=seed),
+        _control("silence", "Silence", "digital silence", lambda job: 0 * job.sound.samples[0]),
+        _control("pink-noise", "Pink noise", f"pink noise of the same level, seed {seed}", partial(_pink, seed=seed)),
+        _control(
+            "shuffled", "Shuffled", f"its own half seconds in another order, seed {seed}",
+            partial(_shuffled, seed=seed),
+        ),
+        _control(
+            "another-clip", "Another clip", "the next input at the same level", _another_clip, needs_other=True
+        ),
     )  # fmt: skip
 
 
@@ -101,7 +116,7 @@ def _ddcm(rate: float, seed: int, options: str) -> Method:
     if preset is None:
         presets.params_for(rate)  # the error
     how = f"--bitrate {rate:g}" if preset is None else f"--preset {preset.name}"
-    run = partial(diffused, preset=preset.name if preset else None, bitrate=None if preset else rate, seed=seed)
+    run = partial(_diffused, preset=preset.name if preset else None, bitrate=None if preset else rate, seed=seed)
     return _own(
         f"ddcm-{rate:g}", f"DDCM {rate:g} bit/s", "ddcm",
         f"noisebook compress IN FILE {how}{options}; noisebook decompress FILE OUT",
@@ -109,7 +124,16 @@ def _ddcm(rate: float, seed: int, options: str) -> Method:
     )  # fmt: skip
 
 
-def vocoded(job: Job) -> Coded:
+def _control(name: str, label: str, command: str, make: Callable[[Job], np.ndarray], **more: Any) -> Method:
+    """A sound that knows nothing of the input, or nothing of its order: a metric on which it does well says nothing."""
+
+    def run(job: Job) -> Coded:
+        return Coded(Waveform(np.ascontiguousarray(make(job)[None], np.float32), job.sound.sample_rate))
+
+    return Method(name, label, "control", "control", command, run, mono=True, **more)
+
+
+def _vocoded(job: Job) -> Coded:
     """The vocoder on the features of the sound itself: all but the vocoder is perfect."""
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis.vocoding import vocoded
@@ -118,7 +142,7 @@ def vocoded(job: Job) -> Coded:
     return _timed(lambda: vocoded(job.sound, backend))
 
 
-def autoencoded(job: Job) -> Coded:
+def _autoencoded(job: Job) -> Coded:
     """The latent of the sound, decoded: all but autoencoder and vocoder is perfect."""
     from noisebook.synthesis.sound import from_latent, to_latent
 
@@ -126,18 +150,15 @@ def autoencoded(job: Job) -> Coded:
     return _timed(lambda: from_latent(*to_latent(job.sound, backend=backend), backend=backend))
 
 
-def reconstructed(job: Job, *, preset: str, seed: int) -> Coded:
-    """`noisebook reconstruct`."""
+def _reconstructed(job: Job, *, preset: str, seed: int) -> Coded:
     return _timed(lambda: api.reconstruct(job.sound, backend=_backend(job), preset=preset, seed=seed).waveform)
 
 
-def transformed(job: Job, *, prompt: str, method: str, seed: int) -> Coded:
-    """`noisebook transform`."""
+def _transformed(job: Job, *, prompt: str, method: str, seed: int) -> Coded:
     return _timed(lambda: api.transform(job.sound, prompt, backend=_backend(job), method=method, seed=seed))
 
 
-def quantised(job: Job, *, codebook: str) -> Coded:
-    """`noisebook compress --codec vq`, and `decompress`."""
+def _quantised(job: Job, *, codebook: str) -> Coded:
     backend = _backend(job)
     return round_trip(
         lambda: api.compress_with_codebook(job.sound, backend=backend, codebook=codebook),
@@ -145,8 +166,8 @@ def quantised(job: Job, *, codebook: str) -> Coded:
     )
 
 
-def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) -> Coded:
-    """`noisebook compress` and `decompress`, with the error of the latent after every step."""
+def _diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) -> Coded:
+    """`noisebook compress` and `decompress`, which also say how far the latent is off after every step."""
     from noisebook.codec.decoder import Decoder
     from noisebook.codec.encoder import compress_towards, prepare, targets
     from noisebook.codec.options import EncodeOptions
@@ -156,52 +177,49 @@ def diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) 
     started = time.perf_counter()
     options = EncodeOptions(preset=preset, bitrate=bitrate, seed=seed)
     prepared = prepare(job.sound, options, backend)
-    residuals = Residuals(prepared.latent, targets(prepared.latent, prepared.header, options, backend))
-    data = compress_towards(
-        residuals.target_of, prepared.header, backend=backend, image=prepared.image, sound=job.sound
-    )
-    coded = time.perf_counter()
-    decoder = Decoder(data, backend=backend)
-    latent = decoder.latent()
-    sound = sound_of(latent, decoder.header, backend, decoder.image)
-    decoded = time.perf_counter()
-    return Coded(sound, data, coded - started, decoded - coded, (*residuals.nmse_db(), residuals.of(latent)))
+    latent, target_of = prepared.latent, targets(prepared.latent, prepared.header, options, backend)
+    errors: defaultdict[int, float] = defaultdict(float)  # of each step, summed over segments
 
-
-class Residuals:
-    """The targets of an encoder, with how far each step's estimate is from the latent written down.
-
-    Args:
-        latent: `[latents, C, L, F']`, what is coded.
-        targets: of each segment, as `encoder.targets` makes them.
-    """
-
-    def __init__(self, latent: torch.Tensor, targets: Callable[[int, int], Target]) -> None:
-        self._latent, self._targets = latent, targets
-        self._energy = float(latent.square().sum())
-        self._errors: dict[int, float] = {}  # of each step, summed over segments
-
-    def target_of(self, start: int, end: int) -> Target:
-        """The target of a segment, as `compress_towards` asks for it."""
-        latent, wanted, steps = self._latent[:, :, start:end], self._targets(start, end), count()
+    def traced(start: int, end: int) -> Target:
+        wanted, steps = target_of(start, end), count()
 
         def target(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-            number = next(steps)
-            self._errors[number] = self._errors.get(number, 0.0) + float((latent - x0_hat).square().sum())
+            errors[next(steps)] += float((latent[:, :, start:end] - x0_hat).square().sum())
             return wanted(step, x0_hat) if callable(wanted) else wanted
 
         return target
 
-    def nmse_db(self) -> tuple[float, ...]:
-        """Error of the estimate after 0, 1, ... steps in dB, relative to the energy of the latent."""
-        return tuple(self._decibel(error) for error in self._errors.values())
+    data = compress_towards(traced, prepared.header, backend=backend, image=prepared.image, sound=job.sound)
+    coded = time.perf_counter()
+    decoder = Decoder(data, backend=backend)
+    decoded = decoder.latent()
+    sound = sound_of(decoded, decoder.header, backend, decoder.image)
+    ended = time.perf_counter()
+    errors[len(errors)] = float((decoded - latent).square().sum())
+    energy = max(float(latent.square().sum()), 1e-30)
+    residuals = tuple(10 * log10(max(error, 1e-30) / energy) for error in errors.values())
+    return Coded(sound, data, coded - started, ended - coded, residuals)
 
-    def of(self, latent: torch.Tensor) -> float:
-        """The same of a decoded latent."""
-        return self._decibel(float((latent - self._latent).square().sum()))
 
-    def _decibel(self, error: float) -> float:
-        return 10 * log10(max(error, 1e-30) / max(self._energy, 1e-30))
+def _pink(job: Job, *, seed: int) -> np.ndarray:
+    """Gaussian noise whose power falls by 3 dB an octave from 20 Hz, at the RMS of the sound."""
+    samples = job.sound.samples[0]
+    noise = controls.pink_noise(len(samples), seed=seed, flat_below=_PINK_FROM * job.sound.duration)
+    return controls.levelled(noise, samples)
+
+
+def _shuffled(job: Job, *, seed: int) -> np.ndarray:
+    """Half seconds in another order, each in another place; a sound of one is played backwards."""
+    rate = job.sound.sample_rate
+    return controls.shuffled(job.sound.samples[0], sample_rate=rate, seed=seed, piece=_PIECE)
+
+
+def _another_clip(job: Job) -> np.ndarray:
+    """The other sound, repeated or cut to the length of this one, at its RMS."""
+    if job.other is None:
+        raise AudioError("there is no other clip: compare two inputs or more")
+    samples = job.sound.samples[0]
+    return controls.levelled(np.resize(job.other.samples[0], len(samples)), samples)
 
 
 def _backend(job: Job) -> Backend:

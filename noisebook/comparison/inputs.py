@@ -32,7 +32,8 @@ class Input:
         title: the name of its file, without suffix.
         kind: "music", "speech" or "effects", by the first word of the file's name; None: not known.
         sound: one channel or two at `SAMPLE_RATE`, the reference of every metric; of more channels their mean.
-        source_rate, source_channels, source_seconds: of the file.
+        source_rate, source_channels: of the file.
+        cut_seconds: what was left out at its end.
     """
 
     id: str
@@ -41,35 +42,43 @@ class Input:
     sound: Waveform
     source_rate: int
     source_channels: int
-    source_seconds: float
+    cut_seconds: float
 
     @property
     def digest(self) -> str:
         """SHA-256 of the samples."""
         return sha256(self.sound.samples.tobytes()).hexdigest()
 
-    @property
-    def cut_seconds(self) -> float:
-        """What was left out at the end of the file."""
-        return max(0.0, round(self.source_seconds - self.sound.duration, 3))
-
 
 def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path, mono: bool = False) -> tuple[Input, ...]:
-    """The sounds of files and folders, in order.
+    """The sounds of files and folders, in order, each file once.
 
     Args:
-        sources: files, and folders whose sounds are taken with those of their folders, by name; each file once.
+        sources: files, and folders whose sounds are taken by name, with those of their folders.
         limit_seconds: of the beginning of each file.
         beside: a folder whose sounds are not taken: that of the comparison itself.
-        mono: of two channels the mean.
+        mono: take the mean of two channels.
 
     Raises:
         AudioError: a file that cannot be read, or a folder without sounds.
     """
-    inputs: list[Input] = []
+    inputs: dict[str, Input] = {}
     for path in {path.resolve(): path for path in _files(sources, beside.resolve())}.values():
-        inputs.append(_load(path, limit_seconds, mono, taken={one.id for one in inputs}))
-    return tuple(inputs)
+        whole = io.read(path)
+        samples = whole.samples[:, : max(1, round(limit_seconds * whole.sample_rate))]
+        cut = Waveform(np.ascontiguousarray(samples), whole.sample_rate)
+        sound = resample(downmix(cut) if mono or cut.channels > 2 else cut, SAMPLE_RATE)
+        name = _unique(path.stem, inputs)
+        inputs[name] = Input(
+            id=name,
+            title=path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            kind=_KINDS.get(re.split(r"[^a-z]", path.stem.lower())[0]),
+            sound=sound,
+            source_rate=whole.sample_rate,
+            source_channels=whole.channels,
+            cut_seconds=max(0.0, round(whole.duration - sound.duration, 3)),
+        )
+    return tuple(inputs.values())
 
 
 def _files(sources: Sequence[Path], beside: Path) -> Iterator[Path]:
@@ -77,33 +86,14 @@ def _files(sources: Sequence[Path], beside: Path) -> Iterator[Path]:
         if not source.is_dir():
             yield source
             continue
-        found = sorted(
-            path
-            for path in source.rglob("*")
-            if path.suffix.lower() in _SOUNDS and path.is_file() and beside not in path.resolve().parents
-        )
+        paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
+        found = [path for path in paths if beside not in path.resolve().parents]
         if not found:
             raise AudioError(f"there are no sounds in {source}; known in a folder are {' '.join(_SOUNDS)}")
         yield from found
 
 
-def _load(path: Path, limit_seconds: float, mono: bool, taken: set[str]) -> Input:
-    whole = io.read(path)
-    samples = whole.samples[:, : max(1, round(limit_seconds * whole.sample_rate))]
-    cut = Waveform(np.ascontiguousarray(samples), whole.sample_rate)
-    sound = resample(downmix(cut) if mono or cut.channels > 2 else cut, SAMPLE_RATE)
-    return Input(
-        id=_unique(path.stem, taken),
-        title=path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-        kind=_KINDS.get(re.split(r"[^a-z]", path.stem.lower())[0]),
-        sound=sound,
-        source_rate=whole.sample_rate,
-        source_channels=whole.channels,
-        source_seconds=whole.duration,
-    )
-
-
-def _unique(stem: str, taken: set[str]) -> str:
+def _unique(stem: str, taken: dict[str, Input]) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:_LONGEST_ID] or "sound"
     number, unique = 2, name
     while unique in taken:

@@ -1,24 +1,36 @@
-"""Judging what a method made: its place in time, every metric, and the verdict, alike for all methods."""
+"""Judging what a method made: its place in time, every metric, and the verdict, alike for all methods.
+
+A delay belongs to the codec and not to the clip. A search in every clip would find the best accident where phases are
+invented (Codec2: anything between -100 and 100 ms). So the delay of a method is measured once, on the speech inside the
+package: by the envelopes of eight bands, which any codec of speech keeps, and to the sample where the waveform
+survives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from noisebook.audio import io
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
+from noisebook.comparison import inputs
+from noisebook.comparison.methods import Job, Method
 from noisebook.metrics import METRICS, available, evaluate
 from noisebook.metrics.alignment import align
+from noisebook.metrics.signals import powers
 from noisebook.metrics.suite import chosen_metrics
 from noisebook.verification.similarity import SAMPLE_RATE, features
 from noisebook.verification.verdict import judge, other_sounds
 
-__all__ = ["DEFAULT_METRICS", "Placed", "metric_names", "placed", "score", "verdict"]
+__all__ = ["DEFAULT_METRICS", "Placed", "delay_of", "measured_delay", "metric_names", "placed", "probe", "score",
+           "verdict"]  # fmt: skip
 
 DEFAULT_METRICS = (
     "mel_db_mae",
@@ -31,6 +43,14 @@ DEFAULT_METRICS = (
 )
 _STEREO = ("image_level_db", "image_coherence")
 _LEVEL_MATCHED = ("visqol", "zimtohrli")  # opinions on quality, for which a listener would set the level
+
+_PROBE, _PROBE_SECONDS = Path(__file__).parents[1] / "assets" / "demo-speech.flac", 4.0
+_HOP, _WINDOW = 0.001, 0.02  # seconds
+_REACH = 150  # hops, both ways
+_EDGES_HZ = (150, 4000)  # of the bands: what every codec of speech carries
+_BANDS, _FLOOR = 8, 1e-5  # of the loudest value
+_SURVIVED = 0.35  # correlation of waveforms from which on the sample is certain; of Codec2 it is at most 0.22
+_FINE = 0.0025  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +82,58 @@ def placed(reference: Waveform, decoded: Waveform, *, lag: int) -> Placed:
     samples[:, start : start + pair.estimate.size] = sound.samples[:, first : first + pair.estimate.size]
     gain = pair.gain_db if isfinite(pair.gain_db) else None
     return Placed(Waveform(samples, rate), start, start + pair.estimate.size, lag, gain)
+
+
+def probe(sample_rate: int) -> Waveform:
+    """The speech that delays are measured with, one channel."""
+    sound = resample(downmix(io.read(_PROBE)), sample_rate)
+    return Waveform(np.ascontiguousarray(sound.samples[:, : round(_PROBE_SECONDS * sample_rate)]), sample_rate)
+
+
+@cache
+def delay_of(method: Method, *, timeout: float) -> int:
+    """Samples at 48 kHz by which a method is late, measured once.
+
+    Raises:
+        Error: as the method.
+    """
+    if not method.delayed:
+        return 0
+    speech = probe(inputs.SAMPLE_RATE)
+    decoded = method.run(Job(speech, timeout=timeout)).sound
+    return measured_delay(speech, resample(downmix(decoded), inputs.SAMPLE_RATE))
+
+
+def measured_delay(reference: Waveform, decoded: Waveform) -> int:
+    """Samples by which a decoded sound is late, negative where it is early; both of one rate and one channel.
+
+    To the sample where the waveform survives, else to a millisecond; at most 150 ms, and 0 for silence.
+    """
+    a, b = (_envelopes(sound) for sound in (reference, decoded))
+    count = min(len(a), len(b))
+    reach = min(_REACH, count // 2)
+    scores = [_correlation(a[:count], b[:count], lag) for lag in range(-reach, reach + 1)]
+    hops = int(np.argmax(scores)) - reach if max(scores) > 0 else 0
+    coarse = hops * round(_HOP * reference.sample_rate)
+    pair = align(reference.samples[0], decoded.samples[0], sample_rate=reference.sample_rate, lag=coarse)
+    fine = align(pair.reference, pair.estimate, sample_rate=reference.sample_rate, max_lag_seconds=_FINE)
+    return coarse + fine.lag if fine.correlation >= _SURVIVED else coarse
+
+
+def _envelopes(sound: Waveform) -> np.ndarray:
+    """`[frames, bands]` dB, one frame every millisecond."""
+    window, hop = (round(seconds * sound.sample_rate) for seconds in (_WINDOW, _HOP))
+    power = powers(np.pad(sound.samples[0], window // 2), window, hop)
+    edges = np.unique(np.rint(np.geomspace(*_EDGES_HZ, _BANDS + 1) * _WINDOW).astype(int))
+    bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
+    return 10 * np.log10(bands + _FLOOR * max(float(bands.max()), 1e-12))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray, lag: int) -> float:
+    x, y = a[max(0, -lag) : len(a) - max(0, lag)], b[max(0, lag) : len(b) - max(0, -lag)]
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    scale = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float((x * y).sum()) / scale if scale else 0.0
 
 
 def metric_names(names: Sequence[str] | None, *, stereo: bool = False) -> tuple[str, ...]:
@@ -102,20 +174,14 @@ def score(reference: Waveform, estimate: Placed, names: Iterable[str], *, speech
 
 
 def verdict(reference: Waveform, estimate: Placed) -> dict[str, Any]:
-    """Whether the estimate is related to the reference at all, as `noisebook verify` says it."""
+    """Whether the estimate is related to the reference at all, as `noisebook verify` decides it."""
     part = slice(estimate.start, estimate.end)
     mean = (
         Waveform(s.samples[:, part].mean(axis=0, keepdims=True), s.sample_rate) for s in (reference, estimate.sound)
     )
     original, heard = (resample(sound, SAMPLE_RATE).samples[0] for sound in mean)
-    said = judge(features(original), features(heard), others=_others(original.tobytes()))
-    return {
-        "related": said.related,
-        "score": said.score,
-        "threshold": said.threshold,
-        "p_value": said.p_value,
-        "n_controls": said.n_controls,
-    }
+    found = judge(features(original), features(heard), others=_others(original.tobytes()))
+    return {name: getattr(found, name) for name in ("related", "score", "threshold", "p_value", "n_controls")}
 
 
 @lru_cache(maxsize=4)

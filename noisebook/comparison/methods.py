@@ -26,7 +26,7 @@ class Job:
 
     Attributes:
         sound: one channel or two at 48 kHz; one for a method of mono sound.
-        other: the sound of the next input, None where there is one input only.
+        other: the sound of the next input; None unless the method needs it.
         backend: the model; None unless the method needs one.
         timeout: seconds that an external program may take.
     """
@@ -45,7 +45,7 @@ class Coded:
         sound: decoded, at any rate and about as long as the original.
         data: the whole coded file; None where the method does not code.
         encode_seconds, decode_seconds: wall time; the first is all of it where the method does not code.
-        residuals: error of the estimated latent in dB after 0, 1, ... coded steps, and of the decoded latent, of DDCM.
+        residuals: of DDCM, error of the estimated latent in dB after 0, 1, ... coded steps, and of the decoded latent.
     """
 
     sound: Waveform
@@ -56,7 +56,7 @@ class Coded:
 
 
 def round_trip(encode: Callable[[], bytes], decode: Callable[[bytes], Waveform]) -> Coded:
-    """Code and decode, and what each took."""
+    """Code and decode, and measure how long each takes."""
     started = time.perf_counter()
     data = encode()
     coded = time.perf_counter()
@@ -73,16 +73,16 @@ class Method:
         label: for people.
         family: what is compared with what.
         series: methods of one series are points of one curve.
-        command: that does the same by hand, with IN, FILE and OUT; part of what decides whether a result is still good.
+        command: does the same by hand, with IN, FILE and OUT; a stored result is valid for one command only.
         run: codes a sound and decodes it; raises an `Error` where it cannot.
         bit_per_second: nominal.
-        generative: waveforms are invented, so that a distance between waveforms says nothing of quality.
+        generative: waveforms are invented, so a distance between waveforms says nothing about quality.
         needs_model, needs_other: what the job has to bring.
-        delayed: the method may delay sound, see `delays`; the others are compared as they are.
-        mono: it hears one channel, and of stereo is given the mean of both.
+        delayed: the method may delay sound (`judging.delay_of`); the others are compared as they are.
+        mono: it codes one channel, and is given the mean of a stereo sound.
         suffix: of the coded file.
         version: of the program or package.
-        missing: why the method cannot run here; None: it can.
+        missing: why the method cannot run here; None if it can.
     """
 
     id: str

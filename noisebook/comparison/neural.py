@@ -1,14 +1,14 @@
 """Neural codecs of others: EnCodec, DAC and SNAC, where package and weights are on the machine. Nothing is downloaded.
 
 Weights are looked for in a folder that is given, each codec in a folder of its own as it was published, and then in the
-cache of the Hugging Face hub. What is counted is the codes, packed: those packages have no file format, or none for
+cache of the Hugging Face hub. The size is that of the packed codes: these packages have no file format, or none for
 these weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
@@ -29,16 +29,16 @@ from noisebook.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CODECS", "NeuralCodec", "load", "methods"]
+__all__ = ["load", "methods"]
 
 
-@dataclass(frozen=True)
-class NeuralCodec:
+@dataclass(frozen=True, eq=False)
+class _Codec:
     """A codec.
 
     Attributes:
-        folder: of its weights in the folder that is given.
-        repository: of its weights in the hub's cache.
+        name: of the series of its methods.
+        repository: of its weights in the hub's cache; its last part is the name of their folder.
         package, cls: the class that loads them.
         settings: bit/s to the setting of `encode`.
         encode: (model, sound `[1, 1, N]`, setting) to codes; the size of a codebook is `codebook_size` of the model's
@@ -48,7 +48,6 @@ class NeuralCodec:
 
     name: str
     label: str
-    folder: str
     repository: str
     package: str
     cls: str
@@ -57,21 +56,21 @@ class NeuralCodec:
     decode: Callable[[Any, list[torch.Tensor]], torch.Tensor]
 
 
-CODECS = (
-    NeuralCodec(
-        "encodec", "EnCodec 24 kHz", "encodec_24khz", "facebook/encodec_24khz", "transformers", "EncodecModel",
+_CODECS = (
+    _Codec(
+        "encodec", "EnCodec 24 kHz", "facebook/encodec_24khz", "transformers", "EncodecModel",
         {1500: 1.5, 3000: 3.0, 6000: 6.0},
         encode=lambda model, sound, kilobits: [model.encode(sound, bandwidth=kilobits).audio_codes],
         decode=lambda model, codes: model.decode(codes[0], [None] * len(codes[0])).audio_values,
     ),
-    NeuralCodec(
-        "dac", "DAC 16 kHz", "dac_16khz", "descript/dac_16khz", "transformers", "DacModel",
+    _Codec(
+        "dac", "DAC 16 kHz", "descript/dac_16khz", "transformers", "DacModel",
         {1000: 2, 3000: 6, 6000: 12},
         encode=lambda model, sound, quantizers: [model.encode(sound, n_quantizers=int(quantizers)).audio_codes],
         decode=lambda model, codes: model.decode(audio_codes=codes[0]).audio_values.reshape(1, 1, -1),
     ),
-    NeuralCodec(
-        "snac", "SNAC 24 kHz", "snac_24khz", "hubertsiuzdak/snac_24khz", "snac", "SNAC",
+    _Codec(
+        "snac", "SNAC 24 kHz", "hubertsiuzdak/snac_24khz", "snac", "SNAC",
         {980: 0},
         encode=lambda model, sound, _: list(model.encode(sound)),
         decode=lambda model, codes: model.decode(codes),
@@ -81,17 +80,17 @@ CODECS = (
 
 def methods(*, weights: Path | None) -> tuple[Method, ...]:
     """A row for each codec and rate; `weights` is a folder with their folders."""
-    return tuple(_row(codec, rate, weights) for codec in CODECS for rate in codec.settings)
+    return tuple(_row(codec, rate, weights) for codec in _CODECS for rate in codec.settings)
 
 
-def _row(codec: NeuralCodec, rate: float, weights: Path | None) -> Method:
-    installed = find_spec(codec.package) is not None
-    folder = _folder(codec, weights)
+def _row(codec: _Codec, rate: float, weights: Path | None) -> Method:
+    installed, folder = find_spec(codec.package) is not None, _folder(codec.repository, weights)
     missing = None
     if not installed:
         missing = f"needs the package {codec.package}: pip install {codec.package}"
     elif folder is None:
-        missing = f"no weights: neither a folder {codec.folder} in --weights, nor {codec.repository} in the hub's cache"
+        name = codec.repository.split("/")[-1]
+        missing = f"no weights: neither a folder {name} in --weights, nor {codec.repository} in the hub's cache"
     return Method(
         id=f"{codec.name}-{rate:g}",
         label=f"{codec.label} {rate:g} bit/s",
@@ -107,13 +106,13 @@ def _row(codec: NeuralCodec, rate: float, weights: Path | None) -> Method:
     )
 
 
-def _folder(codec: NeuralCodec, weights: Path | None) -> Path | None:
+def _folder(repository: str, weights: Path | None) -> Path | None:
     """Where the weights are; None: nowhere."""
-    places = [] if weights is None else [weights / codec.folder]
+    places = [] if weights is None else [weights / repository.split("/")[-1]]
     if find_spec("huggingface_hub") is not None:
         from huggingface_hub import try_to_load_from_cache
 
-        cached = try_to_load_from_cache(codec.repository, "config.json")
+        cached = try_to_load_from_cache(repository, "config.json")
         places += [Path(cached).parent] if isinstance(cached, str) else []
     for folder in places:
         if (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
@@ -122,7 +121,7 @@ def _folder(codec: NeuralCodec, weights: Path | None) -> Path | None:
 
 
 @cache
-def load(codec_name: str, folder: str) -> Any:
+def load(codec: _Codec, folder: str) -> Any:
     """The codec, loaded from a folder and from nowhere else.
 
     Raises:
@@ -130,9 +129,8 @@ def load(codec_name: str, folder: str) -> Any:
     """
     from safetensors import SafetensorError
 
-    codec = next(codec for codec in CODECS if codec.name == codec_name)
     try:
-        with _quietly():
+        with _without_progress_bar() if codec.package == "transformers" else nullcontext():
             cls = getattr(import_module(codec.package), codec.cls)
             return cls.from_pretrained(folder, local_files_only=True).eval()
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -141,11 +139,7 @@ def load(codec_name: str, folder: str) -> Any:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the progress bar that transformers draws."""
-    if find_spec("transformers") is None:
-        yield
-        return
+def _without_progress_bar() -> Iterator[None]:
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -157,11 +151,11 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _through(job: Job, *, codec: NeuralCodec, folder: str, setting: float) -> Coded:
+def _through(job: Job, *, codec: _Codec, folder: str, setting: float) -> Coded:
     """Code and decode, with the same noise every time where the decoder has some."""
     import torch
 
-    model = load(codec.name, folder)
+    model = load(codec, folder)
     config = getattr(model, "config", model)
     sound = torch.from_numpy(resample(job.sound, config.sampling_rate).samples)[None]
     codes: list[torch.Tensor] = []

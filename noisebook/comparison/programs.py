@@ -1,8 +1,8 @@
 """Codecs that are programs of the machine: Opus, MP3, Codec2 and Speex.
 
-Each is called as is best for it at its rate: Opus in frames of 60 ms and without comments, MP3 without tags and below
-32 kbit/s at 16 kHz, Speex with several frames a packet, so that containers take little. What is counted is the whole
-file all the same.
+Each is called as suits it best at its rate: Opus in frames of 60 ms and without comments, MP3 without tags and below
+32 kbit/s at 16 kHz, Speex with several frames a packet, so that containers take little. The whole file is counted all
+the same.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.comparison.methods import Coded, Job, Method, round_trip
 from noisebook.errors import AudioError
 
-__all__ = ["CODECS", "Codec", "Point", "Tool", "at_hand", "method_of", "methods", "run"]
+__all__ = ["CODECS", "Codec", "Point", "Tool", "available_codecs", "method_of", "methods"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Tool:
 
     Attributes:
         programs: executables that are needed; the first tells the version.
-        encoder: of ffmpeg, that is needed; empty for none.
         encode, decode: words of the commands; IN, FILE and OUT stand for files, {} for the setting.
+        encoder: of ffmpeg, that is needed; empty for none.
         raw: IN and OUT are 16-bit samples without a header, else WAV.
     """
 
@@ -43,6 +42,18 @@ class Tool:
     decode: str
     encoder: str = ""
     raw: bool = False
+
+    @property
+    def needs(self) -> str:
+        """What it needs, in words."""
+        return f"ffmpeg with {self.encoder}" if self.encoder else " and ".join(self.programs)
+
+    def works(self) -> bool:
+        """Whether this machine has what it needs."""
+        if not all(shutil.which(program) for program in self.programs):
+            return False
+        listed = (line.split() for line in _output("ffmpeg", "-hide_banner", "-encoders")) if self.encoder else ()
+        return not self.encoder or any(self.encoder in words[1:2] for words in listed)
 
 
 @dataclass(frozen=True)
@@ -53,17 +64,17 @@ class Point:
     label: str
     bit_per_second: float
     setting: str
-    only: tuple[str, ...] = ()  # programs that know the setting; all where empty
+    only: str = ""  # the program that knows the setting; empty where all do
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec, the tools that speak it (the first one at hand is taken) and its settings.
+    """A codec, its tools (the first that works is taken) and its settings.
 
     Attributes:
         sample_rate: Hz that it is given; lower than the reference's where it is made for that.
-        mono: it is made for one channel.
         generative: it synthesises phases, as parametric codecs of speech do.
+        mono: it is made for one channel.
     """
 
     name: str
@@ -76,8 +87,14 @@ class Codec:
     mono: bool = False
 
 
-_MPEG = "ffmpeg -nostdin -v error -y -i"
-_PLAIN = "-map_metadata -1 -fflags +bitexact -flags:a +bitexact FILE"
+def _ffmpeg(encoder: str, options: str, decode: str = "") -> Tool:
+    """A codec by ffmpeg, with options of the encoder and of the decode."""
+    call = "ffmpeg -nostdin -v error -y -i"
+    plain = "-map_metadata -1 -fflags +bitexact -flags:a +bitexact"
+    encode = f"{call} IN -c:a {encoder} {options} {plain} FILE"
+    return Tool(("ffmpeg",), encode, f"{call} FILE{decode} OUT", encoder=encoder)
+
+
 CODECS = (
     Codec(
         "opus", "Opus", ".opus", 48000,
@@ -87,25 +104,13 @@ CODECS = (
                 "opusenc --quiet --bitrate {} --vbr --comp 10 --framesize 60 --discard-comments --padding 0 IN FILE",
                 "opusdec --quiet --force-wav --rate 48000 FILE OUT",
             ),
-            Tool(
-                ("ffmpeg",),
-                f"{_MPEG} IN -c:a libopus -b:a {{}}k -vbr on -frame_duration 60 {_PLAIN}",
-                f"{_MPEG} FILE -ar 48000 OUT",
-                encoder="libopus",
-            ),
+            _ffmpeg("libopus", "-b:a {}k -vbr on -frame_duration 60", " -ar 48000"),
         ),
         tuple(Point(f"{k}k", f"{k} kbit/s", 1000 * k, str(k)) for k in (6, 8, 12, 24)),
     ),
     Codec(
         "mp3", "MP3", ".mp3", 48000,
-        (
-            Tool(
-                ("ffmpeg",),
-                f"{_MPEG} IN -c:a libmp3lame -b:a {{}} -write_xing 0 -id3v2_version 0 {_PLAIN}",
-                f"{_MPEG} FILE -ar 48000 OUT",
-                encoder="libmp3lame",
-            ),
-        ),
+        (_ffmpeg("libmp3lame", "-b:a {} -write_xing 0 -id3v2_version 0", " -ar 48000"),),
         (  # below 32 kbit/s there is no MP3 of 48 kHz
             *(Point(f"{k}k", f"{k} kbit/s", 1000 * k, f"{k}k -ar 16000") for k in (8, 16)),
             Point("32k", "32 kbit/s", 32000, "32k"),
@@ -115,15 +120,10 @@ CODECS = (
         "codec2", "Codec2", ".c2", 8000,
         (
             Tool(("c2enc", "c2dec"), "c2enc {} IN FILE", "c2dec {} FILE OUT", raw=True),
-            Tool(
-                ("ffmpeg",),
-                f"{_MPEG} IN -c:a libcodec2 -mode {{}} {_PLAIN}",
-                f"{_MPEG} FILE OUT",
-                encoder="libcodec2",
-            ),
+            _ffmpeg("libcodec2", "-mode {}"),
         ),
         (
-            Point("450", "450 bit/s", 450, "450", only=("c2enc",)),
+            Point("450", "450 bit/s", 450, "450", only="c2enc"),
             Point("700c", "700C", 700, "700C"),
             *(Point(mode, f"{mode} bit/s", float(mode), mode) for mode in ("1300", "2400", "3200")),
         ),
@@ -137,12 +137,7 @@ CODECS = (
                 "speexenc --narrowband --quality {} --nframes 8 IN FILE",
                 "speexdec FILE OUT",
             ),
-            Tool(
-                ("ffmpeg",),
-                f"{_MPEG} IN -c:a libspeex -cbr_quality {{}} -frames_per_packet 8 {_PLAIN}",
-                f"{_MPEG} FILE OUT",
-                encoder="libspeex",
-            ),
+            _ffmpeg("libspeex", "-cbr_quality {} -frames_per_packet 8"),
         ),
         (Point("2k", "2 kbit/s", 2150, "0"), Point("6k", "6 kbit/s", 5950, "2"), Point("11k", "11 kbit/s", 11000, "6")),
         mono=True,
@@ -156,71 +151,42 @@ def methods() -> tuple[Method, ...]:
 
 
 @cache
-def at_hand() -> dict[str, Method]:
+def available_codecs() -> dict[str, Method]:
     """Those that can run on this machine, by id."""
     return {method.id: method for method in methods() if method.missing is None}
 
 
-def run(command: Sequence[str], folder: Path, *, timeout: float) -> None:
-    """Run a program in a folder, without input.
-
-    Raises:
-        AudioError: it is not there, fails, or takes more than `timeout` seconds; says which, and what it said.
-    """
-    try:
-        ended = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise AudioError(f"{command[0]} was stopped after {timeout:g} s; give it more with --timeout") from None
-    except OSError as error:
-        raise AudioError(f"{command[0]} cannot be run: {error.strerror}") from error
-    if ended.returncode:
-        said = (ended.stderr or ended.stdout).decode(errors="replace").strip().splitlines()
-        raise AudioError(
-            f"{command[0]} ended with status {ended.returncode}: {said[-1][:200] if said else 'no reason'}"
-        )
-
-
 def method_of(codec: Codec, point: Point) -> Method:
-    """The row of one setting, by the first tool at hand."""
-    tools = [tool for tool in codec.tools if not point.only or tool.programs[0] in point.only]
-    tool = next((tool for tool in tools if _at_hand(tool)), None)
-    shown = tool or tools[0]
-    needs = (f"ffmpeg with {tool.encoder}" if tool.encoder else " and ".join(tool.programs) for tool in tools)
+    """The row of one setting, by the first tool that works."""
+    tools = [tool for tool in codec.tools if point.only in ("", tool.programs[0])]
+    works = next((tool for tool in tools if tool.works()), None)
+    tool = works or tools[0]
     return Method(
         id=f"{codec.name}-{point.name}",
         label=f"{codec.label} {point.label}",
         family="codec",
         series=codec.name,
-        command=f"{shown.encode.format(point.setting)}; {shown.decode.format(point.setting)}",
-        run=partial(_through, codec=codec, tool=shown, setting=point.setting),
+        command=f"{tool.encode.format(point.setting)}; {tool.decode.format(point.setting)}",
+        run=partial(_through, codec=codec, tool=tool, setting=point.setting),
         bit_per_second=point.bit_per_second,
         generative=codec.generative,
         delayed=True,
         mono=codec.mono,
         suffix=codec.suffix,
-        version=_version(tool.programs[0]) if tool else "",
-        missing=None if tool else f"not at hand: {' or '.join(needs)}",
+        version=_version(tool.programs[0]) if works else "",
+        missing=None if works else f"not installed: {' or '.join(tool.needs for tool in tools)}",
     )
 
 
-def _at_hand(tool: Tool) -> bool:
-    if not all(shutil.which(program) for program in tool.programs):
-        return False
-    listed = (line.split() for line in _told("ffmpeg", "-hide_banner", "-encoders")) if tool.encoder else ()
-    return not tool.encoder or any(tool.encoder in words[1:2] for words in listed)
-
-
 def _version(program: str) -> str:
-    """What a program says of its version; its name where it does not say. c2enc has no such option."""
+    """What a program says of its version; its name where it has no option for that, as c2enc."""
     options = {"ffmpeg": "-version", "opusenc": "--version", "speexenc": "--version"}
-    lines = _told(program, options[program]) if program in options else ()
+    lines = _output(program, options[program]) if program in options else ()
     return lines[0].strip() if lines else program
 
 
 @cache
-def _told(*command: str) -> tuple[str, ...]:
+def _output(*command: str) -> tuple[str, ...]:
     """What a program says of itself, line by line."""
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
     return tuple((ended.stdout + ended.stderr).decode(errors="replace").strip().splitlines())
@@ -230,10 +196,6 @@ def _through(job: Job, *, codec: Codec, tool: Tool, setting: str) -> Coded:
     """Code and decode with files in a folder of their own."""
     kind = ".raw" if tool.raw else ".wav"
     names = {"IN": f"in{kind}", "FILE": f"coded{codec.suffix}", "OUT": f"out{kind}"}
-
-    def words(command: str) -> list[str]:
-        return [names.get(word, word) for word in shlex.split(command.format(setting))]
-
     with TemporaryDirectory(prefix="noisebook-") as name:
         folder, sound = Path(name), resample(job.sound, codec.sample_rate)
         source, decoded = folder / names["IN"], folder / names["OUT"]
@@ -242,14 +204,34 @@ def _through(job: Job, *, codec: Codec, tool: Tool, setting: str) -> Coded:
         else:
             io.write(source, sound)
 
+        def run(command: str) -> None:
+            words = [names.get(word, word) for word in shlex.split(command.format(setting))]
+            _run(words, folder, timeout=job.timeout)
+
         def encode() -> bytes:
-            run(words(tool.encode), folder, timeout=job.timeout)
+            run(tool.encode)
             return (folder / names["FILE"]).read_bytes()
 
         def decode(_: bytes) -> Waveform:
-            run(words(tool.decode), folder, timeout=job.timeout)
+            run(tool.decode)
             if not tool.raw:
                 return io.read(decoded)
             return Waveform.of(np.frombuffer(decoded.read_bytes(), "<i2").astype(np.int16), codec.sample_rate)
 
         return round_trip(encode, decode)
+
+
+def _run(command: list[str], folder: Path, *, timeout: float) -> None:
+    """Run a program in a folder, without input; AudioError tells which one fails, and what it says."""
+    try:
+        ended = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise AudioError(f"{command[0]} was stopped after {timeout:g} s; give it more with --timeout") from None
+    except OSError as error:
+        raise AudioError(f"{command[0]} cannot be run: {error.strerror}") from error
+    if ended.returncode:
+        lines = (ended.stderr or ended.stdout).decode(errors="replace").strip().splitlines()
+        reason = lines[-1][:200] if lines else "no reason"
+        raise AudioError(f"{command[0]} ended with status {ended.returncode}: {reason}")

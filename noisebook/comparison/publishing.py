@@ -8,7 +8,7 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +18,19 @@ from noisebook.comparison.methods import Method
 from noisebook.comparison.runs import ORIGINAL, Run
 from noisebook.comparison.store import Store
 from noisebook.metrics import METRICS, bootstrap_interval
-from noisebook.report import blind, figures, page, rates, tables
-from noisebook.report.results import COLOURS, cells, goodness
+from noisebook.report import blind, figures, page, tables
+from noisebook.report import results as reading
 
-__all__ = ["Blind", "manifest", "publish", "ranking", "results_of"]
+__all__ = ["manifest", "publish", "ranking", "results_of"]
 
-Blind = Literal["mushra", "abx"]
+Json = dict[str, Any]
+
 _PACKAGES = ("numpy", "torch", "soundfile", "soxr", "librosa", "pystoi", "pesq", "visqol-python", "zimtohrli")
 _FOR_INTERVAL = 5  # inputs: the bootstrap of fewer is far too narrow
 _GRID_COLUMNS, _GRID_MOST = 3, 35
 
 
-def manifest(run: Run, *, command: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+def manifest(run: Run, *, command: str, seed: int, settings: Json) -> Json:
     """Everything that somebody needs who wants the same numbers."""
     used = any(method.needs_model for method in run.methods)
     return {
@@ -46,8 +47,8 @@ def manifest(run: Run, *, command: str, seed: int, settings: dict[str, Any]) -> 
     }
 
 
-def results_of(run: Run, rows: list[dict[str, Any]], *, about: dict[str, Any]) -> dict[str, Any]:
-    """The results as `results.json` holds them (docs/comparison.md), without figures.
+def results_of(run: Run, rows: list[Json], *, about: Json) -> Json:
+    """The results as `results.json` holds them (docs/howto/compare.md), without figures.
 
     Args:
         run: what was compared.
@@ -55,8 +56,8 @@ def results_of(run: Run, rows: list[dict[str, Any]], *, about: dict[str, Any]) -
         about: the manifest.
     """
     table = {metric.name: metric for metric in METRICS}
-    chosen = [table[name] for name in run.metrics]
-    metrics = [{"name": m.name, "label": m.label, "unit": m.unit, "direction": m.direction} for m in chosen]
+    metrics = [{key: getattr(table[name], key) for key in ("name", "label", "unit", "direction")}
+               for name in run.metrics]  # fmt: skip
     results = {
         "format": 1,
         "noisebook": __version__,
@@ -70,12 +71,10 @@ def results_of(run: Run, rows: list[dict[str, Any]], *, about: dict[str, Any]) -
         "ranking": ranking(rows, metrics),
         "figures": {"rate_quality": [], "residuals": []},
     }
-    return results | {"delta_rates": rates.delta_rates(results)}
+    return results | {"delta_rates": reading.delta_rates(results)}
 
 
-def ranking(
-    rows: Sequence[dict[str, Any]], metrics: Sequence[dict[str, Any]], *, seed: int = 0
-) -> list[dict[str, Any]]:
+def ranking(rows: Sequence[Json], metrics: Sequence[Json], *, seed: int = 0) -> list[Json]:
     """A line for each method and metric that has a value: means over inputs, and the order of the methods.
 
     A method that lacks values which others have (it failed, or they are not finite) is ranked behind those that have
@@ -96,25 +95,25 @@ def ranking(
         for row in rows:
             if row["metrics"].get(metric["name"]) is not None:
                 values.setdefault(row["method"], []).append(row["metrics"][metric["name"]])
-        lines: list[dict[str, Any]] = []
+        lines: list[Json] = []
         for method, own in values.items():
             mean, *ends = bootstrap_interval(own, level=0.95, seed=seed)
             low, high = ends if len(own) >= _FOR_INTERVAL else (None, None)
             lines.append(
                 {"method": method, "metric": metric["name"], "mean": mean, "low": low, "high": high, "n": len(own)}
             )
-        lines.sort(key=lambda line: (-line["n"], -goodness(line["mean"], metric["direction"])))
+        lines.sort(key=lambda line: (-line["n"], -reading.goodness(line["mean"], metric["direction"])))
         ranked += [{**line, "rank": rank} for rank, line in enumerate(lines, 1)]
     return ranked
 
 
 def publish(
-    results: dict[str, Any],
+    results: Json,
     store: Store,
     *,
     with_figures: bool = True,
     with_page: bool = True,
-    blind_design: Blind | None = None,
+    blind_design: blind.Design | None = None,
     blind_methods: Sequence[str] | None = None,
     seed: int = 0,
 ) -> list[str]:
@@ -131,12 +130,13 @@ def publish(
         ConfigError: a listening kit of too many sounds.
         MissingExtra: figures are wanted, and matplotlib is not installed.
     """
-    written = ["results.json", "results.csv", "results.md"]
     if with_figures:
         _draw(results, store)
-    store.write(store.folder / "results.json", (json.dumps(results, indent=1, allow_nan=False) + "\n").encode())
-    store.write(store.folder / "results.csv", tables.to_csv(results).encode())
-    store.write(store.folder / "results.md", tables.to_markdown(results).encode())
+    written = [
+        store.write("results.json", (json.dumps(results, indent=1, allow_nan=False) + "\n").encode()),
+        store.write("results.csv", tables.to_csv(results).encode()),
+        store.write("results.md", tables.to_markdown(results).encode()),
+    ]
     if with_page:
         page.write_page(results, store.folder, store.folder / "index.html")
         written.append("index.html")
@@ -147,51 +147,50 @@ def publish(
     return written
 
 
-def _draw(results: dict[str, Any], store: Store) -> None:
+def _draw(results: Json, store: Store) -> None:
     """Every figure, named in the results."""
-    folder = store.folder / "figures"
-    folder.mkdir(exist_ok=True)
-    for source in results["inputs"]:
-        source["figure"] = f"figures/{source['id']}.png"
-        grid = _grid(results, store, source["id"])
-        figures.spectrogram_grid(grid, store.folder / source["figure"], columns=min(_GRID_COLUMNS, len(grid)))
+    (store.folder / "figures").mkdir(exist_ok=True)
+    labels = {method["id"]: method["label"] for method in results["methods"]}
     for metric in results["metrics"]:
         curves, levels = _curves(results, metric["name"])
         if curves:
             name = f"figures/rate-{metric['name']}.png"
             label = f"{metric['label']} ({metric['unit']})" if metric["unit"] else metric["label"]
-            colours = {name: COLOURS[series][0] for series, name in rates.names(results).items() if series in COLOURS}
+            named = reading.names(results).items()
+            colours = {name: reading.COLOURS[series][0] for series, name in named if series in reading.COLOURS}
             figures.rate_quality(
                 curves, store.folder / name, label=label, better=metric["direction"], levels=levels, scattered=("VQ",),
                 colours=colours,
             )  # fmt: skip
             results["figures"]["rate_quality"].append({"metric": metric["name"], "file": name})
     for source in results["inputs"]:
-        traces = {r["method"]: r["residuals_db"] for r in _rows(results, source["id"]) if r["residuals_db"]}
+        rows = [row for row in results["rows"] if row["input"] == source["id"]]
+        source["figure"] = f"figures/{source['id']}.png"
+        sounds = {"original": store.read_sound(source["id"], ORIGINAL)}
+        sounds |= {labels[name]: store.read_sound(source["id"], name) for name in _shown(results, rows)}
+        figures.spectrogram_grid(sounds, store.folder / source["figure"], columns=min(_GRID_COLUMNS, len(sounds)))
+        traces = {labels[row["method"]]: row["residuals_db"] for row in rows if row["residuals_db"]}
         if traces:
             name = f"figures/residuals-{source['id']}.png"
-            figures.residual_steps(_labelled(results, traces), store.folder / name)
+            figures.residual_steps(traces, store.folder / name)
             results["figures"]["residuals"].append({"input": source["id"], "file": name})
 
 
-def _grid(results: dict[str, Any], store: Store, source: str) -> dict[str, Any]:
-    """Original and methods, but for controls; evenly chosen ones where there are too many to see."""
+def _shown(results: Json, rows: Sequence[Json]) -> list[str]:
+    """Methods with a sound, but for controls; evenly chosen ones where there are too many to see."""
     controls = {method["id"] for method in results["methods"] if method["family"] == "control"}
-    methods = [row["method"] for row in _rows(results, source) if row["file"] and row["method"] not in controls]
+    methods = [row["method"] for row in rows if row["file"] and row["method"] not in controls]
     places = np.linspace(0, len(methods) - 1, min(len(methods), _GRID_MOST)).round().astype(int)
-    shown = [methods[place] for place in places]
-    sounds = {method: store.read_sound(source, method) for method in shown}
-    return {"original": store.read_sound(source, ORIGINAL), **_labelled(results, sounds)}
+    return [methods[place] for place in places]
 
 
-def _curves(results: dict[str, Any], metric: str) -> tuple[dict[str, list[figures.Point]], dict[str, float]]:
+def _curves(results: Json, metric: str) -> tuple[dict[str, list[figures.Point]], dict[str, float]]:
     """Means against measured rates, a curve for each codec, and levels for the methods without a rate."""
-    names, means = rates.names(results), cells(results)
-
-    def point(rate: float, cell: dict[str, Any]) -> figures.Point:
-        return figures.Point(rate, cell["mean"], None if cell["low"] is None else (cell["low"], cell["high"]))
-
-    curves = {names[s]: [point(*one) for one in line] for s, line in rates.curves(results, metric).items()}
+    names, means = reading.names(results), reading.cells(results)
+    curves = {
+        names[series]: [figures.Point(rate, cell["mean"], cell["low"], cell["high"]) for rate, cell in line]
+        for series, line in reading.curves(results, metric).items()
+    }
     levels = {
         method["label"]: means[method["id"], metric]["mean"]
         for method in results["methods"]
@@ -200,7 +199,7 @@ def _curves(results: dict[str, Any], metric: str) -> tuple[dict[str, list[figure
     return curves, levels
 
 
-def _input(source: Input, store: Store) -> dict[str, Any]:
+def _input(source: Input, store: Store) -> Json:
     return {
         "id": source.id,
         "title": source.title,
@@ -215,29 +214,13 @@ def _input(source: Input, store: Store) -> dict[str, Any]:
     }
 
 
-def _method(method: Method, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _method(method: Method, rows: Sequence[Json]) -> Json:
     """A method, with the mean rate of its files, or its nominal rate where it made none."""
     rates = [r["bit_per_second"] for r in rows if r["method"] == method.id and r["bit_per_second"] is not None]
-    return {
-        "id": method.id,
-        "label": method.label,
-        "family": method.family,
-        "series": method.series,
-        "generative": method.generative,
-        "bit_per_second": round(float(np.mean(rates)), 1) if rates else method.bit_per_second,
-        "nominal_bit_per_second": method.bit_per_second,
-        "command": method.command,
-        "version": method.version,
-    }
-
-
-def _rows(results: dict[str, Any], source: str) -> list[dict[str, Any]]:
-    return [row for row in results["rows"] if row["input"] == source]
-
-
-def _labelled(results: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    labels = {method["id"]: method["label"] for method in results["methods"]}
-    return {labels[name]: value for name, value in values.items()}
+    named = {key: getattr(method, key) for key in ("id", "label", "family", "series", "generative")}
+    rate = round(float(np.mean(rates)), 1) if rates else method.bit_per_second
+    nominal = {"bit_per_second": rate, "nominal_bit_per_second": method.bit_per_second}
+    return named | nominal | {"command": method.command, "version": method.version}
 
 
 def _version(package: str) -> str | None:

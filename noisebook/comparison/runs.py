@@ -1,11 +1,12 @@
 """From what is asked for to rows of results: a loop over inputs and methods.
 
-Everything is checked before the work that can be; what has been done is kept, what is missing is done, failures are
-rows.
+All that can be checked is checked before the work. What has been done is kept, what is missing is done, and a failure
+is a row.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,20 +19,23 @@ import numpy as np
 from noisebook._version import __version__
 from noisebook.audio.waveform import downmix
 from noisebook.comparison import judging
-from noisebook.comparison.delays import delay_of
 from noisebook.comparison.inputs import Input, load
 from noisebook.comparison.methods import Job, Method, choose
-from noisebook.comparison.store import Store, key_of
+from noisebook.comparison.store import Store
 from noisebook.errors import ConfigError, Error
 from noisebook.options import OnStep
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["DEFAULT_METHODS", "ORIGINAL", "OnStep", "Run", "model_identity", "planned"]
+__all__ = ["DEFAULT_METHODS", "ORIGINAL", "Run", "model_identity", "planned"]
 
 DEFAULT_METHODS = ("ceiling", "ddcm", "codec", "control")
 ORIGINAL = "original"  # in the place of a method, where sounds are kept
+_MEASURED = (  # what a record says and a row repeats
+    "bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db", "part", "held",
+    "stream", "residuals_db",
+)  # fmt: skip
 
 
 def planned(
@@ -39,15 +43,11 @@ def planned(
     out: Path,
     *,
     catalogue: Sequence[Method],
-    load_backend: Callable[[], Backend],
     methods: Sequence[str] = DEFAULT_METHODS,
     metrics: Sequence[str] | None = None,
     limit_seconds: float = 30.0,
     mono: bool = False,
-    verdicts: bool = True,
-    dtype: str = "float32",
-    timeout: float = 600.0,
-    force: bool = False,
+    **options: Any,
 ) -> Run:
     """A run of the methods that can run here; those that cannot are in its `skipped`.
 
@@ -59,7 +59,7 @@ def planned(
         metrics: names, or `all`; the usual ones if None.
         limit_seconds: of the beginning of each input.
         mono: give every method the mean of two channels.
-        load_backend, verdicts, dtype, timeout, force: of `Run`.
+        options: `load_backend`, which a run needs, `verdicts`, `dtype`, `timeout` and `force` of `Run`.
 
     Raises:
         AudioError: an input that cannot be read.
@@ -77,13 +77,10 @@ def planned(
     if not able:
         reasons = "; ".join(f"{method.id}: {method.missing}" for method in skipped)
         raise ConfigError(f"none of the methods can run here: {reasons}")
-    return Run(
-        Store(out), inputs, able, names, load_backend, skipped=skipped, verdicts=verdicts, dtype=dtype,
-        timeout=timeout, force=force,
-    )  # fmt: skip
+    return Run(store=Store(out), inputs=inputs, methods=able, metrics=names, skipped=skipped, **options)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Run:
     """One comparison.
 
@@ -92,9 +89,9 @@ class Run:
         inputs: what is compared.
         methods: what they go through; all of them can run.
         metrics: names.
+        load_backend: the model, asked for once and only where a method needs one.
         skipped: methods that were asked for and cannot run here.
         verdicts: whether each result is also judged as related or not.
-        load_backend: the model, asked for once and only where a method needs one.
         dtype: of the model's networks, which with its device decides what it gives.
         timeout: seconds for an external program.
         force: do again what is done.
@@ -112,7 +109,7 @@ class Run:
     force: bool = False
 
     def rows(self, on_step: OnStep | None = None) -> list[dict[str, Any]]:
-        """A row of the results for every input and method; `on_step` is told (rows done, rows in all)."""
+        """A row of the results for every input and method; `on_step` is called with (rows done, rows in all)."""
         rows: list[dict[str, Any]] = []
         for index in range(len(self.inputs)):
             for row in self.rows_of(index):
@@ -122,12 +119,12 @@ class Run:
         return rows
 
     def rows_of(self, index: int) -> Iterator[dict[str, Any]]:
-        """Those of one input, which other processes may leave to this one."""
+        """Those of one input; several processes may share the inputs."""
         source = self.inputs[index]
         self.store.write_sound(source.sound, source.id, ORIGINAL)
         other = self.inputs[(index + 1) % len(self.inputs)] if len(self.inputs) > 1 else None
         for method in self.methods:
-            yield self._row(source, other, method)
+            yield self._row(source, other if method.needs_other else None, method)
 
     @cached_property
     def backend(self) -> Backend:
@@ -140,59 +137,54 @@ class Run:
         return f"{model_identity(self.backend)}, {self.backend.device}, {self.dtype}"
 
     def _row(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
-        place = {"input": source.id, "method": method.id, "file": None}
+        row: dict[str, Any] = {"input": source.id, "method": method.id, "file": None, **dict.fromkeys(_MEASURED)}
+        row |= {"residuals_db": [], "metrics": {}, "verdict": None, "error": None}
         try:
             record = self._measured(source, other, method)
         except Error as error:
             self.store.forget(source.id, method.id)
-            nothing: dict[str, Any] = dict.fromkeys(_MEASURED) | {"residuals_db": []}
-            return place | nothing | {"metrics": {}, "verdict": None, "error": " ".join(str(error).split())}
-        place["file"] = self.store.sound_name(source.id, method.id)
-        judged = {
-            "metrics": {name: record["metrics"][name] for name in self.metrics},
-            "verdict": record["verdict"] if self.verdicts else None,
-        }
-        return place | {name: record[name] for name in _MEASURED} | judged | {"error": None}
+            return row | {"error": " ".join(str(error).split())}
+        row |= {name: record[name] for name in _MEASURED}
+        row["file"] = self.store.sound_name(source.id, method.id)
+        row["metrics"] = {name: record["metrics"][name] for name in self.metrics}
+        return row | {"verdict": record["verdict"] if self.verdicts else None}
 
     def _measured(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
         """The record of an input and a method: the stored one, with what it lacks, or a new one."""
         key = self._key(source, other, method)
-        record = None if self.force else self.store.record(key, source.id, method.id)
-        lacking = record is None
-        if record is None:
-            record = {"key": key, **self._coded(source, other, method)}
+        stored = None if self.force else self.store.record(key, source.id, method.id)
+        record = stored or {"key": key, **self._coded(source, other, method)}
         missing = [name for name in self.metrics if name not in record["metrics"]]
-        if missing or (self.verdicts and record["verdict"] is None):
-            self._judge(record, source, method.id, missing)
-            lacking = True
-        if lacking:
+        unjudged = self.verdicts and record["verdict"] is None
+        if missing or unjudged:  # judge what is in the files, as anyone can who has them
+            reference, sound = (self.store.read_sound(source.id, name) for name in (ORIGINAL, method.id))
+            start, end = record["part"]
+            estimate = judging.Placed(sound, start, end, record["lag_samples"], record["gain_db"])
+            speech = source.kind in (None, "speech")
+            record["metrics"] |= judging.score(reference, estimate, missing, speech=speech)
+            record["verdict"] = judging.verdict(reference, estimate) if unjudged else record["verdict"]
+        if missing or unjudged or stored is None:
             self.store.save(record, source.id, method.id)
         return record
 
-    def _judge(self, record: dict[str, Any], source: Input, method: str, names: Sequence[str]) -> None:
-        """Judge what lies in the files, as anyone can who has them."""
-        reference = self.store.read_sound(source.id, ORIGINAL)
-        sound = self.store.read_sound(source.id, method)
-        start, end = record["part"]
-        estimate = judging.Placed(sound, start, end, record["lag_samples"], record["gain_db"])
-        speech = source.kind in (None, "speech")
-        record["metrics"] |= judging.score(reference, estimate, names, speech=speech)
-        if self.verdicts and record["verdict"] is None:
-            record["verdict"] = judging.verdict(reference, estimate)
-
     def _coded(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
-        """Run a method and write what came out."""
-        lag = delay_of(method, timeout=self.timeout)
-        coded = method.run(self._job(source, other, method))
+        """Run a method and write what it made."""
+        lag = judging.delay_of(method, timeout=self.timeout)
+        mixed = downmix if method.mono else lambda sound: sound
+        job = Job(
+            mixed(source.sound), mixed(other.sound) if other else None,
+            self.backend if method.needs_model else None, self.timeout,
+        )  # fmt: skip
+        coded = method.run(job)
         place = judging.placed(source.sound, coded.sound, lag=lag)
         held = self.store.write_sound(place.sound, source.id, method.id)
-        stream = None
-        if coded.data is not None:
-            stream = self.store.write_file(coded.data, source.id, f"{method.id}{method.suffix}")
-        size = None if coded.data is None else len(coded.data)
+        data, stream, size, rate = coded.data, None, None, None
+        if data is not None:
+            stream = self.store.write(f"files/{source.id}/{method.id}{method.suffix}", data)
+            size, rate = len(data), round(8 * len(data) / source.sound.duration, 2)
         return {
             "bytes": size,
-            "bit_per_second": None if size is None else round(8 * size / source.sound.duration, 2),
+            "bit_per_second": rate,
             "encode_seconds": _rounded(coded.encode_seconds),
             "decode_seconds": _rounded(coded.decode_seconds),
             "lag_samples": place.lag,
@@ -205,21 +197,16 @@ class Run:
             "verdict": None,
         }
 
-    def _job(self, source: Input, other: Input | None, method: Method) -> Job:
-        backend = self.backend if method.needs_model else None
-        sound, beside = source.sound, other.sound if other and method.needs_other else None
-        if method.mono:
-            sound, beside = downmix(sound), downmix(beside) if beside else None
-        return Job(sound, beside, backend, self.timeout)
-
     def _key(self, source: Input, other: Input | None, method: Method) -> str:
-        return key_of(
-            noisebook=__version__,
-            input=source.digest,
-            other=other.digest if other and method.needs_other else None,
-            method=[method.id, method.command, method.version],
-            model=self.model if method.needs_model else None,
-        )
+        """A digest of everything that decides what a result is."""
+        parts = {
+            "noisebook": __version__,
+            "input": source.digest,
+            "other": other.digest if other else None,
+            "method": [method.id, method.command, method.version],
+            "model": self.model if method.needs_model else None,
+        }
+        return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def model_identity(backend: Backend) -> str:
@@ -231,13 +218,6 @@ def model_identity(backend: Backend) -> str:
     latent = ramp.reshape(1, info.latent_channels, -1, info.latent_bins)
     sound = np.rint(backend.to_waveform(latent).float().cpu().numpy() * 100).astype(np.int16)
     return f"{info.fingerprint.hex()[:16]}-{sha256(sound.tobytes()).hexdigest()[:8]}"
-
-
-# What a record says and a row repeats.
-_MEASURED = (
-    "bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db", "part", "held",
-    "stream", "residuals_db",
-)  # fmt: skip
 
 
 def _rounded(seconds: float | None) -> float | None:

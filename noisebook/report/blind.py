@@ -8,7 +8,7 @@ A or B, of which one is the original and the other what a method made of it.
     listeners   -> one CSV sheet each, saved by the page
     tally.tally -> sheets and key joined: means with intervals, or counts with p-values
 
-Nothing in the page tells which sound is which: names are random, all sounds of a trial are WAV of one length, and
+Nothing in the page reveals which sound is which: names are random, all sounds of a trial are WAV of one length, and
 loudness is matched. The page's script could be read for equal samples; a blind test trusts its listeners that far.
 
 The page is our own, for it works from one file without a server, which webMUSHRA and its kind do not.
@@ -20,17 +20,19 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from noisebook.audio.html import sound_uri
 from noisebook.audio.io import read, write_bytes_atomic
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import ConfigError
 from noisebook.report.results import group
-from noisebook.report.web import inside, matched_gains, render, sound_uri
+from noisebook.report.web import inside, matched_gains, render
 
 __all__ = ["ANCHOR", "REFERENCE", "Design", "low_anchor", "write_blind"]
 
@@ -38,12 +40,12 @@ Json = dict[str, Any]
 Design = Literal["mushra", "abx"]
 
 REFERENCE, ANCHOR = "reference", "anchor-3500"  # conditions that are no methods
-MAX_STIMULI = 12  # to be rated in one trial, after BS.1534-3
-ABX_TRIALS = (8, 12, 16)  # of each method at least; the listener chooses
-_LEVEL = 0.05  # so rarely does guessing give as many right answers as are asked for
-_HEARD = 0.75  # right answers of the listener whose chances are told
-MAX_MEGABYTES = 64.0
-CONDITIONS = {REFERENCE: "hidden reference", ANCHOR: "anchor: low-pass at 3.5 kHz"}
+_CONDITIONS = {REFERENCE: "hidden reference", ANCHOR: "anchor: low-pass at 3.5 kHz"}
+_MAX_STIMULI = 12  # to be rated in one trial, after BS.1534-3
+_ABX_TRIALS = (8, 12, 16)  # of each method at least; the listener chooses
+_LEVEL = 0.05  # the most that guessing may reach the right answers asked for
+_HEARD = 0.75  # share of right answers of the listener whose chances the page names
+_MAX_MEGABYTES = 64.0
 _ANCHOR_PASS, _ANCHOR_STOP = 3500.0, 4000.0  # Hz
 
 
@@ -55,13 +57,13 @@ def write_blind(
     design: Design,
     seed: int,
     methods: Sequence[str] | None = None,
-    max_megabytes: float = MAX_MEGABYTES,
+    max_megabytes: float = _MAX_MEGABYTES,
 ) -> None:
     """Write `index.html` and `key.json` of a listening test into `out`, which is made; existing ones are replaced.
 
     Args:
         results: the dictionary of results.json.
-        folder: where the files that it names lie.
+        folder: where the files that it names are.
         design: "mushra": one trial for each input. "abx": trials for each input and method, of each method at least 8,
             12 or 16, as the listener chooses.
         seed: draws the names and, for ABX, what X is. Each listener has an order of their own, drawn by the page; its
@@ -76,32 +78,30 @@ def write_blind(
     """
     if design not in get_args(Design):
         raise ConfigError(f"no design {design!r} of listening tests: choose from {', '.join(get_args(Design))}")
-    chosen, draw = _choose(results, methods), random.Random(seed)
+    chosen = _choose(results, methods)
     inputs = [entry for entry in _inputs(results, folder, chosen) if len(entry["sounds"]) > 1]
     if not inputs:
         raise ConfigError(
             "no input has a sound of the chosen methods: nothing to listen to; compare first, or choose others"
         )
-    sounds: dict[str, Waveform] = {}
-    trials, answers = (_mushra if design == "mushra" else _abx)(inputs, sounds, draw)
-    uris = {code: sound_uri(sound, "WAV") for code, sound in sorted(sounds.items())}  # in an order that says nothing
+    test = _Test(random.Random(seed))
+    (test.add_mushra if design == "mushra" else test.add_abx)(inputs)
+    uris = {code: sound_uri(sound, "WAV") for code, sound in sorted(test.sounds.items())}  # an order that says nothing
     megabytes = sum(map(len, uris.values())) / 1e6
     if megabytes > max_megabytes:
         raise ConfigError(
             f"the test has {megabytes:.1f} MB of sound, and {max_megabytes:g} are allowed: "
             "choose fewer methods or shorter clips"
         )
+    made_by = {"noisebook": results["noisebook"]}
     identity = {"kit": hashlib.sha256("".join(uris).encode()).hexdigest()[:12], "design": design}
-    conditions = CONDITIONS | {method["id"]: method["label"] for method in chosen}
-    facts = {"format": 1, "seed": seed, "noisebook": results["noisebook"], "conditions": conditions, "trials": answers}
-    kit = identity | {"sounds": uris, "trials": trials}
-    page = render(
-        "blind.html.jinja", kit=kit, design=design, noisebook=results["noisebook"], lengths=_lengths(trials, inputs)
-    )
-    key = json.dumps(identity | facts, indent=1, ensure_ascii=False)
+    conditions = _CONDITIONS | {method["id"]: method["label"] for method in chosen}
+    key = identity | {"format": 1, "seed": seed} | made_by | {"conditions": conditions, "trials": test.answers}
+    kit = identity | {"sounds": uris, "trials": test.trials}
+    page = render("blind.html.jinja", kit=kit, design=design, lengths=_lengths(test.trials, inputs), **made_by)
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomic(out / "index.html", page.encode("utf-8"), overwrite=True)
-    write_bytes_atomic(out / "key.json", key.encode("utf-8"), overwrite=True)
+    for name, text in (("index.html", page), ("key.json", json.dumps(key, indent=1, ensure_ascii=False))):
+        write_bytes_atomic(out / name, text.encode("utf-8"), overwrite=True)
 
 
 def low_anchor(sound: Waveform) -> Waveform:
@@ -143,62 +143,69 @@ def _inputs(results: Json, folder: Path, chosen: list[Json]) -> Iterator[Json]:
             if method["id"] in files:
                 sounds[method["id"]] = _conform(read(inside(folder, files[method["id"]])), original)
         gains = matched_gains(list(sounds.values()))
-        levelled = (
-            Waveform(s.samples * np.float32(10 ** (g / 20)), s.sample_rate)
-            for s, g in zip(sounds.values(), gains, strict=True)
-        )
-        yield {"id": entry["id"], "title": entry["title"], "sounds": dict(zip(sounds, levelled, strict=True))}
+        levelled = {
+            condition: Waveform(sound.samples * np.float32(10 ** (gain / 20)), sound.sample_rate)
+            for (condition, sound), gain in zip(sounds.items(), gains, strict=True)
+        }
+        yield {"id": entry["id"], "title": entry["title"], "sounds": levelled}
 
 
 def _conform(sound: Waveform, like: Waveform) -> Waveform:
-    """The sound at the rate, channels and length of another, so that no size tells it."""
-    samples = resample(sound, like.sample_rate).samples
-    if len(samples) != like.channels:
-        mono = downmix(Waveform(samples, like.sample_rate)).samples
-        samples = np.repeat(mono, like.channels, axis=0)
+    """The sound at the rate, channels and length of another, so that no size reveals it."""
+    sound = resample(sound, like.sample_rate)
+    samples = sound.samples
+    if sound.channels != like.channels:
+        samples = np.repeat(downmix(sound).samples, like.channels, axis=0)
     missing = max(0, like.sample_count - samples.shape[1])
     return Waveform(np.pad(samples, ((0, 0), (0, missing)))[:, : like.sample_count], like.sample_rate)
 
 
-def _mushra(inputs: list[Json], sounds: dict[str, Waveform], draw: random.Random) -> tuple[list[Json], list[Json]]:
-    """Trials for the page and for the key, one for each input; the sounds go into `sounds` by their codes."""
-    trials: list[Json] = []
-    answers: list[Json] = []
-    for number, entry in enumerate(inputs, 1):
-        stimuli = entry["sounds"] | {ANCHOR: low_anchor(entry["sounds"][REFERENCE])}
-        if len(stimuli) > MAX_STIMULI:
-            raise ConfigError(
-                f"{len(stimuli)} sounds to rate in a trial ({entry['title']}), with hidden reference and anchor, and "
-                f"BS.1534-3 allows {MAX_STIMULI}: name the methods to test, {MAX_STIMULI - 2} at most"
-            )
-        codes = {condition: _add(sounds, sound, draw) for condition, sound in stimuli.items()}
-        reference = _add(sounds, entry["sounds"][REFERENCE], draw)
-        trials.append(
-            {"trial": number, "title": entry["title"], "reference": reference, "codes": sorted(codes.values())}
-        )
-        answers.append({"trial": number, "input": entry["id"], "codes": {code: c for c, code in sorted(codes.items())}})
-    return trials, answers
+@dataclass
+class _Test:
+    """Sounds by random names, trials for the page, and for each the answer for the key."""
 
+    draw: random.Random
+    sounds: dict[str, Waveform] = field(default_factory=dict)
+    trials: list[Json] = field(default_factory=list)
+    answers: list[Json] = field(default_factory=list)
 
-def _abx(inputs: list[Json], sounds: dict[str, Waveform], draw: random.Random) -> tuple[list[Json], list[Json]]:
-    """As `_mushra`. X is a copy under a name of its own, or its name would give it away."""
-    trials: list[Json] = []
-    answers: list[Json] = []
-    rounds = -(-max(ABX_TRIALS) // len(inputs))
-    for entry in inputs:
-        original = entry["sounds"][REFERENCE]
-        for method in (name for name in entry["sounds"] if name != REFERENCE):
-            pair = (original, entry["sounds"][method])
-            shown, hidden = ([_add(sounds, sound, draw) for sound in pair] for _ in range(2))
-            for round in range(rounds):
-                number, first, x = len(trials) + 1, draw.randrange(2), draw.randrange(2)
-                codes = {"a": shown[first], "b": shown[1 - first], "x": hidden[x]}
-                trials.append({"trial": number, "round": round, "title": entry["title"], **codes})
-                answer = "A" if x == first else "B"
-                answers.append(
-                    {"trial": number, "input": entry["id"], "method": method, "code": codes["x"], "answer": answer}
+    def add_mushra(self, inputs: list[Json]) -> None:
+        """A trial for each input."""
+        for entry in inputs:
+            stimuli = entry["sounds"] | {ANCHOR: low_anchor(entry["sounds"][REFERENCE])}
+            if len(stimuli) > _MAX_STIMULI:
+                raise ConfigError(
+                    f"{len(stimuli)} sounds to rate in a trial ({entry['title']}), with hidden reference and anchor, "
+                    f"and BS.1534-3 allows {_MAX_STIMULI}: name the methods to test, {_MAX_STIMULI - 2} at most"
                 )
-    return trials, answers
+            codes = {self._name(sound): condition for condition, sound in stimuli.items()}
+            reference, ordered = self._name(entry["sounds"][REFERENCE]), sorted(codes)
+            self._add(entry, {"reference": reference, "codes": ordered}, {"codes": {c: codes[c] for c in ordered}})
+
+    def add_abx(self, inputs: list[Json]) -> None:
+        """Trials for each input and method. X is a copy under a name of its own, or its name would give it away."""
+        for entry in inputs:
+            for method in (name for name in entry["sounds"] if name != REFERENCE):
+                pair = entry["sounds"][REFERENCE], entry["sounds"][method]
+                shown, hidden = ([self._name(sound) for sound in pair] for _ in range(2))
+                for number in range(-(-max(_ABX_TRIALS) // len(inputs))):
+                    first, x = self.draw.randrange(2), self.draw.randrange(2)
+                    codes = {"a": shown[first], "b": shown[1 - first], "x": hidden[x]}
+                    answer = {"method": method, "code": codes["x"], "answer": "A" if x == first else "B"}
+                    self._add(entry, {"round": number} | codes, answer)
+
+    def _add(self, entry: Json, trial: Json, answer: Json) -> None:
+        number = len(self.trials) + 1
+        self.trials.append({"trial": number, "title": entry["title"]} | trial)
+        self.answers.append({"trial": number, "input": entry["id"]} | answer)
+
+    def _name(self, sound: Waveform) -> str:
+        """Put a sound in under a new random name, and return the name."""
+        code = ""
+        while not code or code in self.sounds:
+            code = "".join(self.draw.choices("bcdfghjkmnpqrstvwxz23456789", k=6))
+        self.sounds[code] = sound
+        return code
 
 
 def _lengths(trials: list[Json], inputs: list[Json]) -> list[Json]:
@@ -211,7 +218,7 @@ def _lengths(trials: list[Json], inputs: list[Json]) -> list[Json]:
     from scipy.stats import binom
 
     lengths = []
-    for rounds in dict.fromkeys(-(-count // len(inputs)) for count in ABX_TRIALS):
+    for rounds in dict.fromkeys(-(-count // len(inputs)) for count in _ABX_TRIALS):
         count, each = sum(trial["round"] < rounds for trial in trials), rounds * len(inputs)
         needed = int(binom.isf(_LEVEL, each, 0.5)) + 1
         lengths.append({
@@ -223,12 +230,3 @@ def _lengths(trials: list[Json], inputs: list[Json]) -> list[Json]:
 
 def _minutes(seconds: float) -> int:
     return max(1, round(seconds / 60))
-
-
-def _add(sounds: dict[str, Waveform], sound: Waveform, draw: random.Random) -> str:
-    """Put a sound in under a new random name, and return the name."""
-    code = ""
-    while not code or code in sounds:
-        code = "".join(draw.choices("bcdfghjkmnpqrstvwxz23456789", k=6))
-    sounds[code] = sound
-    return code

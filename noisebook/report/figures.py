@@ -7,11 +7,11 @@ residual_steps      error of the latent after every coded step
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import ceil, floor, log10
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,16 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FRAME_RATE",
-    "Point",
-    "check_installed",
-    "frequency_ticks",
-    "log_mel_db",
-    "rate_quality",
-    "residual_steps",
-    "spectrogram_grid",
-]
+__all__ = ["FRAME_RATE", "Point", "check_installed", "frequency_ticks", "log_mel_db", "rate_quality",
+           "residual_steps", "spectrogram_grid"]  # fmt: skip
 
 _MEL = MelConfig(48_000, 3072, 480, 128, 0.0, 20_000.0)  # of pictures, whatever the rate of a sound
 FRAME_RATE = _MEL.sample_rate // _MEL.hop_length  # of a picture, a second
@@ -41,20 +33,22 @@ _DB = 20 / np.log(10)
 _MARKERS = "osD^vPX*<>"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
 _GREY = "#777777"
-_ARROWS = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
+_DASHES = ("--", ":", "-.", (0, (1, 4)), (0, (6, 2, 1, 2, 1, 2)), (0, (8, 4)))
+_MARGIN = 0.6  # of the range of the curves, shown above and below them
+_BETTER = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
 
 
-@dataclass(frozen=True)
-class Point:
-    """A point of a curve: bit/s, mean, and the interval (low, high) of the mean where there is one."""
+class Point(NamedTuple):
+    """A point of a curve: bit/s, mean, and the interval of the mean where there is one."""
 
     bit_per_second: float
     mean: float
-    interval: tuple[float, float] | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def check_installed() -> None:
-    """Tell before the work whether figures can be drawn after it.
+    """Check before the work that figures can be drawn after it.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -85,25 +79,18 @@ def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    figure_class = _figure_class()
     rows = -(-len(sounds) // columns)
-    figure = figure_class(figsize=(10, 2.0 * rows + 0.4), layout="constrained")
+    figure = _figure_class()(figsize=(10, 2.0 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     pictures = {title: log_mel_db(sound) for title, sound in sounds.items()}
     top = max(picture.max() for picture in pictures.values())
     for axis in axes[len(pictures) :]:
         axis.remove()
     for place, (axis, (title, picture)) in enumerate(zip(axes, pictures.items(), strict=False)):
-        seconds = picture.shape[1] / FRAME_RATE
+        extent = (0, picture.shape[1] / FRAME_RATE, 0, _MEL.n_mels)
         image = axis.imshow(
-            picture,
-            origin="lower",
-            aspect="auto",
-            cmap="magma",
-            vmin=top - 80,
-            vmax=top,
-            extent=(0, seconds, 0, _MEL.n_mels),
-        )
+            picture, origin="lower", aspect="auto", cmap="magma", vmin=top - 80, vmax=top, extent=extent
+        )  # fmt: skip
         axis.set_title(title, fontsize=10, loc="left")
         axis.set_yticks(*frequency_ticks())
         if place % columns == 0:
@@ -132,28 +119,32 @@ def rate_quality(
         path: of the file.
         label: of the metric.
         better: "higher", "lower" or "zero".
-        levels: what has no bitrate (ceilings, controls): a dashed line each.
+        levels: what has no bitrate (ceilings, controls): a dashed line each, with its value in the legend. One that is
+            far from the curves has no line, so that the curves stay apart.
         scattered: names of curves whose points are not connected.
         colours: of the curves, by name; by default those of Okabe and Ito.
 
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    figure = _figure_class()(figsize=(8, 4.6), layout="constrained")
-    axis = figure.subplots()
-    for index, (name, points) in enumerate(curves.items()):
-        colour = (colours or {}).get(name, _COLOURS[index % len(_COLOURS)])
-        style = f"{'' if name in scattered else '-'}{_MARKERS[index % len(_MARKERS)]}"
-        _draw_curve(axis, name, points, style, colour)
-    _draw_levels(axis, levels or {}, [point.mean for points in curves.values() for point in points])
-    axis.set_xscale("log")
-    _label_rates(axis, [point.bit_per_second for points in curves.values() for point in points])
-    axis.set_xlabel("bit/s, whole file")
-    axis.set_ylabel(label)
-    axis.set_title(_ARROWS[better], fontsize=9, loc="right", color=_GREY)
-    axis.grid(alpha=0.25)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
-    figure.savefig(path, dpi=110)
+    points = [point for curve in curves.values() for point in curve]
+    with _diagram(path, height=4.6) as axis:
+        for index, (name, curve) in enumerate(curves.items()):
+            colour = (colours or {}).get(name, _COLOURS[index % len(_COLOURS)])
+            style = f"{'' if name in scattered else '-'}{_MARKERS[index % len(_MARKERS)]}"
+            _draw_curve(axis, name, curve, style, colour)
+        low, high = min(point.mean for point in points), max(point.mean for point in points)
+        room = _MARGIN * (high - low or abs(low) or 1.0)
+        bottom, top = axis.get_ylim()
+        for (name, level), dash in zip((levels or {}).items(), _DASHES * len(levels or {}), strict=False):
+            axis.axhline(level, color=_GREY, linestyle=dash, linewidth=0.8, label=f"{name} {level:.3g}")
+            if low - room <= level <= high + room:
+                bottom, top = min(bottom, level), max(top, level)
+        axis.set_ylim(bottom, top)
+        _label_rates(axis, [point.bit_per_second for point in points])
+        axis.set_xlabel("bit/s, whole file")
+        axis.set_ylabel(label)
+        axis.set_title(_BETTER[better], fontsize=9, loc="right", color=_GREY)
 
 
 def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
@@ -167,86 +158,54 @@ def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    figure = _figure_class()(figsize=(8, 4.2), layout="constrained")
-    from matplotlib.ticker import MaxNLocator
+    with _diagram(path, height=4.2) as axis:
+        from matplotlib import colormaps
+        from matplotlib.ticker import MaxNLocator
 
+        shades = colormaps["viridis"](np.linspace(0, 0.85, len(traces)))  # dark to light, since they have an order
+        for colour, (name, (*steps, decoded)) in zip(shades, traces.items(), strict=True):
+            axis.plot(range(len(steps)), steps, "-o", color=colour, markersize=3.5, label=name)
+            axis.plot([len(steps)], [decoded], "o", color=colour, markersize=6, fillstyle="none")
+        axis.set_xlabel("coded steps taken (ring: the decoded latent)")
+        axis.set_ylabel("error of the estimated latent, dB")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+@contextmanager
+def _diagram(path: Path, *, height: float) -> Iterator[Axes]:
+    """An axis to draw on, with a grid; then its legend beside it, and the file."""
+    figure = _figure_class()(figsize=(8, height), layout="constrained")
     axis = figure.subplots()
-    colours = _shades(len(traces))
-    for colour, (name, trace) in zip(colours, traces.items(), strict=True):
-        *steps, decoded = trace
-        axis.plot(range(len(steps)), steps, "-o", color=colour, markersize=3.5, label=name)
-        axis.plot([len(steps)], [decoded], "o", color=colour, markersize=6, fillstyle="none")
-    axis.set_xlabel("coded steps taken (ring: the decoded latent)")
-    axis.set_ylabel("error of the estimated latent, dB")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.25)
+    yield axis
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     figure.savefig(path, dpi=110)
 
 
 def _draw_curve(axis: Axes, name: str, points: Sequence[Point], style: str, colour: str) -> None:
-    ordered = sorted(points, key=lambda point: point.bit_per_second)
-    rates, means = [point.bit_per_second for point in ordered], [point.mean for point in ordered]
-    axis.plot(rates, means, style, color=colour, markersize=5, label=name)
-    known = [(point, *point.interval) for point in ordered if point.interval is not None]
-    at = [point.bit_per_second for point, _, _ in known]
+    ordered = sorted(points)
+    axis.plot([p.bit_per_second for p in ordered], [p.mean for p in ordered], style, color=colour, markersize=5,
+              label=name)  # fmt: skip
+    known = [(p.bit_per_second, p.mean, p.low, p.high) for p in ordered if p.low is not None and p.high is not None]
+    if not known:
+        return
+    rates, means, lows, highs = np.array(known).T
     if style.startswith("-") and len(known) == len(ordered) > 1:
-        lows, highs = [low for _, low, _ in known], [high for _, _, high in known]
-        axis.fill_between(at, lows, highs, color=colour, alpha=0.13, linewidth=0)
-    elif known:
-        errors = [[point.mean - low for point, low, _ in known], [high - point.mean for point, _, high in known]]
-        axis.errorbar(at, [point.mean for point, _, _ in known], errors, fmt="none", ecolor=colour, alpha=0.4)
-
-
-def _draw_levels(axis: Axes, levels: Mapping[str, float], means: Sequence[float]) -> None:
-    """Dashed lines; of those far outside of the curves an arrow at the edge is left, so that the curves stay apart."""
-    span = max(means) - min(means) or abs(means[0]) or 1.0
-    bottom, top = min(means) - 0.6 * span, max(means) + 0.6 * span
-    inside = {name: level for name, level in levels.items() if bottom <= level <= top}
-    for level in inside.values():
-        axis.axhline(level, color=_GREY, linestyle="--", linewidth=0.8)
-    for level, names in _neighbours(inside, within=0.04 * (top - bottom)):
-        axis.annotate(
-            ", ".join(names), (0.005, level), xycoords=("axes fraction", "data"), fontsize=7.5, color=_GREY, va="bottom"
-        )  # fmt: skip
-    above = [f"{name} {level:.3g}" for name, level in levels.items() if level > top]
-    below = [f"{name} {level:.3g}" for name, level in levels.items() if level < bottom]
-    for names, height, arrow in ((above, 0.995, "↑"), (below, 0.005, "↓")):
-        if names:
-            axis.annotate(
-                f"{arrow} {', '.join(names)}", (0.005, height), xycoords="axes fraction", fontsize=7.5, color=_GREY,
-                va="top" if height > 0.5 else "bottom",
-            )  # fmt: skip
-
-
-def _neighbours(levels: Mapping[str, float], *, within: float) -> list[tuple[float, list[str]]]:
-    """Names whose levels are too close for a label each, with the highest of their levels."""
-    groups: list[tuple[float, list[str]]] = []
-    for name, level in sorted(levels.items(), key=lambda item: -item[1]):
-        if groups and groups[-1][0] - level < within:
-            groups[-1][1].append(name)
-        else:
-            groups.append((level, [name]))
-    return groups
+        axis.fill_between(rates, lows, highs, color=colour, alpha=0.13, linewidth=0)
+    else:
+        axis.errorbar(rates, means, [means - lows, highs - means], fmt="none", ecolor=colour, alpha=0.4)
 
 
 def _label_rates(axis: Axes, rates: Sequence[float]) -> None:
-    """Ticks at 1, 2 and 5 in every decade, written out."""
-    from matplotlib.ticker import FixedLocator, NullLocator
+    """A logarithmic axis with ticks at 1, 2 and 5 in every decade, written out."""
+    from matplotlib.ticker import NullLocator
 
     decades = range(floor(log10(min(rates))), ceil(log10(max(rates))) + 1)
     ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
     shown = [tick for tick in ticks if min(rates) / 2 <= tick <= max(rates) * 2]
-    axis.xaxis.set_major_locator(FixedLocator(shown))
+    axis.set_xscale("log")
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(shown, [f"{tick:g}" for tick in shown])
-
-
-def _shades(count: int) -> list[tuple[float, ...]]:
-    """Colours from dark to light, for things that have an order."""
-    from matplotlib import colormaps
-
-    return [tuple(colormaps["viridis"](0.85 * index / max(1, count - 1))) for index in range(count)]
 
 
 def _figure_class() -> type[Figure]:

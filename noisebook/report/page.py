@@ -1,33 +1,26 @@
-"""A comparison as one web page: ranking, table, curves, and players that switch between methods in step.
+"""Web pages of a comparison (ranking, table, curves, players that switch between methods in step) and a verification.
 
-The page is a single HTML file that loads nothing: sounds and figures are inside, scripts are a few hundred lines of
-plain JavaScript (`templates/`). Without JavaScript it still shows everything, with one audio element for each sound.
+A page is a single HTML file that loads nothing: sounds and figures are inside, scripts are a few hundred lines of plain
+JavaScript (`templates/`). Without JavaScript it still shows everything, with one audio element for each sound.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from noisebook._version import __version__
+from noisebook.audio.html import data_uri, sound_uri
 from noisebook.audio.io import read, write_bytes_atomic
-from noisebook.report.rates import best_at_like_rates, names, told
-from noisebook.report.results import (
-    ARROWS,
-    GROUPS,
-    best,
-    cells,
-    colour,
-    group,
-    members,
-    number,
-    ordered,
-    rate,
-)
-from noisebook.report.web import data_uri, inside, matched_gains, outline, render, sound_uri
+from noisebook.audio.waveform import Waveform
+from noisebook.metrics import METRICS
+from noisebook.report import results as reading
+from noisebook.report.results import ARROWS, GROUPS, cells, members, number, ordered, rate
+from noisebook.report.web import inside, matched_gains, outline, render
 
-__all__ = ["MAX_MEGABYTES", "write_page"]
+__all__ = ["MAX_MEGABYTES", "write_page", "write_verification"]
 
 MAX_MEGABYTES = 64.0  # of sounds in one page; browsers load more, slowly, and web hosts refuse 100
 
@@ -42,7 +35,7 @@ def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float 
 
     Args:
         results: the dictionary of results.json.
-        folder: where the files that it names lie.
+        folder: where the files that it names are.
         path: the page, usually `folder/index.html`, for then the links to files hold.
         max_megabytes: room for sounds, in 10^6 bytes.
 
@@ -50,71 +43,121 @@ def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float 
         AudioError: a sound that cannot be read, or a page that cannot be written.
         ConfigError: a file outside the folder.
     """
-    page = render("page.html.jinja", **_facts(results, folder, max_megabytes))
+    metrics = [metric | {"arrow": ARROWS[metric["direction"]]} for metric in results["metrics"]]
+    methods = [
+        method | {"group": reading.group(method), "rate": rate(method["bit_per_second"])}
+        for method in results["methods"]
+    ]
+    facts = _facts(results | {"metrics": metrics, "methods": methods}, folder, max_megabytes)
+    page = render("page.html.jinja", number=number, colour=reading.colour, infinity=math.inf, **facts)
     write_bytes_atomic(path, page.encode("utf-8"), overwrite=True)
 
 
-def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
-    methods = [
-        method | {"index": index, "group": group(method), "rate": rate(method["bit_per_second"])}
-        for index, method in enumerate(results["methods"])
+def write_verification(
+    found: Json, reference: Waveform, estimate: Waveform, path: Path, *, names: tuple[str, str], overwrite: bool = False
+) -> None:
+    """Write the page of a verification, whole or not at all: the verdict, both sounds in step, and every metric beside
+    its controls.
+
+    Args:
+        found: the dictionary of a `Verification`.
+        reference, estimate: what was compared, of any rate; the beginning of the later one is left out, so that both
+            are in step.
+        names: of the two.
+
+    Raises:
+        AudioError: a page that cannot be written, or that exists without `overwrite`.
+    """
+    lag = found["alignment"]["lag"] / found["alignment"]["sample_rate"]
+    sounds = [
+        Waveform(sound.samples[:, round(max(0.0, late) * sound.sample_rate) :], sound.sample_rate)
+        for sound, late in ((reference, -lag), (estimate, lag))
     ]
+    facts = [
+        {"label": name, "group": group, "colour": colour, "rate": "", "generative": False}
+        for name, group, colour in zip(names, ("reference", "method"), ("reference", "ddcm"), strict=True)
+    ]
+    page = render(
+        "verification.html.jinja",
+        noisebook=__version__, names=names, found=found, number=number, rows=_verification_rows(found),
+        columns=[*found["ceilings"], *(found["metrics"][0]["controls"] if found["metrics"] else ())],
+        tracks=_tracks(facts, sounds), seconds=sounds[0].duration, rate=max(sound.sample_rate for sound in sounds),
+        outline=outline(sounds[0]),
+    )  # fmt: skip
+    write_bytes_atomic(path, page.encode("utf-8"), overwrite=overwrite)
+
+
+def _verification_rows(found: Json) -> list[Json]:
+    """The metrics with what pages call them, and the composite scores above them."""
+    labels = {metric.name: metric.label for metric in METRICS}
+    rows = [
+        {"name": name, "label": f"Composite score: {name}", "unit": "", "direction": "higher", "value": score["score"],
+         "others": score["ceilings"] | score["controls"]}
+        for name, score in found["composites"].items()
+    ]  # fmt: skip
+    for row in found["metrics"]:
+        ceilings = {name: values[row["name"]] for name, values in found["ceilings"].items()}
+        label = labels.get(row["name"], row["name"].capitalize())
+        rows.append(row | {"label": label, "others": ceilings | row["controls"]})
+    return [row | {"arrow": ARROWS[row["direction"]]} for row in rows]
+
+
+def _tracks(facts: Sequence[Json], sounds: Sequence[Waveform]) -> list[Json]:
+    """The sounds of a player, as loud as the first."""
+    return [
+        fact | {"uri": sound_uri(sound), "gain_db": gain, "gain": f"{gain:+.1f} dB" if abs(gain) >= 0.05 else ""}
+        for fact, gain, sound in zip(facts, matched_gains(sounds), sounds, strict=True)
+    ]
+
+
+def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
     inputs = list(_inputs(results, folder, max_megabytes))
-    metrics = {metric["name"]: metric | {"arrow": ARROWS[metric["direction"]]} for metric in results["metrics"]}
+    metrics = {metric["name"]: metric["label"] for metric in results["metrics"]}
     titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
-    labels = {method["id"]: method["label"] for method in methods}
-    return {
-        "noisebook": results["noisebook"],
-        "created": results["created"],
+    labels = {method["id"]: method["label"] for method in results["methods"]}
+    return {name: results[name] for name in ("noisebook", "created", "metrics", "methods", "skipped")} | {
         "summary": {
             "methods": len(members(results, "method")),
-            "inputs": len(results["inputs"]),
-            "seconds": sum(sound["seconds"] for sound in results["inputs"]),
+            "inputs": len(inputs),
+            "seconds": sum(sound["seconds"] for sound in inputs),
         },
         "tiles": list(_tiles(results)),
-        "metrics": list(metrics.values()),
-        "methods": methods,
         "groups": [(name, title) for name, title in GROUPS.items() if members(results, name)],
-        "colour": colour,
-        "series": names(results),
+        "series": reading.names(results),
         "rankings": [_ranking(results, metric) for metric in results["metrics"]],
         "cells": _table_cells(results),
         "curves": [
-            {"label": metrics[curve["metric"]]["label"], "uri": _picture(folder, curve["file"])}
+            {"label": metrics[curve["metric"]], "uri": _picture(folder, curve["file"])}
             for curve in results["figures"]["rate_quality"]
         ],
         "inputs": inputs,
         "judged": _judged([sound["judged"] for sound in inputs]),
-        "infinity": math.inf,
         "max_megabytes": max_megabytes,
-        "skipped": results["skipped"],
         "failures": [
             {"title": titles[row["input"]], "label": labels[row["method"]], "error": row["error"]}
             for row in results["rows"]
             if row["error"]
         ],
         "manifest": list(_flatten(results["manifest"])),
-        "number": number,
     }
 
 
 def _tiles(results: Json) -> Iterator[Json]:
     """For each metric the best method of every octave of rate, and what others take at the quality of Opus."""
-    labels = names(results)
+    names = reading.names(results)
     for metric in results["metrics"]:
-        steps = best_at_like_rates(results, metric)
+        steps = reading.best_at_like_rates(results, metric)
         if steps:
-            savings = [told(row, labels) for row in results["delta_rates"] if row["metric"] == metric["name"]]
-            yield {"metric": metric | {"arrow": ARROWS[metric["direction"]]}, "steps": steps, "savings": savings}
+            rows = [row for row in results["delta_rates"] if row["metric"] == metric["name"]]
+            yield {"metric": metric, "steps": steps, "savings": [reading.in_words(row, names) for row in rows]}
 
 
 def _judged(sounds: list[Json]) -> Json:
     """At which rates in kHz, and with how many channels, all sounds were judged."""
-    kinds = {1: "mono", 2: "stereo"}
     channels = sorted({sound["channels"] for sound in sounds})
     return {
         "rates": [f"{rate / 1000:g}" for rate in sorted({sound["rate"] for sound in sounds})],
-        "channels": " or ".join(kinds.get(count, f"{count} channels") for count in channels),
+        "channels": " or ".join({1: "mono", 2: "stereo"}.get(count, f"{count} channels") for count in channels),
         "stereo": max(channels, default=1) > 1,
     }
 
@@ -126,24 +169,19 @@ def _ranking(results: Json, metric: Json) -> Json:
     """
     means = cells(results)
     lines = {name: ordered(members(results, name), metric, means) for name in GROUPS}
-    ends = [
-        value
-        for name in ("method", "ceiling")
-        for method in lines[name]
-        for value in _interval(means[method["id"], metric["name"]])
-        if math.isfinite(value)
-    ]
-    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    ranked = (means[method["id"], metric["name"]] for name in ("method", "ceiling") for method in lines[name])
+    ends = [value for cell in ranked for value in _interval(cell) if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(ends), max(ends)
 
     def place(value: float) -> float:
         return round(min(max(100 * (value - low) / ((high - low) or 1.0), 0.0), 100.0), 2)
 
-    def line(position: int, method: Json, name: str) -> Json:
+    def line(position: int, method: Json) -> Json:
         cell = means[method["id"], metric["name"]]
         left, right = _interval(cell)
         return {
-            "rank": position if name == "method" else None,
-            "method": method | {"rate": rate(method["bit_per_second"])},
+            "rank": position if method["group"] == "method" else None,
+            "method": method,
             "cell": cell,
             "left": place(left),
             "right": place(right),
@@ -151,15 +189,9 @@ def _ranking(results: Json, metric: Json) -> Json:
             "beyond": not low <= cell["mean"] <= high,
         }
 
-    groups = [
-        (GROUPS[name], [line(i, m, name) for i, m in enumerate(lines[name], 1)]) for name in GROUPS if lines[name]
-    ]
-    return {
-        "metric": metric | {"arrow": ARROWS[metric["direction"]]},
-        "groups": groups,
-        "axis": (low, high),
-        "intervals": any(line["cell"]["low"] is not None for _, lines in groups for line in lines),
-    }
+    groups = [(GROUPS[name], [line(*one) for one in enumerate(own, 1)]) for name, own in lines.items() if own]
+    intervals = any(line["cell"]["low"] is not None for _, lines in groups for line in lines)
+    return {"metric": metric, "groups": groups, "axis": (low, high), "intervals": intervals}
 
 
 def _interval(cell: Json) -> tuple[float, float]:
@@ -169,22 +201,19 @@ def _interval(cell: Json) -> tuple[float, float]:
 
 def _table_cells(results: Json) -> dict[str, list[Json | None]]:
     """Method id -> one cell for each metric."""
-    means, winners = cells(results), best(results)
-    return {
-        method["id"]: [
-            means[key] | {"best": key in winners} if key in means else None
-            for key in ((method["id"], metric["name"]) for metric in results["metrics"])
-        ]
-        for method in results["methods"]
-    }
+    winners = reading.best(results)
+    means = {key: cell | {"best": key in winners} for key, cell in cells(results).items()}
+    names = [metric["name"] for metric in results["metrics"]]
+    return {method["id"]: [means.get((method["id"], name)) for name in names] for method in results["methods"]}
 
 
 def _inputs(results: Json, folder: Path, max_megabytes: float) -> Iterator[Json]:
     """One player after the other, until the sounds of the next would not fit."""
     room = max_megabytes * 1e6
     for index, sound in enumerate(results["inputs"], 1):
-        rows = [row for row in results["rows"] if row["input"] == sound["id"]]
-        tracks = _tracks(sound, rows, results, folder) if room > 0 else []
+        rows = {row["method"]: row for row in results["rows"] if row["input"] == sound["id"]}
+        files = {method: row["file"] for method, row in rows.items() if row["file"]}
+        tracks = _input_tracks(sound, rows, results, folder) if room > 0 else []
         room -= sum(len(track["uri"]) for track in tracks)
         if room < 0:
             tracks, room = [], 0.0
@@ -197,28 +226,25 @@ def _inputs(results: Json, folder: Path, max_megabytes: float) -> Iterator[Json]
             "judged": {"rate": original.sample_rate, "channels": original.channels},
             "outline": outline(original) if tracks else "",
             "tracks": tracks,
-            "files": [(row["method"], row["file"]) for row in rows if row["file"]],
-            "rows": {row["method"]: row for row in rows},
+            "files": list(files.items()),
+            "rows": rows,
         }
 
 
-def _tracks(sound: Json, rows: list[Json], results: Json, folder: Path) -> list[Json]:
+def _input_tracks(sound: Json, rows: dict[str, Json], results: Json, folder: Path) -> list[Json]:
     """The sounds of one player, the original first, then in the order of groups and methods."""
-    by_method = {row["method"]: row for row in rows if row["file"]}
-    chosen = [m for name in GROUPS for m in members(results, name) if m["id"] in by_method]
-    files = [sound["file"], *(by_method[method["id"]]["file"] for method in chosen)]
-    sounds = [read(inside(folder, file)) for file in files]
-    facts: list[Json] = [{"group": "reference", "label": "Original", "colour": "reference", "generative": False}]
+    facts: list[Json] = [
+        {"file": sound["file"], "group": "reference", "label": "Original", "colour": "reference", "generative": False,
+         "rate": ""}
+    ]  # fmt: skip
     facts += [
-        {key: method[key] for key in ("label", "generative")}
-        | {"group": group(method), "colour": colour(method), "rate": rate(by_method[method["id"]]["bit_per_second"])}
-        for method in chosen
+        {key: method[key] for key in ("label", "generative", "group")}
+        | {"file": row["file"], "colour": reading.colour(method), "rate": rate(row["bit_per_second"])}
+        for name in GROUPS
+        for method in members(results, name)
+        if (row := rows.get(method["id"])) and row["file"]
     ]
-    return [
-        {"rate": "", "gain_db": gain, "gain": f"{gain:+.1f} dB" if abs(gain) >= 0.05 else "", "uri": sound_uri(one)}
-        | fact
-        for fact, gain, one in zip(facts, matched_gains(sounds), sounds, strict=True)
-    ]
+    return _tracks(facts, [read(inside(folder, fact["file"])) for fact in facts])
 
 
 def _picture(folder: Path, name: str) -> str:

@@ -1,36 +1,31 @@
-"""What every report reads out of a comparison's results: groups of methods, order, best, and numbers as text.
+"""What every report reads out of a comparison's results: groups of methods, order, best, rates, and numbers as text.
 
-The results are the dictionary of `results.json` (docs/comparison.md). Ceilings and controls are never ranked against
-methods: a ceiling has no bits, and a control shall be bad.
+The results are the dictionary of `results.json` (docs/howto/compare.md). Ceilings and controls are never ranked against
+methods: a ceiling has no bits, and a control is meant to be bad. Methods are compared at like rates: the best within
+every octave of rate, and how much rate one codec saves another at equal quality.
+
+Source: Bjontegaard, "Calculation of average PSNR differences between RD-curves", ITU-T VCEG-M33, 2001; here with
+piecewise cubic Hermite interpolation, as in ITU-T HSTP-VID-WPOM, 2020.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
-__all__ = [
-    "ARROWS",
-    "COLOURS",
-    "GROUPS",
-    "Results",
-    "best",
-    "cells",
-    "colour",
-    "goodness",
-    "group",
-    "members",
-    "number",
-    "ordered",
-    "rate",
-]
+import numpy as np
 
-Results = dict[str, Any]
-Key = tuple[str, str]  # method, metric
+__all__ = ["ARROWS", "CODECS", "COLOURS", "GROUPS", "best", "best_at_like_rates", "cells", "colour", "curves",
+           "delta_rate", "delta_rates", "goodness", "group", "in_words", "members", "names", "number", "ordered",
+           "rate"]  # fmt: skip
 
-# id of a group -> its title
-GROUPS = {"method": "Methods", "ceiling": "Ceilings", "control": "Controls"}
+Json = dict[str, Any]
+Cells = dict[tuple[str, str], Json]  # method and metric -> mean, low, high, n
+Point = tuple[float, float]  # bit/s, quality, which grows as it gets better
+
+GROUPS = {"method": "Methods", "ceiling": "Ceilings", "control": "Controls"}  # id -> title
 # series or family -> its colour on light and on dark paper, in pages and figures alike
 COLOURS = {
     "reference": ("#1d2126", "#e6e8ea"),
@@ -47,24 +42,26 @@ COLOURS = {
     "control": ("#666b70", "#8d949b"),
 }
 ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0"}
+CODECS = ("ddcm", "vq", "codec")  # families whose methods have a rate
+_OCTAVES = (0.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, math.inf)  # bit/s
 
 
-def group(method: dict[str, Any]) -> str:
+def group(method: Json) -> str:
     """The key of `GROUPS` that a method belongs to."""
     return method["family"] if method["family"] in GROUPS else "method"
 
 
-def members(results: Results, name: str) -> list[dict[str, Any]]:
+def members(results: Json, name: str) -> list[Json]:
     """The methods of one group, in the order of the results."""
     return [method for method in results["methods"] if group(method) == name]
 
 
-def colour(method: dict[str, Any]) -> str:
+def colour(method: Json) -> str:
     """The key of `COLOURS` of a method: its series, or its family where that has none of its own."""
     return next((name for name in (method["series"], method["family"]) if name in COLOURS), "reference")
 
 
-def cells(results: Results) -> dict[Key, dict[str, Any]]:
+def cells(results: Json) -> Cells:
     """Mean, low, high and n by method and metric; without what has no mean. One value has no interval."""
     lines = (line for line in results["ranking"] if line["mean"] is not None)
     return {
@@ -78,13 +75,13 @@ def goodness(value: float, direction: str) -> float:
     return {"higher": value, "lower": -value, "zero": -abs(value)}[direction]
 
 
-def ordered(methods: Iterable[dict[str, Any]], metric: dict[str, Any], means: dict[Key, Any]) -> list[dict[str, Any]]:
+def ordered(methods: Iterable[Json], metric: Json, means: Cells) -> list[Json]:
     """Those of the methods that have a mean of the metric, the best first."""
     known = [method for method in methods if (method["id"], metric["name"]) in means]
     return sorted(known, key=lambda m: -goodness(means[m["id"], metric["name"]]["mean"], metric["direction"]))
 
 
-def best(results: Results) -> set[Key]:
+def best(results: Json) -> set[tuple[str, str]]:
     """Which methods have the best mean of a metric, ties included; ceilings and controls do not compete."""
     means, winners = cells(results), set()
     for metric in results["metrics"]:
@@ -92,6 +89,107 @@ def best(results: Results) -> set[Key]:
         values = [goodness(means[m["id"], metric["name"]]["mean"], metric["direction"]) for m in line]
         winners |= {(m["id"], metric["name"]) for m, value in zip(line, values, strict=True) if value == values[0]}
     return winners
+
+
+def best_at_like_rates(results: Json, metric: Json) -> list[Json]:
+    """For every octave of rate that has methods the best of them by a metric, the lowest rates first.
+
+    Returns:
+        Of each: "low" and "high" in bit/s (infinity for the last), "method", "cell" (mean, low, high, n), and "among",
+        how many methods compete.
+    """
+    means = cells(results)
+    rated = [method for method in members(results, "method") if method["bit_per_second"]]
+    found = []
+    for low, high in pairwise(_OCTAVES):
+        line = ordered([method for method in rated if low <= method["bit_per_second"] < high], metric, means)
+        if line:
+            cell = means[line[0]["id"], metric["name"]]
+            found.append({"low": low, "high": high, "method": line[0], "cell": cell, "among": len(line)})
+    return found
+
+
+def curves(results: Json, metric: str) -> dict[str, list[tuple[float, Json]]]:
+    """By series of codec ("ddcm", "opus"), its measured rates in bit/s with the cell of a metric at each."""
+    means = cells(results)
+    found: dict[str, list[tuple[float, Json]]] = {}
+    for method in results["methods"]:
+        cell = means.get((method["id"], metric))
+        if cell is not None and method["bit_per_second"] and method["family"] in CODECS:
+            found.setdefault(method["series"], []).append((method["bit_per_second"], cell))
+    return found
+
+
+def delta_rates(results: Json, *, against: str = "opus") -> list[Json]:
+    """How much rate each codec takes more (less: negative) than one of them at equal quality.
+
+    Returns:
+        For each metric and series where that can be said: "metric", "series", "against", "percent".
+    """
+    found = []
+    for metric in results["metrics"]:
+        name, direction = metric["name"], metric["direction"]
+        points = {
+            series: [(rate, goodness(cell["mean"], direction)) for rate, cell in line]
+            for series, line in curves(results, name).items()
+        }
+        for series in (name for name in points if name != against):
+            percent = delta_rate(points.get(against, ()), points[series])
+            if percent is not None:
+                found.append({"metric": name, "series": series, "against": against, "percent": round(percent, 1)})
+    return found
+
+
+def delta_rate(reference: Iterable[Point], other: Iterable[Point]) -> float | None:
+    """The mean difference of rate at equal quality, in percent of the reference's: Bjontegaard's delta rate.
+
+    The logarithm of the rate is interpolated as a function of quality and averaged over the qualities that both reach.
+    Points that another of their curve beats at a lower rate are left out, for nobody would choose them.
+
+    Returns:
+        Negative where the other takes less; None where fewer than two points of a curve are left, or where there is no
+        quality that both reach.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    fronts = [_front(reference), _front(other)]
+    if min(map(len, fronts)) < 2:
+        return None
+    low, high = max(front[0][1] for front in fronts), min(front[-1][1] for front in fronts)
+    if low >= high:
+        return None
+    logs = [PchipInterpolator([q for _, q in front], np.log([rate for rate, _ in front])) for front in fronts]
+    area, other_area = (float(log.integrate(low, high)) for log in logs)
+    return 100 * (math.exp((other_area - area) / (high - low)) - 1)
+
+
+def _front(points: Iterable[Point]) -> list[Point]:
+    """Finite points by rising rate, each of them better than all before."""
+    front: list[Point] = []
+    for rate, quality in sorted(points):
+        if math.isfinite(quality) and (not front or quality > front[-1][1]):
+            front.append((rate, quality))
+    return front
+
+
+def names(results: Json) -> dict[str, str]:
+    """What each series is called: a codec by the first word of its methods' labels, others as their family."""
+    return {
+        method["series"]: (
+            method["label"].partition(" ")[0] if method["family"] in CODECS else method["family"].capitalize()
+        )
+        for method in results["methods"]
+    }
+
+
+def in_words(row: Json, names: dict[str, str]) -> str:
+    """A row of `delta_rates`: "DDCM takes 62 % less than Opus"."""
+    percent = row["percent"]
+    if percent >= 100:
+        words = f"{1 + percent / 100:.1f} times as much as"
+    else:
+        words = f"{abs(percent):.0f} % {'less' if percent < 0 else 'more'} than"
+    return f"{names[row['series']]} takes {words} {names[row['against']]}"
 
 
 def number(value: float | None) -> str:

@@ -6,15 +6,9 @@ import csv
 from io import StringIO
 from typing import Any
 
-from noisebook.report.rates import names, told
-from noisebook.report.results import ARROWS, GROUPS, best, cells, members, number, ordered, rate
+from noisebook.report.results import ARROWS, GROUPS, best, cells, in_words, members, names, number, ordered, rate
 
 __all__ = ["to_csv", "to_markdown"]
-
-_INPUT = ("input", "title", "kind", "seconds")
-_METHOD = ("method", "label", "family", "generative")
-_RUN = ("bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db")
-_VERDICT = ("related", "score", "threshold", "p_value", "n_controls")
 
 
 def to_csv(results: dict[str, Any]) -> str:
@@ -24,25 +18,22 @@ def to_csv(results: dict[str, Any]) -> str:
     verdict, and the error of a failed run. What is not known is empty; numbers are in full precision, infinity is
     `inf`. Lines end with a line feed.
     """
-    metrics = [metric["name"] for metric in results["metrics"]]
+    columns = (
+        *("input", "title", "kind", "seconds"),
+        *("method", "label", "family", "generative"),
+        *("bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db"),
+        *(metric["name"] for metric in results["metrics"]),
+        *("related", "score", "threshold", "p_value", "n_controls"),
+        "error",
+    )
     inputs = {line["id"]: line for line in results["inputs"]}
     methods = {line["id"]: line for line in results["methods"]}
     text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_INPUT, *_METHOD, *_RUN, *metrics, *_VERDICT, "error"])
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for row in results["rows"]:
-        sound, method, verdict = inputs[row["input"]], methods[row["method"]], row["verdict"] or {}
-        writer.writerow(
-            str(value).lower() if isinstance(value, bool) else value
-            for value in (
-                *(sound["id"], sound["title"], sound["kind"], sound["seconds"]),
-                *(method["id"], method["label"], method["family"], method["generative"]),
-                *(row.get(key) for key in _RUN),
-                *(row["metrics"].get(name) for name in metrics),
-                *(verdict.get(key) for key in _VERDICT),
-                row["error"],
-            )
-        )
+        facts = inputs[row["input"]] | methods[row["method"]] | row | row["metrics"] | (row["verdict"] or {})
+        writer.writerow({key: str(x).lower() if isinstance(x, bool) else x for key, x in facts.items()})
     return text.getvalue()
 
 
@@ -70,7 +61,7 @@ def to_markdown(results: dict[str, Any]) -> str:
         "Mean over inputs [95 % interval]; ↑ higher is better, ↓ lower, → 0 nearest to zero.",
     ]
     labels = names(results)
-    savings = [f"- at equal {row['metric']}: {_escape(told(row, labels))}" for row in results["delta_rates"]]
+    savings = [f"- at equal {row['metric']}: {_escape(in_words(row, labels))}" for row in results["delta_rates"]]
     if savings:
         parts.append("\n".join(["Rate at equal quality (Bjontegaard's delta rate):", "", *savings]))
     if results["skipped"]:

@@ -41,10 +41,10 @@ def tally(sheets: Sequence[Path], key: Path) -> Json:
     by_listener: dict[str, list[Json]] = {}
     for path in sheets:
         lines = _read_sheet(path, answers)
-        listener, known = lines[0]["listener"], by_listener.setdefault(lines[0]["listener"], lines)
+        known = by_listener.setdefault(lines[0]["listener"], lines)
         if known is not lines:
             raise ConfigError(
-                f"{known[0]['sheet']} and {path} are both of the listener {listener!r}: "
+                f"{known[0]['sheet']} and {path} are both of the listener {lines[0]['listener']!r}: "
                 "give each sheet once, and each listener a name of their own"
             )
     count = _count_mushra if answers["design"] == "mushra" else _count_abx
@@ -53,29 +53,27 @@ def tally(sheets: Sequence[Path], key: Path) -> Json:
 
 def _count_mushra(by_listener: dict[str, list[Json]], key: Json) -> Json:
     """Listeners with their screening, and conditions by falling mean."""
-
-    def condition(line: Json) -> str:
-        return str(key["trials"][line["trial"]]["codes"][line["code"]])
-
-    listeners, counted = [], []
+    listeners: list[Json] = []
+    scores: dict[str, list[tuple[str, float]]] = {name: [] for name in key["conditions"]}  # with their inputs
     for listener, lines in by_listener.items():
-        references = [line["score"] for line in lines if condition(line) == REFERENCE]
+        rated = [(key["trials"][line["trial"]], line) for line in lines]
+        heard = [(trial["codes"][line["code"]], trial["input"], line["score"]) for trial, line in rated]
+        references = [score for condition, _, score in heard if condition == REFERENCE]
         low = sum(score < _GOOD_REFERENCE for score in references)
         excluded = low > _TOLERATED * len(references)
-        counted += [] if excluded else lines
         about = {"listener": listener, "sheet": lines[0]["sheet"], "trials": len(references)}
         listeners.append(about | {"reference_below_90": low, "excluded": excluded})
+        for condition, source, score in heard if not excluded else ():
+            scores[condition].append((source, score))
     conditions = []
-    for name, label in key["conditions"].items():
-        own = [line for line in counted if condition(line) == name]
-        scores = [line["score"] for line in own]
-        by_trial: dict[int, list[float]] = {}
-        for line in own:
-            by_trial.setdefault(line["trial"], []).append(line["score"])
-        by_input = {key["trials"][trial]["input"]: sum(those) / len(those) for trial, those in by_trial.items()}
-        mean, low, high = bootstrap_interval(scores) if scores else (None, None, None)
-        ratings = {"mean": mean, "low": low, "high": high, "n": len(scores), "by_input": by_input}
-        conditions.append({"condition": name, "label": label, **ratings})
+    for name, own in scores.items():
+        by_input: dict[str, list[float]] = {}
+        for source, score in own:
+            by_input.setdefault(source, []).append(score)
+        mean, low, high = bootstrap_interval([score for _, score in own]) if own else (None, None, None)
+        means = {source: sum(those) / len(those) for source, those in by_input.items()}
+        counted = {"mean": mean, "low": low, "high": high, "n": len(own), "by_input": means}
+        conditions.append({"condition": name, "label": key["conditions"][name], **counted})
     conditions.sort(key=lambda one: -1.0 if one["mean"] is None else one["mean"], reverse=True)
     return {"listeners": listeners, "conditions": conditions}
 
@@ -90,19 +88,15 @@ def _count_abx(by_listener: dict[str, list[Json]], key: Json) -> Json:
         return {"correct": right, "n": len(lines), "p_value": p_value}
 
     listeners = [{"listener": name, "sheet": lines[0]["sheet"], **count(lines)} for name, lines in by_listener.items()]
-    every = [line for lines in by_listener.values() for line in lines]
-    methods = [
-        {
-            "method": name,
-            "label": key["conditions"][name],
-            **count([line for line in every if key["trials"][line["trial"]]["method"] == name]),
-        }
-        for name in dict.fromkeys(trial["method"] for trial in key["trials"].values())
-    ]
+    by_method: dict[str, list[Json]] = {trial["method"]: [] for trial in key["trials"].values()}
+    for line in (line for lines in by_listener.values() for line in lines):
+        by_method[key["trials"][line["trial"]]["method"]].append(line)
+    methods = [{"method": name, "label": key["conditions"][name], **count(own)} for name, own in by_method.items()]
     return {"listeners": listeners, "methods": methods}
 
 
 def _read_key(path: Path) -> Json:
+    """The key, its trials by their numbers."""
     try:
         key = json.loads(path.read_text(encoding="utf-8"))
         known = key["format"] == 1 and key["design"] in ("mushra", "abx")
@@ -130,65 +124,69 @@ def _read_sheet(path: Path, key: Json) -> list[Json]:
     except OSError as error:
         raise ConfigError(f"cannot read the sheet {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}, line 1: not UTF-8 text: give the CSV file that the page saved") from error
+        raise _refused(path, 1, "not UTF-8 text") from error
     reader = csv.reader(StringIO(text), strict=True)
     lines: list[Json] = []
     try:
         for cells in reader:
-            if reader.line_num == 1:
-                _check(cells == COLUMNS, path, 1, f"the columns are {','.join(cells)}, not {','.join(COLUMNS)}")
-            elif cells:
-                lines.append(_line(cells, key, path, reader.line_num))
+            number = reader.line_num
+            if number == 1 and cells != COLUMNS:
+                raise _refused(path, 1, f"the columns are {','.join(cells)}, not {','.join(COLUMNS)}")
+            if number == 1 or not cells:
+                continue
+            if len(cells) != len(COLUMNS):
+                raise _refused(path, number, f"{len(cells)} cells, not {len(COLUMNS)}")
+            line = dict(zip(COLUMNS, cells, strict=True))
+            problem = _problem(line, key)
+            if problem:
+                raise _refused(path, number, problem)
+            score = float(line["score"]) if key["design"] == "mushra" else line["score"]
+            lines.append(line | {"trial": int(line["trial"]), "score": score, "sheet": str(path), "line": number})
     except csv.Error as error:
-        raise ConfigError(
-            f"{path}, line {reader.line_num}: not CSV ({error}): give the file that the page saved"
-        ) from error
-    _check(bool(lines), path, reader.line_num or 1, "no ratings")
+        raise _refused(path, reader.line_num, f"not CSV ({error})") from error
+    if not lines:
+        raise _refused(path, reader.line_num or 1, "no ratings")
     _check_whole(lines, key, path)
     return lines
 
 
-def _line(cells: list[str], key: Json, path: Path, number: int) -> Json:
-    _check(len(cells) == len(COLUMNS), path, number, f"{len(cells)} cells, not {len(COLUMNS)}")
-    line: Json = dict(zip(COLUMNS, cells, strict=True))
+def _problem(line: dict[str, str], key: Json) -> str | None:
+    """What is wrong with a line by itself."""
     found, wanted = (line["kit"], line["design"]), (key["kit"], key["design"])
-    _check(found == wanted, path, number, f"of the test {' '.join(found)}, and the key is of {' '.join(wanted)}")
-    _check(line["listener"].strip() != "", path, number, "no listener")
-    known = line["trial"].isdecimal() and int(line["trial"]) in key["trials"]
-    _check(known, path, number, f"no trial {line['trial']!r} in the key")
-    trial = key["trials"][int(line["trial"])]
-    mushra = key["design"] == "mushra"
-    codes = trial["codes"] if mushra else [trial["code"]]
-    _check(line["code"] in codes, path, number, f"no sound {line['code']!r} in trial {line['trial']}")
-    score: float | str | None = line["score"] if line["score"] in ("A", "B") else None
-    if mushra:
-        try:
-            score = float(line["score"])
-        except ValueError:
-            score = None
-        score = score if score is not None and 0 <= score <= 100 else None
-    allowed = "a number from 0 to 100" if mushra else "A or B"
-    _check(score is not None, path, number, f"a score of {line['score']!r}, not {allowed}")
-    return line | {"trial": int(line["trial"]), "score": score, "sheet": str(path), "line": number}
+    if found != wanted:
+        return f"of the test {' '.join(found)}, and the key is of {' '.join(wanted)}"
+    if not line["listener"].strip():
+        return "no listener"
+    trial = key["trials"].get(int(line["trial"])) if line["trial"].isdecimal() else None
+    if trial is None:
+        return f"no trial {line['trial']!r} in the key"
+    if line["code"] not in (trial["codes"] if key["design"] == "mushra" else [trial["code"]]):
+        return f"no sound {line['code']!r} in trial {line['trial']}"
+    if key["design"] == "abx":
+        return None if line["score"] in ("A", "B") else f"a score of {line['score']!r}, not A or B"
+    try:
+        in_range = 0 <= float(line["score"]) <= 100
+    except ValueError:
+        in_range = False
+    return None if in_range else f"a score of {line['score']!r}, not a number from 0 to 100"
 
 
 def _check_whole(lines: list[Json], key: Json, path: Path) -> None:
     """One listener, no sound twice, and no trial rated in part."""
     names = list(dict.fromkeys(line["listener"] for line in lines))
-    _check(len(names) == 1, path, lines[0]["line"], f"several listeners ({', '.join(names)}): one sheet for each")
-    rated: dict[int, set[str]] = {}
+    if len(names) != 1:
+        raise _refused(path, lines[0]["line"], f"several listeners ({', '.join(names)}): one sheet for each")
+    rated: dict[int, dict[str, int]] = {}  # codes of each trial, with their lines
     for line in lines:
-        codes = rated.setdefault(line["trial"], set())
-        place = f"trial {line['trial']}, sound {line['code']}"
-        _check(line["code"] not in codes, path, line["line"], f"{place} is rated twice")
-        codes.add(line["code"])
-    if key["design"] == "mushra":
-        for trial, codes in rated.items():
-            missing = [code for code in key["trials"][trial]["codes"] if code not in codes]
-            last = max(line["line"] for line in lines if line["trial"] == trial)
-            _check(not missing, path, last, f"trial {trial} has no score of {', '.join(missing)}")
+        codes = rated.setdefault(line["trial"], {})
+        if line["code"] in codes:
+            raise _refused(path, line["line"], f"trial {line['trial']}, sound {line['code']} is rated twice")
+        codes[line["code"]] = line["line"]
+    for trial, codes in rated.items() if key["design"] == "mushra" else ():
+        missing = [code for code in key["trials"][trial]["codes"] if code not in codes]
+        if missing:
+            raise _refused(path, max(codes.values()), f"trial {trial} has no score of {', '.join(missing)}")
 
 
-def _check(good: bool, path: Path, line: int, problem: str) -> None:
-    if not good:
-        raise ConfigError(f"{path}, line {line}: {problem}: give sheets as the page saved them, with their own key")
+def _refused(path: Path, line: int, problem: str) -> ConfigError:
+    return ConfigError(f"{path}, line {line}: {problem}: give sheets as the page saved them, with their own key")

@@ -12,7 +12,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from noisebook.audio.html import data_uri, sound_uri
 from noisebook.audio.level import loudness_lufs, peak_db
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
@@ -22,13 +21,11 @@ __all__ = [
     "MAX_GAIN_DB",
     "asset_of",
     "colour_css",
-    "data_uri",
     "environment_of",
     "inside",
     "matched_gains",
     "outline",
     "render",
-    "sound_uri",
 ]
 
 MAX_GAIN_DB = 20.0  # a nearly silent sound is not blown up further

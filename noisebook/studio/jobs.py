@@ -184,14 +184,14 @@ def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Te
 
 def _planned(settings: Settings) -> Iterator[tuple[str, Settings]]:
     """Label and settings of every method to run; a codec that is a program is a comparison of one method."""
-    from noisebook.comparison.programs import at_hand
+    from noisebook.comparison.programs import available_codecs
 
     if settings.method != "compare":
         yield _label(settings), settings
         return
     for name in settings.methods:
-        if name in at_hand():
-            yield at_hand()[name].label, replace(settings, methods=(name,))
+        if name in available_codecs():
+            yield available_codecs()[name].label, replace(settings, methods=(name,))
             continue
         kind, _, choice = name.partition("-")
         option = {"codec": "preset", "vq": "codebook", "reconstruct": "reconstruction"}[kind]
@@ -274,13 +274,12 @@ def _by_program(name: str, given: Waveform) -> tuple[Waveform, bytes | None, str
     """What a codec of the machine makes of a sound: decoded and in its place, the file, and its suffix."""
     from noisebook.audio.resample import resample
     from noisebook.audio.waveform import Waveform, downmix
-    from noisebook.comparison.delays import delay_of
     from noisebook.comparison.inputs import SAMPLE_RATE
-    from noisebook.comparison.judging import placed
+    from noisebook.comparison.judging import delay_of, placed
     from noisebook.comparison.methods import Job
-    from noisebook.comparison.programs import at_hand
+    from noisebook.comparison.programs import available_codecs
 
-    method, sound = at_hand()[name], resample(given, SAMPLE_RATE)
+    method, sound = available_codecs()[name], resample(given, SAMPLE_RATE)
     coded = method.run(Job(downmix(sound) if method.mono else sound, timeout=_TIMEOUT))
     place = placed(sound, coded.sound, lag=delay_of(method, timeout=_TIMEOUT))
     samples = resample(place.sound, given.sample_rate).samples[:, : given.sample_count]
@@ -289,12 +288,14 @@ def _by_program(name: str, given: Waveform) -> tuple[Waveform, bytes | None, str
 
 def _yardstick(original: Waveform, progress: _Progress) -> Track | None:
     """What people know, through the same metrics; None where the machine does not have it."""
-    from noisebook.comparison.programs import at_hand
+    from noisebook.comparison.programs import available_codecs
 
-    if YARDSTICK not in at_hand():
+    if YARDSTICK not in available_codecs():
         return None
     sound, stream, suffix = _by_program(YARDSTICK, original)
-    return _judged(Track(at_hand()[YARDSTICK].label, sound, None, stream, suffix), original, progress, controls=False)
+    return _judged(
+        Track(available_codecs()[YARDSTICK].label, sound, None, stream, suffix), original, progress, controls=False
+    )
 
 
 def _judged(track: Track, original: Waveform, progress: _Progress, *, controls: bool) -> Track:

@@ -298,10 +298,10 @@ def _options(longest: float) -> dict[str, Any]:
 
 def _method_label(name: str) -> str:
     """Of a method to compare, for people."""
-    from noisebook.comparison.programs import at_hand
+    from noisebook.comparison.programs import available_codecs
 
-    if name in at_hand():
-        return at_hand()[name].label
+    if name in available_codecs():
+        return available_codecs()[name].label
     kind, _, choice = name.partition("-")
     return {"codec": f"noisebook {choice} bit/s", "vq": f"codebook {choice}"}.get(kind, f"reconstructed, {choice}")
 

@@ -92,10 +92,10 @@ def compared_methods() -> tuple[str, ...]:
     """What a comparison can be of: the presets of the codec, codebooks of the package, the ceiling, and the codecs that
     are programs of this machine."""
     from noisebook.api import codebook_names
-    from noisebook.comparison.programs import at_hand
+    from noisebook.comparison.programs import available_codecs
 
     codecs = (f"codec-{preset.name}" for preset in PRESETS)
-    return (*codecs, *(f"vq-{name}" for name in codebook_names()), "reconstruct-matched", *at_hand())
+    return (*codecs, *(f"vq-{name}" for name in codebook_names()), "reconstruct-matched", *available_codecs())
 
 
 @cache

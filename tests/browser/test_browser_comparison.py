@@ -270,7 +270,7 @@ def test_sounds_that_cannot_be_decoded_are_reported(visit, comparison, tmp_path)
 def test_the_page_of_a_verification(visit, tmp_path):
     """Two sounds in step, and nothing wider than a phone."""
     from noisebook import Waveform, verify
-    from noisebook.report.verification_page import write_verification
+    from noisebook.report.page import write_verification
 
     samples = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
     sound, other = Waveform.of(samples, 16_000), Waveform.of(0.5 * samples, 16_000)

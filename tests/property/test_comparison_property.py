@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisebook.audio.waveform import Waveform
-from noisebook.comparison.controls import another_clip, pink_noise, shuffled
-from noisebook.comparison.delays import measured_delay, probe
-from noisebook.comparison.judging import placed
+from noisebook.comparison.catalogue import catalogue
+from noisebook.comparison.judging import measured_delay, placed, probe
 from noisebook.comparison.methods import Job
 from noisebook.comparison.publishing import ranking
 
@@ -22,6 +21,10 @@ def sound(count: int, seed: int) -> Waveform:
     return Waveform((0.1 * np.random.default_rng(seed).standard_normal((1, count))).astype(np.float32), RATE)
 
 
+def control(name: str, job: Job, seed: int) -> Waveform:
+    return next(method for method in catalogue(seed=seed) if method.id == name).run(job).sound
+
+
 def rms(waveform: Waveform) -> float:
     return float(np.sqrt(np.square(waveform.samples, dtype=np.float64).mean()))
 
@@ -29,15 +32,15 @@ def rms(waveform: Waveform) -> float:
 @given(count=st.integers(1, 60000), seed=st.integers(0, 255))
 def test_controls_have_length_and_level_of_the_sound(count, seed):
     job = Job(sound(count, seed), other=sound(777, seed + 1))
-    for control in (pink_noise(job, seed=seed), another_clip(job)):
-        assert control.samples.shape == job.sound.samples.shape
-        assert rms(control) == pytest.approx(rms(job.sound), rel=1e-3)
+    for made in (control("pink-noise", job, seed), control("another-clip", job, seed)):
+        assert made.samples.shape == job.sound.samples.shape
+        assert rms(made) == pytest.approx(rms(job.sound), rel=1e-3)
 
 
 @given(count=st.integers(8001, 80000), seed=st.integers(0, 255))
 def test_a_shuffle_keeps_every_sample_and_no_place(count, seed):
     job = Job(Waveform(np.arange(1, count + 1, dtype=np.float32)[None] / count, RATE))
-    samples, mixed = job.sound.samples[0], shuffled(job, seed=seed).samples[0]
+    samples, mixed = job.sound.samples[0], control("shuffled", job, seed).samples[0]
     assert np.array_equal(np.sort(mixed), samples)
     sizes = [len(piece) for piece in np.array_split(samples, max(1, count // 8000))]
     assert not any(mixed[start] == samples[start] for start in np.cumsum([0, *sizes[:-1]]))

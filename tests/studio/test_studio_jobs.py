@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.comparison.programs import at_hand
+from noisebook.comparison.programs import available_codecs
 from noisebook.errors import AudioError, ConfigError, WrongModel
 from noisebook.studio.jobs import CLIPS, READY, Cancelled, open_stream, ready_made
 from noisebook.studio.jobs import run as run_in_stages
@@ -118,7 +118,7 @@ def test_a_comparison_goes_on_where_one_method_fails(backend, sound):
     assert "the codebook was fitted for autoencoder" in sentence
 
 
-needs_opus = pytest.mark.skipif("opus-6k" not in at_hand(), reason="this machine has no Opus")
+needs_opus = pytest.mark.skipif("opus-6k" not in available_codecs(), reason="this machine has no Opus")
 
 
 @needs_opus
@@ -138,8 +138,8 @@ def test_a_compressed_sound_has_what_people_know_beside_it(backend, sound, monke
     result = run(Settings(preset="8"), sound, backend=backend)
     assert result.yardstick.label == "Opus 6 kbit/s"
     assert result.yardstick.verification.metrics[1].value < result.tracks[0].verification.metrics[1].value
-    fails = replace(at_hand()["opus-6k"], run=lambda job: (_ for _ in ()).throw(AudioError("opusenc is ill")))
-    monkeypatch.setitem(at_hand(), "opus-6k", fails)
+    fails = replace(available_codecs()["opus-6k"], run=lambda job: (_ for _ in ()).throw(AudioError("opusenc is ill")))
+    monkeypatch.setitem(available_codecs(), "opus-6k", fails)
     result = run(Settings(preset="8"), sound, backend=backend)
     assert result.failures == (("opus-6k", "opusenc is ill"),)
     assert result.tracks[0].verification.metrics

@@ -11,7 +11,7 @@ import pytest
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.comparison import programs
-from noisebook.comparison.delays import measured_delay, probe
+from noisebook.comparison.judging import measured_delay, probe
 from noisebook.comparison.methods import Job
 from noisebook.comparison.programs import CODECS, Codec, Point, Tool
 from noisebook.errors import AudioError
@@ -68,8 +68,8 @@ def test_a_missing_program_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     rows = programs.methods()
     reasons = {row.series: row.missing for row in rows}
-    assert reasons["opus"] == "not at hand: opusenc and opusdec or ffmpeg with libopus"
-    assert reasons["mp3"] == "not at hand: ffmpeg with libmp3lame"
+    assert reasons["opus"] == "not installed: opusenc and opusdec or ffmpeg with libopus"
+    assert reasons["mp3"] == "not installed: ffmpeg with libmp3lame"
     with pytest.raises(AudioError, match="cannot be run"):
         rows[0].run(Job(SOUND))
 

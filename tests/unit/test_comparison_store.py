@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from noisebook.audio.waveform import Waveform
-from noisebook.comparison.store import Store, key_of
+from noisebook.comparison.store import Store
 from noisebook.errors import ConfigError
 
 SOUND = Waveform((0.5 * np.sin(np.arange(800)))[None].astype(np.float32), 16000)
@@ -50,12 +50,6 @@ def test_a_failure_leaves_nothing(store):
     store.forget("song", "opus-6k")
     assert store.record("k", "song", "opus-6k") is None
     assert not (store.folder / store.sound_name("song", "opus-6k")).exists()
-
-
-def test_keys_tell_everything_apart():
-    keys = [key_of(a=1, b=[2, 3]), key_of(a=1, b=[2, 4]), key_of(a=1), key_of(a="1", b=[2, 3]), key_of(a=None)]
-    assert len(set(keys)) == len(keys)
-    assert key_of(b=[2, 3], a=1) == keys[0]
 
 
 def test_other_folders_are_left_alone(tmp_path):

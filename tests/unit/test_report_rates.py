@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from noisebook.report.rates import best_at_like_rates, delta_rate, delta_rates, names, told
-from noisebook.report.results import COLOURS, colour
+from noisebook.report.results import COLOURS, best_at_like_rates, colour, delta_rate, delta_rates, in_words, names
 
 LINE = [(1000.0 * 2**step, 1.0 + step) for step in range(4)]  # a point of quality for twice the rate
 
@@ -84,7 +83,7 @@ def test_every_series_is_compared_with_opus():
 )  # fmt: skip
 def test_in_words(percent, words):
     table = results(opus=LINE, ddcm=LINE)
-    assert told({"series": "ddcm", "against": "opus", "percent": percent}, names(table)) == words
+    assert in_words({"series": "ddcm", "against": "opus", "percent": percent}, names(table)) == words
 
 
 def test_the_best_of_each_octave():
