@@ -1,6 +1,6 @@
 """The codec on held-out clips at 48 kHz, beside other codecs: docs/results.md, docs/codecs.md, README's table.
 
-The report is the folder of a comparison too (docs/comparison.md): what is there of the same model is not made again.
+The report is the folder of a comparison too (docs/howto/compare.md): what is there of the same model is not made again.
 All that the pages say lies in docs/results.json.
 
     compared   every method on every clip: quality, tuning, treble, sizes
