@@ -158,7 +158,7 @@ def codebook(data: bytes) -> None:
             book = load(path)
         except ModelError:
             return
-    assert {table.shape[0] for table in book.tables} == {book.size}
+    assert {table.shape[0] for table in book.tables} == {book.config.size}
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

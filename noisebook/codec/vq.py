@@ -49,8 +49,9 @@ def compress(
     info, rule = backend.info, options.rule
     codebook.stages(rule)  # the errors
     codebook.check_fits(info)
-    if options.bitrate is not None and codebook.method != "adaptive":
-        raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {codebook.method}, has its own")
+    method = codebook.config.method
+    if options.bitrate is not None and method != "adaptive":
+        raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {method}, has its own")
     mode = channel_mode_of(sound, options.channel_mode, info)
     code = LatentCode(LatentRule[rule.upper()], codebook.fingerprint[:CODEBOOK_BYTES])
     gain = coding_gain_of(sound)

@@ -12,8 +12,8 @@ Hard assignment takes the nearest atom. Soft assignment averages several, with w
 
     w_i = softmax(-distance_i / temperature) over the k nearest atoms, Euclidean distance
 
-An average of atoms has less energy than they have. `mixed` can give it back: it scales each vector to the energy that
-its parts have on (weighted) average, which a decoder can do since it needs nothing but atoms and weights.
+An average of atoms has less energy than they have. `mixed` gives it back: it scales each vector to the energy that its
+parts have on (weighted) average, which a decoder can do since it needs nothing but atoms and weights.
 """
 
 from __future__ import annotations
@@ -122,11 +122,9 @@ def _scores(vectors: torch.Tensor, table: torch.Tensor, valid: int | None) -> It
         yield torch.addmm(offset, chunk, table.T)
 
 
-def mixed(parts: torch.Tensor, weights: torch.Tensor, *, preserve_variance: bool) -> torch.Tensor:
-    """Sum of parts `[k, ..., d]` with weights `[k, ...]` over the first axis, at their mean energy if asked."""
+def mixed(parts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Sum of parts `[k, ..., d]` with weights `[k, ...]` over the first axis, at their mean energy."""
     mix = (parts * weights[..., None]).sum(0)
-    if not preserve_variance:
-        return mix
     wanted = (parts.square().sum(-1) * weights).sum(0)
     energy = mix.square().sum(-1)
     # Parts that cancel have no direction to give energy to.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from math import sqrt
@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from noisebook import rng
+from noisebook.audio.io import write_bytes_atomic
 from noisebook.config import to_dict
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, ModelError
@@ -52,7 +54,7 @@ class LatentCodebook:
     Attributes:
         config: shape and kind.
         tensors: what a file holds: `table.0`, `table.1`, ... `[K, d']` (of drawn atoms `mean` and `std`, see
-            `fitting.statistics`), and counts `counts.0`, ... of each stage, `soft.0`, ... of each weight of the soft
+            `fitting.fit`), and counts `counts.0`, ... of each stage, `soft.0`, ... of each weight of the soft
             rule.
         record: how it was fitted, and what came out; any JSON. Not part of the fingerprint.
     """
@@ -60,27 +62,6 @@ class LatentCodebook:
     config: CodebookConfig
     tensors: Mapping[str, torch.Tensor]
     record: Mapping[str, Any]
-    _stages: dict[str, tuple[Stage, ...]] = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def unit(self) -> str:
-        """What one code stands for: "clip", "frame" or "position"."""
-        return self.config.unit
-
-    @property
-    def method(self) -> str:
-        """How the tables were made and are used."""
-        return self.config.method
-
-    @property
-    def size(self) -> int:
-        """K, atoms of each table."""
-        return self.config.size
-
-    @property
-    def model(self) -> str:
-        """Fingerprint of the autoencoder whose latents it was fitted to, hexadecimal; empty for none."""
-        return self.config.model
 
     @cached_property
     def fingerprint(self) -> bytes:
@@ -95,7 +76,7 @@ class LatentCodebook:
     @cached_property
     def tables(self) -> tuple[torch.Tensor, ...]:
         """The atoms of each view, `[K, d']` float32; drawn ones are drawn at first use."""
-        if self.method in DRAWN:
+        if self.config.method in DRAWN:
             return (_drawn_atoms(self.config, self.tensors["mean"], self.tensors["std"]),)
         return tuple(self.tensors[f"table.{index}"].float() for index in range(len(self.config.views)))
 
@@ -108,13 +89,10 @@ class LatentCodebook:
         if rule not in RULES:
             raise ConfigError(f"rule {rule!r}: {', '.join(RULES)} have codes")
         if rule == "soft" and not self.config.flat:
-            raise ConfigError(f"soft codes need a method with one table ({', '.join(FLAT)}), not {self.method}")
-        if rule not in self._stages:
-            self._stages[rule] = tuple(
-                replace(stage, counts=tuple(self.tensors[stage.tensor].tolist()))
-                for stage in self.config.stages_of(rule)
-            )
-        return self._stages[rule]
+            raise ConfigError(f"soft codes need a method with one table ({', '.join(FLAT)}), not {self.config.method}")
+        return tuple(
+            replace(stage, counts=tuple(self.tensors[stage.tensor].tolist())) for stage in self.config.stages_of(rule)
+        )
 
     def present(self, earlier: Sequence[torch.Tensor], rule: str = "hard") -> torch.Tensor | None:
         """Which codes of stage number `len(earlier)` mean something, by the codes `[B, positions]` of those before.
@@ -128,7 +106,7 @@ class LatentCodebook:
         index = len(earlier)
         if rule == "soft" and index >= 2:  # atom 1, weight 2, atom 2, weight 3, atom 3, ...: weights fall
             return earlier[index - 1 if index % 2 == 0 else index - 2] > 0
-        if rule == "hard" and self.method == "adaptive" and index >= 1:
+        if rule == "hard" and self.config.method == "adaptive" and index >= 1:
             return earlier[0] >= index
         return None
 
@@ -161,44 +139,35 @@ class LatentCodebook:
         if rule == "soft":
             codes = self._soft_codes(vectors, valid, temperature)
         else:
-            codes, squares = self._hard_codes(vectors, valid)
-            if self.method == "adaptive":
-                budget = self.config.bits_per_frame if bits_per_frame is None else bits_per_frame
-                codes = self._spend(codes, squares, budget * len(latent) * latent.shape[2])
+            budget = self.config.bits_per_frame if bits_per_frame is None else bits_per_frame
+            codes = self._hard_codes(vectors, valid, budget * len(latent) * latent.shape[2])
         return tuple(code.flatten(1) for code in codes)
 
-    def decode(
-        self, codes: Sequence[torch.Tensor], frames: int, rule: str = "hard", *, preserve_variance: bool = True
-    ) -> torch.Tensor:
+    def decode(self, codes: Sequence[torch.Tensor], frames: int, rule: str = "hard") -> torch.Tensor:
         """Codes -> latent `[B, C, frames, F']`, float32, on the device of the codes.
 
         With the hard rule the codes of the first stages alone give a coarser latent.
-
-        Args:
-            preserve_variance: soft rule: give the averages the energy of their atoms.
 
         Raises:
             ConfigError: codes that no `encode` of this codebook could have made.
         """
         self._check_codes(codes, frames, rule)
         grids = [code.unflatten(1, (-1, self.config.columns)) for code in codes]
-        if rule == "soft":
-            vectors = self._soft_vectors(grids, preserve_variance)
-        else:
-            used = grids.pop(0) if self.method == "adaptive" else None
-            vectors = self._hard_vectors(grids, -(-frames // self.config.row_frames), used)
+        vectors = self._soft_vectors(grids) if rule == "soft" else self._hard_vectors(grids, frames)
         return join(vectors, self.config, frames)
 
     def check_fits(self, info: BackendInfo) -> None:
         """Raise ModelError where it was fitted to latents of another model."""
-        if self.model != info.autoencoder.hex():
+        own, wanted = self.config, info.autoencoder.hex()
+        if own.model != wanted:
             raise ModelError(
-                f"the codebook was fitted for autoencoder {self.model[:4] or 'none'}, and that of {info.name} is "
-                f"{info.autoencoder.hex()[:4]}; fit one for it"
+                f"the codebook was fitted for autoencoder {own.model[:4] or 'none'}, and that of {info.name} is "
+                f"{wanted[:4]}; fit one for it"
             )
-        channels, bins = self.config.channels, self.config.bins
-        if (channels, bins) != (info.latent_channels, info.latent_bins):
-            raise ModelError(f"the codebook is of latents of {channels} channels and {bins} bins, not the model's")
+        if (own.channels, own.bins) != (info.latent_channels, info.latent_bins):
+            raise ModelError(
+                f"the codebook is of latents of {own.channels} channels and {own.bins} bins, not the model's"
+            )
 
     def save(self, path: Path | str, *, overwrite: bool = True) -> None:
         """Write a safetensors file that `load` reads.
@@ -206,35 +175,45 @@ class LatentCodebook:
         Raises:
             AudioError: it cannot be written.
         """
-        about = files.CodebookRecord(self.config, self.record, self.fingerprint)
-        files.write(path, about, self.tensors, overwrite=overwrite)
+        metadata = files.metadata_of(files.CodebookRecord(self.config, self.record, self.fingerprint))
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_bytes_atomic(path, safetensors.torch.save(tensors, metadata), overwrite=overwrite)
 
-    def chain_on(self, device: torch.device) -> list[tuple[View, torch.Tensor]]:
-        """The views, each with its table on a device."""
+    def tables_on(self, device: torch.device) -> list[tuple[View, torch.Tensor]]:
+        """Each view with its table."""
         return [(view, table.to(device)) for view, table in zip(self.config.views, self.tables, strict=True)]
 
-    def _hard_codes(self, vectors: torch.Tensor, valid: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Codes `[B, R', P]` of each table, and squared errors `[B, R, P]` before the first and after each table."""
+    def _hard_codes(self, vectors: torch.Tensor, valid: int, budget: float) -> list[torch.Tensor]:
+        """Codes `[B, R', P]` of each table; of an adaptive codebook first the number that each unit has, and codes
+        beyond it are 0."""
         codes, left, squares = [], vectors, [vectors.square().sum(-1)]
-        for view, table in self.chain_on(vectors.device):
+        for view, table in self.tables_on(vectors.device):
             codes.append(assigned(left, view, table, valid)[0][..., 0])
             left = left - write(table[codes[-1]], view, left)
             squares.append(left.square().sum(-1))
-        return codes, squares
+        if self.config.method != "adaptive":
+            return codes
+        count, *stages = self.stages()
+        bits = [ideal_bits(stage, code) for stage, code in zip(stages, codes, strict=True)]
+        count_bits = ideal_bits(count, torch.arange(count.size, device=vectors.device))
+        chosen = spend(torch.stack(squares, -1), torch.stack(bits, -1), count_bits, budget=budget)
+        return [chosen, *(code * (chosen > index) for index, code in enumerate(codes))]
 
-    def _hard_vectors(self, codes: Sequence[torch.Tensor], rows: int, used: torch.Tensor | None) -> torch.Tensor:
-        """`[B, rows, P, d]` of the codes of the first tables, of which each vector uses as many as `used` says."""
-        device = codes[0].device
-        vectors = torch.zeros(len(codes[0]), rows, self.config.columns, self.config.values, device=device)
-        for index, ((view, table), code) in enumerate(zip(self.chain_on(device), codes, strict=False)):
+    def _hard_vectors(self, codes: Sequence[torch.Tensor], frames: int) -> torch.Tensor:
+        """What those codes say, `[B, R, P, d]`."""
+        config, tables = self.config, self.tables_on(codes[0].device)
+        count, of_tables = (codes[0], codes[1:]) if config.method == "adaptive" else (None, codes)
+        rows = -(-frames // config.row_frames)
+        vectors = torch.zeros(len(codes[0]), rows, config.columns, config.values, device=codes[0].device)
+        for index, ((view, table), code) in enumerate(zip(tables, of_tables, strict=False)):
             part = write(table[code], view, vectors)
-            vectors = vectors + (part if used is None else part * (used > index)[..., None])
+            vectors = vectors + (part if count is None else part * (count > index)[..., None])
         return vectors
 
     def _soft_codes(self, vectors: torch.Tensor, valid: int, temperature: float) -> list[torch.Tensor]:
         """Nearest atom, then weight and atom (0 for a weight of 0) of each further one, each `[B, R, P]`."""
-        ((view, table),) = self.chain_on(vectors.device)
-        top_k = min(SOFT_ATOMS, self.size)
+        ((view, table),) = self.tables_on(vectors.device)
+        top_k = min(SOFT_ATOMS, self.config.size)
         indices, weights = assigned(vectors, view, table, valid, temperature=temperature, top_k=top_k)
         codes = [indices[..., 0]]
         for index in range(1, top_k):
@@ -243,22 +222,12 @@ class LatentCodebook:
             codes += [share, indices[..., index] * (share > 0)]
         return codes
 
-    def _soft_vectors(self, codes: Sequence[torch.Tensor], preserve_variance: bool) -> torch.Tensor:
+    def _soft_vectors(self, codes: Sequence[torch.Tensor]) -> torch.Tensor:
         """What those codes say, `[B, R, P, d]`."""
-        ((_, table),) = self.chain_on(codes[0].device)
+        ((_, table),) = self.tables_on(codes[0].device)
         shares = torch.stack(list(codes[1::2])) / WEIGHT_STEPS
         weights = torch.cat([1 - shares.sum(0, keepdim=True), shares])
-        return mixed(table[torch.stack(list(codes[::2]))], weights, preserve_variance=preserve_variance)
-
-    def _spend(
-        self, codes: Sequence[torch.Tensor], squares: Sequence[torch.Tensor], budget: float
-    ) -> list[torch.Tensor]:
-        """The number of stages of each unit, then the codes, 0 where the budget does not pay for one."""
-        count, *stages = self.stages()
-        bits = [ideal_bits(stage, code) for stage, code in zip(stages, codes, strict=True)]
-        numbers = ideal_bits(count, torch.arange(count.size, device=codes[0].device))
-        chosen = spend(torch.stack(list(squares), -1), torch.stack(bits, -1), numbers, budget=budget)
-        return [chosen, *(code * (chosen > index) for index, code in enumerate(codes))]
+        return mixed(table[torch.stack(list(codes[::2]))], weights)
 
     def _check_codes(self, codes: Sequence[torch.Tensor], frames: int, rule: str) -> None:
         stages = self.stages(rule)
@@ -304,14 +273,26 @@ def load(path: Path | str, *, unit: str | None = None, model: str | None = None)
         ConfigError: another unit than asked for.
         ModelError: no such file, not a codebook, damaged, or fitted for another model.
     """
-    about, tensors = files.read_tensors(Path(path))
-    codebook = LatentCodebook(about.config, tensors, about.record)
+    with files.opened(Path(path), "pt") as (file, about):
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+        wanted = files.shapes_of(about.config)
+        if found != wanted:  # told before anything large is read
+            wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+            raise ModelError(f"{path}: the tensors do not fit the configuration: {', '.join(wrong)}")
+        codebook = LatentCodebook(about.config, {name: file.get_tensor(name) for name in slices}, about.record)
+    for name, tensor in codebook.tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise ModelError(f"{path}: {name} holds NaN or infinite values")
+        if not tensor.is_floating_point() and int(tensor.min()) < 1:
+            raise ModelError(f"{path}: {name} holds a count below 1")
     if codebook.fingerprint != about.fingerprint:
         raise ModelError(f"{path} is damaged: its content does not have the fingerprint it was written with")
-    if unit is not None and codebook.unit != unit:
-        raise ConfigError(f"{path} is a codebook of unit {codebook.unit}, and one of unit {unit} is needed")
-    if model is not None and codebook.model != model:
-        raise ModelError(f"{path} was fitted for the model {codebook.model or 'none'}, not for {model}; fit one for it")
+    own = codebook.config
+    if unit is not None and own.unit != unit:
+        raise ConfigError(f"{path} is a codebook of unit {own.unit}, and one of unit {unit} is needed")
+    if model is not None and own.model != model:
+        raise ModelError(f"{path} was fitted for the model {own.model or 'none'}, not for {model}; fit one for it")
     return codebook
 
 
@@ -322,7 +303,6 @@ def quantise(
     rule: str = "hard",
     temperature: float = TEMPERATURE,
     top_k: int = SOFT_ATOMS,
-    preserve_variance: bool = True,
 ) -> torch.Tensor:
     """The latent `[B, C, L, F']` as the codebook sees it, for analysis and transformation; not a codec.
 
@@ -332,7 +312,6 @@ def quantise(
     Args:
         rule: one of `RULES`.
         temperature, top_k: of the soft rule, applied in every table; an adaptive codebook uses all of its stages.
-        preserve_variance: give averages the energy that their atoms have on average.
 
     Raises:
         ConfigError: a latent or option that does not fit.
@@ -344,22 +323,16 @@ def quantise(
         return codebook.decode(codebook.encode(latent), frames)
     left = split(latent, config)
     total, valid = torch.zeros_like(left), valid_values(config, frames)
-    for view, table in codebook.chain_on(latent.device):
+    for view, table in codebook.tables_on(latent.device):
         indices, weights = assigned(left, view, table, valid, temperature=temperature, top_k=top_k)
-        atoms, shares = table[indices.movedim(-1, 0)], weights.movedim(-1, 0)
-        part = write(mixed(atoms, shares, preserve_variance=preserve_variance), view, left)
+        part = write(mixed(table[indices.movedim(-1, 0)], weights.movedim(-1, 0)), view, left)
         left, total = left - part, total + part
     return join(total, config, frames)
 
 
-def hybrid(
-    quantised: torch.Tensor, latent: torch.Tensor, mix: float = MIX, *, preserve_variance: bool = True
-) -> torch.Tensor:
-    """`mix` of a quantised latent and the rest of the original, both `[B, C, L, F']`; it needs the original, so that it
-    serves analysis and transformation.
-
-    Args:
-        preserve_variance: give each frame the energy that the two have on average.
+def hybrid(quantised: torch.Tensor, latent: torch.Tensor, mix: float = MIX) -> torch.Tensor:
+    """`mix` of a quantised latent and the rest of the original, both `[B, C, L, F']`, each frame with the energy that
+    the two have on average. It needs the original, so that it serves analysis and transformation only.
 
     Raises:
         ConfigError: a mix outside 0..1.
@@ -368,5 +341,4 @@ def hybrid(
         raise ConfigError(f"a mix of {mix}: 0 (the original) to 1 (quantised) is possible")
     parts = torch.stack([quantised, latent]).transpose(2, 3).flatten(3)  # [2, B, L, C F']
     weights = torch.tensor([mix, 1 - mix], device=latent.device).view(2, 1, 1).expand(parts.shape[:3])
-    frames = mixed(parts, weights, preserve_variance=preserve_variance)
-    return frames.unflatten(2, (latent.shape[1], latent.shape[3])).transpose(1, 2)
+    return mixed(parts, weights).unflatten(2, (latent.shape[1], latent.shape[3])).transpose(1, 2)

@@ -11,17 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from noisebook.config import from_dict, to_dict
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.config import DRAWN, CodebookConfig
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["FOLDER", "CodebookRecord", "find_shipped", "read_record", "read_tensors", "shipped_names", "shipped_path",
-           "write"]  # fmt: skip
+__all__ = ["FOLDER", "CodebookRecord", "find_shipped", "metadata_of", "opened", "read_record", "shapes_of",
+           "shipped_names", "shipped_path"]  # fmt: skip
 
 FOLDER = Path(__file__).parent / "codebooks"
 _FORMAT = "noisebook-codebook-1"
@@ -42,26 +39,14 @@ class CodebookRecord:
     fingerprint: bytes
 
 
-def write(
-    path: Path | str, about: CodebookRecord, tensors: Mapping[str, torch.Tensor], *, overwrite: bool = True
-) -> None:
-    """Write a file; it appears whole or not at all.
-
-    Raises:
-        AudioError: it cannot be written.
-    """
-    from safetensors.torch import save
-
-    from noisebook.audio.io import write_bytes_atomic
-
-    metadata = {
+def metadata_of(about: CodebookRecord) -> dict[str, str]:
+    """What a file holds beside its tensors."""
+    return {
         "format": _FORMAT,
         "config": json.dumps(to_dict(about.config)),
         "record": json.dumps(dict(about.record)),
         "fingerprint": about.fingerprint.hex(),
     }
-    data = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, metadata)
-    write_bytes_atomic(path, data, overwrite=overwrite)
 
 
 def read_record(path: Path) -> CodebookRecord:
@@ -70,34 +55,12 @@ def read_record(path: Path) -> CodebookRecord:
     Raises:
         ModelError: no such file, or not a codebook.
     """
-    with _opened(path, "numpy") as (_, about):
+    with opened(path, "numpy") as (_, about):
         return about
 
 
-def read_tensors(path: Path) -> tuple[CodebookRecord, dict[str, torch.Tensor]]:
-    """The same with the tensors, whose shapes are checked before anything is read, and whose values after.
-
-    Raises:
-        ModelError: no such file, not a codebook, or damaged.
-    """
-    with _opened(path, "pt") as (file, about):
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-        found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
-        wanted = _shapes(about.config)
-        if found != wanted:
-            wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
-            raise ModelError(f"{path}: the tensors do not fit the configuration: {', '.join(wrong)}")
-        tensors = {name: file.get_tensor(name) for name in slices}
-    for name, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()):
-            raise ModelError(f"{path}: {name} holds NaN or infinite values")
-        if not tensor.is_floating_point() and int(tensor.min()) < 1:
-            raise ModelError(f"{path}: {name} holds a count below 1")
-    return about, tensors
-
-
 @contextmanager
-def _opened(path: Path, framework: str) -> Iterator[tuple[Any, CodebookRecord]]:
+def opened(path: Path, framework: str) -> Iterator[tuple[Any, CodebookRecord]]:
     """A codebook's file and what it says; what goes wrong with it is a `ModelError`."""
     from safetensors import SafetensorError, safe_open
 
@@ -117,7 +80,7 @@ def _opened(path: Path, framework: str) -> Iterator[tuple[Any, CodebookRecord]]:
         raise ModelError(f"{path}: its configuration is damaged: {error}") from error
 
 
-def _shapes(config: CodebookConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
+def shapes_of(config: CodebookConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Type and shape of every tensor that a codebook of this configuration has."""
     counts = {name: ("I32", (length,)) for name, length in config.alphabets.items()}
     if config.method in DRAWN:

@@ -155,26 +155,18 @@ def _counted(codebook: LatentCodebook, latents: Latents) -> LatentCodebook:
 
 def _budgets(codebook: LatentCodebook, frames: int) -> tuple[float | None, ...]:
     """Budgets to count at, bits a frame, none below what telling that nothing is coded takes."""
-    if codebook.method != "adaptive":
+    if codebook.config.method != "adaptive":
         return (None,)
     count = codebook.stages()[0]
     least = 1.001 * float(ideal_bits(count, torch.tensor(0))) * count.positions(frames) / frames
     return tuple(max(share * codebook.config.bits_per_frame, least) for share in _BUDGETS)
 
 
-def measure(
-    codebook: LatentCodebook,
-    latents: Sequence[torch.Tensor],
-    rule: str = "hard",
-    *,
-    preserve_variance: bool = True,
-    **options: Any,
-) -> dict[str, Any]:
+def measure(codebook: LatentCodebook, latents: Latents, rule: str = "hard", **options: Any) -> dict[str, Any]:
     """What coding these latents costs and loses.
 
     Args:
         rule, options: as of `LatentCodebook.encode`.
-        preserve_variance: as of `LatentCodebook.decode`.
 
     Returns:
         `frames`; `nmse_db`, squared error over energy; `mse`, squared error a value; `energy_db`, energy of what is
@@ -188,7 +180,7 @@ def measure(
     for latent in latents:
         frames = latent.shape[2]
         codes = codebook.encode(latent, rule, **options)
-        decoded = codebook.decode(codes, frames, rule, preserve_variance=preserve_variance)
+        decoded = codebook.decode(codes, frames, rule)
         sums += torch.stack([x.double().square().sum().cpu() for x in (decoded - latent, decoded, latent)])
         for seen, stage, written in zip(usage, stages, codebook.written(codes, rule), strict=True):
             seen += torch.bincount(written, minlength=stage.size).cpu()

@@ -16,10 +16,12 @@ from training.codebooks import BOOKS
 @pytest.mark.parametrize("name", BOOKS)
 def test_each_is_what_its_name_says_and_of_the_embedded_model(name):
     book = api.load_codebook(name, info=api.model_info())
-    assert f"{book.unit}-{book.method}" == name
+    assert f"{book.config.unit}-{book.config.method}" == name
     assert {key: getattr(book.config, key) for key in BOOKS[name]} == BOOKS[name]
     assert api.codebook_by_fingerprint(book.fingerprint[:4]).fingerprint == book.fingerprint
-    assert book.record["nmse_db"] < (1 if book.method in ("gaussian", "uniform") else -1) + 2 * (book.unit == "clip")
+    assert book.record["nmse_db"] < (1 if book.config.method in ("gaussian", "uniform") else -1) + 2 * (
+        book.config.unit == "clip"
+    )
 
 
 def test_all_methods_and_units_are_there_and_small():

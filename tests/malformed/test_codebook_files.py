@@ -44,8 +44,8 @@ def forged(file: Path, **changes: object) -> Path:
 
 
 def test_a_whole_file_loads_for_its_unit_and_model(file):
-    assert load(file, unit="frame", model="abcd").size == 4
-    assert load(forged(file)).size == 4  # the forger alone does no harm
+    assert load(file, unit="frame", model="abcd").config.size == 4
+    assert load(forged(file)).config.size == 4  # the forger alone does no harm
 
 
 def test_every_truncation_is_told(file):

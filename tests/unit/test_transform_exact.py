@@ -213,8 +213,8 @@ def test_improved_is_nearer_than_hard_and_keeps_the_variance():
 
 
 def test_the_own_codebook_fits_short_and_long_sounds():
-    assert own_codebook(white(frames=1), INFO).size == 8
-    assert own_codebook(white(frames=200), INFO).size == 800
+    assert own_codebook(white(frames=1), INFO).config.size == 8
+    assert own_codebook(white(frames=200), INFO).config.size == 800
 
 
 def test_a_codebook_of_another_model_is_refused():
