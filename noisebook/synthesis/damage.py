@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from noisebook.audio.damage import Span, clipped_samples, find_cutoff, find_gaps, find_threshold, silence
+from noisebook.audio.damage import Span, find_cutoff, find_gaps, find_threshold, runs, silence
 from noisebook.audio.features import Features
 from noisebook.audio.image import StereoImage, image_bands, image_frames
 from noisebook.audio.repair import sparsely_declipped
@@ -58,15 +58,6 @@ class Damage:
     cutoff: float = 0.0
     threshold: float = 0.0
 
-    def lost(self, waveform: Waveform) -> np.ndarray:
-        """Which samples are lost, bool `[C, N]`; none by a low cutoff, which takes something from each."""
-        if self.task == "declip":
-            return clipped_samples(waveform.samples, self.threshold)
-        lost = np.zeros(waveform.samples.shape, bool)
-        for start, end in self.gaps:
-            lost[:, start:end] = True
-        return lost
-
 
 def damage_of(waveform: Waveform, task: str, options: DamageOptions, info: BackendInfo) -> Damage:
     """The damage that a task is to undo: as the options say, or as found.
@@ -87,29 +78,21 @@ def damage_of(waveform: Waveform, task: str, options: DamageOptions, info: Backe
 
 
 def _gaps(waveform: Waveform, given: Sequence[tuple[float, float]]) -> tuple[Span, ...]:
-    spans = [_span(waveform, start, end) for start, end in given] or list(find_gaps(waveform))
-    if not spans:
+    lost = np.zeros(waveform.sample_count, bool)
+    for start, end in given:
+        first, last = (round(time * waveform.sample_rate) if isfinite(time) else 0 for time in (start, end))
+        if not (0 <= start < end <= waveform.duration and first < last):
+            raise ConfigError(
+                f"a gap from {start:g} to {end:g} s: START has to be before END, both within the sound's "
+                f"{waveform.duration:g} s"
+            )
+        lost[first:last] = True
+    gaps = tuple(runs(lost)) or find_gaps(waveform)
+    if not gaps:
         raise ConfigError("nothing to restore: no digital silence breaks off the sound; name the gaps")
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
-            merged.append((start, end))
-    if merged == [(0, waveform.sample_count)]:
+    if gaps == ((0, waveform.sample_count),):
         raise ConfigError("a gap over the whole sound leaves nothing to restore it from")
-    return tuple(merged)
-
-
-def _span(waveform: Waveform, start: float, end: float) -> Span:
-    inside = isfinite(start) and isfinite(end) and 0 <= start < end <= waveform.duration
-    first, last = (round(time * waveform.sample_rate) for time in (start, end)) if inside else (0, 0)
-    if not first < last:
-        raise ConfigError(
-            f"a gap from {start:g} to {end:g} s: START has to be before END, both within the sound's "
-            f"{waveform.duration:g} s"
-        )
-    return first, min(last, waveform.sample_count)
+    return gaps
 
 
 def _cutoff(waveform: Waveform, given: float | None, info: BackendInfo) -> float:
@@ -156,11 +139,7 @@ class Examined(NamedTuple):
 
 
 def examined(waveform: Waveform, damage: Damage, backend: FeatureBackend) -> Examined:
-    """What a sound with that damage still says to a model.
-
-    Raises:
-        AudioError: more than two channels.
-    """
+    """What a sound with that damage still says to a model."""
     sound = _prepared(waveform, damage, backend.info)
     form = _with_image_of_the_rest(AudioFormat.of(sound, backend.info), sound.sample_rate, damage)
     found, front_end = form.features(sound, backend), front_end_of(backend.info)
@@ -198,21 +177,22 @@ def _with_image_of_the_rest(form: AudioFormat, sample_rate: int, damage: Damage)
             times[image_frames(start + 1, sample_rate) - 1 : image_frames(end, sample_rate)] = False
     else:
         bands = min(bands, image_bands(2 * int(damage.cutoff)))
-    level, coherence = (_held(values, times, bands) for values in (image.level, image.coherence))
-    return replace(form, image=StereoImage(level, coherence, image.weight))
+    if not times.any():
+        return form
+    left, right, share = _neighbours(times)
+    nearest, rows = np.where(share <= 0.5, left, right), np.arange(image.bands).clip(max=bands - 1)
+    return replace(
+        form, image=StereoImage(image.level[rows][:, nearest], image.coherence[rows][:, nearest], image.weight)
+    )
 
 
-def _held(values: np.ndarray, times: np.ndarray, bands: int) -> np.ndarray:
-    """`[bands, frames]` of which what is known, at some times and of the lowest bands, goes on beyond."""
-    known = np.flatnonzero(times)
-    if not len(known):
-        return values
-    frames = np.arange(len(times))
-    after = np.searchsorted(known, frames)
-    left, right = known[(after - 1).clip(min=0)], known[after.clip(max=len(known) - 1)]
-    nearest = np.where(np.abs(frames - left) <= np.abs(right - frames), left, right)
-    rows = np.arange(len(values)).clip(max=bands - 1)
-    return values[rows][:, nearest]
+def _neighbours(known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each place `[N]` the nearest known ones before and after it, and how far it is from the one to the other, 0 to
+    1; where there is one of them only, it is both."""
+    places, index = np.flatnonzero(known), np.arange(len(known))
+    after = np.searchsorted(places, index)
+    left, right = places[(after - 1).clip(min=0)], places[after.clip(max=len(places) - 1)]
+    return left, right, ((index - left) / (right - left).clip(min=1)).clip(0, 1)
 
 
 def _in_gaps(frames: int, gaps: tuple[Span, ...], sample_rate: int, front_end: Features) -> np.ndarray:
@@ -237,15 +217,13 @@ def _above(cutoff: float, front_end: Features) -> np.ndarray:
 
 def _across_gaps(features: torch.Tensor, lost: np.ndarray) -> torch.Tensor:
     """Lost frames of each bin on the straight line between their neighbours; at an end of the sound, like the one."""
-    guess, frames = features.clone(), torch.arange(len(lost))
+    guess = features.clone()
     for mask in np.unique(lost, axis=1).T:  # one for each window
-        bins = torch.from_numpy(np.flatnonzero((lost == mask[:, None]).all(axis=0)))
-        known = torch.from_numpy(np.flatnonzero(~mask))
-        if not len(known):
+        if mask.all():
             continue
-        after = torch.searchsorted(known, frames)
-        left, right = known[(after - 1).clamp_min(0)], known[after.clamp_max(len(known) - 1)]
-        share = ((frames - left) / (right - left).clamp_min(1)).clamp(0, 1)[:, None].to(features.device)
+        left, right, way = _neighbours(~mask)
+        share = torch.from_numpy(way.astype(np.float32))[:, None].to(features.device)
+        bins = torch.from_numpy(np.flatnonzero((lost == mask[:, None]).all(axis=0)))
         part = features[..., bins]
         guess[..., bins] = (1 - share) * part[:, :, left] + share * part[:, :, right]
     return guess

@@ -15,6 +15,7 @@ from itertools import count
 
 import torch
 
+from noisebook.audio.damage import clipped_samples
 from noisebook.audio.features import amplified
 from noisebook.audio.repair import consistent, faded_in, with_band_above
 from noisebook.audio.waveform import Waveform
@@ -154,14 +155,14 @@ def _filtered_towards(
     target: torch.Tensor, clipped: Waveform, sound: Waveform, damage: Damage, form: AudioFormat, backend: FeatureBackend
 ) -> Waveform:
     """The declipped sound with its features brought towards the target, as far as the clipped one lets it."""
-    info, lost, front_end = backend.info, damage.lost(clipped), front_end_of(backend.info)
+    info, lost = backend.info, clipped_samples(clipped.samples, damage.threshold)
     padded_to = form.timeline(info).frames * info.frame_samples
     for _ in range(_PASSES):
         gain = (target - form.features(sound, backend)).clamp(-_MOST_GAIN, _MOST_GAIN).cpu()
         samples = torch.from_numpy(form.levelled(sound, info))
         gain = gain.expand(len(samples), -1, -1, -1)
         padded = torch.nn.functional.pad(samples, (0, padded_to - samples.shape[1]))
-        change = (amplified(padded, gain, front_end) - padded)[:, : samples.shape[1]]
+        change = (amplified(padded, gain, front_end_of(info)) - padded)[:, : samples.shape[1]]
         moved = sound.samples + form.restored(change.numpy(), info).samples
         sound = Waveform(consistent(clipped.samples, moved, lost, damage.threshold), clipped.sample_rate)
     return sound

@@ -209,7 +209,6 @@ def test_damage_that_cannot_be(backend, task, options, word):
 def test_gaps_are_merged_and_in_order(backend):
     got = damage_of(noise(), "inpaint", DamageOptions(gaps=((0.5, 0.6), (0.1, 0.2), (0.15, 0.3))), backend.info)
     assert got == Damage("inpaint", gaps=((1600, 4800), (8000, 9600)))
-    assert got.lost(noise()).sum() == 4800
 
 
 def test_silence_everywhere_has_a_floor(backend):
