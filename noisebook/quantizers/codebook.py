@@ -25,19 +25,19 @@ from noisebook.quantizers.chain import assigned, join, mixed, spend, split, vali
 from noisebook.quantizers.config import (
     DRAWN,
     FLAT,
+    MIX,
     RULES,
     SOFT_ATOMS,
+    TEMPERATURE,
     WEIGHT_SIZES,
     WEIGHT_STEPS,
     CodebookConfig,
     Stage,
     View,
-)
+)  # fmt: skip
 
-__all__ = ["MIX", "TEMPERATURE", "Codes", "LatentCodebook", "hybrid", "ideal_bits", "load", "quantise"]
+__all__ = ["Codes", "LatentCodebook", "hybrid", "ideal_bits", "load", "quantise"]
 
-TEMPERATURE = 1.0  # of the soft rule, in units of Euclidean distance
-MIX = 0.7  # share of the quantised latent in a hybrid
 Codes = tuple[torch.Tensor, ...]
 
 

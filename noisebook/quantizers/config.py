@@ -8,15 +8,17 @@ from itertools import pairwise
 
 from noisebook.errors import ConfigError
 
-__all__ = ["DRAWN", "FLAT", "METHODS", "RULES", "SOFT_ATOMS", "UNITS", "WEIGHT_SIZES", "WEIGHT_STEPS", "CodebookConfig",
-           "Stage", "View"]  # fmt: skip
+__all__ = ["DRAWN", "FLAT", "METHODS", "MIX", "RULES", "SOFT_ATOMS", "TEMPERATURE", "UNITS", "WEIGHT_SIZES",
+           "WEIGHT_STEPS", "CodebookConfig", "Stage", "View"]  # fmt: skip
 
 UNITS = ("clip", "frame", "position")
 DRAWN = ("gaussian", "uniform")  # atoms drawn by `noisebook.rng`: only their statistics are stored
 FLAT = (*DRAWN, "kmeans", "ema")  # one table, one index a unit
 METHODS = (*FLAT, "residual", "product", "hierarchical", "adaptive")
 RULES = ("hard", "soft")  # that have codes
-SOFT_ATOMS = 5  # of the soft rule's codes
+SOFT_ATOMS = 5  # of the soft rule
+TEMPERATURE = 1.0  # of the soft rule, in units of Euclidean distance
+MIX = 0.7  # share of the quantised latent in a hybrid
 WEIGHT_STEPS = 16  # a coded weight is a multiple of 1 / 16
 # The second largest weight is at most 1/2, the third 1/3, ...; the largest is what they leave and is not coded.
 WEIGHT_SIZES = tuple((2 * WEIGHT_STEPS + i) // (2 * i) + 1 for i in range(2, SOFT_ATOMS + 1))

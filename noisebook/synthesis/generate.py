@@ -55,8 +55,7 @@ def generate(options: GenerateOptions, *, backend: Backend, on_step: OnStep | No
     form = _format_of(options.seconds, backend.info)
     frames = form.timeline(backend.info).frames
     latent = generate_latents(options, seeds=(options.seed or 0,), frames=frames, backend=backend, on_step=on_step)
-    sound = from_latent(latent, form, backend=backend)
-    return within_full_scale(sound)[0]
+    return within_full_scale(from_latent(latent, form, backend=backend))[0]
 
 
 def generate_best(
@@ -68,7 +67,7 @@ def generate_best(
         The sound, its own seed, and how well each of them suits (Liu et al. 2023, "AudioLDM": cosines of CLAP).
 
     Raises:
-        ConfigError: as `generate`, or candidates that nothing can be told of.
+        ConfigError: as `generate`, or a model that cannot rank.
     """
     many, judge = options.num_candidates, with_ranking(backend)
     if not options.prompt:
@@ -89,11 +88,7 @@ def _among(on_step: OnStep, index: int, many: int, done: int, total: int) -> Non
 def generate_latents(
     options: GenerateOptions, *, seeds: Sequence[int], frames: int, backend: Backend, on_step: OnStep | None = None
 ) -> torch.Tensor:
-    """New latents `[len(seeds), C, frames, F']`, one for each seed, as if each were made alone.
-
-    Raises:
-        ConfigError: as `generate`.
-    """
+    """New latents `[len(seeds), C, frames, F']`, one for each seed, as if each were made alone."""
     info, how = backend.info, options.sampling(backend.info.sampling)
     timesteps = sampling_timesteps(info.schedule, info.curve, steps=how.steps, spacing=how.spacing)
     denoise = prompted(
@@ -112,11 +107,7 @@ def generate_latents(
 
 
 def _format_of(seconds: float, info: BackendInfo) -> AudioFormat:
-    """Of a sound of so many seconds, at the model's rate and channels.
-
-    Raises:
-        ConfigError: less than one sample, or more than a day.
-    """
+    """That of a sound of so many seconds, at the model's rate and channels."""
     if not (isfinite(seconds) and round(seconds * info.sample_rate) >= 1 and seconds <= _LONGEST):
         raise ConfigError(f"{seconds:g} seconds: more than 0 and at most {_LONGEST} are possible")
     mode = ChannelMode.MONO if info.audio_channels == 1 else ChannelMode.JOINT
@@ -157,22 +148,13 @@ def _header(options: GenerateStreamOptions, backend: Backend) -> Header:
         raise ConfigError(
             f"{options.seconds:g} seconds: a generated stream is one segment, which holds {longest:g} seconds"
         )
+    wanted = backend.condition(options.prompt).value
+    meanings = [backend.condition(tag).value for tag in info.tags]
     return header_with(
-        form.sample_rate,
-        form.sample_count,
-        form.channel_mode,
-        info,
-        seed=options.seed or 0,
-        tag=_tag(options.prompt, backend) or None,
+        form.sample_rate, form.sample_count, form.channel_mode, info, seed=options.seed or 0,
+        tag=1 + meanings.index(wanted) if wanted in meanings else None,
         params=CodingParams(log2_part, options.K.bit_length() - 2, _UNIT_FRAMES, options.steps, kappa_percent=0),
-    )
-
-
-def _tag(prompt: str, backend: Backend) -> int:
-    """The tag whose name means the same as the prompt, 0 for none."""
-    wanted = backend.condition(prompt).value
-    meanings = (backend.condition(tag).value for tag in backend.info.tags)
-    return next((i for i, meaning in enumerate(meanings, start=1) if meaning == wanted), 0)
+    )  # fmt: skip
 
 
 def _candidates(options: GenerateStreamOptions, header: Header) -> int:

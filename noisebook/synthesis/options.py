@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS, Sampling
 from noisebook.errors import ConfigError
 from noisebook.options import Options, again, option
+from noisebook.quantizers.config import MIX, SOFT_ATOMS, TEMPERATURE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,11 @@ class ReconstructOptions(Options):
     seed: int = option(0, "Seed of posterior samples.", low=0, high=_MOST_SEED)
 
 
-# The methods, and the options that only they have.
+# Options that not all methods have, with their defaults; and which methods have them.
+_DEFAULTS = {
+    "codebook": "own", "temperature": TEMPERATURE, "top_k": SOFT_ATOMS, "mix": MIX,
+    "pull": "adaptive", "pull_strength": 1.0, "scales": 1,
+}  # fmt: skip
 TRANSFORM_METHODS: dict[str, tuple[str, ...]] = {
     "input-based": ("codebook",),
     "improved": ("codebook", "temperature", "top_k", "mix"),
@@ -96,14 +101,19 @@ class TransformOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in sorted(set().union(*TRANSFORM_METHODS.values()) - set(TRANSFORM_METHODS[self.method])):
-            if getattr(self, name) is not None:
+        for name in _DEFAULTS:
+            if getattr(self, name) is not None and name not in TRANSFORM_METHODS[self.method]:
                 others = [other for other, names in TRANSFORM_METHODS.items() if name in names]
                 raise ConfigError(f"{name} is an option of {' and '.join(others)}, not of {self.method}")
         if self.method == "improved" and self.codebook == "none":
             raise ConfigError("improved needs a codebook; without one, input-based is what you want")
         if self.chooses and self.sampler != "ddpm":
             raise ConfigError(f"choosing the noise needs a scheduler with noise: ddpm, not {self.scheduler}")
+
+    def own(self, name: str) -> Any:
+        """The value of an option that not all methods have, or its default."""
+        value = getattr(self, name)
+        return _DEFAULTS[name] if value is None else value
 
     @property
     def chooses(self) -> bool:
@@ -120,7 +130,7 @@ class TransformOptions(Options):
         """That of the pull on the estimates (see `diffusion.pulling.pull_weight`); None where there is no such pull."""
         if self.method == "full-diffusion":
             return "observed"
-        return (self.pull or "adaptive") if self.method == "guided" and not self.chooses else None
+        return self.own("pull") if self.method == "guided" and not self.chooses else None
 
     @property
     def sampler(self) -> str:

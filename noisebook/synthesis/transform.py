@@ -11,6 +11,7 @@ to it as noise. How far t0 is follows from the strength, see `diffusion.pulling.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from math import sqrt
 
@@ -27,8 +28,7 @@ from noisebook.diffusion.pulling import Course, low_pass, multi_scale, pull_weig
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
 from noisebook.errors import ModelError
 from noisebook.options import OnStep
-from noisebook.quantizers.codebook import MIX, TEMPERATURE, LatentCodebook, hybrid, quantise
-from noisebook.quantizers.config import SOFT_ATOMS
+from noisebook.quantizers.codebook import LatentCodebook, hybrid, quantise
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 from noisebook.synthesis.sound import from_latent, to_latent
@@ -61,11 +61,7 @@ def transform(
 def transform_latent(
     latent: torch.Tensor, *, backend: Backend, options: TransformOptions, on_step: OnStep | None = None
 ) -> torch.Tensor:
-    """The transformed latent `[channels, C, L, F']`.
-
-    Raises:
-        ConfigError, ModelError: as `transform`.
-    """
+    """The transformed latent `[channels, C, L, F']`."""
     info, device = backend.info, latent.device
     course = Course(info.schedule, info.curve, options.strength)
     target = quantised_latent(latent, options, info)
@@ -77,8 +73,8 @@ def transform_latent(
     if options.strength == 0:
         return target
     if options.weight is not None:
-        weight = pull_weight(options.weight, course, strength=_pull_strength(options))
-        denoise = pulled(denoise, target, weight=weight, width=multi_scale(course, options.scales or 1))
+        weight = pull_weight(options.weight, course, strength=options.own("pull_strength"))
+        denoise = pulled(denoise, target, weight=weight, width=multi_scale(course, options.own("scales")))
     noise = start_noise((1, *latent.shape[1:]), seed=options.seed, segment=0, device=device).expand_as(latent)
     noisy = options.method == "guided" or options.strength == 1
     x = noise if noisy else info.schedule.add_noise(target, noise, timesteps[0])
@@ -90,29 +86,25 @@ def transform_latent(
         drawn = gaussian_noise(x0_hat[:1].shape, seed=options.seed, step=next(steps), device=device)
         return drawn.expand_as(x0_hat)
 
-    return reverse(
-        denoise, plan, x, chosen_noise(gaussian, target, options, course, info) if options.chooses else gaussian
-    )
+    noise_for = chosen_noise(gaussian, target, options, course, info) if options.chooses else gaussian
+    return reverse(denoise, plan, x, noise_for)
 
 
 def quantised_latent(latent: torch.Tensor, options: TransformOptions, info: BackendInfo) -> torch.Tensor:
-    """The latent `[channels, C, L, F']` as a codebook sees it; itself where none is wanted.
-
-    Raises:
-        ConfigError: a temperature or number of atoms that is not possible.
-        ModelError: a codebook of another model.
-    """
-    if options.codebook == "none" or "codebook" not in TRANSFORM_METHODS[options.method]:
+    """The latent `[channels, C, L, F']` as a codebook sees it; itself where none is wanted."""
+    codebook = options.own("codebook")
+    if codebook == "none" or "codebook" not in TRANSFORM_METHODS[options.method]:
         return latent
-    codebook = own_codebook(latent, info) if options.codebook in (None, "own") else options.codebook
+    if codebook == "own":
+        codebook = own_codebook(latent, info)
     if not isinstance(codebook, LatentCodebook):
         raise ModelError(f"codebook {codebook!r} has to be loaded: give what load_codebook makes of it")
     codebook.check_fits(info)
     if options.method == "input-based":
         return quantise(latent, codebook)
-    temperature = TEMPERATURE if options.temperature is None else options.temperature
-    soft = quantise(latent, codebook, rule="soft", temperature=temperature, top_k=options.top_k or SOFT_ATOMS)
-    return hybrid(soft, latent, MIX if options.mix is None else options.mix)
+    temperature, top_k = options.own("temperature"), options.own("top_k")
+    soft = quantise(latent, codebook, rule="soft", temperature=temperature, top_k=top_k)
+    return hybrid(soft, latent, options.own("mix"))
 
 
 def own_codebook(latent: torch.Tensor, info: BackendInfo) -> LatentCodebook:
@@ -132,10 +124,6 @@ def _timesteps(options: TransformOptions, course: Course, info: BackendInfo) -> 
     return tuple(sorted({*timesteps, max(0, course.start)}, reverse=True))
 
 
-def _pull_strength(options: TransformOptions) -> float:
-    return 1.0 if options.pull_strength is None else options.pull_strength
-
-
 def chosen_noise(
     gaussian: NoiseFor, target: torch.Tensor, options: TransformOptions, course: Course, info: BackendInfo
 ) -> NoiseFor:
@@ -146,7 +134,8 @@ def chosen_noise(
     that it leads exactly as far as the true posterior would: `z = sqrt(SNR_s - SNR_t) (target - x0_hat) + ...`.
     """
     coder = SegmentCoder(_PARAMS, (), info, target.shape[0], target.shape[2], options.seed)
-    width, steps = multi_scale(course, options.scales or 1), count()
+    mean = partial(torch.mean, dim=(1, 2, 3), keepdim=True)
+    width, steps = multi_scale(course, options.own("scales")), count()
 
     def choose(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         random = gaussian(step, x0_hat)
@@ -155,14 +144,9 @@ def chosen_noise(
         residual, index = low_pass(target - x0_hat, width(step.t)), next(steps)
         chosen = coder.noise(coder.choose(residual, index), index)
         needed = sqrt(info.schedule.snr(step.s) - info.schedule.snr(step.t))
-        share = _pull_strength(options) * (needed / _projection(chosen, residual)).clamp(max=1)
+        # How many times the residual the noise contains, [channels, 1, 1, 1].
+        contained = mean(chosen * residual) / mean(residual.square()).clamp_min(1e-12)
+        share = options.own("pull_strength") * (needed / contained.clamp_min(1e-12)).clamp(max=1)
         return share * chosen + (1 - share.square()).sqrt() * random
 
     return choose
-
-
-def _projection(noise: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-    """How many times the residual the noise contains, for each channel: `[channels, 1, 1, 1]`, above 0."""
-    axes = (1, 2, 3)
-    along = (noise * residual).mean(axes, keepdim=True) / residual.square().mean(axes, keepdim=True).clamp_min(1e-12)
-    return along.clamp_min(1e-12)

@@ -16,7 +16,7 @@ from noisebook.audio.mel import LOG_FLOOR, MelConfig
 from noisebook.metrics.composite import WEIGHTS
 from noisebook.quantizers import config
 from noisebook.quantizers.clustering import EmaSettings
-from noisebook.quantizers.codebook import MIX, TEMPERATURE, hybrid, quantise
+from noisebook.quantizers.codebook import hybrid, quantise
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis import reconstruction_presets
 from noisebook.synthesis.options import GENERATE_PRESETS
@@ -69,7 +69,7 @@ def test_front_ends(front_end, expected):
     (astuple(MelConfig()), (16000, 1024, 160, 64, 0.0, 8000.0)),
     (round(LOG_FLOOR, 6), round(float(np.log(1e-5)), 6)),
     (post.HIGHS, 4000.0),
-    ((TEMPERATURE, config.SOFT_ATOMS, MIX), (1.0, 5, 0.7)),
+    ((config.TEMPERATURE, config.SOFT_ATOMS, config.MIX), (1.0, 5, 0.7)),
     (astuple(EmaSettings()), (0.99, 0.25, 0.0, 4096, 600, 0.1)),
     (GENERATE_PRESETS, {"quick": (10, 5.0), "balanced": (20, 7.5), "detailed": (30, 10.0)}),
     (list(WEIGHTS.values()), [0.25, 0.20, 0.20, 0.15, 0.10, 0.05]),
@@ -94,7 +94,7 @@ def test_the_lift_begins_at_bin_48():
 def test_a_hybrid_is_so_much_quantised_and_the_rest_original(mix):
     latent = torch.randn(1, 8, 32, 16, generator=torch.Generator().manual_seed(0))
     book = fit([latent], unit="frame", method="gaussian", size=16)
-    hard, chosen = quantise(latent, book), () if mix == MIX else (mix,)
+    hard, chosen = quantise(latent, book), () if mix == config.MIX else (mix,)
     frames, plain = (
         x.transpose(1, 2).flatten(2) for x in (hybrid(hard, latent, *chosen), mix * hard + (1 - mix) * latent)
     )
