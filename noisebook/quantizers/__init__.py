@@ -5,9 +5,8 @@
     latent [B, C, L, F'] --encode--> codes, one int64 [B, positions] for each of stages() --decode--> latent
 
 How a stream holds the codes: for each stage in order, `present(codes of the stages before)` says which of its
-positions are written (None: all); the others are 0. `Stage.counts` is the model for an entropy coder, so that the whole
-costs `sum(ideal_bits(stage, written).sum())` bits. Decoding needs the codes, the number of frames and the same codebook
-(`fingerprint`), no floats.
+positions are written (None: all); the others are 0. `Stage.counts` is the model for an entropy coder. Decoding needs
+the codes, the number of frames and the same codebook (`fingerprint`), no floats.
 
     codebook = fit(latents, unit="frame", method="residual", size=1024, model=backend.info.autoencoder.hex())
     codes = codebook.encode(latent)                                  # codebook.encode(latent, "soft", temperature=0.5)

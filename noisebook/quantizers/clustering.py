@@ -11,11 +11,10 @@ Dynamic codebooks average the vectors that each atom attracts,
 vectors of the batch (Dhariwal et al. 2020; Zeghidour et al. 2021).
 
 Of a VQ-VAE's objective `|x - x'|^2 + |sg(z) - e|^2 + beta |z - sg(e)|^2` the averages minimise the second term. The
-third, the commitment of the encoder to the codebook, has nothing to act on where the encoder is frozen, as here: it is
-reported (`beta` times the distortion). It acts in soft training only, where several atoms share a vector z: z is pulled
-towards its own average of atoms by `beta` of the way, the gradient step of size 1/2 on the third term, before the atoms
-learn from it. With hard cells such a pull would change the pace and not the result: the mean of a cell is the atom
-where it settles, pulled or not.
+third, the encoder's commitment to the codebook, has nothing to act on where the encoder is frozen, as here, and is only
+reported. In soft training, where several atoms share a vector z, it acts: z is pulled towards its average of atoms by
+`beta` of the way (the gradient step of size 1/2 on that term) before the atoms learn from it. With hard cells such a
+pull would not change where the atoms settle.
 """
 
 from __future__ import annotations

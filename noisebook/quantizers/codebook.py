@@ -53,9 +53,8 @@ class LatentCodebook:
 
     Attributes:
         config: shape and kind.
-        tensors: what a file holds: `table.0`, `table.1`, ... `[K, d']` (of drawn atoms `mean` and `std`, see
-            `fitting.fit`), and counts `counts.0`, ... of each stage, `soft.0`, ... of each weight of the soft
-            rule.
+        tensors: what a file holds: `table.0`, `table.1`, ... `[K, d']` (of drawn atoms `mean` and `std` of their
+            values), and counts `counts.0`, ... of each stage, `soft.0`, ... of each weight of the soft rule.
         record: how it was fitted, and what came out; any JSON. Not part of the fingerprint.
     """
 
@@ -98,10 +97,7 @@ class LatentCodebook:
         """Which codes of stage number `len(earlier)` mean something, by the codes `[B, positions]` of those before.
 
         The others are 0 and need not be stored: the adaptive method codes after a unit's count only as many stages as
-        the count says, and the soft rule codes no atom for a weight of 0.
-
-        Returns:
-            `[B, positions]` bool, or None: all of them.
+        the count says, and the soft rule codes no atom for a weight of 0. `[B, positions]` bool, or None: all of them.
         """
         index = len(earlier)
         if rule == "soft" and index >= 2:  # atom 1, weight 2, atom 2, weight 3, atom 3, ...: weights fall
@@ -170,12 +166,8 @@ class LatentCodebook:
             )
 
     def save(self, path: Path | str, *, overwrite: bool = True) -> None:
-        """Write a safetensors file that `load` reads.
-
-        Raises:
-            AudioError: it cannot be written.
-        """
-        metadata = files.metadata_of(files.CodebookRecord(self.config, self.record, self.fingerprint))
+        """Write a safetensors file that `load` reads; AudioError where it cannot be written."""
+        metadata = files.CodebookRecord(self.config, self.record, self.fingerprint).metadata
         tensors = {name: tensor.cpu().contiguous() for name, tensor in self.tensors.items()}
         write_bytes_atomic(path, safetensors.torch.save(tensors, metadata), overwrite=overwrite)
 
@@ -247,12 +239,8 @@ class LatentCodebook:
 
 
 def _drawn_atoms(config: CodebookConfig, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """`[K, d]` float32: K independent atoms with that mean and deviation, Gaussian or uniform, by `noisebook.rng`.
-
-    Seed, mean and deviation stand for a table that is never stored.
-    """
-    count = config.size * config.values
-    purpose = rng.Purpose.DENSE
+    """`[K, d]` float32: K independent atoms with that mean and deviation, Gaussian or uniform, by `noisebook.rng`."""
+    count, purpose = config.size * config.values, rng.Purpose.DENSE
     if config.method == "gaussian":
         drawn = rng.gaussian(count, seed=config.seed, purpose=purpose)
     else:
@@ -316,11 +304,9 @@ def quantise(
     Raises:
         ConfigError: a latent or option that does not fit.
     """
-    if rule not in RULES:
-        raise ConfigError(f"rule {rule!r}: {', '.join(RULES)} are possible")
     config, frames = codebook.config, latent.shape[2]
-    if rule == "hard":
-        return codebook.decode(codebook.encode(latent), frames)
+    if rule != "soft":
+        return codebook.decode(codebook.encode(latent, rule), frames)
     left = split(latent, config)
     total, valid = torch.zeros_like(left), valid_values(config, frames)
     for view, table in codebook.tables_on(latent.device):

@@ -17,8 +17,8 @@ from noisebook.config import from_dict, to_dict
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.config import DRAWN, CodebookConfig
 
-__all__ = ["FOLDER", "CodebookRecord", "find_shipped", "metadata_of", "opened", "read_record", "shapes_of",
-           "shipped_names", "shipped_path"]  # fmt: skip
+__all__ = ["FOLDER", "CodebookRecord", "find_shipped", "opened", "read_record", "shapes_of", "shipped_names",
+           "shipped_path"]  # fmt: skip
 
 FOLDER = Path(__file__).parent / "codebooks"
 _FORMAT = "noisebook-codebook-1"
@@ -28,40 +28,33 @@ _FORMAT = "noisebook-codebook-1"
 class CodebookRecord:
     """What a file says about its codebook: configuration, record of the fit, and the fingerprint it was written with.
 
-    Attributes:
-        config: shape and kind.
-        record: how it was fitted, and what came out; any JSON.
-        fingerprint: SHA-256 of configuration and tensors.
+    The fields are those of `LatentCodebook`.
     """
 
     config: CodebookConfig
     record: Mapping[str, Any]
     fingerprint: bytes
 
-
-def metadata_of(about: CodebookRecord) -> dict[str, str]:
-    """What a file holds beside its tensors."""
-    return {
-        "format": _FORMAT,
-        "config": json.dumps(to_dict(about.config)),
-        "record": json.dumps(dict(about.record)),
-        "fingerprint": about.fingerprint.hex(),
-    }
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The record as a file holds it beside the tensors."""
+        return {
+            "format": _FORMAT,
+            "config": json.dumps(to_dict(self.config)),
+            "record": json.dumps(dict(self.record)),
+            "fingerprint": self.fingerprint.hex(),
+        }
 
 
 def read_record(path: Path) -> CodebookRecord:
-    """What a codebook's file says about it, without reading its tables.
-
-    Raises:
-        ModelError: no such file, or not a codebook.
-    """
+    """What a codebook's file says about it, without reading its tables; errors as of `opened`."""
     with opened(path, "numpy") as (_, about):
         return about
 
 
 @contextmanager
 def opened(path: Path, framework: str) -> Iterator[tuple[Any, CodebookRecord]]:
-    """A codebook's file and what it says; what goes wrong with it is a `ModelError`."""
+    """A codebook's file and what it says; ModelError where it is none, or damaged."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

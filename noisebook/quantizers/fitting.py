@@ -84,10 +84,8 @@ def fit(
 
 
 def _most_atoms(latents: Latents, config: CodebookConfig) -> int:
-    """Of a hierarchical codebook: as many, a power of two, as its first table has vectors, which are one a block.
-
-    More atoms are better on other sound too, up to one for each block (docs/systems.md).
-    """
+    """As many, a power of two, as the first table of a hierarchical codebook has vectors, one a block: more atoms are
+    better on other sound too, up to one for each block (docs/systems.md)."""
     if config.method != "hierarchical":
         return config.size
     blocks = sum(len(latent) * -(-latent.shape[2] // config.block_frames) for latent in latents)
@@ -124,10 +122,7 @@ def _vectors(latents: Latents, config: CodebookConfig) -> list[torch.Tensor]:
 
 
 def _statistics(latents: Latents, config: CodebookConfig) -> Tensors:
-    """Mean and standard deviation of each value of a frame `[C F']`, or of a position `[C]`, float32.
-
-    Those of a clip are the same for all of its frames.
-    """
+    """Mean and standard deviation of each value of a frame `[C F']` (also for clips), or of a position `[C]`."""
     per_frame = replace(config, unit="frame") if config.unit == "clip" else config
     rows = torch.cat([split(latent, per_frame).flatten(0, 2) for latent in latents]).double().cpu()
     return {"mean": rows.mean(0).float(), "std": rows.std(0, correction=0).float()}
@@ -169,9 +164,9 @@ def measure(codebook: LatentCodebook, latents: Latents, rule: str = "hard", **op
         rule, options: as of `LatentCodebook.encode`.
 
     Returns:
-        `frames`; `nmse_db`, squared error over energy; `mse`, squared error a value; `energy_db`, energy of what is
-        decoded over that of the latents; `bits_per_frame`, ideal by the codebook's counts; `fixed_bits_per_frame`,
-        with whole bits for each code; `perplexity` and `used`, codes of each stage.
+        `frames`; `nmse_db`, squared error over energy; `mse`, squared error a value; `energy_db`, of what is decoded
+        over that of the latents; `bits_per_frame`, ideal by the codebook's counts; `fixed_bits_per_frame`, with whole
+        bits for each code; `perplexity` and `used`, codes of each stage.
     """
     stages = codebook.stages(rule)
     usage = [torch.zeros(stage.size, dtype=torch.int64) for stage in stages]
