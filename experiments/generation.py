@@ -2,7 +2,7 @@
 
 likeness   Frechet distance of log-mel patches to the held-out sounds of the same kind: generated sounds, and as
            controls white noise, silence and held-out sounds whose pieces of 10 ms are shuffled in time
-kinds      what the sounds are heard as (`noisebook.verification.kinds`: a logistic regression, no network)
+kinds      what the sounds are heard as (`noisebook.verification.listening`: a logistic regression, no network)
 seeds      the largest correlation between the latents of two seeds
 guidance   standard deviation of latents against the scale of guidance, with and without rescaling
 streams    generated streams, two of each kind, by coded steps and candidates: size, deviation, likeness, identity

@@ -4,7 +4,7 @@ Speech is transformed with the prompt "music", music with "speech", effects with
 
     similarity  to the input: log-mel error in dB and correlation of log-mels (of the sounds, vocoder included), and
                 latent NMSE against the encoder's latent
-    prompt      p(kind of the prompt) as `noisebook.verification.kinds` hears it: a regression of statistics, no
+    prompt      p(kind of the prompt) as `noisebook.verification.listening` hears it: a regression of statistics, no
                 network, never seen by the model
     controls    another clip, the clip with its seconds in another order, and new sounds from the same prompts
 """

@@ -1,4 +1,4 @@
-"""Fit the kinds that `noisebook.verification.kinds` tells apart: python -m training.kinds TRAINING
+"""Fit the kinds that `noisebook.verification.listening` tells apart: python -m training.kinds TRAINING
 
 TRAINING is a folder of sounds named by kind and package, as `training.data build` makes it. Two crops of each chosen
 sound, the statistics of each, and a logistic regression of them; what is fitted is written into the package.
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from noisebook.errors import ConfigError
-from noisebook.verification.kinds import KINDS_FILE, kind_statistics
+from noisebook.verification.listening import KINDS_FILE, kind_statistics
 from noisebook.verification.similarity import SAMPLE_RATE, features
 from training.clips import AUDIO_SUFFIXES, KINDS, kind_of, read_mono
 

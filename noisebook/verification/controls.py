@@ -7,29 +7,17 @@ sound, so that held-out sound can test what was decided with them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 
 from noisebook.audio.io import read
-from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.metrics.signals import resample
 from noisebook.verification.similarity import SAMPLE_RATE, features, of_log_mel, similarity
 
-__all__ = [
-    "ControlClip",
-    "at_rate",
-    "bundled_clips",
-    "bundled_movements",
-    "bundled_spectra",
-    "control_sounds",
-    "levelled",
-    "pink_noise",
-    "shuffled",
-]
+__all__ = ["ControlClip", "bundled_clips", "control_sounds", "levelled", "pink_noise", "shuffled"]
 
 _FOLDER = Path(__file__).parents[1] / "assets" / "controls"
 _PIECE = 0.25  # seconds that a shuffle keeps together
@@ -37,17 +25,22 @@ _PIECE = 0.25  # seconds that a shuffle keeps together
 
 @dataclass(frozen=True, eq=False)
 class ControlClip:
-    """One bundled clip.
+    """One bundled clip."""
 
-    Attributes:
-        name: of the piece that it was cut from.
-        kind: "music", "speech" or "effects".
-        samples: `[N]` float32 at 16 kHz.
-    """
+    name: str  # of the piece that it was cut from
+    kind: str  # "music", "speech" or "effects"
+    samples: np.ndarray  # [N] float32 at 16 kHz
 
-    name: str
-    kind: str
-    samples: np.ndarray
+    @cached_property
+    def spectrum(self) -> np.ndarray:
+        """`Features.spectrum` `[1, 32]`."""
+        return features(self.samples).spectrum
+
+    @cached_property
+    def movement(self) -> np.ndarray:
+        """`Features.movement` `[T, 32]` of the clip as a loop: it can be repeated without a seam in the mean."""
+        log_mel = features(self.samples).log_mel
+        return of_log_mel(np.tile(log_mel, (3, 1))).movement[len(log_mel) : 2 * len(log_mel)]
 
 
 @cache
@@ -55,27 +48,8 @@ def bundled_clips() -> tuple[ControlClip, ...]:
     """The clips inside the package, of one length."""
     index = json.loads((_FOLDER / "controls.json").read_text(encoding="utf-8"))
     samples = read(_FOLDER / "controls.ogg").samples[0]
-    count = index["seconds"] * SAMPLE_RATE
-    return tuple(
-        ControlClip(row["piece"], row["kind"], samples[i * count : (i + 1) * count])
-        for i, row in enumerate(index["clips"])
-    )
-
-
-@cache
-def bundled_movements() -> tuple[np.ndarray, ...]:
-    """`Features.movement` `[T, 32]` of every bundled clip as a loop: it can be repeated without a seam in the mean."""
-    movements = []
-    for clip in bundled_clips():
-        log_mel = features(clip.samples).log_mel
-        movements.append(of_log_mel(np.tile(log_mel, (3, 1))).movement[len(log_mel) : 2 * len(log_mel)])
-    return tuple(movements)
-
-
-@cache
-def bundled_spectra() -> tuple[np.ndarray, ...]:
-    """`Features.spectrum` `[1, 32]` of every bundled clip."""
-    return tuple(features(clip.samples).spectrum for clip in bundled_clips())
+    pieces = samples[: len(index["clips"]) * index["seconds"] * SAMPLE_RATE].reshape(len(index["clips"]), -1)
+    return tuple(ControlClip(row["piece"], row["kind"], own) for row, own in zip(index["clips"], pieces, strict=True))
 
 
 def control_sounds(reference: np.ndarray, sample_rate: int = SAMPLE_RATE) -> dict[str, np.ndarray]:
@@ -85,19 +59,20 @@ def control_sounds(reference: np.ndarray, sample_rate: int = SAMPLE_RATE) -> dic
     shuffled: the reference in pieces of a quarter of a second, in another order.
     pink noise, and silence.
     """
-    makers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "another clip": lambda sound: np.resize(_nearest(sound, sample_rate), len(sound)),
-        "shuffled": partial(shuffled, sample_rate=sample_rate),
-        "pink noise": lambda sound: pink_noise(len(sound)),
-        "silence": np.zeros_like,
+    spectrum = features(resample(reference, sample_rate=sample_rate, to=SAMPLE_RATE)).spectrum
+    nearest = max(bundled_clips(), key=lambda clip: similarity(spectrum, clip.spectrum))
+    sounds = {
+        "another clip": np.resize(resample(nearest.samples, sample_rate=SAMPLE_RATE, to=sample_rate), len(reference)),
+        "shuffled": shuffled(reference, sample_rate=sample_rate),
+        "pink noise": pink_noise(len(reference)),
+        "silence": np.zeros_like(reference),
     }
-    return {name: levelled(make(reference), reference) for name, make in makers.items()}
+    return {name: levelled(sound, reference) for name, sound in sounds.items()}
 
 
 def levelled(samples: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Samples at the RMS of a reference; silence stays silence."""
-    rms = float(np.sqrt(np.square(samples, dtype=np.float64).mean()))
-    wanted = float(np.sqrt(np.square(reference, dtype=np.float64).mean()))
+    rms, wanted = (float(np.sqrt(np.square(sound, dtype=np.float64).mean())) for sound in (samples, reference))
     return samples * (wanted / rms) if rms > 0 else samples
 
 
@@ -120,15 +95,3 @@ def pink_noise(count: int, *, seed: int = 0, flat_below: float = 1.0) -> np.ndar
     slope = 1 / np.sqrt(np.maximum(np.arange(len(white)), max(flat_below, 1.0)))
     slope[0] = 0 if count > 1 else 1
     return levelled(np.fft.irfft(white * slope, n=count), np.ones(1))
-
-
-def at_rate(samples: np.ndarray, given: int, wanted: int) -> np.ndarray:
-    """`[N]` at another rate."""
-    return samples if given == wanted else resample(Waveform.of(samples, given), wanted).samples[0]
-
-
-def _nearest(reference: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`[N]` of the bundled clip whose long-term spectrum is most like the reference's, both at one rate."""
-    spectrum = features(at_rate(reference, sample_rate, SAMPLE_RATE)).spectrum
-    likeness = [similarity(spectrum, other) for other in bundled_spectra()]
-    return at_rate(bundled_clips()[int(np.argmax(likeness))].samples, SAMPLE_RATE, sample_rate)

@@ -1,55 +1,73 @@
-"""What a sound is like, as far as simple measures tell: to choose a method, and for metrics of speech only."""
+"""What a sound is like, as far as simple measures tell: to choose a method, and for metrics of speech only.
+
+Whether it is music, speech or effects: multinomial logistic regression of 26 numbers that do not depend on the level.
+
+lines    how much of the energy in spectral peaks stays at its frequency, or within 8 Hz of it, for 0.13, 0.26 and
+         0.51 s: notes stay, vowels glide, birds chirp, rain has no peaks
+octaves  share of the energy that is in peaks, in six bands: birds sing above 2 kHz, and voices do not
+peaks    how many there are at a time, and how much that varies
+pitch    how near they are to one grid of semitones, whatever its tuning; entropy of their pitch classes
+level    pauses, spread and speed of the level in pieces of 20 ms: speech pauses, and music rarely does
+colour   flatness, centroid, and how much they vary; zero crossings
+
+`python -m training.kinds TRAINING` fits them on training sound.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from noisebook.audio.level import high_passed, peak_db
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
-from noisebook.verification.kinds import Spectrum, likeness_of_kinds, power_spectra
+from noisebook.metrics.signals import powers
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 
-__all__ = ["Traits", "listen"]
+__all__ = ["KINDS", "KINDS_FILE", "STATISTICS", "Traits", "kind_statistics", "listen"]
+
+KINDS = ("music", "speech", "effects")
+KINDS_FILE = Path(__file__).parents[1] / "assets" / "controls" / "kinds.json"
+_LASTING = (2, 4, 8)  # spectra, of 64 ms
+_OCTAVES = (0, 250, 500, 1000, 2000, 4000, 8000)  # Hz, edges
+STATISTICS = (
+    *(f"{what} for {64 * lasting} ms" for lasting in _LASTING for what in ("steady", "nearly steady")),
+    *(f"peaks of {low} to {high} Hz" for low, high in pairwise(_OCTAVES)),
+    "log number of peaks", "its spread", "semitone grid", "entropy of pitch classes",
+    "pauses", "median level", "quiet level", "spread of level", "speed of level",
+    "flatness", "its spread", "log centroid", "log spread of centroid", "zero crossings",
+)  # fmt: skip
 
 _LISTENED = 60.0  # seconds of the middle of a sound
 _QUIET_DB, _AUDIBLE_DB = -40.0, -60.0  # below a sound's loudest moment, and below its loudest frequency
 _ONSET_DB = 4.0  # mean rise of the bands within 40 ms
+_SIZE = 2048  # samples of a window, 128 ms; they overlap by half
+_PITCHED = (200.0, 3000.0)  # Hz, where peaks are resolved well enough to be notes
+_CLASSES = 60  # pitch classes, a fifth of a semitone each
+_PAUSE_DB = -30.0  # below the loudest piece
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What a sound is like.
-
-    Attributes:
-        seconds: duration.
-        channels: number.
-        sample_rate: Hz.
-        bandwidth: Hz, highest frequency within 60 dB of the loudest one, over the long term.
-        peak_dbfs: largest sample; -inf for silence.
-        offset_dbfs: the mean, of the channel whose mean is furthest from 0; -inf for none.
-        kind: the likeliest of `kinds.KINDS`.
-        likeness: probability of each kind; even for silence.
-        onsets: sudden rises a second.
-        tonality: 0 to 1, share of the energy that lies in narrow spectral peaks.
-        silence: 0 to 1, share of the time that is 40 dB below the loudest moment.
-        side_db: level of what stereo channels do not share over what they do; None for mono.
-    """
+    """What a sound is like."""
 
     seconds: float
     channels: int
-    sample_rate: int
-    bandwidth: float
-    peak_dbfs: float
-    offset_dbfs: float
-    kind: str
-    likeness: dict[str, float]
-    onsets: float
-    tonality: float
-    silence: float
-    side_db: float | None
+    sample_rate: int  # Hz
+    bandwidth: float  # Hz, highest frequency within 60 dB of the loudest one, over the long term
+    peak_dbfs: float  # largest sample; -inf for silence
+    offset_dbfs: float  # the mean, of the channel whose mean is furthest from 0; -inf for none
+    kind: str  # the likeliest of `KINDS`
+    likeness: dict[str, float]  # probability of each kind; even for silence
+    onsets: float  # sudden rises a second
+    tonality: float  # 0 to 1, share of the energy that is in narrow spectral peaks
+    silence: float  # 0 to 1, share of the time that is 40 dB below the loudest moment
+    side_db: float | None  # level of what stereo channels do not share over what they do; None for mono
 
 
 def listen(waveform: Waveform) -> Traits:
@@ -63,8 +81,8 @@ def listen(waveform: Waveform) -> Traits:
     audible = resample(high_passed(part), part.sample_rate)  # an offset would count as a loud, steady tone
     mono = downmix(audible)
     heard = resample(mono, SAMPLE_RATE).samples[0].astype(np.float64)
-    found = features(heard)
-    likeness, offset = likeness_of_kinds(heard), float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())
+    found, spectrum = features(heard), _Spectrum(_spectra(heard, _SIZE))
+    likeness, offset = _likeness(heard, found), float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())
     return Traits(
         seconds=waveform.duration,
         channels=waveform.channels,
@@ -75,15 +93,29 @@ def listen(waveform: Waveform) -> Traits:
         kind=max(likeness, key=likeness.__getitem__),
         likeness=likeness,
         onsets=_onsets(found),
-        tonality=_tonality(heard),
-        silence=_silence(heard),
+        tonality=float(spectrum.power[spectrum.tonal].sum() / (spectrum.power.sum() or 1.0)),
+        silence=float((_levels(heard) <= _QUIET_DB).mean()),
         side_db=_side_db(audible),
     )
 
 
+def kind_statistics(heard: np.ndarray) -> np.ndarray:
+    """`[26]` numbers, named by `STATISTICS`, of a sound `[N]` at 16 kHz that is not silent."""
+    spectrum = _Spectrum(_spectra(heard, _SIZE))
+    groups = (_lines, _octaves, _count, _pitch)
+    found = [value for group in groups for value in group(spectrum)]
+    crossings = float((np.diff(np.signbit(heard)) != 0).mean()) if len(heard) > 1 else 0.0
+    return np.array([*found, *_pauses(heard), *_colour(spectrum), crossings])
+
+
+def _spectra(samples: np.ndarray, size: int) -> np.ndarray:
+    """Powers `[frames, size // 2 + 1]` of half-overlapping Hann windows; a short sound is one window."""
+    return powers(np.pad(samples, (0, max(0, size - len(samples)))), size, size // 2)
+
+
 def _bandwidth(mono: Waveform) -> float:
     size = 2 ** round(np.log2(mono.sample_rate / 12))  # windows of about 80 ms
-    power = power_spectra(mono.samples[0], size).mean(0)
+    power = _spectra(mono.samples[0], size).mean(0)
     loud = np.flatnonzero(power > power.max() * 10 ** (_AUDIBLE_DB / 10))
     return float(loud[-1]) * mono.sample_rate / size if len(loud) else 0.0
 
@@ -95,18 +127,10 @@ def _onsets(sound: Features) -> float:
     return float(peaks.sum()) * FRAME_RATE / sound.frames
 
 
-def _tonality(heard: np.ndarray) -> float:
-    """Share of the energy in bins that are 12 dB above the geometric mean of the 33 bins (260 Hz) around them."""
-    spectrum = Spectrum.of(heard)
-    total = float(spectrum.power.sum())
-    return float(spectrum.power[spectrum.tonal].sum()) / total if total else 0.0
-
-
-def _silence(heard: np.ndarray) -> float:
-    """Share of pieces of 20 ms, the last one shorter."""
-    size = SAMPLE_RATE // FRAME_RATE
-    energy = np.add.reduceat(np.square(heard), np.arange(0, len(heard), size))
-    return float((energy <= energy.max() * 10 ** (_QUIET_DB / 10)).mean())
+def _levels(heard: np.ndarray) -> np.ndarray:
+    """dB of pieces of 20 ms, the last one shorter, below the loudest; at least -90, and so for silence."""
+    energy = np.add.reduceat(np.square(heard), np.arange(0, len(heard), SAMPLE_RATE // FRAME_RATE))
+    return 10 * np.log10(energy / (energy.max() or 1.0) + 1e-9)
 
 
 def _side_db(waveform: Waveform) -> float | None:
@@ -118,3 +142,113 @@ def _side_db(waveform: Waveform) -> float | None:
     if min(mid, side) == 0:
         return float("inf") if side > mid else float("-inf")
     return 10 * float(np.log10(side / mid))
+
+
+def _likeness(heard: np.ndarray, found: Features) -> dict[str, float]:
+    """Probability of each kind."""
+    if found.silent:
+        return dict.fromkeys(KINDS, 1 / len(KINDS))
+    fit = _regression()
+    scores = (kind_statistics(heard) - fit["centre"]) / fit["scale"] @ fit["weights"] + fit["bias"]
+    odds = np.exp(scores - scores.max())
+    return dict(zip(KINDS, (odds / odds.sum()).tolist(), strict=True))
+
+
+@cache
+def _regression() -> dict[str, np.ndarray]:
+    """`centre` and `scale` `[26]`, `weights` `[26, 3]`, `bias` `[3]`."""
+    return {name: np.array(values) for name, values in json.loads(KINDS_FILE.read_text(encoding="utf-8")).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Spectrum:
+    """Power spectra of a sound at 16 kHz, and the peaks in them."""
+
+    power: np.ndarray  # [spectra, 1025]
+
+    @cached_property
+    def frequencies(self) -> np.ndarray:
+        """Of the bins, Hz."""
+        return np.arange(self.power.shape[1]) * SAMPLE_RATE / _SIZE
+
+    @cached_property
+    def log(self) -> np.ndarray:
+        """Natural logarithm of the power, 120 dB below the loudest bin at least."""
+        return np.asarray(np.log(self.power + 1e-12 * self.power.max() + 1e-300))
+
+    @cached_property
+    def tonal(self) -> np.ndarray:
+        """Which bins are 12 dB above the geometric mean of the 33 bins (260 Hz) around them, bool."""
+        from scipy.ndimage import uniform_filter1d
+
+        return np.asarray(self.power > 16 * np.exp(uniform_filter1d(self.log, 33, axis=1, mode="mirror")))
+
+    @cached_property
+    def peaks(self) -> np.ndarray:
+        """Which tonal bins, but for the first and the last, are no smaller than their neighbours, bool."""
+        peaks = self.tonal & (self.power == _largest_of_three(self.power))
+        peaks[:, [0, -1]] = False
+        return peaks
+
+    @cached_property
+    def loud(self) -> np.ndarray:
+        """Which spectra are within 30 dB of the loudest, bool."""
+        energy = self.power.sum(1)
+        return np.asarray(energy > 1e-3 * energy.max())
+
+
+def _largest_of_three(rows: np.ndarray) -> np.ndarray:
+    """Each value or that of a neighbour in its row."""
+    from scipy.ndimage import maximum_filter1d
+
+    return np.asarray(maximum_filter1d(rows, 3, axis=1))
+
+
+def _lines(spectrum: _Spectrum) -> list[float]:
+    """Shares of the peaks' energy that were peaks before: in the same bin, and in that or a neighbour."""
+    peaks, energy = spectrum.peaks, spectrum.power * spectrum.peaks
+    earlier, total = (peaks, _largest_of_three(peaks)), energy.sum() + 1e-30
+    return [float((energy[ago:] * before[:-ago]).sum() / total) for ago in _LASTING for before in earlier]
+
+
+def _octaves(spectrum: _Spectrum) -> list[float]:
+    energy, total = (spectrum.power * spectrum.peaks).sum(0), spectrum.power.sum() + 1e-30
+    edges = np.searchsorted(spectrum.frequencies, _OCTAVES)
+    return [float(energy[a:b].sum() / total) for a, b in pairwise(edges)]
+
+
+def _count(spectrum: _Spectrum) -> list[float]:
+    number = spectrum.peaks.sum(1)[spectrum.loud]
+    return [float(np.log1p(number.mean())), float(number.std() / (number.mean() + 1))]
+
+
+def _pitch(spectrum: _Spectrum) -> list[float]:
+    """Resultant length of peaks on a circle of one semitone, and entropy of sixty classes of an octave, in nats."""
+    low, high = _PITCHED
+    wanted = (spectrum.frequencies > low) & (spectrum.frequencies < high)
+    frame, peak = np.nonzero(spectrum.peaks & spectrum.loud[:, None] & wanted)
+    if len(peak) < 4:
+        return [0.0, float(np.log(_CLASSES))]
+    left, middle, right = (spectrum.log[frame, peak + side] for side in (-1, 0, 1))
+    apex = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)  # of a parabola through the three
+    cents = 1200 * np.log2((peak + np.clip(apex, -0.5, 0.5)) * SAMPLE_RATE / _SIZE / 440)
+    weight = np.sqrt(spectrum.power[frame, peak])
+    weight = weight / weight.sum()
+    grid = abs((weight * np.exp(2j * np.pi * cents / 100)).sum())
+    classes = np.bincount((cents % 1200 * _CLASSES / 1200).astype(int) % _CLASSES, weight, _CLASSES)
+    return [float(grid), float(-(classes * np.log(classes + 1e-12)).sum())]
+
+
+def _pauses(heard: np.ndarray) -> list[float]:
+    level = _levels(heard)
+    speed = float(np.abs(np.diff(level)).mean()) if len(level) > 1 else 0.0
+    low, middle = np.percentile(level, (10, 50))
+    return [float((level < _PAUSE_DB).mean()), float(middle), float(low), float(level.std()), speed]
+
+
+def _colour(spectrum: _Spectrum) -> list[float]:
+    power = spectrum.power[spectrum.loud]
+    flatness = spectrum.log[spectrum.loud].mean(1) - np.log(power.mean(1) + 1e-30)
+    centroid = power @ spectrum.frequencies / (power.sum(1) + 1e-30)
+    spread = [np.log(centroid.mean() + 1), np.log(centroid.std() + 1)]
+    return [float(value) for value in (flatness.mean(), flatness.std(), *spread)]

@@ -30,63 +30,37 @@ SOUND_KINDS: dict[str, Callable[[Traits], bool]] = {
     "electronic": lambda t: t.kind == "music",
 }
 ASPECTS = ("method", "preset", "channels", "strength", "remark")
-_OPTIONS = ("channels", "strength")  # aspects that are options of the command
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One row.
+    """One row."""
 
-    Attributes:
-        aspect: one of `ASPECTS`.
-        needs: what it is a rule for, some of `NEEDS`; empty for all.
-        sounds: for what kinds of sound, some of `SOUND_KINDS`; empty for all.
-        condition: in words.
-        advice: a method, a preset, a value of the option; empty for a remark.
-        why: for the user; of presets with a measured number, and the page that has it.
-        second: the second best preset; empty where there is no choice.
-        applies: what else has to be heard.
-    """
-
-    aspect: str
-    needs: tuple[str, ...]
-    sounds: tuple[str, ...]
-    condition: str
-    advice: str
-    why: str
-    second: str = ""
-    applies: Callable[[Traits], bool] = lambda _: True
+    aspect: str  # one of `ASPECTS`
+    needs: tuple[str, ...]  # what it is a rule for, some of `NEEDS`; empty for all
+    sounds: tuple[str, ...]  # for what kinds of sound, some of `SOUND_KINDS`; empty for all
+    condition: str  # in words
+    advice: str  # a method, a preset, a value of the option; empty for a remark
+    why: str  # for the user; of presets with a measured number, and the page that has it
+    second: str = ""  # the second best preset; empty where there is no choice
+    applies: Callable[[Traits], bool] = lambda _: True  # what else has to be heard
 
     @property
     def reason(self) -> str:
-        """The rule as told to the user."""
-        told = f"{self.aspect} {self.advice} ({self.condition})" if self.advice else self.condition
-        return f"{told}: {self.why}{f'; second best {self.second}' if self.second else ''}"
-
-    def fits(self, need: str | None, sound: str | None) -> bool:
-        """Whether it is a rule for a need and a kind of sound; None is any."""
-        return (need is None or not self.needs or need in self.needs) and (
-            sound is None or not self.sounds or sound in self.sounds
-        )
+        """The rule in words for the user."""
+        words = f"{self.aspect} {self.advice} ({self.condition})" if self.advice else self.condition
+        return f"{words}: {self.why}{f'; second best {self.second}' if self.second else ''}"
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What the rules say.
+    """What the rules say."""
 
-    Attributes:
-        method: "compress", "reconstruct" or "transform".
-        preset: of that method; of "transform" its `--method`.
-        options: of the command, such as ("--channels", "mono").
-        rules: those that decided, then the remarks.
-        sound: the kind of sound, one of `SOUND_KINDS`; None for none of them.
-    """
-
-    method: str
-    preset: str
-    options: tuple[str, ...]
-    rules: tuple[Rule, ...]
-    sound: str | None
+    method: str  # "compress", "reconstruct" or "transform"
+    preset: str  # of that method; of "transform" its `--method`
+    options: tuple[str, ...]  # of the command, such as ("--channels", "mono")
+    rules: tuple[Rule, ...]  # those that decided, then the remarks
+    sound: str | None  # the kind of sound, one of `SOUND_KINDS`; None for none of them
 
 
 _CODED = ("compress", "smallest", "highest-quality", "production")
@@ -178,16 +152,15 @@ def rules_for(need: str | None = None, sound: str | None = None) -> tuple[Rule, 
         raise ConfigError(f"need {need!r}: there are {', '.join(NEEDS)}")
     if sound not in (None, *SOUND_KINDS):
         raise ConfigError(f"kind of sound {sound!r}: there are {', '.join(SOUND_KINDS)}")
-    return tuple(rule for rule in RULES if rule.fits(need, sound))
+    return tuple(
+        rule for rule in RULES
+        if (need is None or not rule.needs or need in rule.needs)
+        and (sound is None or not rule.sounds or sound in rule.sounds)
+    )  # fmt: skip
 
 
 def advise(traits: Traits, need: str = "compress", sound: str | None = None) -> Advice:
-    """What the rules say of a sound.
-
-    Args:
-        traits: what it is like.
-        need: what it is for.
-        sound: the kind of sound that it is; by default the one that is heard.
+    """What the rules say of a sound for a need; it is taken for the given kind of sound, or for the one that is heard.
 
     Raises:
         ConfigError: a need or a kind of sound that there is no rule for.
@@ -196,7 +169,7 @@ def advise(traits: Traits, need: str = "compress", sound: str | None = None) -> 
     fitting = [r for r in rules_for(need, sound) if (not r.sounds or kind in r.sounds) and r.applies(traits)]
     first = {rule.aspect: rule for rule in reversed(fitting) if rule.aspect != "remark"}
     decided = [first[aspect] for aspect in ASPECTS if aspect in first]
-    options = [(f"--{rule.aspect}", rule.advice) for rule in decided if rule.aspect in _OPTIONS]
+    options = [(f"--{rule.aspect}", rule.advice) for rule in decided if rule.aspect in ("channels", "strength")]
     return Advice(
         method=first["method"].advice,
         preset=first["preset"].advice,

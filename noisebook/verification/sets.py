@@ -7,7 +7,7 @@ of the reference, and to sounds that are something else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,9 @@ from noisebook.metrics.distribution import (
 from noisebook.verification.controls import bundled_clips, pink_noise
 from noisebook.verification.similarity import SAMPLE_RATE
 
-__all__ = ["DISTANCES", "Distance", "SetComparison", "compare_sets"]
+__all__ = ["Distance", "SetComparison", "compare_sets"]
 
-DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "frechet_distance": frechet_distance,
-    "frechet_distance_extrapolated": frechet_distance_extrapolated,
-    "kernel_distance": kernel_distance,
-}
+_DISTANCES = (frechet_distance, frechet_distance_extrapolated, kernel_distance)
 _RESAMPLES = 100
 _MOST_PIECES = 2000  # of a set, for a resample
 _FEWEST = 4  # sounds: two halves of two
@@ -36,30 +32,18 @@ _FEWEST = 4  # sounds: two halves of two
 
 @dataclass(frozen=True)
 class Distance:
-    """One distance between two sets.
-
-    Attributes:
-        name: a key of `DISTANCES`.
-        value: of all pieces.
-        low, high: 95 % of the values where the sounds of both sets are drawn anew, with replacement.
-        controls: the same distance from the reference to other sets, by their names.
-    """
+    """One distance between two sets."""
 
     name: str
-    value: float
-    low: float
+    value: float  # of all pieces
+    low: float  # low to high: 95 % of the values where the sounds of both sets are drawn anew, with replacement
     high: float
-    controls: dict[str, float]
+    controls: dict[str, float]  # the same distance from the reference to other sets, by their names
 
 
 @dataclass(frozen=True)
 class SetComparison:
-    """Two sets of sounds, compared.
-
-    Attributes:
-        references, estimates: sounds of each.
-        distances: one for each of `DISTANCES`.
-    """
+    """Two sets of sounds, compared: how many sounds each has, and the distances."""
 
     references: int
     estimates: int
@@ -67,8 +51,7 @@ class SetComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        rows = [vars(distance) for distance in self.distances]
-        return {"references": self.references, "estimates": self.estimates, "distances": rows}
+        return asdict(self)
 
 
 def compare_sets(references: Sequence[np.ndarray], estimates: Sequence[np.ndarray], *, seed: int = 0) -> SetComparison:
@@ -87,17 +70,18 @@ def compare_sets(references: Sequence[np.ndarray], estimates: Sequence[np.ndarra
             f"{len(references)} and {len(estimates)} sounds: a set of references has {_FEWEST} at least, the other two"
         )
     ours, theirs = ([mel_patches(sound, SAMPLE_RATE) for sound in sounds] for sounds in (references, estimates))
-    others = {
-        "other sounds": np.concatenate([mel_patches(clip.samples, SAMPLE_RATE) for clip in bundled_clips()]),
-        "pink noise": mel_patches(pink_noise(20 * SAMPLE_RATE), SAMPLE_RATE),
-    }
+    other = np.concatenate([mel_patches(clip.samples, SAMPLE_RATE) for clip in bundled_clips()])
+    noise = mel_patches(pink_noise(20 * SAMPLE_RATE), SAMPLE_RATE)
     pooled, estimated = np.concatenate(ours), np.concatenate(theirs)
     distances = []
-    for name, distance in DISTANCES.items():
+    for distance in _DISTANCES:
         low, high = _interval(distance, ours, theirs, seed)
-        controls = {"halves of the reference": distance(np.concatenate(ours[::2]), np.concatenate(ours[1::2]))}
-        controls |= {other: distance(pooled, pieces) for other, pieces in others.items()}
-        distances.append(Distance(name, distance(pooled, estimated), low, high, controls))
+        controls = {
+            "halves of the reference": distance(np.concatenate(ours[::2]), np.concatenate(ours[1::2])),
+            "other sounds": distance(pooled, other),
+            "pink noise": distance(pooled, noise),
+        }
+        distances.append(Distance(distance.__name__, distance(pooled, estimated), low, high, controls))
     return SetComparison(len(references), len(estimates), tuple(distances))
 
 

@@ -16,16 +16,8 @@ import numpy as np
 from noisebook.audio.mel import MelConfig, mel_filter_bank
 from noisebook.metrics.signals import powers
 
-__all__ = [
-    "FRAME_RATE",
-    "SAMPLE_RATE",
-    "Features",
-    "at_every_shift",
-    "features",
-    "likeness",
-    "of_log_mel",
-    "similarity",
-]
+__all__ = ["FRAME_RATE", "SAMPLE_RATE", "Features", "at_every_shift", "features", "likeness", "of_log_mel",
+           "similarity"]  # fmt: skip
 
 SAMPLE_RATE = 16_000
 FRAME_RATE = 50  # a second
@@ -39,21 +31,15 @@ _BLOCK = 4096  # frames that are transformed at a time
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a sound is compared by.
+    """What a sound is compared by, at 50 frames a second."""
 
-    Attributes:
-        log_mel: `[T, 32]` dB below the loudest value, at least -50; all zero for silence.
-        movement: `[T, 32]` dB, its deviation from its own mean over a second.
-        silent: whether nothing reaches about -100 dBFS.
-    """
-
-    log_mel: np.ndarray
-    movement: np.ndarray
-    silent: bool
+    log_mel: np.ndarray  # [T, 32] dB below the loudest value, at least -50; all zero for silence
+    movement: np.ndarray  # [T, 32] dB, its deviation from its own mean over a second
+    silent: bool  # nothing reaches about -100 dBFS
 
     @property
     def frames(self) -> int:
-        """T, 50 a second."""
+        """T."""
         return len(self.log_mel)
 
     @property
@@ -114,8 +100,8 @@ def _mel_power(samples: np.ndarray) -> np.ndarray:
 
 def _moving_mean(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted mean of the neighbours in time, an odd number of them; at the ends of those that there are."""
-    half = len(weights) // 2
-    counted = np.pad(np.ones(len(columns)), half)
-    total = np.convolve(counted, weights, mode="valid")
-    sums = [np.convolve(np.pad(column, half), weights, mode="valid") for column in columns.T]
-    return np.stack(sums, axis=1) / total[:, None]
+    from scipy.ndimage import convolve1d
+
+    counted = np.pad(columns, ((0, 0), (0, 1)), constant_values=1.0)  # a column of ones, for the sum of the weights
+    sums = convolve1d(counted, weights, axis=0, mode="constant")
+    return np.asarray(sums[:, :-1] / sums[:, -1:])

@@ -19,12 +19,12 @@ from noisebook.audio.level import loudness_lufs
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import ConfigError
+from noisebook.metrics import signals
 from noisebook.metrics.alignment import Alignment, align
 from noisebook.metrics.composite import Composite, summary_score, verify_score
-from noisebook.metrics.signals import install_line
 from noisebook.metrics.suite import METRICS, available, evaluate
 from noisebook.options import OnStep
-from noisebook.verification.controls import at_rate, control_sounds
+from noisebook.verification.controls import control_sounds
 from noisebook.verification.image import ImageComparison, compare_images
 from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, features, likeness
@@ -36,52 +36,34 @@ _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _SILENT = "the original is silence: there is nothing to compare, and no metric"
 _CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image counts"
 _OFFSET_DB, _SHORTEST_OFFSET = -40.0, 0.5  # of full scale; seconds, within which a mean may be a tone's
-_LOUDNESS_LU = 1.0  # difference that is told
+_LOUDNESS_LU = 1.0  # difference that is worth a note
 _FULL_RATE = 48_000  # Hz, of the metrics where there are highs to hear
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of two sounds as it came.
+    """One of two sounds as it came."""
 
-    Attributes:
-        sample_rate: Hz.
-        channels: number.
-        seconds: duration.
-        cut_seconds: the part that the other sound does not have.
-    """
-
-    sample_rate: int
+    sample_rate: int  # Hz
     channels: int
     seconds: float
-    cut_seconds: float
+    cut_seconds: float  # the part that the other sound does not have
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared.
+    """What was compared."""
 
-    Attributes:
-        sample_rate: Hz at which it was brought into time and judged, mono.
-        metric_rate: Hz at which metrics heard it.
-        reference, estimate: as they came.
-        seconds: in common.
-        lag: samples at `sample_rate` by which the estimate is late.
-        searched: whether the lag was searched for.
-        gain_db: level of the estimate over that of the reference.
-        correlation: of the two waveforms at that lag.
-    """
-
-    sample_rate: int
-    metric_rate: int
+    sample_rate: int  # Hz at which it was brought into time and judged, mono
+    metric_rate: int  # Hz at which metrics heard it
     reference: Side
     estimate: Side
-    seconds: float
-    lag: int
-    searched: bool
-    gain_db: float
-    correlation: float
+    seconds: float  # in common
+    lag: int  # samples at `sample_rate` by which the estimate is late
+    searched: bool  # for the lag
+    gain_db: float  # level of the estimate over that of the reference
+    correlation: float  # of the two waveforms at that lag
 
 
 @dataclass(frozen=True)
@@ -107,25 +89,15 @@ class CompositeRow:
 
 @dataclass(frozen=True)
 class Verification:
-    """What is known of an estimate beside its reference.
-
-    Attributes:
-        alignment: what was compared.
-        metrics: a row for each; none where the reference is silence, with which nothing can be compared.
-        composites: by name, "summary" and "verify".
-        verdict: whether the two are related.
-        ceilings: name -> metric -> value: what the best possible coder over a model's latent, or its vocoder, gets.
-        notes: what could not be computed, and why; and what is wrong with the level, and with left and right.
-        image: left and right beside each other, where one of the sounds is stereo.
-    """
+    """What is known of an estimate beside its reference."""
 
     alignment: Comparison
-    metrics: tuple[MetricRow, ...]
-    composites: dict[str, CompositeRow]
+    metrics: tuple[MetricRow, ...]  # none where the reference is silence, with which nothing can be compared
+    composites: dict[str, CompositeRow]  # by name, "summary" and "verify"
     verdict: Verdict
-    ceilings: dict[str, dict[str, float]]
-    notes: tuple[str, ...] = ()
-    image: ImageComparison | None = None
+    ceilings: dict[str, dict[str, float]]  # of what the best coder over a model's latent would give: metric -> value
+    notes: tuple[str, ...] = ()  # what could not be computed, and what is wrong with level, left and right
+    image: ImageComparison | None = None  # left and right, where one of the sounds is stereo
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it: an infinite value is None."""
@@ -167,22 +139,25 @@ def verify_sounds(
         raise ConfigError(f"{min(of_two)} compares left and right, and neither sound is stereo")
     warning = (image.warning,) if image is not None and image.warning else ()
     alignment = _comparison(reference, estimate, aligned, rate, searched=lag is None)
-    verdict = judge(features(aligned.reference), features(aligned.estimate), lag=other)
-    if features(aligned.reference).silent:  # every ratio to it is infinite, and none means anything
+    original = features(aligned.reference)
+    verdict = judge(original, features(aligned.estimate), lag=other)
+    if original.silent:  # every ratio to it is infinite, and none means anything
         apart = (Waveform(samples[None], reference.sample_rate) for samples in reference.samples)
         if image is not None and not all(features(_heard(channel)).silent for channel in apart):
             return Verification(alignment, (), {}, verdict, {}, (_CANCELS, *warning), image=image)
         return Verification(alignment, (), {}, verdict, {}, (_SILENT,))
     cut = partial(_cut, aligned=aligned, rate=rate)
-    original, beside = cut(reference), {name: cut(sound) for name, sound in (further_controls or {}).items()}
+    beside, whole = {}, cut(reference)
     if controls:
-        made = control_sounds(original.full, rate)
-        beside = {name: _Cut(at_rate(sound, rate, SAMPLE_RATE), sound) for name, sound in made.items()} | beside
+        made = control_sounds(whole.full, rate)
+        low = {name: signals.resample(sound, sample_rate=rate, to=SAMPLE_RATE) for name, sound in made.items()}
+        beside = {name: _Cut(low[name], sound) for name, sound in made.items()}
+    beside |= {name: cut(sound) for name, sound in (further_controls or {}).items()}
     above = {name: cut(sound) for name, sound in (ceilings or {}).items()}
     sounds = {"": cut(estimate, late=aligned.lag)} | beside | above
-    found: dict[str, _Judged] = {}
+    found: dict[str, _Scores] = {}
     for name, sound in sounds.items():
-        found[name] = _judged(original, sound, names, rate)
+        found[name] = _scores(whole, sound, names, rate)
         if on_step is not None:
             on_step(len(found), len(sounds))
     return Verification(
@@ -196,44 +171,32 @@ def verify_sounds(
     )
 
 
-def _level_notes(reference: Waveform, estimate: Waveform) -> tuple[str, ...]:
-    """What is wrong with the level of the whole sounds: their loudness, and offsets."""
-    told = []
-    for name, sound in (("REF", reference), ("EST", estimate)):
-        if (offset := float(np.abs(_offsets(sound)).max())) > 0:
-            told.append(f"{name} has an offset of {offset:.3f} of full scale, which no codec of this package keeps")
-    loudness = [loudness_lufs(sound) - 10 * math.log10(sound.channels) for sound in (reference, estimate)]
-    difference = loudness[1] - loudness[0]  # of a mean channel, so that mono has the level of two equal ones
-    if np.isfinite(difference) and abs(difference) > _LOUDNESS_LU:
-        told.append(f"EST is {abs(difference):.1f} LU {'louder' if difference > 0 else 'quieter'} than REF")
-    return tuple(told)
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """The part of a sound that is compared, `[N]`."""
 
-
-def _offsets(sound: Waveform) -> np.ndarray:
-    """`[C, 1]` float32: the means of a sound of which one is an offset, else 0."""
-    means = sound.samples.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
-    told = sound.duration > _SHORTEST_OFFSET and np.abs(means).max() > 10 ** (_OFFSET_DB / 20)
-    return means if told else np.zeros_like(means)
+    low: np.ndarray  # at 16 kHz
+    full: np.ndarray  # at the rate of the metrics, a multiple of it
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Scores:
     """All numbers of one sound beside the reference."""
 
     values: dict[str, float]
     composites: dict[str, Composite]
 
 
-def _judged(reference: _Cut, sound: _Cut, names: Sequence[str], rate: int) -> _Judged:
-    values = {"similarity": likeness(features(reference.low), features(sound.low))}
+def _scores(reference: _Cut, sound: _Cut, names: Sequence[str], rate: int) -> _Scores:
     chosen = [name for name in names if name not in _COMPOSITES and name not in _STEREO]
+    values = {"similarity": likeness(features(reference.low), features(sound.low))}
     values |= evaluate(reference.full, sound.full, sample_rate=rate, names=chosen)
     scores = {name: _COMPOSITES[name] for name in names if name in _COMPOSITES}
     low = reference.low, sound.low
-    return _Judged(values, {name: score(*low, sample_rate=SAMPLE_RATE) for name, score in scores.items()})
+    return _Scores(values, {name: score(*low, sample_rate=SAMPLE_RATE) for name, score in scores.items()})
 
 
-def _metric_rows(found: Mapping[str, _Judged], controls: Sequence[str]) -> tuple[MetricRow, ...]:
+def _metric_rows(found: Mapping[str, _Scores], controls: Sequence[str]) -> tuple[MetricRow, ...]:
     facts = {metric.name: (metric.unit, metric.direction) for metric in METRICS} | {"similarity": ("", "higher")}
     return tuple(
         MetricRow(name, *facts[name], value, {control: found[control].values[name] for control in controls})
@@ -242,15 +205,27 @@ def _metric_rows(found: Mapping[str, _Judged], controls: Sequence[str]) -> tuple
 
 
 def _composite_rows(
-    found: Mapping[str, _Judged], controls: Sequence[str], ceilings: Sequence[str]
+    found: Mapping[str, _Scores], controls: Sequence[str], ceilings: Sequence[str]
 ) -> dict[str, CompositeRow]:
-    def scores(name: str, sounds: Sequence[str]) -> dict[str, float]:
-        return {sound: found[sound].composites[name].score for sound in sounds}
+    rows = {}
+    for name, own in found[""].composites.items():
+        others = ({one: found[one].composites[name].score for one in sounds} for sounds in (controls, ceilings))
+        rows[name] = CompositeRow(own.score, dict(own.parts), *others)
+    return rows
 
-    return {
-        name: CompositeRow(own.score, dict(own.parts), scores(name, controls), scores(name, ceilings))
-        for name, own in found[""].composites.items()
-    }
+
+def _level_notes(reference: Waveform, estimate: Waveform) -> list[str]:
+    """What is wrong with the level of the whole sounds: their loudness, and offsets."""
+    notes, loudness = [], []
+    for name, sound in (("REF", reference), ("EST", estimate)):
+        if (offset := float(np.abs(_offsets(sound)).max())) > 0:
+            notes.append(f"{name} has an offset of {offset:.3f} of full scale, which no codec of this package keeps")
+        # Of a mean channel, so that mono has the level of two equal ones.
+        loudness.append(loudness_lufs(sound) - 10 * math.log10(sound.channels))
+    difference = loudness[1] - loudness[0]
+    if np.isfinite(difference) and abs(difference) > _LOUDNESS_LU:
+        notes.append(f"EST is {abs(difference):.1f} LU {'louder' if difference > 0 else 'quieter'} than REF")
+    return notes
 
 
 def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence[str], tuple[str, ...]]:
@@ -266,17 +241,26 @@ def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence
         names = (*names, *_COMPOSITES)
     if not missing:
         return names, ()
-    return names, (f"left out, since not installed: {', '.join(missing)}; {install_line(*missing.values())}",)
+    install = signals.install_line(*missing.values())
+    return names, (f"left out, since not installed: {', '.join(missing)}; {install}",)
 
 
-def _heard(waveform: Waveform, rate: int = SAMPLE_RATE) -> np.ndarray:
-    """`[N]`, mono, without an offset, which would count as level and as a steady tone."""
-    return resample(downmix(_centred(waveform)), rate).samples[0]
+def _offsets(sound: Waveform) -> np.ndarray:
+    """`[C, 1]` float32: the means of a sound of which one is an offset, else 0."""
+    means = sound.samples.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
+    is_offset = sound.duration > _SHORTEST_OFFSET and np.abs(means).max() > 10 ** (_OFFSET_DB / 20)
+    return means if is_offset else np.zeros_like(means)
 
 
-def _centred(waveform: Waveform) -> Waveform:
-    offsets = _offsets(waveform)
-    return Waveform(waveform.samples - offsets, waveform.sample_rate) if offsets.any() else waveform
+def _centred(sound: Waveform) -> Waveform:
+    """Without an offset, which would count as level and as a steady tone; no copy of a sound that has none."""
+    offsets = _offsets(sound)
+    return Waveform(sound.samples - offsets, sound.sample_rate) if offsets.any() else sound
+
+
+def _heard(sound: Waveform, rate: int = SAMPLE_RATE) -> np.ndarray:
+    """`[N]`, mono, without an offset."""
+    return resample(downmix(_centred(sound)), rate).samples[0]
 
 
 def _image(reference: Waveform, estimate: Waveform, aligned: Alignment) -> ImageComparison | None:
@@ -302,14 +286,6 @@ def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tu
     return (found, frames) if scores[0] > scores[1] else (unmoved, -frames)
 
 
-@dataclass(frozen=True, eq=False)
-class _Cut:
-    """The part of a sound that is compared: `[N]` at 16 kHz, and at the rate of the metrics, a multiple of it."""
-
-    low: np.ndarray
-    full: np.ndarray
-
-
 def _cut(sound: Waveform, *, aligned: Alignment, rate: int, late: int = 0) -> _Cut:
     """A sound in time with the reference, or `late` samples at 16 kHz behind it, extended with silence to the part that
     is compared."""
@@ -328,12 +304,12 @@ def _comparison(
     reference: Waveform, estimate: Waveform, aligned: Alignment, rate: int, *, searched: bool
 ) -> Comparison:
     seconds = len(aligned.reference) / SAMPLE_RATE
-    sides = [
+    ours, theirs = (
         Side(sound.sample_rate, sound.channels, sound.duration, max(0.0, sound.duration - seconds))
         for sound in (reference, estimate)
-    ]
+    )
     found = (aligned.lag, searched, aligned.gain_db, aligned.correlation)
-    return Comparison(SAMPLE_RATE, rate, sides[0], sides[1], seconds, *found)
+    return Comparison(SAMPLE_RATE, rate, ours, theirs, seconds, *found)
 
 
 def _plain(value: Any) -> Any:
@@ -342,6 +318,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noisebook.verification.controls import bundled_clips, bundled_movements, bundled_spectra
+from noisebook.verification.controls import bundled_clips
 from noisebook.verification.similarity import FRAME_RATE, Features, at_every_shift, likeness, similarity
 
 __all__ = ["LEVEL", "Family", "Verdict", "judge", "other_sounds"]
@@ -42,41 +42,24 @@ _STEP, _MOST = 2, 200  # frames between two shifts, or more, so that there are a
 
 @dataclass(frozen=True)
 class Family:
-    """The controls of one kind.
+    """The controls of one kind."""
 
-    Attributes:
-        name: "other music", "other speech", "other effects", "other times" or "other pitches";
-            "other sounds" for a steady reference.
-        count: of controls.
-        threshold: what a score has to exceed to beat all but 5 % of them.
-        p_value: of the score.
-    """
-
-    name: str
+    name: str  # "other music", ... as above; "other sounds" for a steady reference
     count: int
-    threshold: float
+    threshold: float  # what a score has to exceed to beat all but 5 % of them
     p_value: float
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an estimate is related to a reference.
-
-    Attributes:
-        related: whether the score exceeds the threshold, which is to say that the p-value is at most 0.05.
-        score: similarity, -1 to 1.
-        threshold: the largest of the families'.
-        p_value: the largest of the families'.
-        families: of controls, those that there are.
-        reason: the verdict in a sentence.
-    """
+    """Whether an estimate is related to a reference: whether its score exceeds the threshold, p <= 0.05."""
 
     related: bool
-    score: float
-    threshold: float
-    p_value: float
+    score: float  # similarity, -1 to 1
+    threshold: float  # the largest of the families'
+    p_value: float  # likewise
     families: tuple[Family, ...]
-    reason: str
+    reason: str  # in a sentence
 
     @property
     def n_controls(self) -> int:
@@ -87,11 +70,10 @@ class Verdict:
 def judge(
     reference: Features, estimate: Features, *, lag: int = 0, others: dict[str, np.ndarray] | None = None
 ) -> Verdict:
-    """The verdict on two sounds of equal length that are aligned.
+    """The verdict on the `features` of two sounds of equal length that are aligned.
 
     Args:
-        reference: `features` of the reference.
-        estimate: of the estimate.
+        reference, estimate: the two.
         lag: frames between the two alignments of which the better one was taken; 0 where there was no choice. Every
             control is given the same choice.
         others: `other_sounds` of the reference and lag, where they are known already.
@@ -101,48 +83,51 @@ def judge(
     for sound, name in ((reference, "reference"), (estimate, "estimate")):
         if sound.silent:
             return _undecided(f"the {name} is silent: there is nothing to compare")
-    found = dict(other_sounds(reference, lag) if others is None else others)
+    controls = dict(other_sounds(reference, lag) if others is None else others)
     if not reference.steady:
-        found["other times"] = _other_times(reference, estimate, lag)
+        controls["other times"] = _other_times(reference, estimate, lag)
         turns = range(_NEIGHBOURS, estimate.movement.shape[1] - _NEIGHBOURS + 1)
         pitches = (similarity(reference.movement, np.roll(estimate.movement, turn, axis=1)) for turn in turns)
-        found["other pitches"] = np.array(list(pitches))
+        controls["other pitches"] = np.array(list(pitches))
     score = likeness(reference, estimate)
-    families = tuple(_family(name, score, scores) for name, scores in found.items() if len(scores) >= _FEWEST)
-    return _verdict(score, families, reference)
+    families = tuple(_family(name, score, scores) for name, scores in controls.items() if len(scores) >= _FEWEST)
+    hardest = max(families, key=lambda family: family.p_value)
+    related = hardest.p_value <= LEVEL
+    reason = "above all but 5 % of the controls of every family"
+    if not related:
+        reason = f"not above {hardest.name}: {hardest.p_value:.0%} of them would do as well"
+    if reference.steady:
+        reason += "; the reference is steady, so that only its spectrum could be compared"
+    elif not any(family.name == "other times" for family in families):
+        reason += "; it is too short to be compared at other times"
+    return Verdict(related, score, max(one.threshold for one in families), hardest.p_value, families, reason)
 
 
 def other_sounds(reference: Features, lag: int = 0) -> dict[str, np.ndarray]:
     """Scores of the bundled clips of each kind in the estimate's place; of a steady reference, by spectrum."""
     if reference.steady:
-        return {"other sounds": np.array([similarity(reference.spectrum, other) for other in bundled_spectra()])}
+        return {"other sounds": np.array([similarity(reference.spectrum, clip.spectrum) for clip in bundled_clips()])}
     scores: dict[str, list[float]] = {}
-    for clip, movement in zip(bundled_clips(), bundled_movements(), strict=True):
-        repeated = np.resize(movement, (max(reference.frames, len(movement)), movement.shape[1]))
-        turns = range(0, len(movement), -(-len(movement) // _TURNS))
-
-        def turned(turn: int, repeated: np.ndarray = repeated) -> float:
-            return similarity(reference.movement, np.roll(repeated, turn, axis=0)[: reference.frames])
-
-        found = (max(turned(place) for place in {turn, turn + lag}) for turn in turns)
-        scores.setdefault(f"other {clip.kind}", []).extend(found)
+    for clip in bundled_clips():
+        frames, bands = clip.movement.shape
+        repeated = np.resize(clip.movement, (max(reference.frames, frames), bands))
+        for turn in range(0, frames, -(-frames // _TURNS)):
+            turned = (np.roll(repeated, place, axis=0)[: reference.frames] for place in {turn, turn + lag})
+            best = max(similarity(reference.movement, movement) for movement in turned)
+            scores.setdefault(f"other {clip.kind}", []).append(best)
     return {name: np.array(found) for name, found in scores.items()}
 
 
 def _other_times(reference: Features, estimate: Features, lag: int) -> np.ndarray:
     """Scores of the estimate at other times, forwards away from its own time, and backwards."""
-    frames, step = reference.frames, max(_STEP, -(-reference.frames // _MOST))
+    frames = reference.frames
+    shifts = np.arange(0, frames, max(_STEP, -(-frames // _MOST)))
     forwards, backwards = (
         at_every_shift(reference.movement, movement) for movement in (estimate.movement, estimate.movement[::-1])
     )
-
-    def distance(shifts: np.ndarray) -> np.ndarray:
-        """From no shift at all, either way around."""
-        return np.minimum(shifts % frames, -shifts % frames)
-
-    shifts = np.arange(0, frames, step)
-    away = (distance(shifts) >= _GUARD) & (distance(shifts + lag) >= _GUARD)
-    forwards, backwards = (np.maximum(found, np.roll(found, -lag)) for found in (forwards, backwards))
+    forwards, backwards = (np.maximum(scores, np.roll(scores, -lag)) for scores in (forwards, backwards))
+    turned = np.stack([shifts % frames, -shifts % frames, (shifts + lag) % frames, -(shifts + lag) % frames])
+    away = turned.min(axis=0) >= _GUARD  # of no shift at all, either way around
     return np.concatenate([forwards[shifts[away]], backwards[shifts]])
 
 
@@ -151,21 +136,6 @@ def _family(name: str, score: float, controls: np.ndarray) -> Family:
     allowed = int(LEVEL * (1 + len(controls)) + 1e-9) - 1  # controls that may reach the score
     threshold = float(np.sort(controls)[::-1][allowed])
     return Family(name, len(controls), threshold, (1 + at_least) / (1 + len(controls)))
-
-
-def _verdict(score: float, families: tuple[Family, ...], reference: Features) -> Verdict:
-    hardest = max(families, key=lambda family: family.p_value)
-    related = hardest.p_value <= LEVEL
-    if related:
-        reason = "above all but 5 % of the controls of every family"
-    else:
-        reason = f"not above {hardest.name}: {hardest.p_value:.0%} of them would do as well"
-    if reference.steady:
-        reason += "; the reference is steady, so that only its spectrum could be compared"
-    elif not any(family.name == "other times" for family in families):
-        reason += "; it is too short to be compared at other times"
-    threshold = max(family.threshold for family in families)
-    return Verdict(related, score, threshold, hardest.p_value, families, reason)
 
 
 def _undecided(reason: str) -> Verdict:

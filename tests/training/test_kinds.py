@@ -13,7 +13,7 @@ from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 from noisebook.verification.controls import bundled_clips
-from noisebook.verification.kinds import KINDS, STATISTICS, kind_statistics
+from noisebook.verification.listening import KINDS, STATISTICS, kind_statistics
 from training import kinds
 
 

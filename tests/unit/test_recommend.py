@@ -21,8 +21,7 @@ from noisebook.errors import ConfigError
 from noisebook.synthesis import reconstruction_presets
 from noisebook.synthesis.options import TRANSFORM_METHODS
 from noisebook.verification.controls import bundled_clips
-from noisebook.verification.kinds import KINDS, STATISTICS, kind_statistics
-from noisebook.verification.listening import listen
+from noisebook.verification.listening import KINDS, STATISTICS, kind_statistics, listen
 from noisebook.verification.rules import ASPECTS, NEEDS, OTHER_NAMES, RULES, SOUND_KINDS, advise, rules_for
 
 ROOT = Path(noisebook.__file__).parents[1]
