@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from noisebook import api
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.allocation import Layout, plan_of
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import header_of, target_latent
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
-from noisebook.codec.rendering import sound_of
 from noisebook.codec.segment import SegmentCoder, encode_segment
+from noisebook.codec.signal import sound_of
+from noisebook.codec.timeline import Layout, plan_of
 from noisebook.coding import container
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend, BackendInfo

@@ -25,7 +25,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import Decoder, decode_latent
 from noisebook.codec.encoder import target_latent
 from noisebook.codec.presets import HIGHEST, LOWEST
-from noisebook.codec.rendering import sound_of
+from noisebook.codec.signal import sound_of
 from noisebook.codec.vq import write_codes
 from noisebook.coding import container
 from noisebook.metrics import evaluate

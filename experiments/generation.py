@@ -21,7 +21,7 @@ from experiments.study import Bench, Parts, Row, Study, table
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import decode_latent
-from noisebook.codec.rendering import sound_of
+from noisebook.codec.signal import sound_of
 from noisebook.diffusion.backend import FeatureBackend
 from noisebook.metrics import frechet_distance, mel_patches
 from noisebook.synthesis.generate import generate_latents, generate_stream

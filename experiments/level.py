@@ -20,8 +20,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import header_of
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.rendering import sound_of
-from noisebook.codec.signal import levelled
+from noisebook.codec.signal import levelled, sound_of
 from noisebook.diffusion.backend import FeatureBackend
 
 BITRATES = ("30", "300", "3000")

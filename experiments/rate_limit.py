@@ -25,14 +25,14 @@ from experiments.study import Bench, Parts, Row, Study, nmse_db, table
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.baselines import Published, PublishedCoder
-from noisebook.codec import aiming, encoder
-from noisebook.codec.allocation import plan_of
+from noisebook.codec import encoder
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import header_of, target_latent
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder, Target, encode_segment, tail_after
 from noisebook.codec.signal import levelled
+from noisebook.codec.timeline import plan_of
 from noisebook.coding.container import CodingParams
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend
 from noisebook.diffusion.guidance import over_timeline
@@ -155,7 +155,7 @@ def measure(bench: Bench, rate: str, system: str, shaped: bool) -> Row:
     def target() -> Target:
         if not shaped:
             return latents
-        return aiming.shaped(latents, denoise, backend.info.schedule, coder.plan[-1].s or 0)
+        return encoder.shaped(latents, denoise, backend.info.schedule, coder.plan[-1].s or 0)
 
     row, smooth, lively = coded(latents, coder, denoise, target)
     row["steps"] = len(coder.plan)
@@ -223,7 +223,7 @@ def measure_source(bench: Bench, rate: str, source: str, system: str) -> Row:
     def target() -> Target:
         if not system.endswith("shaped"):
             return latent
-        return aiming.shaped(latent, known.denoise, info.schedule, coder.plan[-1].s or 0, share=1.0)
+        return encoder.shaped(latent, known.denoise, info.schedule, coder.plan[-1].s or 0, share=1.0)
 
     row, smooth, _ = coded(latent, coder, known.denoise, target)
     error = float((smooth - latent).square().mean())

@@ -28,9 +28,9 @@ from experiments import results_tables
 from experiments.steady import through, worst
 from experiments.study import ROOT, Bench, Options, Parts, Row, Study, clip_paths, nmse_db
 from noisebook import api
-from noisebook.codec.allocation import Layout
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import target_latent
+from noisebook.codec.timeline import Layout
 from noisebook.coding import container
 from noisebook.comparison import publishing
 from noisebook.comparison.catalogue import catalogue

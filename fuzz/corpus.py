@@ -13,7 +13,7 @@ import torch
 from fuzz.targets import books_of_toy
 from fuzz.toy import ToyBackend
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import encoder, vq
+from noisebook.codec import encoder
 from noisebook.codec.options import CodebookOptions, EncodeOptions
 from noisebook.coding import bitio
 from noisebook.coding.container import CodingParams
@@ -82,11 +82,11 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     yield "preset", encoder.compress(mono, backend=backend, options=EncodeOptions(preset="3000"))
     odd = replace(mono, sample_rate=7777)
     yield "odd-rate", encoder.compress(odd, backend=backend, options=EncodeOptions(preset="8"))
-    yield "latent-image", vq.compress(stereo, backend=backend, codebook=books_of_toy()[0])
+    yield "latent-image", encoder.compress_with_codebook(stereo, backend=backend, codebook=books_of_toy()[0])
     for index, book in enumerate(books_of_toy()):
         rule = "soft" if not index else "hard"
         options = CodebookOptions(rule=rule)
-        yield f"latent-{index}", vq.compress(mono, backend=backend, codebook=book, options=options)
+        yield f"latent-{index}", encoder.compress_with_codebook(mono, backend=backend, codebook=book, options=options)
 
 
 def _codebooks() -> Iterator[tuple[str, bytes]]:

@@ -11,9 +11,19 @@ from noisebook.api.codebooks import (
     fit_doubt,
     load_codebook,
 )
-from noisebook.api.codec import compress, compress_with_codebook
-from noisebook.api.decoding import DecodeOptions, Decoding, decompress, decompress_to_blocks, play
-from noisebook.api.files import compress_file, decompress_file
+from noisebook.api.codec import (
+    DecodeOptions,
+    Decoding,
+    StreamInfo,
+    compress,
+    compress_file,
+    compress_with_codebook,
+    decompress,
+    decompress_file,
+    decompress_to_blocks,
+    play,
+    read_info,
+)
 from noisebook.api.models import (
     EMBEDDED,
     ModelOptions,
@@ -31,7 +41,6 @@ from noisebook.api.recommend import (
     recommendation_needs,
     recommendation_rules,
 )
-from noisebook.api.stream_info import StreamInfo, read_info
 from noisebook.api.synthesis import (
     GeneratedSound,
     GeneratedStream,

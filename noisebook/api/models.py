@@ -137,10 +137,16 @@ def find_model(data: bytes) -> str:
         WrongModel: no such model is at hand; the message says which it is and which were looked at.
         ModelError: the model inside the package cannot be read.
     """
-    from noisebook.backends.installed import find
     from noisebook.coding.container import parse_header
 
-    found = find(parse_header(data)[0].fingerprint)
+    return model_of(parse_header(data)[0].fingerprint)
+
+
+def model_of(fingerprint: bytes) -> str:
+    """The model of a stream by the fingerprint in its header; errors as of `find_model`."""
+    from noisebook.backends.installed import find
+
+    found = find(fingerprint)
     return EMBEDDED if found.embedded else str(found.folder)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisebook.api.arguments import OnStep, as_waveform, checked
-from noisebook.api.decoding import decompress
+from noisebook.api.codec import decompress
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
     """
     import numpy as np
 
-    from noisebook.codec.allocation import Layout
-    from noisebook.codec.ordering import of_stream
+    from noisebook.codec.stream import of_stream
+    from noisebook.codec.timeline import Layout
     from noisebook.coding.container import pack
 
     rng, layout = np.random.default_rng(seed), Layout.of_header(header, info)

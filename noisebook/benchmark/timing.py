@@ -15,13 +15,12 @@ import torch
 
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.baselines import Published, PublishedCoder
-from noisebook.codec.allocation import Layout
 from noisebook.codec.decoder import Decoder
 from noisebook.codec.encoder import compress_towards, header_of, matched_header, prepare, target_latent
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.rendering import sound_of
 from noisebook.codec.segment import decode_segment, encode_segment, ended, tail_after
-from noisebook.codec.timeline import Timeline
+from noisebook.codec.signal import sound_of
+from noisebook.codec.timeline import Layout, Timeline
 from noisebook.coding import container
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.api.decoding import DecodeOptions
+from noisebook.api.codec import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli._options import (
     FILE,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.api.decoding import DecodeOptions
+from noisebook.api.codec import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files
 from noisebook.cli._options import (

@@ -21,15 +21,15 @@ from noisebook.audio.image import StereoImage
 from noisebook.audio.resample import resampled_count
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import vq
-from noisebook.codec.allocation import Layout
-from noisebook.codec.opening import Contents, Stream
-from noisebook.codec.rendering import Rendered
 from noisebook.codec.segment import SegmentCoder, decode_segment, tail_after
-from noisebook.codec.signal import restored, restored_blocks, to_samples
+from noisebook.codec.signal import Rendered, restored, restored_blocks, to_samples
 from noisebook.codec.stereo import read_image
+from noisebook.codec.stream import Contents, Stream
+from noisebook.codec.timeline import Layout
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.guidance import counted, over_timeline
+from noisebook.diffusion.plan import Plan
 from noisebook.errors import ConfigError, UnsupportedStream
 from noisebook.options import OnStep
 from noisebook.quantizers.codebook import LatentCodebook
@@ -54,10 +54,10 @@ class Decoder:
             sound, more a livelier one.
         damaged: decode what is there of a stream that is cut short, and do not ask for checksums.
         on_step: called with (steps done, steps of the whole stream).
+        parsed: as `parse_header` returned it, where the header is read already.
 
     Attributes:
-        header: of the stream.
-        timeline: of the stream; of noise choices its `Layout`.
+        header, timeline: of the stream, as of `Stream`.
         image: the message of its stereo image, where it has one.
         sample_rate: Hz.
         channels: of the sound.
@@ -77,9 +77,10 @@ class Decoder:
         tail_steps: int | None = None,
         damaged: bool = False,
         on_step: OnStep | None = None,
+        parsed: tuple[Header, int] | None = None,
     ) -> None:
         self._backend, self._kept = backend, dict[int, torch.Tensor]()
-        stream = Stream(data, backend.info)
+        stream = Stream(data, backend.info, parsed)
         self.header, self.timeline = stream.header, stream.timeline
         if damaged:
             self._contents, image_intact = stream.salvaged()
@@ -91,7 +92,7 @@ class Decoder:
         self._segment_count = len(self._contents.choices)
         self._frames = self.timeline.segment(self._segment_count - 1)[1]
         if isinstance(self.timeline, Layout):
-            self._decode = _noise_decoder(stream, self._contents, backend, tail_steps, on_step)
+            self._decode = _noise_decoder(self.header, self.timeline, self._contents, backend, tail_steps, on_step)
         elif codebook_for is None:
             raise UnsupportedStream("the stream holds a quantised latent: its codebook is needed")
         else:
@@ -99,9 +100,9 @@ class Decoder:
             self._decode = vq.segment_decoder(self.header, self.timeline, backend, codebook, on_step)
         self.sample_rate, self.channels = self.header.sample_rate, self.header.channel_mode.channels
         there = self._frames * backend.info.frame_samples
-        self.sample_count = min(
-            self.header.sample_count, resampled_count(there, backend.info.sample_rate, self.sample_rate)
-        )
+        there = resampled_count(there, backend.info.sample_rate, self.sample_rate)
+        self.sample_count = min(self.header.sample_count, there)
+        self._format = replace(self.header, sample_count=self.sample_count)
 
     def latent(self, first: int = 0, last: int | None = None) -> torch.Tensor:
         """Frames `first` to `last` of the decoded latent `[latents, C, frames, F']`."""
@@ -164,11 +165,6 @@ class Decoder:
     def _stereo(self) -> StereoImage | None:
         return read_image(self.image, self.timeline)
 
-    @property
-    def _format(self) -> Header:
-        """Of what can be decoded."""
-        return replace(self.header, sample_count=self.sample_count)
-
     def _rendered(self) -> Rendered:
         """All that can be decoded, at the model's rate."""
         frame, last = self._backend.info.frame_samples, self.timeline.sample_count
@@ -202,24 +198,32 @@ class Decoder:
 
 
 def _noise_decoder(
-    stream: Stream, contents: Contents, backend: Backend, tail_steps: int | None, on_step: OnStep | None
+    header: Header,
+    layout: Layout,
+    contents: Contents,
+    backend: Backend,
+    tail_steps: int | None,
+    on_step: OnStep | None,
 ) -> Callable[[bytes, int], torch.Tensor]:
     """From the choices and index of a segment to its latent `[channels, C, frames, F']`.
 
     Choices are ordered by step: those of a stream that is cut short may be the first steps alone. The tail begins where
     they end: the same sound, less exactly.
     """
-    layout, header, info = stream.timeline, stream.header, backend.info
-    assert isinstance(layout, Layout)
-    calls = layout.segment_count * (layout.steps + len(tail_after(layout.plan[-1].s, info.schedule, tail_steps)))
+
+    def tail_behind(steps: int) -> Plan:
+        last = layout.plan[steps - 1].s if steps else layout.plan[0].t
+        return tail_after(last, backend.info.schedule, tail_steps)
+
+    calls = layout.segment_count * (layout.steps + len(tail_behind(layout.steps)))
     denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, calls)
 
     def decode(payload: bytes, index: int) -> torch.Tensor:
         coder = SegmentCoder.of(layout, index, header.seed, backend)
         steps = layout.steps if contents.coded_steps is None else contents.coded_steps[index]
-        tail = tail_after(layout.plan[steps - 1].s if steps else layout.plan[0].t, info.schedule, tail_steps)
         coded = None if steps == layout.steps else steps
-        return decode_segment(payload, coder, denoise, tail, coder.start(backend.device), coded_steps=coded)
+        start = coder.start(backend.device)
+        return decode_segment(payload, coder, denoise, tail_behind(steps), start, coded_steps=coded)
 
     return decode
 

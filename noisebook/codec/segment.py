@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from noisebook.codec.allocation import Layout
+from noisebook.codec.timeline import Layout
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.coding.container import CodingParams
 from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
@@ -21,18 +21,8 @@ from noisebook.diffusion.noise import start_noise
 from noisebook.diffusion.plan import Denoise, Plan, Step, reverse, tail_plan
 from noisebook.diffusion.schedule import Schedule
 
-__all__ = [
-    "SHORT_TAIL_STEPS",
-    "TAIL_STEPS",
-    "Coder",
-    "SegmentCoder",
-    "Target",
-    "decode_segment",
-    "encode_segment",
-    "ended",
-    "silence_of",
-    "tail_after",
-]
+__all__ = ["SHORT_TAIL_STEPS", "TAIL_STEPS", "Coder", "SegmentCoder", "Target", "decode_segment", "encode_segment",
+           "ended", "silence_of", "tail_after"]  # fmt: skip
 
 TAIL_STEPS = 6
 SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (ViSQOL, Zimtohrli)

@@ -1,7 +1,7 @@
 """The stereo image of a sound within a budget of bits: the first payload of its stream.
 
 sound --audio.image.measure_image--> image --encode_image--> message --image_payload--> payload
-message --read_image--> image, by which a decoder spreads its mono (`codec.rendering`)
+message --read_image--> image, by which a decoder spreads its mono (`codec.signal`)
 
 A value costs almost nothing where it stays as it was, so the choice is of when and in which bands it changes. It is
 made by dynamic programming: the image of least `error + price * bits`, with the price at which the bits fit the budget.
@@ -109,13 +109,13 @@ def _cheapest(image: StereoImage, price: float) -> StereoImage:
             steps == 0, _STAY, _CHANGE + _DOUBLE * np.log2(np.maximum(steps, 1))
         )  # [foretold, coded], about
         toll = (price * bits).astype(np.float32)
-        values, last = np.empty(indices.shape, np.int64), None
+        values = np.empty(indices.shape, np.int64)
+        before: np.ndarray | int = LEVELS if errors is _level_errors() else 0
         for first in range(0, image.frames, _STRETCH):  # a later stretch starts from where the one before ended
             part = slice(first, first + _STRETCH)
             costs = errors[indices[:, part]] * weight[:, part, None]
-            start = LEVELS if errors is _level_errors() else 0
-            values[:, part] = _cheapest_paths(costs.transpose(1, 0, 2).astype(np.float32), toll, start, last)
-            last = values[:, min(first + _STRETCH, image.frames) - 1]
+            values[:, part] = _cheapest_paths(costs.transpose(1, 0, 2).astype(np.float32), toll, before)
+            before = values[:, part][:, -1]
         chosen.append(values)
     level, coherence = chosen
     return StereoImage((level - LEVELS).astype(np.int8), coherence.astype(np.int8))
@@ -135,32 +135,19 @@ def _coherence_errors() -> np.ndarray:
     return ((COHERENCES[:, None] - COHERENCES) / _COHERENCE) ** 2
 
 
-def _cheapest_paths(costs: np.ndarray, toll: np.ndarray, start: int, last: np.ndarray | None) -> np.ndarray:
+def _cheapest_paths(costs: np.ndarray, toll: np.ndarray, before: np.ndarray | int) -> np.ndarray:
     """States `[bands, frames]` of least cost `[frames, bands, states]` and toll `[states, states]` between them.
 
-    The first frame comes after the states `last`, or, where there are none, band after band after `start`.
+    The first frame comes after the states `before` of its bands, or, where that is one state, band after band after it.
     """
     to_go = costs.copy()
     for frame in range(len(costs) - 2, -1, -1):
         to_go[frame] += (to_go[frame + 1].T[:, :, None] + toll.T[:, None]).min(0)
     path = np.empty(costs.shape[1::-1], np.int64)
-    state = _cheapest_path(to_go[0], toll, start) if last is None else (to_go[0] + toll[last]).argmin(1)
-    path[:, 0] = state
-    for frame in range(1, len(costs)):
-        state = (to_go[frame] + toll[state]).argmin(1)
-        path[:, frame] = state
+    for frame in range(len(costs)):
+        if isinstance(before, int):
+            before = _cheapest_paths(to_go[0][:, None], toll, np.array([before]))[0]
+        else:
+            before = (to_go[frame] + toll[before]).argmin(1)
+        path[:, frame] = before
     return path
-
-
-def _cheapest_path(costs: np.ndarray, toll: np.ndarray, start: int) -> np.ndarray:
-    """States `[n]` of least cost `[n, states]` and toll `[states, states]` from each to the next, from `start` on."""
-    best_next = np.empty(costs.shape, int)
-    to_go = np.zeros(costs.shape[1], np.float32)
-    for place in range(len(costs) - 1, -1, -1):
-        ways = costs[place] + to_go + toll
-        best_next[place], to_go = ways.argmin(1), ways.min(1)
-    path = []
-    for place in range(len(costs)):
-        start = int(best_next[place, start])
-        path.append(start)
-    return np.array(path)

@@ -1,7 +1,6 @@
-"""The codec of quantised latents: sound to codes of a codebook to sound. Decoding is a look-up.
+"""The payloads of quantised latents: codes of a codebook to bytes and back to a latent. Decoding is a look-up.
 
-compress:   Waveform -> latent --codebook.encode--> codes --entropy coder--> payload
-decoding:   payload -> codes --codebook.decode--> latent -> Waveform
+latent --codebook.encode--> codes --entropy coder--> payload --read_codes--> codes --codebook.decode--> latent
 """
 
 from __future__ import annotations
@@ -10,66 +9,16 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from noisebook.audio.image import measure_image
-from noisebook.audio.level import coding_gain_of
-from noisebook.audio.waveform import Sound
-from noisebook.codec.encoder import channel_mode_of, header_with, matched_header
-from noisebook.codec.options import CodebookOptions
-from noisebook.codec.presets import image_share, rate_of_latent
-from noisebook.codec.signal import analyse, levelled
-from noisebook.codec.stereo import image_payload
 from noisebook.codec.timeline import Timeline
 from noisebook.coding import container
-from noisebook.coding.blocks import CODEBOOK_BYTES
-from noisebook.coding.container import ChannelMode, Header, LatentCode, LatentRule
+from noisebook.coding.container import CODEBOOK_BYTES, Header, LatentCode
 from noisebook.coding.entropy import SymbolReader, SymbolWriter
 from noisebook.diffusion.backend import Backend
 from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream, WrongCodebook
 from noisebook.options import OnStep
 from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["compress", "latent_of", "read_codes", "segment_decoder", "write_codes"]
-
-
-def compress(
-    sound: Sound,
-    *,
-    backend: Backend,
-    codebook: LatentCodebook,
-    options: CodebookOptions = CodebookOptions(),
-    on_step: OnStep | None = None,
-) -> bytes:
-    """A .ddcm stream of the sound's latent in the words of a codebook; `on_step` is called for each segment.
-
-    Raises:
-        AudioError: more than two channels.
-        ConfigError: a bitrate for a codebook that has its own, or a rule that the codebook does not have.
-        ModelError: the codebook was fitted for another model.
-    """
-    info, rule = backend.info, options.rule
-    codebook.stages(rule)  # the errors
-    codebook.check_fits(info)
-    method = codebook.config.method
-    if options.bitrate is not None and method != "adaptive":
-        raise ConfigError(f"a bitrate needs a codebook of method adaptive; this one, of {method}, has its own")
-    mode = channel_mode_of(sound, options.channel_mode, info)
-    code = LatentCode(LatentRule[rule.upper()], codebook.fingerprint[:CODEBOOK_BYTES])
-    gain = coding_gain_of(sound)
-    header = header_with(sound.sample_rate, sound.sample_count, mode, info, gain_half_db=gain, latent=code)
-    budget = None if options.bitrate is None else rate_of_latent(options.bitrate, mode) / info.frames_per_second
-    samples, timeline = levelled(sound, gain, info.sample_rate), Timeline.of(header, info)
-    latent, payloads = analyse(samples, timeline, backend), []
-    for index, (start, end) in enumerate(timeline.segments(), start=1):
-        codes = codebook.encode(latent[:, :, start:end], rule, bits_per_frame=budget)
-        payloads.append(container.sized(write_codes(codes, codebook, rule)))
-        if on_step is not None:
-            on_step(index, timeline.segment_count)
-    bitrate = 8 * sum(map(len, payloads)) * sound.sample_rate / sound.sample_count
-    image = measure_image(samples, info.sample_rate) if mode is ChannelMode.IMAGE else None
-    images = image_payload(image, header, image_share(bitrate))
-    decode = segment_decoder(header, timeline, backend, codebook)
-    decoded = torch.cat([decode(payload, index) for index, payload in enumerate(payloads)], dim=2)
-    return container.pack(matched_header(sound, header, decoded, images, backend), [*images, *payloads])
+__all__ = ["latent_of", "read_codes", "segment_decoder", "write_codes"]
 
 
 def segment_decoder(

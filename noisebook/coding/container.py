@@ -20,6 +20,7 @@ from enum import IntEnum
 
 from noisebook.coding import bitio
 from noisebook.coding.blocks import (
+    CODEBOOK_BYTES,
     CodingParams,
     LatentCode,
     LatentRule,
@@ -35,7 +36,8 @@ from noisebook.coding.blocks import (
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
-__all__ = ["CRC_SIZE", "SAMPLE_RATES", "VERSION", "ChannelMode", "CodingParams", "Header", "LatentCode", "LatentRule",
+__all__ = ["CODEBOOK_BYTES", "CRC_SIZE", "FINGERPRINT_BYTES", "SAMPLE_RATES", "VERSION", "ChannelMode", "CodingParams",
+           "Header", "LatentCode", "LatentRule", "Spans",
            "overhead", "pack", "parse_header", "salvage", "sized", "sized_payloads", "split", "unsized", "verified"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
@@ -48,6 +50,7 @@ _PAUSES, _EQUAL = 0x10, 0x20  # of the byte that follows where the code is _MORE
 _SEED_BIT, _TAG_BIT = 6, 7
 _PROGRESSIVE = 0x80  # of the preset byte
 CRC_SIZE = 2
+FINGERPRINT_BYTES = 2
 _SALVAGE = "decompress --damaged plays what is there"
 
 
@@ -89,8 +92,8 @@ class Header:
     pauses: Spans = ()  # where units carry no choices, (first, end) in cells
 
     def __post_init__(self) -> None:
-        if len(self.fingerprint) != 2:
-            raise ConfigError(f"fingerprint has {len(self.fingerprint)} bytes: give 2")
+        if len(self.fingerprint) != FINGERPRINT_BYTES:
+            raise ConfigError(f"fingerprint has {len(self.fingerprint)} bytes: give {FINGERPRINT_BYTES}")
         if (self.params is not None) + (self.latent is not None) != (self.preset == 0):
             raise ConfigError(
                 f"preset {self.preset}: coding parameters or a latent code go with preset 0 and with no other"

@@ -171,7 +171,7 @@ def _diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int)
     from noisebook.codec.decoder import Decoder
     from noisebook.codec.encoder import compress_towards, prepare, targets
     from noisebook.codec.options import EncodeOptions
-    from noisebook.codec.rendering import sound_of
+    from noisebook.codec.signal import sound_of
 
     backend = _backend(job)
     started = time.perf_counter()

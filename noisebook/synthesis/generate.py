@@ -20,11 +20,10 @@ import torch
 from noisebook import rng
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.allocation import Layout
 from noisebook.codec.encoder import header_with
-from noisebook.codec.rendering import sound_of
 from noisebook.codec.segment import SegmentCoder, tail_after
-from noisebook.codec.timeline import SEGMENT_FRAMES
+from noisebook.codec.signal import sound_of
+from noisebook.codec.timeline import SEGMENT_FRAMES, Layout
 from noisebook.coding import container
 from noisebook.coding.bitio import BitWriter
 from noisebook.coding.container import ChannelMode, CodingParams, Header

@@ -13,8 +13,7 @@ import torch
 from noisebook.audio.image import StereoImage, measure_image
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.rendering import Rendered
-from noisebook.codec.signal import analyse, features_of, levelled, restored, synthesise
+from noisebook.codec.signal import Rendered, analyse, features_of, levelled, restored, synthesise
 from noisebook.codec.timeline import Timeline
 from noisebook.coding.container import ChannelMode
 from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend

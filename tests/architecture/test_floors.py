@@ -19,8 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 SCRIPTS = [path for folder in ("training", "experiments", "examples") for path in sorted((ROOT / folder).rglob("*.py"))]
 NUMPY_ONLY = ("coding", "rng", "config", "options", "errors")  # torch is not imported at all
 TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "diffusion/backend", "codec/timeline",
-                "codec/allocation", "codec/opening", "codec/ordering", "codec/effort", "codec/options", "codec/presets",
-                "verification", "api", "cli", "benchmark/doctor", "quantizers/config",
+                "codec/stream", "codec/options", "codec/presets", "verification",
+                "api", "cli", "benchmark/doctor", "quantizers/config",
                 "quantizers/files")  # torch within functions only  # fmt: skip
 ALL_TENSORS = {"audio/band_synthesis", "audio/mel_synthesis"}  # which others import when they call it
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}

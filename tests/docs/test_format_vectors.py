@@ -11,8 +11,8 @@ import numpy as np
 
 from fuzz.toy import INFO as TOY
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_bands, image_frames
-from noisebook.codec.allocation import Layout
-from noisebook.codec.ordering import of_segments, of_stream
+from noisebook.codec.stream import of_segments, of_stream
+from noisebook.codec.timeline import Layout
 from noisebook.coding import bitio
 from noisebook.coding.container import (
     SAMPLE_RATES,

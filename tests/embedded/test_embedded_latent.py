@@ -11,7 +11,7 @@ from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import target_latent
-from noisebook.codec.opening import Stream
+from noisebook.codec.stream import Stream
 from noisebook.coding import container
 from noisebook.errors import WrongCodebook
 

@@ -14,10 +14,10 @@ from noisebook.audio.level import coding_gain_of
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.backends.mini_files import FILES, WEIGHTS
-from noisebook.codec.allocation import plan_of
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.signal import levelled
+from noisebook.codec.timeline import plan_of
 from noisebook.coding import container
 from noisebook.diffusion.windows import window_starts
 from noisebook.metrics import log_mel_l1_db

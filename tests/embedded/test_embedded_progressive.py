@@ -11,10 +11,10 @@ from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import encoder
 from noisebook.codec import timeline as timelines
-from noisebook.codec.allocation import Layout
 from noisebook.codec.decoder import Decoder
 from noisebook.codec.encoder import target_latent
 from noisebook.codec.options import EncodeOptions
+from noisebook.codec.timeline import Layout
 from noisebook.coding import container
 
 

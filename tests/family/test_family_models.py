@@ -110,7 +110,7 @@ def test_what_needs_a_mel_is_refused_in_words(noisebook, stable_audio_folder, so
 
 def test_a_joint_stream_is_nothing_for_a_mono_model(load, audioldm_folder):
     """A forged header: the right model, and a channel mode that it does not have."""
-    from noisebook.codec.opening import Stream
+    from noisebook.codec.stream import Stream
     from noisebook.coding.container import ChannelMode, Header, pack
 
     info = load(audioldm_folder).info
@@ -121,7 +121,7 @@ def test_a_joint_stream_is_nothing_for_a_mono_model(load, audioldm_folder):
 
 @pytest.mark.parametrize("mode", ["IMAGE", "EQUAL"])
 def test_one_channel_for_left_and_right_is_nothing_for_a_stereo_model(load, stable_audio_folder, mode):
-    from noisebook.codec.opening import Stream
+    from noisebook.codec.stream import Stream
     from noisebook.coding.container import ChannelMode, Header, pack
 
     backend = load(stable_audio_folder)

@@ -14,9 +14,8 @@ import pytest
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
 from noisebook.codec import encoder
-from noisebook.codec.allocation import Layout
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.timeline import SEGMENT_FRAMES
+from noisebook.codec.timeline import SEGMENT_FRAMES, Layout
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, CodingParams, Header, LatentCode, LatentRule
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream

@@ -11,11 +11,9 @@ import pytest
 
 from fuzz.toy import ToyBackend
 from noisebook import api
-from noisebook.api.decoding import MAX_WORK
-from noisebook.codec.allocation import Layout
-from noisebook.codec.effort import effort_of
+from noisebook.api.codec import MAX_WORK
 from noisebook.codec.presets import LOWEST, PRESETS, QUALITIES, params_for
-from noisebook.codec.timeline import Timeline
+from noisebook.codec.timeline import Layout, Timeline
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, CodingParams, Header, LatentCode, LatentRule
 from noisebook.errors import AudioError
@@ -41,7 +39,7 @@ def stream_of(header: Header) -> bytes:
 
 
 def work_of(header: Header) -> float:
-    return effort_of(Timeline.of(header, INFO) if header.latent else Layout.of_header(header, INFO))
+    return (Timeline.of(header, INFO) if header.latent else Layout.of_header(header, INFO)).effort
 
 
 @pytest.mark.parametrize("name", DEAR)

@@ -9,8 +9,8 @@ import torch
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import encoder
 from noisebook.codec.decoder import decode_latent
-from noisebook.codec.opening import Stream
 from noisebook.codec.options import EncodeOptions
+from noisebook.codec.stream import Stream
 from noisebook.coding import container
 from noisebook.diffusion import windows
 
@@ -47,7 +47,7 @@ def test_a_stream_with_any_bit_wrong_still_decodes(stream, backend):
     """The choices have a fixed layout: no bit of a payload can put those behind it out of step."""
     opened = Stream(stream, backend.info)
     header, layout, (payload,) = opened.header, opened.timeline, opened.contents().choices
-    bits = layout.payload_bits(layout.frames)
+    bits = layout.steps * layout.segment_bits(0)
     for bit in (0, bits // 3, bits - 1):
         wrong = bytearray(payload)
         wrong[bit // 8] ^= 0x80 >> bit % 8

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisebook.codec import allocation
 from noisebook.codec import timeline as timelines
-from noisebook.codec.allocation import Layout
-from noisebook.codec.ordering import of_segments, of_stream, what_is_left
+from noisebook.codec.stream import of_segments, of_stream, what_is_left
+from noisebook.codec.timeline import Layout
 from noisebook.coding.container import CodingParams
 from noisebook.errors import CorruptStream
 
@@ -25,7 +24,7 @@ INFO = SimpleNamespace(frame_values=8, frame_samples=1, frame_multiple=1)
 def _short_segments(monkeypatch):
     monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 5)
     monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 2)
-    monkeypatch.setattr(allocation, "CELL_FRAMES", 2)  # no divisor of a segment, so that cells reach over its end
+    monkeypatch.setattr(timelines, "CELL_FRAMES", 2)  # no divisor of a segment, so that cells reach over its end
 
 
 @st.composite

@@ -9,12 +9,12 @@ import pytest
 
 from noisebook.audio.level import guarded, loudness_lufs
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.allocation import Layout
 from noisebook.codec.decoder import Decoder, decode_latent
 from noisebook.codec.encoder import compress, compress_towards, header_of, target_latent, targets
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import PRESETS
 from noisebook.codec.segment import tail_after
+from noisebook.codec.timeline import Layout
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, CodingParams
 from noisebook.errors import AudioError, CorruptStream, StreamError, TruncatedStream, UnsupportedStream, WrongModel

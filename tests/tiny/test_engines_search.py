@@ -10,13 +10,12 @@ import torch
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.allocation import plan_of
 from noisebook.codec.decoder import Decoder, decode_latent
-from noisebook.codec.encoder import compress, target_latent
+from noisebook.codec.encoder import compress, compress_to, target_latent
 from noisebook.codec.options import EncodeOptions, Priority
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
-from noisebook.codec.targeting import compress_to
+from noisebook.codec.timeline import plan_of
 from noisebook.coding import container
 from noisebook.coding.container import CodingParams
 from noisebook.errors import ConfigError

@@ -16,10 +16,11 @@ from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import encoder, vq
 from noisebook.codec.decoder import Decoder
+from noisebook.codec.encoder import compress_with_codebook as compress
 from noisebook.codec.encoder import target_latent
-from noisebook.codec.opening import Stream
 from noisebook.codec.options import CodebookOptions
-from noisebook.codec.vq import compress, write_codes
+from noisebook.codec.stream import Stream
+from noisebook.codec.vq import write_codes
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header, LatentCode, LatentRule
 from noisebook.errors import (

@@ -14,15 +14,14 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.batching import each_with
 from noisebook.codec import timeline as timelines
-from noisebook.codec.allocation import Layout, pauses_of
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import compress_towards, header_of, prepare, target_latent
-from noisebook.codec.opening import Stream
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import silence_of
 from noisebook.codec.signal import levelled
-from noisebook.codec.timeline import SEGMENT_FRAMES
+from noisebook.codec.stream import Stream
+from noisebook.codec.timeline import SEGMENT_FRAMES, Layout, pauses_of
 from noisebook.coding import container
 from noisebook.errors import CorruptStream, TruncatedStream
 

@@ -11,10 +11,8 @@ import torch
 from noisebook import api
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import allocation
 from noisebook.codec import timeline as timelines
-from noisebook.codec.allocation import Layout
-from noisebook.codec.timeline import SEGMENT_FRAMES
+from noisebook.codec.timeline import SEGMENT_FRAMES, Layout
 from noisebook.coding import container
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream
 
@@ -213,7 +211,7 @@ def test_a_stream_is_opened_once(call, part, backend, monkeypatch):
     def counted(function):
         return lambda *arguments, **options: calls.append(function.__name__) or function(*arguments, **options)
 
-    for module, name in ((container, "parse_header"), (container, "split"), (allocation, "plan_of")):
+    for module, name in ((container, "parse_header"), (container, "split"), (timelines, "plan_of")):
         monkeypatch.setattr(module, name, counted(getattr(module, name)))
     heard = call(data, backend=backend, **part)
     for _ in getattr(heard, "blocks", heard) if call is not api.decompress else ():

@@ -9,8 +9,8 @@ import pytest
 
 from noisebook import api
 from noisebook.codec import timeline as timelines
-from noisebook.codec.allocation import Layout
-from noisebook.codec.opening import Stream
+from noisebook.codec.stream import Stream
+from noisebook.codec.timeline import Layout
 from noisebook.coding import container
 from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
 

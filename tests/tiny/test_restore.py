@@ -16,11 +16,10 @@ from noisebook.audio.damage import clip, low_pass, silence
 from noisebook.audio.io import read
 from noisebook.audio.repair import FADE
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.allocation import Layout
 from noisebook.codec.encoder import header_of
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import SegmentCoder, encode_segment
-from noisebook.codec.timeline import Timeline
+from noisebook.codec.timeline import Layout, Timeline
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.plan import make_step
 from noisebook.diffusion.pulling import Course

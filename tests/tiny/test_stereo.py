@@ -12,14 +12,13 @@ from noisebook import api
 from noisebook.audio.image import FRAME_SECONDS, LEVELS, StereoImage, image_bands, image_frames, measure_image
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import timeline as timelines
-from noisebook.codec.allocation import Layout
 from noisebook.codec.encoder import prepare
-from noisebook.codec.opening import Stream
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import PRESETS, image_bitrate
-from noisebook.codec.rendering import Rendered
+from noisebook.codec.signal import Rendered
 from noisebook.codec.stereo import image_payload, read_image
-from noisebook.codec.timeline import Timeline
+from noisebook.codec.stream import Stream
+from noisebook.codec.timeline import Layout, Timeline
 from noisebook.coding import container
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from noisebook import api
-from noisebook.codec import targeting
+from noisebook.codec import encoder
 from noisebook.codec.decoder import Decoder, decode_latent
 from noisebook.codec.encoder import prepare, target_latent
 from noisebook.codec.options import EncodeOptions
@@ -25,21 +25,21 @@ def nmse_db(stream: bytes, backend) -> float:
 def errors_of(backend, measure: str) -> tuple[float, float]:
     """At the lowest and the highest bitrate of the ladder."""
     found = []
-    for bitrate in (targeting.LOWEST, targeting.HIGHEST):
+    for bitrate in (encoder.LOWEST, encoder.HIGHEST):
         stream = api.compress(SOUND, sample_rate=16000, backend=backend, bitrate=bitrate)
         prepared = prepare(api.Waveform(SOUND, 16000), EncodeOptions(bitrate=bitrate), backend)
-        found.append(targeting.MEASURES[measure](prepared, backend)(Decoder(stream, backend=backend).latent()))
+        found.append(encoder.MEASURES[measure](prepared, backend)(Decoder(stream, backend=backend).latent()))
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("measure", targeting.MEASURES)
+@pytest.mark.parametrize("measure", encoder.MEASURES)
 def test_the_target_is_reached_with_fewer_bits_than_the_most(measure, backend):
     worst, best = errors_of(backend, measure)
     assert worst > best
     sizes = []
     for share in (0.2, 0.6, 0.95):
         target = best + share * (worst - best)
-        found = targeting.compress_to(
+        found = encoder.compress_to(
             api.Waveform(SOUND, 16000), measure, target, backend=backend
         )  # fmt: skip
         assert found.error <= target

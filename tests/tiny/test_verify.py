@@ -9,7 +9,7 @@ from noisebook import api
 from noisebook.api.verify import random_stream, verify
 from noisebook.audio.damage import low_pass
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.opening import Stream
+from noisebook.codec.stream import Stream
 from noisebook.coding.container import parse_header
 from noisebook.errors import ConfigError, StreamError
 

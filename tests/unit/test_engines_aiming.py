@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from experiments.sources import coloured, white
-from noisebook.codec import aiming
-from noisebook.codec.allocation import plan_of
-from noisebook.codec.options import Priority
+from noisebook.audio.waveform import Waveform
+from noisebook.codec import encoder
+from noisebook.codec.options import EncodeOptions, Priority
 from noisebook.codec.segment import SegmentCoder, encode_segment
-from noisebook.codec.timeline import Timeline
+from noisebook.codec.timeline import Timeline, plan_of
 from noisebook.coding.container import CodingParams
 from noisebook.diffusion.plan import reverse, tail_plan
 from noisebook.diffusion.schedule import scaled_linear
@@ -28,7 +29,7 @@ def efficiency(source, info, share: float, params: CodingParams = PARAMS) -> flo
     info = replace(info, schedule=SCHEDULE, curve=source.curve)
     coder = SegmentCoder(params, plan_of(params, info), info, 1, source.frames, 0)
     last = coder.plan[-1].s
-    aim = aiming.shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
+    aim = encoder.shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
     start = coder.start(latent.device)
     noises = []
 
@@ -76,7 +77,7 @@ def test_a_shaped_residual_pays_on_a_coloured_source_and_costs_nothing_on_a_whit
 def test_share_0_is_the_plain_residual():
     source = coloured(SCHEDULE, 16)
     latent, x0_hat = source.draw(0), source.draw(1)
-    aim = aiming.shaped(latent, source.denoise, SCHEDULE, 300, share=0.0)
+    aim = encoder.shaped(latent, source.denoise, SCHEDULE, 300, share=0.0)
     torch.testing.assert_close(aim(None, x0_hat), latent)
 
 
@@ -86,7 +87,7 @@ def timeline(info, frames: int) -> Timeline:
 
 def test_priorities_lie_where_they_are_asked_for(backend):
     info = backend.info
-    weights = aiming.priority_weights((Priority(4.0, start=0.4, end=0.8), Priority(0.5, low=4000)), timeline(info, 30))
+    weights = encoder.priority_weights((Priority(4.0, start=0.4, end=0.8), Priority(0.5, low=4000)), timeline(info, 30))
     assert weights.shape == (30, info.latent_bins)
     assert weights[:10, 0].tolist() == [1.0] * 10
     assert weights[10:20, 0].tolist() == [4.0] * 10
@@ -97,9 +98,14 @@ def test_priorities_lie_where_they_are_asked_for(backend):
 
 
 def test_a_weighted_residual(backend):
-    latent, x0_hat = torch.ones(1, 8, 3, 16), torch.zeros(1, 8, 3, 16)
-    weights = torch.arange(16.0)
-    assert torch.equal(aiming.weighted(aiming.at(latent), weights)(None, x0_hat)[0, 0, 0], weights)
+    priority = Priority(3.0, high=1000)
+    options = EncodeOptions(search="none", priorities=(priority,))
+    header = encoder.header_of(Waveform(np.zeros((1, 16000), np.float32), 16000), options, backend.info)
+    frames = Timeline.of(header, backend.info).frames
+    latent, x0_hat = torch.ones(1, 8, frames, 16), torch.zeros(1, 8, frames, 16)
+    aim = encoder.targets(latent, header, options, backend)(0, frames)
+    weights = encoder.priority_weights((priority,), timeline(backend.info, frames))
+    assert torch.equal(aim(None, x0_hat)[0, 0], weights)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +120,6 @@ def test_a_priority_out_of_range_cannot_be_made(wrong):
 
 def test_bands_need_a_mel(backend):
     info = replace(backend.info, features=None)
-    assert aiming.priority_weights((Priority(2.0, start=1),), timeline(info, 50)).shape == (50, 16)
+    assert encoder.priority_weights((Priority(2.0, start=1),), timeline(info, 50)).shape == (50, 16)
     with pytest.raises(ConfigError, match="no bands"):
-        aiming.priority_weights((Priority(2.0, low=100),), timeline(info, 50))
+        encoder.priority_weights((Priority(2.0, low=100),), timeline(info, 50))

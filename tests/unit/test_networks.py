@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from noisebook.codec import signal
-from noisebook.codec.allocation import Layout
+from noisebook.codec.timeline import Layout
 from noisebook.coding.container import CodingParams
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v

@@ -11,7 +11,6 @@ import pytest
 
 from noisebook.codec import presets
 from noisebook.codec import timeline as timelines
-from noisebook.codec.allocation import Layout
 from noisebook.codec.presets import (
     DEFAULT,
     PRESETS,
@@ -21,6 +20,7 @@ from noisebook.codec.presets import (
     params_bitrate,
     params_for,
 )
+from noisebook.codec.timeline import Layout
 from noisebook.coding.container import CodingParams
 from noisebook.errors import ConfigError, UnsupportedStream
 
@@ -176,15 +176,16 @@ def test_payload_size_is_the_sum(preset, frames):
     timeline = layout_of_frames(frames, channels=2, params=preset.params)
     sizes = list(timeline.payload_sizes())
     assert timeline.payload_size == sum(sizes)
-    assert sizes == [-(-timeline.payload_bits(end - start) // 8) for start, end in timeline.segments()]
+    bits = [timeline.steps * timeline.segment_bits(index) for index in range(timeline.segment_count)]
+    assert sizes == [-(-count // 8) for count in bits]
 
 
-def test_payload_bits_by_hand():
+def test_bits_of_a_step_by_hand():
     """Parts of 128: a unit of 8 frames is 8 parts of 128 values, of 10 bits each; a rest of 3 frames has 3 parts."""
     timeline = layout_of_frames(11, channels=2)
-    assert timeline.payload_bits(11) == 12 * 2 * (8 + 3) * 10
+    assert (timeline.steps, timeline.segment_bits(0)) == (12, 2 * (8 + 3) * 10)
     lowest = layout_of_frames(250, params=PRESETS[0].params)
-    assert lowest.payload_bits(250) == 5 * 1 * 1 * 16  # one part, filled up
+    assert (lowest.steps, lowest.segment_bits(0)) == (5, 16)  # one part, filled up
 
 
 @pytest.mark.parametrize("unit", [1, 3, 8, 20, 256])
