@@ -35,7 +35,7 @@ from noisebook.coding import container
 from noisebook.comparison import publishing
 from noisebook.comparison.catalogue import catalogue
 from noisebook.comparison.methods import Method, choose
-from noisebook.comparison.runs import Run, planned
+from noisebook.comparison.runs import Run
 from noisebook.diffusion.backend import Backend
 
 RATES = ("100", "300", "1500", "3000", "6000")
@@ -120,7 +120,7 @@ def _short(row: Row, run: Run) -> Row:
 
 @lru_cache(maxsize=1)
 def _run(options: Options) -> Run:
-    return planned(
+    return Run(
         clip_paths(options.clips, options.limit), options.report, catalogue=_methods(options.model),
         load_backend=lambda: api.load_backend(options.model, device="cpu"), methods=METHODS, metrics=METRICS,
         limit_seconds=SECONDS, mono=True, verdicts=False,

@@ -143,12 +143,12 @@ def _compare(sources: Sequence[Path], options: Mapping[str, Any]) -> int:
 
 
 def _planned(sources: Sequence[Path], options: Mapping[str, Any]) -> Run:
-    from noisebook.comparison.runs import DEFAULT_METHODS, planned
+    from noisebook.comparison.runs import DEFAULT_METHODS, Run
 
     def load_backend() -> Backend:
         return ModelOptions.among(options).load()
 
-    return planned(
+    return Run(
         sources, options["out"], catalogue=_catalogue(options), load_backend=load_backend,
         methods=options["methods"] or DEFAULT_METHODS, metrics=options["metrics"],
         limit_seconds=options["limit_seconds"], verdicts=not options["no_verdict"],

@@ -25,24 +25,15 @@ _LONGEST_ID = 60
 
 @dataclass(frozen=True, eq=False)
 class Input:
-    """A sound to compare with.
+    """A sound to compare with."""
 
-    Attributes:
-        id: unique in the comparison; names files.
-        title: the name of its file, without suffix.
-        kind: "music", "speech" or "effects", by the first word of the file's name; None: not known.
-        sound: one channel or two at `SAMPLE_RATE`, the reference of every metric; of more channels their mean.
-        source_rate, source_channels: of the file.
-        cut_seconds: what was left out at its end.
-    """
-
-    id: str
-    title: str
-    kind: str | None
-    sound: Waveform
-    source_rate: int
+    id: str  # unique in the comparison; names files
+    title: str  # the name of its file, without suffix
+    kind: str | None  # "music", "speech" or "effects", by the first word of the file's name; None: not known
+    sound: Waveform  # one channel or two at `SAMPLE_RATE`, the reference of every metric; of more channels their mean
+    source_rate: int  # of the file, Hz
     source_channels: int
-    cut_seconds: float
+    cut_seconds: float  # left out at the end of the file
 
     @property
     def digest(self) -> str:

@@ -55,21 +55,13 @@ _FINE = 0.0025  # seconds
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A decoded sound on the time of its reference.
+    """A decoded sound on the time of its reference, of which only what was decoded is judged."""
 
-    Attributes:
-        sound: at the rate and with the length and channels of the reference; silent where nothing was decoded. Of a
-            mono sound in the place of a stereo one both channels are the same.
-        start, end: what was decoded of it, in samples. Only this is judged.
-        lag: samples by which it was late.
-        gain_db: its level over that of the reference, in that part; None where one of them is silent.
-    """
-
-    sound: Waveform
-    start: int
+    sound: Waveform  # of the rate, length and channels of the reference; silent where nothing was decoded
+    start: int  # of what was decoded, samples
     end: int
-    lag: int
-    gain_db: float | None
+    lag: int  # samples by which it was late
+    gain_db: float | None  # its level over that of the reference, in that part; None where one of them is silent
 
 
 def placed(reference: Waveform, decoded: Waveform, *, lag: int) -> Placed:

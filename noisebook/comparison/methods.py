@@ -22,37 +22,23 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a method is given.
+    """What a method is given."""
 
-    Attributes:
-        sound: one channel or two at 48 kHz; one for a method of mono sound.
-        other: the sound of the next input; None unless the method needs it.
-        backend: the model; None unless the method needs one.
-        timeout: seconds that an external program may take.
-    """
-
-    sound: Waveform
-    other: Waveform | None = None
-    backend: Backend | None = None
-    timeout: float = 600.0
+    sound: Waveform  # one channel or two at 48 kHz; one for a method of mono sound
+    other: Waveform | None = None  # the sound of the next input; None unless the method needs it
+    backend: Backend | None = None  # the model; None unless the method needs one
+    timeout: float = 600.0  # seconds that an external program may take
 
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """What a method made of a sound.
+    """What a method made of a sound."""
 
-    Attributes:
-        sound: decoded, at any rate and about as long as the original.
-        data: the whole coded file; None where the method does not code.
-        encode_seconds, decode_seconds: wall time; the first is all of it where the method does not code.
-        residuals: of DDCM, error of the estimated latent in dB after 0, 1, ... coded steps, and of the decoded latent.
-    """
-
-    sound: Waveform
-    data: bytes | None = None
-    encode_seconds: float | None = None
+    sound: Waveform  # decoded, at any rate and about as long as the original
+    data: bytes | None = None  # the whole coded file; None where the method does not code
+    encode_seconds: float | None = None  # wall time; all of it where the method does not code
     decode_seconds: float | None = None
-    residuals: tuple[float, ...] = ()
+    residuals: tuple[float, ...] = ()  # of DDCM: dB of the latent's error after 0, 1, ... coded steps, and decoded
 
 
 def round_trip(encode: Callable[[], bytes], decode: Callable[[bytes], Waveform]) -> Coded:
@@ -66,40 +52,23 @@ def round_trip(encode: Callable[[], bytes], decode: Callable[[bytes], Waveform])
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table of methods.
+    """One row of the table of methods."""
 
-    Attributes:
-        id: unique, of lower-case letters, digits, hyphens and dots; names files.
-        label: for people.
-        family: what is compared with what.
-        series: methods of one series are points of one curve.
-        command: does the same by hand, with IN, FILE and OUT; a stored result is valid for one command only.
-        run: codes a sound and decodes it; raises an `Error` where it cannot.
-        bit_per_second: nominal.
-        generative: waveforms are invented, so a distance between waveforms says nothing about quality.
-        needs_model, needs_other: what the job has to bring.
-        delayed: the method may delay sound (`judging.delay_of`); the others are compared as they are.
-        mono: it codes one channel, and is given the mean of a stereo sound.
-        suffix: of the coded file.
-        version: of the program or package.
-        missing: why the method cannot run here; None if it can.
-    """
-
-    id: str
-    label: str
-    family: Family
-    series: str
-    command: str
-    run: Callable[[Job], Coded]
-    bit_per_second: float | None = None
-    generative: bool = False
+    id: str  # unique, of lower-case letters, digits, hyphens and dots; names files
+    label: str  # for people
+    family: Family  # what is compared with what
+    series: str  # methods of one series are points of one curve
+    command: str  # does the same by hand, with IN, FILE and OUT; a stored result is valid for one command only
+    run: Callable[[Job], Coded]  # codes a sound and decodes it; raises an `Error` where it cannot
+    bit_per_second: float | None = None  # nominal
+    generative: bool = False  # waveforms are invented, so a distance between waveforms says nothing about quality
     needs_model: bool = False
     needs_other: bool = False
-    delayed: bool = False
-    mono: bool = False
-    suffix: str = ""
-    version: str = ""
-    missing: str | None = None
+    delayed: bool = False  # may delay sound (`judging.delay_of`); the others are compared as they are
+    mono: bool = False  # codes one channel, and is given the mean of a stereo sound
+    suffix: str = ""  # of the coded file
+    version: str = ""  # of the program or package
+    missing: str | None = None  # why it cannot run here; None if it can
 
 
 def choose(methods: Sequence[Method], names: Iterable[str]) -> tuple[Method, ...]:

@@ -34,26 +34,16 @@ __all__ = ["load", "methods"]
 
 @dataclass(frozen=True, eq=False)
 class _Codec:
-    """A codec.
-
-    Attributes:
-        name: of the series of its methods.
-        repository: of its weights in the hub's cache; its last part is the name of their folder.
-        package, cls: the class that loads them.
-        settings: bit/s to the setting of `encode`.
-        encode: (model, sound `[1, 1, N]`, setting) to codes; the size of a codebook is `codebook_size` of the model's
-            configuration.
-        decode: (model, codes) to the sound `[1, 1, N']` of those codes.
-    """
+    """A codec; the size of its codebooks is `codebook_size` of the model's configuration."""
 
     name: str
     label: str
-    repository: str
+    repository: str  # of its weights in the hub's cache; its last part is the name of their folder
     package: str
-    cls: str
-    settings: dict[float, float]
-    encode: Callable[[Any, torch.Tensor, float], list[torch.Tensor]]
-    decode: Callable[[Any, list[torch.Tensor]], torch.Tensor]
+    cls: str  # of the package, which loads them
+    settings: dict[float, float]  # bit/s to the setting of `encode`
+    encode: Callable[[Any, torch.Tensor, float], list[torch.Tensor]]  # (model, sound [1, 1, N], setting) to codes
+    decode: Callable[[Any, list[torch.Tensor]], torch.Tensor]  # (model, codes) to the sound [1, 1, N']
 
 
 _CODECS = (

@@ -28,20 +28,13 @@ __all__ = ["CODECS", "Codec", "Point", "Tool", "available_codecs", "method_of", 
 
 @dataclass(frozen=True)
 class Tool:
-    """One way to call a codec.
+    """One way to call a codec."""
 
-    Attributes:
-        programs: executables that are needed; the first tells the version.
-        encode, decode: words of the commands; IN, FILE and OUT stand for files, {} for the setting.
-        encoder: of ffmpeg, that is needed; empty for none.
-        raw: IN and OUT are 16-bit samples without a header, else WAV.
-    """
-
-    programs: tuple[str, ...]
-    encode: str
+    programs: tuple[str, ...]  # executables that are needed; the first tells the version
+    encode: str  # the command, in which IN, FILE and OUT stand for files, and {} for the setting
     decode: str
-    encoder: str = ""
-    raw: bool = False
+    encoder: str = ""  # of ffmpeg, where that is needed
+    raw: bool = False  # IN and OUT are 16-bit samples without a header, else WAV
 
     @property
     def needs(self) -> str:
@@ -58,33 +51,27 @@ class Tool:
 
 @dataclass(frozen=True)
 class Point:
-    """A setting of a codec: end of the method's id, its label, nominal bit/s, and the word in the command."""
+    """A setting of a codec."""
 
-    name: str
+    name: str  # end of the method's id
     label: str
-    bit_per_second: float
-    setting: str
+    bit_per_second: float  # nominal
+    setting: str  # the word in the command
     only: str = ""  # the program that knows the setting; empty where all do
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec, its tools (the first that works is taken) and its settings.
-
-    Attributes:
-        sample_rate: Hz that it is given; lower than the reference's where it is made for that.
-        generative: it synthesises phases, as parametric codecs of speech do.
-        mono: it is made for one channel.
-    """
+    """A codec, its tools and its settings."""
 
     name: str
     label: str
     suffix: str
-    sample_rate: int
-    tools: tuple[Tool, ...]
+    sample_rate: int  # Hz that it is given; lower than the reference's where it is made for that
+    tools: tuple[Tool, ...]  # the first that works is taken
     points: tuple[Point, ...]
-    generative: bool = False
-    mono: bool = False
+    generative: bool = False  # it synthesises phases, as parametric codecs of speech do
+    mono: bool = False  # it is made for one channel
 
 
 def _ffmpeg(encoder: str, options: str, decode: str = "") -> Tool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,7 @@ from noisebook.options import OnStep
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["DEFAULT_METHODS", "ORIGINAL", "Run", "model_identity", "planned"]
+__all__ = ["DEFAULT_METHODS", "ORIGINAL", "Run", "model_identity"]
 
 DEFAULT_METHODS = ("ceiling", "ddcm", "codec", "control")
 ORIGINAL = "original"  # in the place of a method, where sounds are kept
@@ -38,75 +38,59 @@ _MEASURED = (  # what a record says and a row repeats
 )  # fmt: skip
 
 
-def planned(
-    sources: Sequence[Path],
-    out: Path,
-    *,
-    catalogue: Sequence[Method],
-    methods: Sequence[str] = DEFAULT_METHODS,
-    metrics: Sequence[str] | None = None,
-    limit_seconds: float = 30.0,
-    mono: bool = False,
-    **options: Any,
-) -> Run:
-    """A run of the methods that can run here; those that cannot are in its `skipped`.
+class Run:
+    """One comparison: what goes through which methods; methods that cannot run here are in `skipped`.
 
     Args:
         sources: files and folders.
         out: folder of the results.
         catalogue: all methods.
+        load_backend: the model, asked for once and only where a method needs one.
         methods: ids, patterns of ids, series, families or `all`.
         metrics: names, or `all`; the usual ones if None.
         limit_seconds: of the beginning of each input.
         mono: give every method the mean of two channels.
-        options: `load_backend`, which a run needs, `verdicts`, `dtype`, `timeout` and `force` of `Run`.
+        verdicts: judge each result also as related or not.
+        dtype: of the model's networks, which with its device decides what it gives.
+        timeout: seconds for an external program.
+        force: do again what is done.
 
     Raises:
         AudioError: an input that cannot be read.
         ConfigError: an unknown method or metric, no method that can run, or a folder that holds something else.
         MissingExtra: a metric that is asked for and not installed.
     """
-    chosen = choose(catalogue, methods)
-    judging.metric_names(metrics)  # the errors, before anything is read
-    inputs = load(sources, limit_seconds=limit_seconds, beside=out, mono=mono)
-    names = judging.metric_names(metrics, stereo=any(one.sound.channels == 2 for one in inputs))
-    if len(inputs) == 1:
-        chosen = tuple(replace(m, missing="needs two inputs or more") if m.needs_other else m for m in chosen)
-    skipped = [method for method in chosen if method.missing]
-    able = [method for method in chosen if not method.missing]
-    if not able:
-        reasons = "; ".join(f"{method.id}: {method.missing}" for method in skipped)
-        raise ConfigError(f"none of the methods can run here: {reasons}")
-    return Run(store=Store(out), inputs=inputs, methods=able, metrics=names, skipped=skipped, **options)
 
-
-@dataclass(eq=False, kw_only=True)
-class Run:
-    """One comparison.
-
-    Attributes:
-        store: where results are kept.
-        inputs: what is compared.
-        methods: what they go through; all of them can run.
-        metrics: names.
-        load_backend: the model, asked for once and only where a method needs one.
-        skipped: methods that were asked for and cannot run here.
-        verdicts: whether each result is also judged as related or not.
-        dtype: of the model's networks, which with its device decides what it gives.
-        timeout: seconds for an external program.
-        force: do again what is done.
-    """
-
-    store: Store
-    inputs: Sequence[Input]
-    methods: Sequence[Method]
-    metrics: Sequence[str]
-    load_backend: Callable[[], Backend]
-    skipped: Sequence[Method] = ()
-    verdicts: bool = True
-    dtype: str = "float32"
-    timeout: float = 600.0
-    force: bool = False
+    def __init__(
+        self,
+        sources: Sequence[Path],
+        out: Path,
+        *,
+        catalogue: Sequence[Method],
+        load_backend: Callable[[], Backend],
+        methods: Sequence[str] = DEFAULT_METHODS,
+        metrics: Sequence[str] | None = None,
+        limit_seconds: float = 30.0,
+        mono: bool = False,
+        verdicts: bool = True,
+        dtype: str = "float32",
+        timeout: float = 600.0,
+        force: bool = False,
+    ) -> None:
+        chosen = choose(catalogue, methods)
+        judging.metric_names(metrics)  # the errors, before anything is read
+        self.inputs = load(sources, limit_seconds=limit_seconds, beside=out, mono=mono)
+        self.metrics = judging.metric_names(metrics, stereo=any(one.sound.channels == 2 for one in self.inputs))
+        if len(self.inputs) == 1:
+            chosen = tuple(replace(m, missing="needs two inputs or more") if m.needs_other else m for m in chosen)
+        self.skipped = [method for method in chosen if method.missing]
+        self.methods = [method for method in chosen if not method.missing]
+        if not self.methods:
+            reasons = "; ".join(f"{method.id}: {method.missing}" for method in self.skipped)
+            raise ConfigError(f"none of the methods can run here: {reasons}")
+        self.store = Store(out)
+        self._load_backend, self._dtype, self._timeout = load_backend, dtype, timeout
+        self._verdicts, self._force = verdicts, force
 
     def rows(self, on_step: OnStep | None = None) -> list[dict[str, Any]]:
         """A row of the results for every input and method; `on_step` is called with (rows done, rows in all)."""
@@ -129,12 +113,12 @@ class Run:
     @cached_property
     def backend(self) -> Backend:
         """The model."""
-        return self.load_backend()
+        return self._load_backend()
 
     @cached_property
     def model(self) -> str:
         """What identifies the model, its vocoder too, and how it is run."""
-        return f"{model_identity(self.backend)}, {self.backend.device}, {self.dtype}"
+        return f"{model_identity(self.backend)}, {self.backend.device}, {self._dtype}"
 
     def _row(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
         row: dict[str, Any] = {"input": source.id, "method": method.id, "file": None, **dict.fromkeys(_MEASURED)}
@@ -147,15 +131,15 @@ class Run:
         row |= {name: record[name] for name in _MEASURED}
         row["file"] = self.store.sound_name(source.id, method.id)
         row["metrics"] = {name: record["metrics"][name] for name in self.metrics}
-        return row | {"verdict": record["verdict"] if self.verdicts else None}
+        return row | {"verdict": record["verdict"] if self._verdicts else None}
 
     def _measured(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
         """The record of an input and a method: the stored one, with what it lacks, or a new one."""
         key = self._key(source, other, method)
-        stored = None if self.force else self.store.record(key, source.id, method.id)
+        stored = None if self._force else self.store.record(key, source.id, method.id)
         record = stored or {"key": key, **self._coded(source, other, method)}
         missing = [name for name in self.metrics if name not in record["metrics"]]
-        unjudged = self.verdicts and record["verdict"] is None
+        unjudged = self._verdicts and record["verdict"] is None
         if missing or unjudged:  # judge what is in the files, as anyone can who has them
             reference, sound = (self.store.read_sound(source.id, name) for name in (ORIGINAL, method.id))
             start, end = record["part"]
@@ -169,11 +153,11 @@ class Run:
 
     def _coded(self, source: Input, other: Input | None, method: Method) -> dict[str, Any]:
         """Run a method and write what it made."""
-        lag = judging.delay_of(method, timeout=self.timeout)
+        lag = judging.delay_of(method, timeout=self._timeout)
         mixed = downmix if method.mono else lambda sound: sound
         job = Job(
             mixed(source.sound), mixed(other.sound) if other else None,
-            self.backend if method.needs_model else None, self.timeout,
+            self.backend if method.needs_model else None, self._timeout,
         )  # fmt: skip
         coded = method.run(job)
         place = judging.placed(source.sound, coded.sound, lag=lag)

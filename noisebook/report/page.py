@@ -111,16 +111,10 @@ def _tracks(facts: Sequence[Json], sounds: Sequence[Waveform]) -> list[Json]:
 
 
 def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
-    inputs = list(_inputs(results, folder, max_megabytes))
     metrics = {metric["name"]: metric["label"] for metric in results["metrics"]}
     titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
     labels = {method["id"]: method["label"] for method in results["methods"]}
     return {name: results[name] for name in ("noisebook", "created", "metrics", "methods", "skipped")} | {
-        "summary": {
-            "methods": len(members(results, "method")),
-            "inputs": len(inputs),
-            "seconds": sum(sound["seconds"] for sound in inputs),
-        },
         "tiles": list(_tiles(results)),
         "groups": [(name, title) for name, title in GROUPS.items() if members(results, name)],
         "series": reading.names(results),
@@ -130,8 +124,7 @@ def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
             {"label": metrics[curve["metric"]], "uri": _picture(folder, curve["file"])}
             for curve in results["figures"]["rate_quality"]
         ],
-        "inputs": inputs,
-        "judged": _judged([sound["judged"] for sound in inputs]),
+        "inputs": list(_inputs(results, folder, max_megabytes)),
         "max_megabytes": max_megabytes,
         "failures": [
             {"title": titles[row["input"]], "label": labels[row["method"]], "error": row["error"]}
@@ -150,16 +143,6 @@ def _tiles(results: Json) -> Iterator[Json]:
         if steps:
             rows = [row for row in results["delta_rates"] if row["metric"] == metric["name"]]
             yield {"metric": metric, "steps": steps, "savings": [reading.in_words(row, names) for row in rows]}
-
-
-def _judged(sounds: list[Json]) -> Json:
-    """At which rates in kHz, and with how many channels, all sounds were judged."""
-    channels = sorted({sound["channels"] for sound in sounds})
-    return {
-        "rates": [f"{rate / 1000:g}" for rate in sorted({sound["rate"] for sound in sounds})],
-        "channels": " or ".join({1: "mono", 2: "stereo"}.get(count, f"{count} channels") for count in channels),
-        "stereo": max(channels, default=1) > 1,
-    }
 
 
 def _ranking(results: Json, metric: Json) -> Json:

@@ -17,16 +17,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 from noisebook.report.results import COLOURS
 
-__all__ = [
-    "MAX_GAIN_DB",
-    "asset_of",
-    "colour_css",
-    "environment_of",
-    "inside",
-    "matched_gains",
-    "outline",
-    "render",
-]
+__all__ = ["MAX_GAIN_DB", "asset_of", "colour_css", "environment_of", "inside", "matched_gains", "outline", "render"]
 
 MAX_GAIN_DB = 20.0  # a nearly silent sound is not blown up further
 _PACKAGE = "noisebook.report"
@@ -40,13 +31,10 @@ def render(template: str, **facts: object) -> str:
 
 @cache
 def environment_of(package: str, asset: Callable[[str], Markup]) -> Environment:
-    """The templates of a package, strict about names and escaping all text; `asset` is theirs to call."""
+    """The templates of a package, strict about names and escaping all text, which can call `asset`."""
+    loader = PackageLoader(package, "templates")
     environment = Environment(
-        autoescape=True,
-        loader=PackageLoader(package, "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {"asset": asset, "colour_css": colour_css, "colours": COLOURS}
     return environment
@@ -88,14 +76,12 @@ def inside(folder: Path, name: str) -> Path:
     """
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise ConfigError(
-            f"the results name the file {name}, which is not inside {folder}: name files of that folder only"
-        )
-    if not path.is_file():
-        raise ConfigError(
-            f"the results name the file {name}, and {folder} has none: keep the folder whole, or compare again"
-        )
-    return path
+        problem = f"which is not inside {folder}: name files of that folder only"
+    elif not path.is_file():
+        problem = f"and {folder} has none: keep the folder whole, or compare again"
+    else:
+        return path
+    raise ConfigError(f"the results name the file {name}, {problem}")
 
 
 def outline(sound: Waveform, *, columns: int = 240) -> str:

@@ -15,7 +15,7 @@ from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import target_latent
 from noisebook.comparison.catalogue import catalogue
 from noisebook.comparison.methods import Coded, Job, Method, choose
-from noisebook.comparison.runs import Run, model_identity, planned
+from noisebook.comparison.runs import Run, model_identity
 from noisebook.errors import AudioError, ConfigError
 from tests.mels import MelModel
 
@@ -45,7 +45,7 @@ def clips(tmp_path: Path, chirp: np.ndarray) -> list[Path]:
 
 def run_of(clips: list[Path], out: Path, *methods: Method, backend: object = None, **more: object) -> Run:
     options = {"metrics": ["snr_db"], "verdicts": False, "methods": ["all"], **more}
-    return planned(clips, out, catalogue=methods, load_backend=lambda: backend, **options)  # type: ignore[arg-type]
+    return Run(clips, out, catalogue=methods, load_backend=lambda: backend, **options)  # type: ignore[arg-type]
 
 
 def test_a_row_says_everything(clips, tmp_path):
