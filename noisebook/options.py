@@ -20,21 +20,9 @@ from typing import Any, ClassVar, Self, TypeVar
 from noisebook.errors import ConfigError, Error
 
 __all__ = [
-    "KINDS",
-    "Kind",
-    "OnStep",
-    "Option",
-    "Options",
-    "again",
-    "kind_of",
-    "named",
-    "number",
-    "option",
-    "several",
-    "text",
-    "whole",
-    "wrong",
-]
+    "KINDS", "Kind", "OnStep", "Option", "Options", "again", "kind_of", "named", "number", "option", "several", "text",
+    "whole", "wrong",
+]  # fmt: skip
 
 OnStep = Callable[[int, int], None]  # (steps done, steps in all), of whatever takes long
 T = TypeVar("T")
@@ -44,34 +32,22 @@ _SHOWN = 40  # characters of a wrong value
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of an option beside its type and default.
+    """What is known of an option beside its type and default."""
 
-    Attributes:
-        help: a sentence, for the command line and for `help()`.
-        choices: all that is possible; None where it is not a list.
-        low, high: the least and the most of a number.
-        above: what a number has to be above.
-        flags: of the command line, beside the long one that its name gives; the first may be the long one itself.
-        metavar: its value in help texts.
-        parse: from a word of the command line, where the type does not say how; raises ValueError.
-        command_line: whether the command line has it.
-    """
-
-    help: str
-    choices: tuple[str, ...] | None = None
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    flags: tuple[str, ...] = ()
-    metavar: str | None = None
-    parse: Callable[[str], Any] | None = None
-    command_line: bool = True
+    help: str  # a sentence, for the command line and for `help()`
+    choices: tuple[str, ...] | None = None  # all that is possible, where it is a list
+    low: float | None = None  # the least of a number
+    high: float | None = None  # the most
+    above: float | None = None  # what it has to be above
+    flags: tuple[str, ...] = ()  # of the command line, beside the long one that its name gives, or with it
+    metavar: str | None = None  # its value in help texts
+    parse: Callable[[str], Any] | None = None  # from a word of the command line; raises ValueError
+    command_line: bool = True  # whether the command line has it
 
     @classmethod
     def of(cls, entry: Field[Any]) -> Option:
         """That of a field made by `option`."""
-        told: Option = entry.metadata["option"]
-        return told
+        return entry.metadata["option"]
 
     def check(self, name: str, value: Any) -> None:
         """Raise ConfigError for a value that is none of the choices, or out of range."""
@@ -81,11 +57,9 @@ class Option:
                     raise ConfigError(f"{name} {one!r}: {', '.join(c or 'none' for c in self.choices)} are possible")
         elif self.above is not None and not value > self.above:
             raise ConfigError(f"{name} {value:g}: above {self.above:g} is possible")
-        elif self.low is not None or self.high is not None:
-            low, high = self.low, self.high
-            if not ((low is None or value >= low) and (high is None or value <= high)):
-                allowed = f"at least {low:g} is" if high is None else f"{low or 0:g} to {high:g} are"
-                raise ConfigError(f"{name} {value:g}: {allowed} possible")
+        elif not ((self.low is None or value >= self.low) and (self.high is None or value <= self.high)):
+            allowed = f"at least {self.low:g} is" if self.high is None else f"{self.low or 0:g} to {self.high:g} are"
+            raise ConfigError(f"{name} {value:g}: {allowed} possible")
 
 
 def option(default: Any, help: str, **known: Any) -> Any:

@@ -156,13 +156,25 @@ class StreamInfo:
         """Of the decoded sound."""
         return 1 if self.channel_mode == "mono" else 2
 
+    def in_words(self) -> dict[str, str]:
+        """Every attribute as people read it, by its name; "-" for what is not known."""
+        return {name.replace("_", " "): _in_words(value) for name, value in vars(self).items()}
+
     def _repr_html_(self) -> str:
         """What a notebook shows: a sentence, and a table of what is known."""
         state = {True: ", whole", False: ", damaged", None: ""}[self.intact]
         size = f"{self.file_bytes} bytes, {self.bitrate:.0f} bit/s"
-        rows = ((name.replace("_", " "), escape(str(value))) for name, value in vars(self).items() if value is not None)
+        rows = ((name, escape(text)) for name, text in self.in_words().items() if text != "-")
         lines = "".join(f'<tr><th style="text-align: left">{name}</th><td>{value}</td></tr>' for name, value in rows)
         return f"<div>{size}, {self.duration:.2f} s at {self.sample_rate} Hz{state}<table>{lines}</table></div>"
+
+
+def _in_words(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @checked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +14,6 @@ from noisebook.options import Option, Options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-__all__ = [
-    "FILE",
-    "Parsed",
-    "bits_option",
-    "codebook_option",
-    "force_option",
-    "given",
-    "in_out",
-    "json_option",
-    "loading_options",
-    "metrics_option",
-    "model_option",
-    "options_of",
-    "quiet_option",
-    "refuse",
-    "result_options",
-    "stream_loading_options",
-    "stream_model_option",
-    "together",
-    "words",
-]  # fmt: skip
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -69,10 +47,11 @@ class _File(click.ParamType):
 
 
 FILE = _File()
+POSITIVE = click.FloatRange(0, min_open=True)
 
 
 def together(*options: Decorator) -> Decorator:
-    """One decorator for several; their help is in the order given."""
+    """One decorator for several, whose help is in the order given."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -82,17 +61,13 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
-def options_of(cls: type[Options], *names: str, without: tuple[str, ...] = (), prefix: str = "") -> Decorator:
+def options_of(cls: type[Options], *names: str, without: Sequence[str] = (), prefix: str = "") -> Decorator:
     """The options of a class, or some of them, as options of a command; `cls.among(options)` makes one of them again.
 
-    Args:
-        prefix: of their help texts, where they belong to one way of the command.
+    A `prefix` of their help texts says to which way of the command they belong.
     """
-    return together(*(
-        _option(entry, prefix)
-        for entry in fields(cls)  # type: ignore[arg-type]
-        if Option.of(entry).command_line and (not names or entry.name in names) and entry.name not in without
-    ))  # fmt: skip
+    entries = [entry for entry in fields(cls) if Option.of(entry).command_line and entry.name not in without]  # type: ignore[arg-type]
+    return together(*(_option(entry, prefix) for entry in entries if not names or entry.name in names))
 
 
 def _option(entry: Field[Any], prefix: str) -> Decorator:
@@ -144,17 +119,13 @@ def in_out(help: str, *, required: bool = True) -> Decorator:
     )
 
 
-def given(*names: str) -> list[str]:
-    """Those options of the running command that its user gave."""
-    source = click.get_current_context().get_parameter_source
-    return [name for name in names if source(name) not in (None, ParameterSource.DEFAULT)]
-
-
-def refuse(name: str, why: str) -> None:
-    """Wrong usage: the option of that name and why it cannot be there."""
+def refuse(names: Collection[str], why: str) -> None:
+    """Wrong usage, where the user of the running command gave one of these options: it, and why it cannot be there."""
     context = click.get_current_context()
-    flag = next(param.opts[-1] for param in context.command.params if param.name == name)
-    raise click.UsageError(f"{flag} {why}", context)
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if param.name in names and source not in (None, ParameterSource.DEFAULT):
+            raise click.UsageError(f"{param.opts[-1]} {why}", context)
 
 
 model_option = options_of(ModelOptions, "model")
@@ -164,14 +135,11 @@ stream_model_option = click.option(
     help=Option.of(fields(ModelOptions)[0]).help,
 )  # fmt: skip
 stream_loading_options = together(stream_model_option, options_of(ModelOptions, without=("model",)))
+WORDS = Parsed(words, "words")
 metrics_option = click.option(
-    "--metrics", type=Parsed(words, "words"), metavar="NAMES",
+    "--metrics", type=WORDS, metavar="NAMES",
     help="Some metrics only, with commas between; by default all that can run.",
 )  # fmt: skip
-json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
-quiet_option = click.option("--quiet", is_flag=True, help="No progress, no report; errors are still shown.")
-force_option = click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
-result_options = together(force_option, quiet_option, json_option)
 bits_option = click.option(
     "--bits", type=click.Choice(["16", "24", "float"]), metavar="BITS",
     help="Of a sample in .wav, .aiff, .caf, .w64 and .flac: 16 (default), 24, or float, which keeps what is beyond "
@@ -181,3 +149,8 @@ codebook_option = click.option(
     "--codebook", metavar="NAME|FILE", type=FILE,
     help="Codebook of a vq stream; those in the package are found without it.",
 )  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress, no report; errors are still shown.")
+force_option = click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
+result_options = together(force_option, quiet_option, json_option)
+sound_options = together(bits_option, result_options, loading_options)

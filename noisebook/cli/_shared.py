@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,32 +19,17 @@ from noisebook.options import OnStep
 if TYPE_CHECKING:
     from noisebook.api import Decoding
     from noisebook.audio.waveform import Waveform
-    from noisebook.diffusion.backend import Backend
 
-__all__ = [
-    "Outcome", "Work", "aligned", "asked", "error_values", "finite", "number", "progress", "report", "sound_values",
-    "spoken_warnings", "stream_values", "told_unknown", "wrong_usage",
-]  # fmt: skip
-
-_LONG = 120.0  # seconds, from which it is told how long something takes
-
-
-def number(value: float, digits: int = 4) -> str:
-    """With that many significant digits, and all of those before the point: never with an exponent for large ones."""
-    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+STANDARD = "-"  # standard input or output
+_LONG = 120.0  # seconds; work that takes longer is announced
 
 
 @contextmanager
 def spoken_warnings() -> Iterator[None]:
-    """What the package has to tell the user beside its results, a licence or a file that is cut short, goes to standard
-    error."""
-    import logging
-
-    class Echo(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            click.echo(f"noisebook: {record.getMessage()}", err=True)
-
-    logger, handler = logging.getLogger("noisebook"), Echo(logging.WARNING)
+    """The package's warnings, such as a licence or a file that is cut short, go to standard error."""
+    logger, handler = logging.getLogger("noisebook"), logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("noisebook: %(message)s"))
     logger.addHandler(handler)
     try:
         yield
@@ -53,51 +39,47 @@ def spoken_warnings() -> Iterator[None]:
 
 @dataclass
 class Work:
-    """Something that takes long: where its steps are told, and how long it took."""
+    """Something that takes long: the callback for its steps, if any, and how many seconds it took."""
 
     on_step: OnStep | None = None
-    started: float = 0.0
     seconds: float = 0.0
 
 
 @contextmanager
 def progress(label: str, *, quiet: bool | None = None) -> Iterator[Work]:
-    """Time what is done within, draw a bar of its steps where standard error is a terminal, and tell what takes long.
+    """Time what is done within, draw a bar of its steps where standard error is a terminal, and announce what is long.
 
     Args:
-        quiet: tell nothing; by default as the running command was asked.
+        quiet: show nothing; by default as the running command was asked.
     """
-    work = Work(started=time.perf_counter())
+    work, started = Work(), time.perf_counter()
+    quiet = asked("quiet", "as_json") if quiet is None else quiet
     try:
-        if asked("quiet", "as_json") if quiet is None else quiet:
-            yield work
-            return
-        work.on_step = _telling(label)
-        if not sys.stderr.isatty():
+        if quiet or not sys.stderr.isatty():
+            work.on_step = None if quiet else _announcing(label)
             yield work
             return
         from rich.console import Console
         from rich.progress import Progress
 
         with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=None)
-            tell = work.on_step
+            task, announce = bar.add_task(label, total=None), _announcing(label)
 
-            def show(done: int, total: int) -> None:
+            def on_step(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total)
-                tell(done, total)
+                announce(done, total)
 
-            work.on_step = show
+            work.on_step = on_step
             yield work
     finally:
-        work.seconds = time.perf_counter() - work.started
+        work.seconds = time.perf_counter() - started
 
 
-def _telling(label: str) -> OnStep:
-    """Says how long it will take, where that is long, once two steps are done: the first may have loaded networks."""
+def _announcing(label: str) -> OnStep:
+    """Says how long the work will take, where that is long, after two steps: the first may have loaded networks."""
     first = 0.0
 
-    def tell(done: int, total: int) -> None:
+    def on_step(done: int, total: int) -> None:
         nonlocal first
         now = time.perf_counter()
         if done == 1:
@@ -105,7 +87,7 @@ def _telling(label: str) -> OnStep:
         elif done == 2 and (rest := (now - first) * (total - done)) > _LONG:
             click.echo(f"noisebook: {label}: about {round(rest / 60)} minutes for {total} steps", err=True)
 
-    return tell
+    return on_step
 
 
 def asked(*names: str) -> bool:
@@ -115,8 +97,13 @@ def asked(*names: str) -> bool:
 
 
 def wrong_usage(message: str) -> click.UsageError:
-    """The error for it, of the running command."""
+    """The error for wrong usage of the running command."""
     return click.UsageError(message, click.get_current_context())
+
+
+def number(value: float, digits: int = 4) -> str:
+    """With that many significant digits, and all of those before the point: never with an exponent for large ones."""
+    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def finite(value: Any) -> Any:
@@ -124,24 +111,25 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def aligned(rows: Sequence[Sequence[str]], *, right_from: int | None = None) -> list[str]:
-    """Lines of a table, the columns from `right_from` on to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = [str.ljust if right_from is None or i < right_from else str.rjust for i in range(len(widths))]
-    return [
-        "  ".join(side(cell, width) for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+def table(rows: Sequence[Sequence[str]], *, right_from: int | None = None) -> str:
+    """A table whose first row is its head, within the width of a terminal; in a file, each row is one line.
 
+    Args:
+        right_from: the first of the columns that are aligned to the right.
+    """
+    from rich.console import Console
+    from rich.table import Table
 
-def told_unknown(backend: Backend, *prompts: str | None) -> tuple[str, ...]:
-    """The words of prompts that have no effect, after they have been told."""
-    from noisebook import api
-
-    unknown = api.unknown_words(backend, *(prompt for prompt in prompts if prompt))
-    if unknown:
-        click.echo(f"noisebook: words without effect: {', '.join(unknown)}", err=True)
-    return unknown
+    head, *body = rows
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(head):
+        grid.add_column(name, justify="left" if right_from is None or index < right_from else "right")
+    for row in body:
+        grid.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 10_000, markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        console.print(grid)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 @dataclass
@@ -156,12 +144,13 @@ def error_values(error: Exception) -> dict[str, str]:
     return {"kind": type(error).__name__, "message": " ".join(str(error).split())}
 
 
-def report(values: Mapping[str, Any], text: str, *, err: bool = False) -> None:
+def report(values: Mapping[str, Any], text: str) -> None:
     """Show `values` as JSON where the running command was asked for that, else `text`, unless it shall be quiet.
 
-    Args:
-        err: on standard error, since the result is on standard output.
+    On standard error where standard output carries the result.
     """
+    outcome = click.get_current_context().find_object(Outcome)
+    err = outcome is not None and outcome.result_on_stdout
     if asked("as_json"):
         click.echo(json.dumps(values, indent=2), err=err)
     elif not asked("quiet"):

@@ -9,19 +9,9 @@ import click
 
 from noisebook.api.codec import DecodeOptions
 from noisebook.api.models import ModelOptions
-from noisebook.cli._options import (
-    FILE,
-    bits_option,
-    codebook_option,
-    json_option,
-    loading_options,
-    metrics_option,
-    options_of,
-    quiet_option,
-    stream_loading_options,
-    together,
-)
-from noisebook.cli._shared import aligned, progress, report
+from noisebook.cli import _options
+from noisebook.cli._options import FILE, options_of
+from noisebook.cli._shared import progress, report
 from noisebook.cli.codec import codec_options, coding
 from noisebook.synthesis.options import ReconstructOptions
 
@@ -53,9 +43,9 @@ def batch() -> None:
     """
 
 
-def _options(loading: Callable[..., Any]) -> Callable[..., Any]:
+def _run_options(loading: Callable[..., Any]) -> Callable[..., Any]:
     """What all four take, before the options of their model."""
-    return together(
+    return _options.together(
         click.argument("source", metavar="SRC", type=FILE),
         click.argument("target", metavar="DST", type=FILE),
         click.option(
@@ -70,8 +60,8 @@ def _options(loading: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--resume", is_flag=True, help="Skip what is done already with these settings and sources."),
         click.option("--dry-run", is_flag=True, help="Say what would be done, and about how long it would take."),
         click.option("-f", "--force", is_flag=True, help="Overwrite what is in DST."),
-        quiet_option,
-        json_option,
+        _options.quiet_option,
+        _options.json_option,
         loading,
     )  # fmt: skip
 
@@ -84,7 +74,7 @@ _format = click.option(
 
 @batch.command()
 @codec_options
-@_options(loading_options)
+@_run_options(_options.loading_options)
 def compress(**options: Any) -> int:
     """Compress every sound below SRC to a .ddcm stream below DST.
 
@@ -99,10 +89,10 @@ def compress(**options: Any) -> int:
 
 @batch.command()
 @options_of(DecodeOptions, without=("start", "end", "damaged"))
-@codebook_option
+@_options.codebook_option
 @_format
-@bits_option
-@_options(stream_loading_options)
+@_options.bits_option
+@_run_options(_options.stream_loading_options)
 def decompress(**options: Any) -> int:
     """Turn every .ddcm stream below SRC back into a sound below DST.
 
@@ -115,8 +105,8 @@ def decompress(**options: Any) -> int:
 @batch.command()
 @options_of(ReconstructOptions)
 @_format
-@bits_option
-@_options(loading_options)
+@_options.bits_option
+@_run_options(_options.loading_options)
 def reconstruct(**options: Any) -> int:
     """Pass every sound below SRC through the autoencoder and a vocoder, without bits.
 
@@ -128,13 +118,13 @@ def reconstruct(**options: Any) -> int:
 
 
 @batch.command()
-@metrics_option
+@_options.metrics_option
 @click.option(
     "--lag", type=int, metavar="SAMPLES", help="By how many samples at 16 kHz results are late; found if absent."
 )
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
-@codebook_option
-@_options(stream_loading_options)
+@_options.codebook_option
+@_run_options(_options.stream_loading_options)
 def verify(**options: Any) -> int:
     """Compare every sound below SRC with the sound or stream of its name below DST.
 
@@ -143,15 +133,15 @@ def verify(**options: Any) -> int:
     \b
     noisebook batch verify recordings streams --metrics mel_db_mae,si_sdr_db
     """
-    given = _given(options, "lag", "codebook")
-    if options["metrics"] is not None:
-        given["metrics"] = list(options["metrics"])
     controls = not options["no_controls"]
+    given = _given(options, "lag", "codebook", "metrics")
     return _do("verify", {**given, "controls": controls, "ceilings": controls}, options)
 
 
 def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names if options[name] is not None}
+    """Those options that were given, as JSON has them."""
+    values = {name: options[name] for name in names if options[name] is not None}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) -> int:
@@ -159,57 +149,42 @@ def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) 
     from noisebook.batch.runs import dry_run, run
     from noisebook.batch.verbs import Settings
 
-    model = ModelOptions.among(options)
-    suffix = f".{options.get('suffix', 'wav')}"
-    wanted = Batch(
-        options["source"], options["target"], Settings(verb, verb_options, model, suffix),
-        **{name: options[name] for name in ("executor", "workers", "batch_size", "resume", "force")},
-    )  # fmt: skip
+    settings = Settings(verb, verb_options, ModelOptions.among(options), f".{options.get('suffix', 'wav')}")
+    chosen = {name: options[name] for name in ("executor", "workers", "batch_size", "resume", "force")}
+    wanted = Batch(options["source"], options["target"], settings, **chosen)
     if options["dry_run"]:
         from noisebook.batch.timing import estimate
 
         plan = dry_run(wanted)
-        expected = estimate(wanted, plan)
-        report(_plan_values(plan, expected), _plan_text(plan, expected))
+        _report_plan(plan, estimate(wanted, plan))
         return 0
     with progress(f"{verb}: files") as work:
         summary = run(wanted, on_file=work.on_step)
     report(summary.to_dict(), _text(summary))
     if options["quiet"] and summary.failed:
-        click.echo(
-            f"noisebook: {_count(len(summary.failed), 'file')} failed: {wanted.settings.manifest} says why", err=True
-        )
+        count = _count(len(summary.failed), "file")
+        click.echo(f"noisebook: {count} failed: {settings.manifest} says why", err=True)
     return 1 if summary.failed else 0
 
 
 def _text(summary: Summary) -> str:
-    lines = _failures(summary.failed)
     counts = [f"{summary.done} done", f"{summary.skipped} done before", f"{len(summary.failed)} failed"]
     if summary.left_out:
         counts.append(f"{summary.left_out} of other kinds left out")
     size = f", {summary.bytes} bytes" if summary.bytes else ""
-    return "\n".join([
-        *lines, f"files: {', '.join(counts)}; {summary.audio_seconds:.1f} s of sound{size}, {summary.seconds:.1f} s"
-    ])  # fmt: skip
+    amount = f"{summary.audio_seconds:.1f} s of sound{size}, {summary.seconds:.1f} s"
+    return "\n".join([*_failures(summary.failed), f"files: {', '.join(counts)}; {amount}"])
 
 
-def _failures(failed: list[tuple[str, str]]) -> list[str]:
-    lines = aligned([(_shown(source), _shown(error)) for source, error in failed[:_LISTED]])
-    more = len(failed) - _LISTED
-    return [*lines, f"and {_count(more, 'more failure')}"] if more > 0 else lines
-
-
-def _plan_values(plan: Plan, expected: Estimate) -> dict[str, Any]:
-    refused = [{"source": task.source, "error": error} for task, error in plan.refused]
-    files = [{"source": task.source, "target": task.target, "other": task.other} for task in plan.todo]
-    counts = {"skipped": plan.skipped, "left_out": plan.left_out}
-    return {**vars(expected), **counts, "refused": refused, "todo": files}
-
-
-def _plan_text(plan: Plan, expected: Estimate) -> str:
-    lines = [f"{_shown(task.source)} -> {_shown(task.target or task.other or '')}" for task in plan.todo[:_LISTED]]
-    if len(plan.todo) > _LISTED:
-        lines.append(f"and {_count(len(plan.todo) - _LISTED, 'more file')}")
+def _report_plan(plan: Plan, expected: Estimate) -> None:
+    values = {
+        **vars(expected),
+        "skipped": plan.skipped,
+        "left_out": plan.left_out,
+        "refused": [{"source": task.source, "error": error} for task, error in plan.refused],
+        "todo": [{"source": task.source, "target": task.target, "other": task.other} for task in plan.todo],
+    }
+    lines = _first([f"{task.source} -> {task.target or task.other or ''}" for task in plan.todo], "more file")
     lines += _failures([(task.source, error) for task, error in plan.refused])
     counts = f"{expected.files} to do, {plan.skipped} done before, {len(plan.refused)} refused"
     lines.append(f"files: {counts}; {expected.source_bytes} bytes, {expected.audio_seconds:.1f} s of sound")
@@ -217,16 +192,25 @@ def _plan_text(plan: Plan, expected: Estimate) -> str:
         lines.append(f"{_count(expected.unknown, 'file')} of unknown length: not in these numbers")
     if expected.trial is not None and expected.seconds is not None:
         name, seconds = expected.trial
-        lines.append(
-            f"about {expected.seconds:.1f} s of work and {expected.bytes} bytes, "
-            f"after a trial with {seconds:.1f} s of {_shown(name)}"
-        )
-    return "\n".join(lines)
+        cost = f"about {expected.seconds:.1f} s of work and {expected.bytes} bytes"
+        lines.append(f"{cost}, after a trial with {seconds:.1f} s of {_printable(name)}")
+    report(values, "\n".join(lines))
 
 
-def _shown(name: str) -> str:
-    """A name in one line of the terminal, which must not obey it: what cannot be printed is escaped."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
+def _failures(failed: list[tuple[str, str]]) -> list[str]:
+    width = max((len(_printable(source)) for source, _ in failed), default=0)
+    return _first([f"{_printable(source):{width}}  {error}" for source, error in failed], "more failure")
+
+
+def _first(lines: list[str], more: str) -> list[str]:
+    """As many lines as a terminal shows, and how many there are besides."""
+    left = len(lines) - _LISTED
+    return [*map(_printable, lines[:_LISTED]), *([f"and {_count(left, more)}"] if left > 0 else [])]
+
+
+def _printable(text: str) -> str:
+    """In one line of the terminal, which must not obey it: what cannot be printed is escaped."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _count(number: int, noun: str) -> str:

@@ -10,22 +10,8 @@ import click
 
 from noisebook.api.codec import DecodeOptions
 from noisebook.api.models import ModelOptions
-from noisebook.cli import _files
-from noisebook.cli._options import (
-    FILE,
-    bits_option,
-    codebook_option,
-    given,
-    json_option,
-    loading_options,
-    options_of,
-    quiet_option,
-    refuse,
-    result_options,
-    stream_loading_options,
-    stream_model_option,
-    together,
-)
+from noisebook.cli import _files, _options
+from noisebook.cli._options import FILE, options_of
 from noisebook.cli._shared import error_values, number, progress, report, sound_values, stream_values, wrong_usage
 from noisebook.codec.options import AUTO, CodebookOptions, EncodeOptions
 from noisebook.errors import CorruptStream, WrongModel
@@ -44,7 +30,7 @@ _ONLY = {
 _HEARD = 8.0  # seconds that `play` decodes before they sound
 _NOTICED = 1.02  # times the bitrate that was asked for
 # Of compress and of batch compress.
-codec_options = together(
+codec_options = _options.together(
     options_of(EncodeOptions),
     click.option(
         "--codec", type=click.Choice(["ddcm", "vq"]), default="ddcm", show_default=True,
@@ -55,17 +41,21 @@ codec_options = together(
 )  # fmt: skip
 
 
+def _paths(help: str) -> _options.Decorator:
+    """`IN... [OUT]`, and OUT as an option: the parameters paths and output."""
+    return _options.together(
+        click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True, type=FILE),
+        click.option("-o", "--output", metavar="OUT|DIR", type=FILE, help=help),
+    )
+
+
 @click.command()
-@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True, type=FILE)
-@click.option(
-    "-o", "--output", metavar="OUT|DIR", type=FILE,
-    help="The stream to write, or the folder for those of several sounds; by default IN with the suffix .ddcm.",
-)  # fmt: skip
+@_paths("The stream to write, or the folder for those of several sounds; by default IN with the suffix .ddcm.")
 @codec_options
 @click.option("--mono", is_flag=True, help="Mix down to one channel: short for --channels mono.")
-@result_options
-@loading_options
-def compress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
+@_options.result_options
+@_options.loading_options
+def compress(paths: tuple[str, ...], **options: Any) -> int:
     """Compress a sound to a .ddcm stream.
 
     IN is any sound file, or - for standard input. OUT may be - for standard output, which is the default for standard
@@ -84,16 +74,17 @@ def compress(paths: tuple[str, ...], output: str | None, force: bool, **options:
             raise wrong_usage("--mono and --channels dual exclude each other")
         options["channels"] = "mono"
     chosen = coding(options)
-    files = _files.pairs(paths, output, _files.stream_target, _files.STREAM_SUFFIX, force=force)
-    backend = cache(ModelOptions.among(options).load)  # for all of them, and not before the first is known to be sound
-    return _files.each(files, lambda source, path: _compress(source, path, chosen, backend, force, options))
+    load = cache(ModelOptions.among(options).load)  # for all of them, and not before the first is known to be sound
+    return _files.each(
+        paths, options, _files.stream_output, _files.STREAM_SUFFIX,
+        lambda source, out: _compress(source, out, chosen, load, options["codebook"]),
+    )  # fmt: skip
 
 
 def coding(options: Mapping[str, Any]) -> EncodeOptions | CodebookOptions:
     """What `codec_options` ask for, of which those of another codec are wrong usage."""
     codec = options["codec"]
-    for name in given(*_ONLY["vq" if codec == "ddcm" else "ddcm"]):
-        refuse(name, f"is not an option of --codec {codec}")
+    _options.refuse(_ONLY["vq" if codec == "ddcm" else "ddcm"], f"is not an option of --codec {codec}")
     if codec == "ddcm":
         return EncodeOptions.among(options)
     if options["codebook"] is None:
@@ -103,11 +94,10 @@ def coding(options: Mapping[str, Any]) -> EncodeOptions | CodebookOptions:
 
 def _compress(
     source: str,
-    path: str,
+    out: _files.Output,
     chosen: EncodeOptions | CodebookOptions,
-    backend: Callable[[], Backend],
-    force: bool,
-    options: Mapping[str, Any],
+    load: Callable[[], Backend],
+    codebook: str,
 ) -> tuple[Mapping[str, Any], str]:
     """One sound to a stream; what to report of it."""
     from noisebook import api
@@ -117,35 +107,29 @@ def _compress(
             preset, reasons = api.auto_preset(sound)
             chosen = chosen.replaced(preset=preset)
             click.echo(f"noisebook: {'; '.join(reasons)}", err=True)
-        model = backend()
+        model = load()
         with progress("compressing") as work:
             if isinstance(chosen, EncodeOptions):
                 stream = api.compress(sound, backend=model, options=chosen, on_step=work.on_step)
             else:
                 stream = api.compress_with_codebook(
-                    sound, backend=model, codebook=options["codebook"], options=chosen, on_step=work.on_step
+                    sound, backend=model, codebook=codebook, options=chosen, on_step=work.on_step
                 )
-    _files.write_bytes(path, stream, force=force)
+    out.write(stream)
     shown = api.read_info(stream, info=model.info)
     rate = _rate_values(shown, chosen.asked_bitrate, model.info)
     ratio = 2 * sound.channels * sound.sample_count / shown.file_bytes
-    values = stream_values(path, shown.file_bytes, sound.duration, work.seconds)
+    values = stream_values(out.path, shown.file_bytes, sound.duration, work.seconds)
     values |= {"ratio_to_pcm16": round(ratio, 2), **rate}
     rates = f"{number(shown.bitrate, 5)} bit/s, 1:{number(ratio)} of 16-bit PCM"
-    text = f"{path}: {shown.file_bytes} bytes, {rates}, {work.seconds:.1f} s"
+    text = f"{out.path}: {shown.file_bytes} bytes, {rates}, {work.seconds:.1f} s"
     if rate["why_more"]:
         text += f"; more than {number(rate['asked_bitrate'])} bit/s, for {rate['why_more']}"
     return values, text
 
 
 def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> dict[str, Any]:
-    """What of a stream is payload and what is not, and, where the file has more than was asked for, why.
-
-    Args:
-        shown: of the stream, read with `info`.
-        asked: bit/s, the preset's or that of --bitrate; None where a quality was asked for.
-        info: of the model.
-    """
+    """What of a stream is payload and what is not, and, where it has more than the bit/s that were asked for, why."""
     beside = shown.file_bytes - (shown.payload_bytes or 0)
     values = {"asked_bitrate": asked, "payload_bytes": shown.payload_bytes, "other_bytes": beside}
     if asked is None or shown.bitrate <= _NOTICED * asked:
@@ -163,17 +147,13 @@ def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> d
 
 
 @click.command()
-@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True, type=FILE)
-@click.option(
-    "-o", "--output", metavar="OUT|DIR", type=FILE,
-    help="The sound to write, or the folder for those of several streams; by default IN with the suffix .wav.",
-)  # fmt: skip
+@_paths("The sound to write, or the folder for those of several streams; by default IN with the suffix .wav.")
 @options_of(DecodeOptions)
-@codebook_option
-@bits_option
-@result_options
-@stream_loading_options
-def decompress(paths: tuple[str, ...], output: str | None, force: bool, **options: Any) -> int:
+@_options.codebook_option
+@_options.bits_option
+@_options.result_options
+@_options.stream_loading_options
+def decompress(paths: tuple[str, ...], **options: Any) -> int:
     """Turn a .ddcm stream back into sound.
 
     The suffix of OUT names the format: .wav, .flac, .ogg, .opus, .mp3, .aiff, .caf or .w64. IN may be - for standard
@@ -186,23 +166,24 @@ def decompress(paths: tuple[str, ...], output: str | None, force: bool, **option
     noisebook decompress a.ddcm b.ddcm -o sounds
     noisebook decompress - < song.ddcm | aplay
     """
-    files = _files.pairs(paths, output, _sound_target, ".wav", force=force)
     load = cache(ModelOptions.among(options).load)
-    return _files.each(files, lambda source, path: _decompress(source, path, load, force, options))
+    return _files.each(
+        paths, options, _sound_output, ".wav", lambda source, out: _decompress(source, out, load, options)
+    )
 
 
-def _sound_target(source: str, argument: str | None, option: str | None, *, force: bool) -> str:
-    """Where the sound of a stream goes, which has to be one: that is told before what is wrong with its output."""
+def _sound_output(source: str, options: Mapping[str, Any]) -> _files.Output:
+    """Where the sound of a stream goes, once the source is known to be a stream."""
     from noisebook import api
 
     if source != _files.STANDARD:
         with _files.naming(source):
             api.read_info(_files.read_bytes(source))
-    return _files.sound_target(source, argument, option, force=force)
+    return _files.sound_output(source, options)
 
 
 def _decompress(
-    source: str, path: str, load: Callable[[str], Backend], force: bool, options: Mapping[str, Any]
+    source: str, out: _files.Output, load: Callable[[str], Backend], options: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], str]:
     """One stream to a sound; what to report of it."""
     from noisebook import api
@@ -210,18 +191,18 @@ def _decompress(
     with _files.naming(source):
         data = _files.read_bytes(source)
         shown = api.read_info(data)  # is it a stream at all? Asked before the model is loaded.
-        _files.check_format(path, shown.sample_rate, shown.channels, options["bits"])
+        out.check_format(shown.sample_rate, shown.channels)
         model = load(ModelOptions.among(options).model_of(data))
-        chosen = DecodeOptions.among(options).replaced(peak_guard=options["bits"] != "float")
+        chosen = DecodeOptions.among(options).replaced(peak_guard=out.bits != "float")
         with progress("decompressing") as work:
             sound = api.decompress_to_blocks(
                 data, backend=model, codebook=options["codebook"], options=chosen, on_step=work.on_step
             )
-            held = _files.write_decoding(path, sound, force=force, bits=options["bits"])
-    values = sound_values(path, sound, work.seconds) | {"held": held}
+            held = out.write_decoding(sound)
+    values = sound_values(out.path, sound, work.seconds) | {"held": held}
     kind = {1: "mono", 2: "stereo"}[sound.channels]
-    text = f"{path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {work.seconds:.1f} s"
-    return values, f"{text}; {_files.told_held(held)}" if held else text
+    text = f"{out.path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {work.seconds:.1f} s"
+    return values, text + _files.held_text(held)
 
 
 @click.command()
@@ -231,10 +212,10 @@ def _decompress(
     help="Write the sound there instead, as decompress does; - is a WAV file on standard output.",
 )  # fmt: skip
 @options_of(DecodeOptions)
-@codebook_option
-@quiet_option
-@json_option
-@stream_loading_options
+@_options.codebook_option
+@_options.quiet_option
+@_options.json_option
+@_options.stream_loading_options
 def play(source: str, output: str | None, **options: Any) -> int:
     """Hear a .ddcm stream: the sound begins when its first seconds are decoded.
 
@@ -259,18 +240,17 @@ def play(source: str, output: str | None, **options: Any) -> int:
         sound = api.decompress_to_blocks(
             data, backend=model, codebook=options["codebook"], options=DecodeOptions.among(options), seconds=_HEARD
         )
+        blocks, shape = (block.samples for block in sound.blocks), (sound.channels, sound.sample_count)
         with progress("playing", quiet=True) as work:
-            to_speakers(
-                (block.samples for block in sound.blocks), (sound.channels, sound.sample_count), sound.sample_rate
-            )
+            to_speakers(blocks, shape, sound.sample_rate)
     report(sound_values(source, sound, work.seconds), f"{source}: {sound.duration:.2f} s played")
     return 0
 
 
 @click.command()
 @click.argument("source", metavar="IN", type=FILE)
-@stream_model_option
-@json_option
+@_options.stream_model_option
+@_options.json_option
 def info(source: str, model: str | None, **_: Any) -> int:
     """Show what a .ddcm stream says about itself, and whether it is whole.
 
@@ -291,25 +271,10 @@ def info(source: str, model: str | None, **_: Any) -> int:
         except WrongModel as error:
             click.echo(f"noisebook: only the header can be read: {error}", err=True)
     values, damage = vars(shown), CorruptStream(f"{source}: {_DAMAGED}")
+    text = "\n".join(f"{name:15}{value}" for name, value in shown.in_words().items())
     if shown.intact is not False:
-        report(values, _table(shown))
+        report(values, text)
         return 0
-    report({**values, "error": error_values(damage)}, _table(shown))
+    report({**values, "error": error_values(damage)}, text)
     click.echo(f"noisebook: {damage}", err=True)
     return 1
-
-
-def _table(shown: StreamInfo) -> str:
-    return "\n".join(f"{key.replace('_', ' '):15}{_cell(value)}" for key, value in vars(shown).items())
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return number(value, 6)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
-    return str(value)

@@ -1,45 +1,35 @@
-"""`models` and `doctor`: what is installed, and whether it works."""
+"""`doctor`, `completion` and `studio`: noisebook on this machine."""
 
 from __future__ import annotations
 
+import os
+import signal
+import webbrowser
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.cli._options import FILE, json_option
+from noisebook.api.models import ModelOptions
+from noisebook.cli._options import POSITIVE, json_option, stream_loading_options
 from noisebook.cli._shared import report
+from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     from noisebook.benchmark.doctor import Check
 
-__all__ = ["doctor", "models"]
+__all__ = ["completion", "doctor", "studio"]
 
 _COLOURS = {"ok": "green", "missing": "yellow", "failed": "red"}
-
-
-@click.command()
-@click.option(
-    "--install", metavar="FOLDER", type=FILE, help="Copy a model of noisebook's own into your folder of models first."
-)
-@json_option
-def models(install: str | None, **_: Any) -> None:
-    """List the models at hand, where they are, and their fingerprints and training.
-
-    They are inside the package, in your folder of models (NOISEBOOK_MODELS, or noisebook/models in the folder of the
-    user's data), or in installed packages. A stream finds the one that made it among them.
-
-    \b
-    noisebook models
-    noisebook models --install downloads/model
-    """
-    from noisebook import api
-    from noisebook.benchmark.doctor import list_models
-
-    if install is not None:
-        found = api.install_model(install)
-        click.echo(f"noisebook: {found.name} is in {found.folder} ({found.source})", err=True)
-    rows = list_models()
-    report({"models": rows}, "\n".join(line for row in rows for line in _lines(row)))
+# What a shell runs when it starts, and what it has to run before the script; fish finds the script by itself.
+_STARTS = {
+    "bash": ("~/.bashrc", ""),
+    "zsh": ("~/.zshrc", "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }; "),
+    "fish": None,
+}
 
 
 @click.command()
@@ -63,19 +53,103 @@ def doctor(model: str | None, device: str, **_: Any) -> int:
     return int(any(check.state == "failed" for check in checks))
 
 
-def _lines(model: dict[str, Any]) -> list[str]:
-    """A model's own line, and one for each of its files."""
-    size = f"{model['parameters'] / 1e6:.1f} M parameters"
-    place = f"{model['source']}, {model['folder']}"
-    first = f"{model['name']}: stream id {model['fingerprint'][:4]}, {model['fingerprint'][:16]}, {size}, {place}"
-    lines = [first]
-    for file, record in model["training"].items():  # what `training.train` notes, of which each part may be absent
-        units = {"minutes": "{:.0f} minutes", "steps": "{} steps", "data_hours": "{:.1f} h of audio"}
-        told = ", ".join(text.format(record[key]) for key, text in units.items() if key in record)
-        lines.append(f"  {file}: {told or 'no training record'}")
-    return lines
-
-
 def _line(check: Check) -> str:
     state = click.style(f"{check.state:8}", fg=_COLOURS[check.state])  # click takes the colour out for files and pipes
     return f"{state}{check.name:18}{check.detail}"
+
+
+@click.command()
+@click.argument("shell", type=click.Choice([*_STARTS]), required=False)
+@click.option("--install", is_flag=True, help="Set it up for every new shell, and not just show it.")
+def completion(shell: str | None, install: bool) -> None:
+    """Show the script that lets bash, zsh or fish complete commands, options and files; by default for your own shell.
+
+    \b
+    noisebook completion --install
+    noisebook completion zsh > _noisebook
+    """
+    from click.shell_completion import get_completion_class
+
+    shell = shell or Path(os.environ.get("SHELL", "")).name
+    kind = get_completion_class(shell)
+    if shell not in _STARTS or kind is None:
+        raise ConfigError(f"the shell {shell!r} is not known: noisebook completion {'|'.join(_STARTS)}")
+    script = kind(click.get_current_context().find_root().command, {}, "noisebook", "_NOISEBOOK_COMPLETE").source()
+    if install:
+        click.echo(f"noisebook: {_install(shell, script)}; new shells complete noisebook's words")
+    else:
+        click.echo(script)
+
+
+def _install(shell: str, script: str) -> str:
+    """Write the script, and have the shell run it at its start; says where it is.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    place = folder / "fish/completions/noisebook.fish" if shell == "fish" else folder / f"noisebook/completion.{shell}"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(script, encoding="utf-8")
+        start = _STARTS[shell]
+        if start is None:
+            return f"{place} is written"
+        path, line = Path(start[0]).expanduser(), f'{start[1]}. "{place}"'
+        text = path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else ""
+        if line not in text.splitlines():
+            with path.open("a", encoding="utf-8") as file:
+                file.write(("" if not text or text.endswith("\n") else "\n") + line + "\n")
+        return f"{place} is written, and {path} runs it"
+    except OSError as error:
+        raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+@click.command()
+@click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
+@click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 takes any free one.")
+@click.option(
+    "--limit-seconds", type=POSITIVE, default=60.0, show_default=True, metavar="S",
+    help="Longest sound that is accepted.",
+)  # fmt: skip
+@click.option(
+    "--max-mb", type=POSITIVE, default=50.0, show_default=True, metavar="MB",
+    help="Largest file that is accepted.",
+)  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at once; others wait.")
+@click.option("--no-open", is_flag=True, help="Open no browser.")
+@stream_loading_options
+def studio(host: str, port: int, limit_seconds: float, max_mb: float, jobs: int, no_open: bool, **options: Any) -> None:
+    """Open a page on which all of noisebook can be tried: drop a sound, choose a method, hear the difference.
+
+    The page is for this machine alone unless --host says otherwise; it has no password. It loads nothing from anywhere
+    and keeps nothing: all files are in one temporary folder, which goes when the command ends (Ctrl-C).
+
+    \b
+    noisebook studio
+    noisebook studio --port 8000 --no-open
+    noisebook studio --model audioldm2 --device cuda --limit-seconds 20
+    """
+    from noisebook.api import EMBEDDED
+    from noisebook.studio.files import Limits
+    from noisebook.studio.runner import JobRunner
+    from noisebook.studio.server import application, listen, serve, url_of
+
+    limits = Limits(limit_seconds, max_mb)
+    with listen(host, port) as listener, TemporaryDirectory(prefix="noisebook-studio-") as folder:
+        results, uploads = Path(folder, "results"), Path(folder, "uploads")
+        results.mkdir()
+        uploads.mkdir()
+        backend_of = cache(lambda model: ModelOptions.among(options).load(model))
+        runner = JobRunner(
+            backend_of(options["model"] or EMBEDDED), results, limits=limits, jobs=jobs,
+            backend_for=lambda data: backend_of(ModelOptions.among(options).model_of(data)),
+        )  # fmt: skip
+        app = application(runner, uploads, host=host)
+        click.echo(f"noisebook studio: {url_of(listener)} (Ctrl-C ends it)")
+        if not no_open:
+            webbrowser.open(url_of(listener))
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with the folder removed
+        with suppress(KeyboardInterrupt):
+            serve(app, listener, runner.end)
+        click.echo("noisebook studio: ended")

@@ -24,24 +24,24 @@ _NO_COMMAND: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # before 
 _COMMANDS = {
     "batch": ("batch", "Do a whole tree of files."),
     "bench": ("bench", "Time the codec on this machine, beside the published ones."),
-    "calibrate": ("calibrate", "Measure a model's error curve, and keep it with the model."),
-    "codebook": ("codebook", "Latent codebooks, which --codec vq writes a sound with."),
+    "calibrate": ("models", "Measure a model's error curve, and keep it with the model."),
+    "codebook": ("models", "Latent codebooks, which --codec vq writes a sound with."),
     "compare": ("compare", "Compare methods and codecs on the same sounds, on one page."),
-    "completion": ("completion", "Complete commands, options and files in a shell."),
+    "completion": ("machine", "Complete commands, options and files in a shell."),
     "compress": ("codec", "Compress a sound to a .ddcm stream."),
     "decompress": ("codec", "Turn a .ddcm stream back into sound."),
     "doctor": ("machine", "Check that noisebook works here."),
-    "generate": ("generate", "Make a new sound from a prompt."),
+    "generate": ("synthesis", "Make a new sound from a prompt."),
     "info": ("codec", "Show what a stream says about itself, and if it is whole."),
-    "models": ("machine", "List the models at hand."),
+    "models": ("models", "List the models at hand."),
     "play": ("codec", "Hear a .ddcm stream."),
-    "recommend": ("recommend", "Listen to a sound and name the method and preset that suit it."),
-    "reconstruct": ("reconstruct", "Pass a sound through the model without any bits."),
-    "restore": ("restore", "Fill gaps of a sound, invent a lost band, or undo clipping."),
-    "studio": ("studio", "Open a page on which all of noisebook can be tried."),
+    "recommend": ("verification", "Listen to a sound and name the method and preset that suit it."),
+    "reconstruct": ("synthesis", "Pass a sound through the model without any bits."),
+    "restore": ("synthesis", "Fill gaps of a sound, invent a lost band, or undo clipping."),
+    "studio": ("machine", "Open a page on which all of noisebook can be tried."),
     "tally": ("compare", "Say what the listeners of a blind test heard."),
-    "transform": ("transform", "Lead a sound towards a prompt."),
-    "verify": ("verify", "Say whether a sound is related to another, and how near it is."),
+    "transform": ("synthesis", "Lead a sound towards a prompt."),
+    "verify": ("verification", "Say whether a sound is related to another, and how near it is."),
 }
 _ALIASES = {"encode": "compress", "decode": "decompress"}
 # What other programs call it.
@@ -77,7 +77,7 @@ class _Commands(click.Group):
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, told) for name, (_, told) in _COMMANDS.items()])
+            formatter.write_dl([(name, help) for name, (_, help) in _COMMANDS.items()])
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
@@ -141,16 +141,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except _NO_COMMAND as error:  # a group alone: its help, as of `noisebook` alone
         click.echo(error.format_message(), err=True)
         sys.exit(2)
-    except click.NoSuchOption as error:
-        told = error.format_message().rstrip(".")
-        if error.ctx is not None and error.ctx.parent is None:
-            told = f"options follow the command: noisebook COMMAND ... {error.option_name}"
-        command = error.ctx.command_path if error.ctx else "noisebook"
-        _fail({"kind": "UsageError", "message": f"{told}; see {command} --help"}, 2, given, outcome)
     except click.UsageError as error:
+        what = error.format_message().rstrip(".")
+        if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent is None:
+            what = f"options follow the command: noisebook COMMAND ... {error.option_name}"
         command = error.ctx.command_path if error.ctx else "noisebook"
-        message = f"{error.format_message().rstrip('.')}; see {command} --help"
-        _fail({"kind": "UsageError", "message": message}, 2, given, outcome)
+        _fail({"kind": "UsageError", "message": f"{what}; see {command} --help"}, 2, given, outcome)
     except (click.Abort, KeyboardInterrupt):
         _fail({"kind": "Interrupted", "message": "interrupted"}, 130, given, outcome)
     except Error as error:

@@ -29,20 +29,12 @@ def reference() -> str:
 
 
 def _contexts(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
-    context = _context(command, name, parent)
+    context = command.context_class(
+        command, info_name=name, parent=parent, terminal_width=_WIDTH, help_option_names=["-h", "--help"]
+    )
     yield context
     for inner_name, inner in getattr(command, "commands", {}).items():
         yield from _contexts(inner, inner_name, context)
-
-
-def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
-    return command.context_class(
-        command,
-        info_name=name,
-        parent=parent,
-        terminal_width=_WIDTH,
-        help_option_names=["-h", "--help"],
-    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_directory(fails, engine):
     assert fails("reconstruct", ".", *engine) == told.format(".", "reconstruct", ".")
     assert fails("transform", ".", "--prompt", "music", *engine) == ". is a directory; name a file in it"
     assert fails("restore", ".", "--task", "declip", *engine) == ". is a directory; name a file in it"
-    assert fails("codebook", "fit", ".", "-o", ".").startswith("cannot write .: it is a folder")
+    assert fails("codebook", "fit", ".", "-o", ".") == ". is a directory; name a file in it"
     assert fails("info", ".") == ". is a directory; name a file in it"
     assert fails("recommend", ".") == ". is a directory; name a file in it"
 

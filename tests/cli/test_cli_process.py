@@ -121,7 +121,7 @@ def test_a_closed_pipe_stops_a_stream(noisebook, engine, sound, monkeypatch):
     def refuse(*_: object) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("noisebook.cli._files.write_bytes", lambda *_, **__: refuse())
+    monkeypatch.setattr("noisebook.cli._files.Output.write", lambda *_, **__: refuse())
     assert noisebook("compress", sound, "-", *engine) == (1, b"", "")
 
 

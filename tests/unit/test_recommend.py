@@ -14,8 +14,7 @@ from noisebook.api.recommend import auto_preset, recommend
 from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
 from noisebook.cli.codec import compress
-from noisebook.cli.reconstruct import reconstruct
-from noisebook.cli.transform import transform
+from noisebook.cli.synthesis import reconstruct, transform
 from noisebook.codec import presets
 from noisebook.errors import ConfigError
 from noisebook.synthesis import reconstruction_presets

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.cli.verify import verify
+from noisebook.cli.verification import verify
 from noisebook.errors import ConfigError
 from noisebook.verification.sets import compare_sets
 

@@ -1,9 +1,7 @@
-"""`verify`."""
+"""`verify` and `recommend`: what a sound is beside another, and which method suits it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,43 +9,49 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noisebook.api.models import ModelOptions
-from noisebook.cli import _files
-from noisebook.cli._options import FILE, codebook_option, json_option, metrics_option, stream_loading_options
-from noisebook.cli._shared import aligned, progress, report, wrong_usage
+from noisebook.cli import _files, _options
+from noisebook.cli._options import FILE, Parsed
+from noisebook.cli._shared import finite, progress, report, table, wrong_usage
 
 if TYPE_CHECKING:
-    from noisebook.audio.waveform import Waveform
+    from noisebook.api.recommend import Recommendation
     from noisebook.verification.image import ImageComparison
     from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Comparison, Verification
     from noisebook.verification.verdict import Verdict
 
-__all__ = ["verify"]
+__all__ = ["recommend", "verify"]
 
 _NOT_RELATED = 3  # exit status
-_WIDTH = 160  # columns of a table that no terminal limits
 _CHANNELS = {1: "mono", 2: "stereo"}
 _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
+
+
+def _lag(text: str) -> int | None:
+    try:
+        return None if text == "auto" else int(text)
+    except ValueError:
+        raise ValueError(f"{text}: give a whole number of samples at 16 kHz, or auto") from None
 
 
 @click.command()
 @click.argument("reference", metavar="REF", type=FILE)
 @click.argument("estimate", metavar="EST", type=FILE)
 @click.option(
-    "--lag", metavar="SAMPLES|auto", default="auto", show_default=True,
+    "--lag", type=Parsed(_lag, "lag"), metavar="SAMPLES|auto", default="auto", show_default=True,
     help="By how many samples at 16 kHz EST is late; auto searches, but takes 0 for a stream.",
 )  # fmt: skip
-@metrics_option
+@_options.metrics_option
 @click.option("--no-model", is_flag=True, help="Without ceilings and random indices, which need the model.")
 @click.option("--no-controls", is_flag=True, help="Without controls and ceilings; the verdict keeps its own.")
-@codebook_option
+@_options.codebook_option
 @click.option(
     "--html", metavar="FILE", type=FILE, help="Write a page too: the verdict, both sounds in step, and every metric."
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite the page if it exists.")
 @click.option("--require-related", is_flag=True, help="Exit with status 3 if the verdict is: not related.")
-@json_option
-@stream_loading_options
+@_options.json_option
+@_options.stream_loading_options
 def verify(reference: str, estimate: str, require_related: bool, **options: Any) -> int:
     """Say whether EST is related to REF, and how near it is.
 
@@ -76,7 +80,7 @@ def verify(reference: str, estimate: str, require_related: bool, **options: Any)
         sets = api.verify_sets(*sounds)
         report(sets.to_dict(), _sets_text(sets))
         return 0
-    lag, page = _lag(options["lag"]), options["html"]
+    page = options["html"]
     for source in (reference, estimate) if page is not None else ():
         _files.check_target(page, source, force=options["force"])
     is_stream = Path(estimate).suffix.lower() == _files.STREAM_SUFFIX
@@ -87,46 +91,24 @@ def verify(reference: str, estimate: str, require_related: bool, **options: Any)
         model = wanted.model_of(other) if isinstance(other, bytes) else None
         backend = None if options["no_model"] and not is_stream else wanted.load(model)
         found = api.verify(
-            sound,
-            other,
-            backend=backend,
-            codebook=options["codebook"],
-            lag=lag,
-            metrics=options["metrics"],
-            controls=not options["no_controls"],
-            ceilings=not options["no_model"],
-            on_step=work.on_step,
-        )
+            sound, other, backend=backend, codebook=options["codebook"], lag=options["lag"], metrics=options["metrics"],
+            controls=not options["no_controls"], ceilings=not options["no_model"], on_step=work.on_step,
+        )  # fmt: skip
         if page is not None:
+            from noisebook.report.page import write_verification
+
             if isinstance(other, bytes):
                 other = api.decompress(other, backend=backend, codebook=options["codebook"])
-            _write_page(page, found, sound, other, (reference, estimate), force=options["force"])
+            names = (Path(reference).name, Path(estimate).name)
+            write_verification(found.to_dict(), sound, other, Path(page), names=names, overwrite=options["force"])
     report(found.to_dict(), _text(found))
     return _NOT_RELATED if require_related and not found.verdict.related else 0
 
 
-def _write_page(
-    page: str, found: Verification, sound: Waveform, other: Waveform, names: tuple[str, str], *, force: bool
-) -> None:
-    from noisebook.report.page import write_verification
-
-    shown = (Path(names[0]).name, Path(names[1]).name)
-    write_verification(found.to_dict(), sound, other, Path(page), names=shown, overwrite=force)
-
-
-def _lag(text: str) -> int | None:
-    if text == "auto":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise wrong_usage(f"--lag {text}: give a whole number of samples at 16 kHz, or auto") from None
-
-
 def _text(found: Verification) -> str:
     image = [] if found.image is None else [_sides(found.image)]
-    table = [_table(found)] if found.metrics else []
-    return "\n".join([*_compared(found.alignment), *table, *image, *found.notes, _told(found.verdict)])
+    scores = [_scores(found)] if found.metrics else []
+    return "\n".join([*_compared(found.alignment), *scores, *image, *found.notes, _verdict_text(found.verdict)])
 
 
 def _sides(image: ImageComparison) -> str:
@@ -140,19 +122,12 @@ def _sides(image: ImageComparison) -> str:
 
 def _sets_text(sets: SetComparison) -> str:
     """A line for each distance."""
-    controls = list(sets.distances[0].controls)
-    heads = ["", "EST", "95 %", *controls]
-    rows = [
-        [
-            distance.name,
-            f"{distance.value:.3g}",
-            f"{distance.low:.3g} to {distance.high:.3g}",
-            *(f"{distance.controls[name]:.3g}" for name in controls),
-        ]
-        for distance in sets.distances
-    ]
-    first = f"REF {sets.references} sounds, EST {sets.estimates} sounds; 0 is alike; behind the interval stand controls"
-    return "\n".join([first, *aligned([heads, *rows])])
+    head = f"REF {sets.references} sounds, EST {sets.estimates} sounds; 0 is alike; behind the interval stand controls"
+    rows = [["", "EST", "95 %", *sets.distances[0].controls]]
+    for one in sets.distances:
+        controls = [f"{value:.3g}" for value in one.controls.values()]
+        rows.append([one.name, f"{one.value:.3g}", f"{one.low:.3g} to {one.high:.3g}", *controls])
+    return f"{head}\n{table(rows)}"
 
 
 def _compared(what: Comparison) -> list[str]:
@@ -167,40 +142,87 @@ def _compared(what: Comparison) -> list[str]:
     return lines
 
 
-def _table(found: Verification) -> str:
-    from rich.console import Console
-    from rich.table import Table
-
+def _scores(found: Verification) -> str:
+    """A row for each metric and composite score: EST, the ceilings, and the controls."""
     above, beside = list(found.ceilings), list(found.metrics[0].controls)
-    table = Table("", "better", "EST", *above, *beside, box=None, pad_edge=False, header_style="bold")
-    for column in table.columns[2:]:
-        column.justify = "right"
+    rows = [["", "better", "EST", *above, *beside]]
     for row in found.metrics:
         cells = [*(found.ceilings[name][row.name] for name in above), *(row.controls[name] for name in beside)]
         name = f"{row.name} ({row.unit})" if row.unit and row.unit.lower() not in row.name else row.name
-        table.add_row(name, _ARROWS[row.direction], *_cells([row.value, *cells]))
+        rows.append([name, _ARROWS[row.direction], *(f"{value:.2f}" for value in (row.value, *cells))])
     for name, score in found.composites.items():
         cells = [*(score.ceilings[other] for other in above), *(score.controls[other] for other in beside)]
-        table.add_row(f"composite: {name}", "up", *_cells([score.score, *cells]))
-    # A terminal says how wide it is; a file takes the whole table.
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+        rows.append([f"composite: {name}", "up", *(f"{value:.2f}" for value in (score.score, *cells))])
+    return table(rows, right_from=2)
 
 
-def _cells(values: Sequence[float]) -> list[str]:
-    return [f"{value:.2f}" if isfinite(value) else ("-inf" if value < 0 else "inf") for value in values]
-
-
-def _told(verdict: Verdict) -> str:
+def _verdict_text(verdict: Verdict) -> str:
     word = click.style("related", fg="green") if verdict.related else click.style("not related", fg="red")
-    if not verdict.families:
-        return f"verdict: {word}: {verdict.reason}"
-    numbers: Mapping[str, str] = {
-        "similarity": f"{verdict.score:.3f}",
-        "threshold": f"{verdict.threshold:.3f}",
-        "p": f"{verdict.p_value:.3f}",
-        "controls": str(verdict.n_controls),
-    }
-    return f"verdict: {word} ({', '.join(f'{name} {value}' for name, value in numbers.items())}): {verdict.reason}"
+    if verdict.families:
+        word += (
+            f" (similarity {verdict.score:.3f}, threshold {verdict.threshold:.3f}, p {verdict.p_value:.3f}, "
+            f"controls {verdict.n_controls})"
+        )
+    return f"verdict: {word}: {verdict.reason}"
+
+
+@click.command()
+@click.argument("source", metavar="IN", required=False, type=FILE)
+@click.option(
+    "--need", metavar="NEED",
+    help="compress (default), smallest, highest-quality or production: to store the sound; reconstruct, quick-test or "
+    "high-frequency-music: through the model, without bits; transformation or research: to change it.",
+)  # fmt: skip
+@click.option(
+    "--sound-kind",
+    metavar="KIND",
+    help="voice, classical, electronic, ambience or short-effect; by default what is heard.",
+)
+@click.option("--rules", "listing", is_flag=True, help="Show the table of rules, as without IN.")
+@_options.json_option
+def recommend(source: str | None, need: str | None, sound_kind: str | None, listing: bool, **_: Any) -> None:
+    """Listen to a sound and name the method and preset that suit it.
+
+    Shows the whole command, what the sound is like, and the rule behind each choice, with the second best and the
+    number that was measured. `compress --preset auto` goes by the same rules. Without IN it shows the rules for a need
+    and a kind of sound, or all of them.
+
+    \b
+    noisebook recommend song.flac
+    noisebook recommend talk.wav --need smallest
+    noisebook recommend rain.wav --need transformation --sound-kind ambience
+    noisebook recommend --need research
+    noisebook recommend --sound-kind voice
+    """
+    from noisebook import api
+
+    if listing or source is None:
+        rows = [
+            {"aspect": rule.aspect, "need": ", ".join(rule.needs) or "any", "sound": ", ".join(rule.sounds) or "any",
+             "condition": rule.condition, "advice": rule.advice or "-", "second": rule.second or "-", "why": rule.why}
+            for rule in api.recommendation_rules(need, sound_kind)
+        ]  # fmt: skip
+        report({"rules": rows}, table([[*rows[0]], *([*row.values()] for row in rows)]))
+        return
+    found = api.recommend(_files.read_sound(source), need=need or "compress", sound_kind=sound_kind, name=source)
+    values = vars(found) | {"features": {name: finite(value) for name, value in found.features.items()}}
+    report(values, _recommendation_text(found))
+
+
+def _recommendation_text(found: Recommendation) -> str:
+    features = found.features
+    likeness = ", ".join(f"{kind} {share:.2f}" for kind, share in features["likeness"].items())
+    heard = (
+        f"{features['seconds']:.2f} s, {_channels(features['channels'], features['side_db'])}, "
+        f"up to {features['bandwidth']:.0f} Hz, {likeness}, {features['onsets']:.1f} onsets/s, "
+        f"tonality {features['tonality']:.2f}, silence {features['silence']:.0%}"
+    )
+    return "\n".join([found.command, *(f"  {reason}" for reason in found.reasons), f"  heard: {heard}"])
+
+
+def _channels(count: int, side_db: float | None) -> str:
+    if side_db is None:
+        return "mono"
+    if not isfinite(side_db):
+        return f"{count} channels, the first two {'equal' if side_db < 0 else 'opposite'}"
+    return f"{count} channels, side {side_db:.0f} dB"
