@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
     from noisebook.verification.sounds import Verification
 
-__all__ = [
-    "CLIPS", "METRICS", "READY", "READY_PRESETS", "YARDSTICK", "Cancelled", "OnStep", "Result", "Tell", "Track",
-    "open_stream", "ready_made", "run",
-]  # fmt: skip
+__all__ = ["CLIPS", "READY", "Cancelled", "Result", "Tell", "Track", "compared", "open_stream", "ready_made", "run"]
 
 READY = Path(__file__).parents[1] / "assets" / "ready"  # what docs/make_sounds.py made of the bundled clips
 READY_PRESETS = ("3000", "300", "30")
@@ -39,34 +36,22 @@ METRICS = (
 )  # fmt: skip
 
 
-class Cancelled(Error):
+class Cancelled(Exception):
     """The visitor does not want the result any more. Raised by a `Tell`, so that the next step is not done."""
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """A sound that a method made, and what is known of it.
+    """A sound that a method made, and what is known of it."""
 
-    Attributes:
-        label: of the method, for people.
-        sound: to hear.
-        seconds: that making it took; None where that is not known.
-        stream: the coded file that holds it; None where the method does not code.
-        suffix: of that file.
-        notes: what the method had to say, a sentence each.
-        comparable: whether the original says how good it is.
-        verification: metrics and verdict beside the original; None where there is nothing to compare with. That of
-            the first track has the controls too.
-    """
-
-    label: str
+    label: str  # of the method, for people
     sound: Waveform
-    seconds: float | None
-    stream: bytes | None = None
-    suffix: str = ".ddcm"
-    notes: tuple[str, ...] = ()
-    comparable: bool = True
-    verification: Verification | None = None
+    seconds: float | None  # that making it took; None where that is not known
+    stream: bytes | None = None  # the coded file that holds it; None where the method does not code
+    suffix: str = ".ddcm"  # of that file
+    notes: tuple[str, ...] = ()  # what the method had to say, a sentence each
+    comparable: bool = True  # whether the original says how good it is
+    verification: Verification | None = None  # beside the original; that of the first track has the controls too
 
     @property
     def bitrate(self) -> float | None:
@@ -81,47 +66,36 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a visitor gets.
+    """What a visitor gets."""
 
-    Attributes:
-        name: for files.
-        original: what was given; None for a generated sound and an opened stream.
-        tracks: one, or several of a comparison.
-        settings: that made them; None for an opened stream.
-        failures: label and sentence of each compared method that failed.
-        facts: what an opened stream says about itself.
-        yardstick: a codec that people know, beside a compressed sound.
-    """
-
-    name: str
-    original: Waveform | None
-    tracks: tuple[Track, ...]
-    settings: Settings | None = None
-    failures: tuple[tuple[str, str], ...] = ()
-    facts: dict[str, str] = field(default_factory=dict)
-    yardstick: Track | None = None
+    name: str  # for files
+    original: Waveform | None  # None for a generated sound and an opened stream
+    tracks: tuple[Track, ...]  # one, or several of a comparison
+    settings: Settings | None = None  # that made them; None for an opened stream
+    failures: tuple[tuple[str, str], ...] = ()  # label and sentence of each compared method that failed
+    facts: dict[str, str] = field(default_factory=dict)  # what an opened stream says about itself
+    yardstick: Track | None = None  # a codec that people know, beside a compressed sound
 
 
 def run(
     settings: Settings, sound: Waveform | None, *, backend: Backend, name: str = "sound", tell: Tell | None = None
 ) -> Iterator[Result]:
-    """Do what the settings ask for: first what can be heard, and then, where there is something to compare with, the
-    same with metrics.
+    """Do what the settings ask for: first what can be heard, then, where that can be compared, the same with metrics.
 
     Args:
-        settings: method and options.
-        sound: the visitor's; not looked at by "generate".
-        backend: from `load_backend`.
+        sound: the visitor's; not used by "generate".
         name: of the sound, for files.
         tell: called before each part of the work and after each call of the denoiser; what it raises ends the job.
 
     Raises:
-        ConfigError: no sound, or an option outside its range.
+        ConfigError: no sound.
         Error: as the method.
-        Cancelled: as `tell`.
+        Cancelled: by `tell`.
     """
-    tell = tell or (lambda *_: None)
-    planned = list(_planned(settings))
+    from noisebook.comparison.programs import available_codecs
+
+    names = settings.methods if settings.method == "compare" else ()
+    planned = [compared(name, settings.seed) for name in names] or [(_label(settings), settings)]
     progress = _Progress(tell, stages=sum(2 if one.method == "codec" else 1 for _, one in planned))
     if settings.method == "generate":
         yield Result(name, None, (_track(*planned[0], None, backend, progress),), settings)
@@ -133,8 +107,6 @@ def run(
     for label, one in planned:
         try:
             tracks.append(_track(label, one, sound, backend, progress))
-        except Cancelled:
-            raise
         except Error as error:
             if len(planned) == 1:
                 raise
@@ -143,15 +115,16 @@ def run(
         raise ConfigError(f"no method gave a sound; {failures[0][0]}: {failures[0][1]}")
     result = Result(name, sound, tuple(tracks), settings, tuple(failures))
     yield result
-    if any(track.comparable for track in tracks):
-        judged = tuple(_judged(track, sound, progress, controls=track is tracks[0]) for track in tracks)
-        result = replace(result, tracks=judged)
+    if not any(track.comparable for track in tracks):
+        return
+    judged = tuple(_judged(track, sound, progress, controls=track is tracks[0]) for track in tracks)
+    yardstick = None
+    if settings.method == "codec" and YARDSTICK in available_codecs():
         try:
-            yield replace(result, yardstick=_yardstick(sound, progress) if settings.method == "codec" else None)
-        except Cancelled:
-            raise
+            yardstick = _judged(_by_program(YARDSTICK, sound), sound, progress, controls=False)
         except Error as error:
-            yield replace(result, failures=(*failures, (YARDSTICK, str(error))))
+            failures.append((YARDSTICK, str(error)))
+    yield replace(result, tracks=judged, yardstick=yardstick, failures=tuple(failures))
 
 
 def ready_made(clip: str) -> Result:
@@ -173,46 +146,37 @@ def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Te
     """
     from noisebook import api
 
-    progress = _Progress(tell or (lambda *_: None), stages=1)
+    progress = _Progress(tell, stages=1)
     info = api.read_info(data, info=backend.info)
     started = time.perf_counter()
     sound = api.decompress(data, backend=backend, on_step=progress.stage("decompressing"))
     track = Track("decoded", sound, time.perf_counter() - started, data)
-    facts = {name.replace("_", " "): _fact(value) for name, value in vars(info).items() if value is not None}
+    facts = {name: text for name, text in info.in_words().items() if text != "-"}
     return Result(name, None, (track,), facts=facts)
 
 
-def _planned(settings: Settings) -> Iterator[tuple[str, Settings]]:
-    """Label and settings of every method to run; a codec that is a program is a comparison of one method."""
+def compared(name: str, seed: int = 0) -> tuple[str, Settings]:
+    """Label and settings of one of `compared_methods`; a codec that is a program is a comparison of one method."""
     from noisebook.comparison.programs import available_codecs
 
-    if settings.method != "compare":
-        yield _label(settings), settings
-        return
-    for name in settings.methods:
-        if name in available_codecs():
-            yield available_codecs()[name].label, replace(settings, methods=(name,))
-            continue
-        kind, _, choice = name.partition("-")
-        option = {"codec": "preset", "vq": "codebook", "reconstruct": "reconstruction"}[kind]
-        start = Settings(method="codec" if kind == "vq" else kind, seed=settings.seed)
-        chosen: dict[str, Any] = {option: choice}
-        one = replace(start, **chosen)
-        yield _label(one), one
+    if name in available_codecs():
+        return available_codecs()[name].label, Settings(method="compare", methods=(name,), seed=seed)
+    kind, _, choice = name.partition("-")
+    method, option = {
+        "codec": ("codec", "preset"), "vq": ("codec", "codebook"), "reconstruct": ("reconstruct", "reconstruction")
+    }[kind]  # fmt: skip
+    settings = Settings(method=method, seed=seed).replaced(**{option: choice})
+    return _label(settings), settings
 
 
 def _label(settings: Settings) -> str:
-    if settings.method == "codec" and settings.codebook:
-        return f"codebook {settings.codebook}"
-    if settings.method == "codec":
-        return f"asked for {settings.bitrate:g}" if settings.bitrate else f"preset {settings.preset}"
+    preset = f"asked for {settings.bitrate:g}" if settings.bitrate else f"preset {settings.preset}"
     return {
+        "codec": f"codebook {settings.codebook}" if settings.codebook else preset,
         "generate": "generated",
         "reconstruct": f"reconstructed, {settings.reconstruction}",
         "transform": f"towards “{settings.prompt}”" if settings.prompt else "transformed",
-        "restore": {"inpaint": "gaps filled", "bandwidth": "band restored", "declip": "declipped"}.get(
-            settings.task, settings.task
-        ),
+        "restore": {"inpaint": "gaps filled", "bandwidth": "band restored", "declip": "declipped"}[settings.task],
     }[settings.method]
 
 
@@ -221,12 +185,9 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
     from noisebook import api
 
     started = time.perf_counter()
-    stream: bytes | None = None
-    suffix: str = ".ddcm"
-    notes: list[str] = []
-    unknown: Sequence[str] = ()
-    comparable = settings.method not in ("generate", "restore")
-    prompt, sound = settings.prompt or None, given
+    sound, stream, notes = given, None, list[str]()
+    unknown: tuple[str, ...] = ()
+    prompt = settings.prompt or None
     options: Any = {"backend": backend, "seed": settings.seed}
     if settings.method == "codec":
         options["on_step"] = progress.stage("compressing")
@@ -239,7 +200,7 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
         sound = api.decompress(stream, backend=backend, on_step=progress.stage("decompressing"))
     elif settings.method == "compare":
         progress.stage(label)
-        sound, stream, suffix = _by_program(settings.methods[0], given)
+        return _by_program(settings.methods[0], given)
     elif settings.method == "reconstruct":
         progress.stage("reconstructing")
         reconstructed = api.reconstruct(given, preset=settings.reconstruction, **options)
@@ -267,11 +228,12 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
         sound, gain_db = api.within_full_scale(sound)
         if gain_db:
             notes.append(f"made quieter by {-gain_db:g} dB to fit full scale")
-    return Track(label, sound, time.perf_counter() - started, stream, suffix, tuple(notes), comparable)
+    comparable = settings.method not in ("generate", "restore")
+    return Track(label, sound, time.perf_counter() - started, stream, notes=tuple(notes), comparable=comparable)
 
 
-def _by_program(name: str, given: Waveform) -> tuple[Waveform, bytes | None, str]:
-    """What a codec of the machine makes of a sound: decoded and in its place, the file, and its suffix."""
+def _by_program(name: str, given: Waveform) -> Track:
+    """What a codec of the machine makes of a sound: its file, and the sound decoded and in its place."""
     from noisebook.audio.resample import resample
     from noisebook.audio.waveform import Waveform, downmix
     from noisebook.comparison.inputs import SAMPLE_RATE
@@ -279,23 +241,13 @@ def _by_program(name: str, given: Waveform) -> tuple[Waveform, bytes | None, str
     from noisebook.comparison.methods import Job
     from noisebook.comparison.programs import available_codecs
 
+    started = time.perf_counter()
     method, sound = available_codecs()[name], resample(given, SAMPLE_RATE)
     coded = method.run(Job(downmix(sound) if method.mono else sound, timeout=_TIMEOUT))
     place = placed(sound, coded.sound, lag=delay_of(method, timeout=_TIMEOUT))
     samples = resample(place.sound, given.sample_rate).samples[:, : given.sample_count]
-    return Waveform(samples, given.sample_rate), coded.data, method.suffix
-
-
-def _yardstick(original: Waveform, progress: _Progress) -> Track | None:
-    """What people know, through the same metrics; None where the machine does not have it."""
-    from noisebook.comparison.programs import available_codecs
-
-    if YARDSTICK not in available_codecs():
-        return None
-    sound, stream, suffix = _by_program(YARDSTICK, original)
-    return _judged(
-        Track(available_codecs()[YARDSTICK].label, sound, None, stream, suffix), original, progress, controls=False
-    )
+    seconds = time.perf_counter() - started
+    return Track(method.label, Waveform(samples, given.sample_rate), seconds, coded.data, method.suffix)
 
 
 def _judged(track: Track, original: Waveform, progress: _Progress, *, controls: bool) -> Track:
@@ -325,19 +277,11 @@ def _gaps(settings: Settings) -> list[tuple[float, float]]:
     return found
 
 
-def _fact(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 class _Progress:
     """One count over all stages of a job, which take about as long as each other."""
 
-    def __init__(self, tell: Tell, stages: int) -> None:
-        self._tell, self._stages, self._begun = tell, stages, 0
+    def __init__(self, tell: Tell | None, stages: int) -> None:
+        self._tell, self._stages, self._begun = tell or (lambda what, share: None), stages, 0
 
     def stage(self, what: str) -> OnStep:
         """Begin the next stage, tell so, and give the `on_step` that tells how far it is."""

@@ -1,42 +1,35 @@
 """The page: Gradio's components, and the events between them and the job runner. Nothing is computed here.
 
-Annotations are evaluated in this module (there is no `from __future__ import annotations`), since Gradio looks at them
-to find out which argument is the request, and Gradio is imported late.
+Only `server.application` imports this module, once Gradio is known to be installed. Annotations are evaluated (there is
+no `from __future__ import annotations`), since Gradio looks at them to find out which argument is the request.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
+from noisebook.api import codebook_names, reconstruction_presets
 from noisebook.audio.io import bundled_clips
-from noisebook.errors import ConfigError, Error, MissingExtra
-from noisebook.studio.jobs import CLIPS, Cancelled, Tell
+from noisebook.codec.presets import PRESETS, QUALITIES
+from noisebook.errors import ConfigError, Error
+from noisebook.studio.jobs import CLIPS, Cancelled, Tell, compared
 from noisebook.studio.rendering import message
 from noisebook.studio.runner import JobRunner
 from noisebook.studio.settings import MAX_COMPARED, METHODS, Settings, compared_methods
+from noisebook.synthesis.options import TRANSFORM_METHODS
 
 __all__ = ["build", "theme"]
 
 _OTHER = "other"  # in place of a preset: the slider
-_LABELS = {"codec": "Compress", "reconstruct": "Reconstruct", "transform": "Transform", "generate": "Generate",
-           "restore": "Restore", "compare": "Compare"}  # fmt: skip
-_ABOUT = {
-    "codec": "To keep or send a sound in very few bits: to a .ddcm stream and back.",
-    "reconstruct": "To hear the ceiling of every codec here: through the autoencoder and a vocoder, without bits.",
-    "transform": "To move a sound towards the words of a prompt. Strength is the share that is left to the model.",
-    "generate": "To make a new sound from words; as a stream it can be kept in some hundred bytes.",
-    "restore": "To fill gaps, a lost band or clipped peaks: the model invents what is missing.",
-    "compare": f"To choose between methods: the same sound through up to {MAX_COMPARED} of them.",
-}
 _STALE = "() => { document.querySelector('#result noisebook-result')?.stale(true); }"
 _EMPTY = "Choose a sound and a method, then press Make. The result appears here."
+_QUIET: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of an event
 
 
 def theme() -> Any:
     """Colours and fonts of the reports; no font is loaded from anywhere."""
-    import gradio as gr
-
     sans, mono = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"), ("ui-monospace", "monospace")
     colours = {"primary_hue": "indigo", "secondary_hue": "indigo", "neutral_hue": "zinc"}
     return gr.themes.Base(font=sans, font_mono=mono, radius_size="md", **colours).set(
@@ -50,16 +43,7 @@ def theme() -> Any:
 
 
 def build(runner: JobRunner) -> Any:
-    """The page of a job runner as Gradio blocks.
-
-    Raises:
-        MissingExtra: Gradio is not installed.
-    """
-    try:
-        import gradio as gr
-    except ImportError as error:
-        raise MissingExtra("the studio needs Gradio: pip install 'noisebook[studio]'") from error
-
+    """The page of a job runner as Gradio blocks."""
     with gr.Blocks(title="noisebook studio", analytics_enabled=False, delete_cache=(300, 3600)) as page:
         info = runner.backend.info
         gr.Markdown(f"# noisebook studio\nSound as a list of choices · model {info.name}", elem_id="title")
@@ -68,8 +52,16 @@ def build(runner: JobRunner) -> Any:
                 sound, clip, made = _make_tab(runner, page)
             with gr.Tab("Open a stream", id="open"):
                 opened = _open_tab(runner)
+
+        def take(event: gr.EventData) -> list[Any]:
+            """A result becomes the next input."""
+            found = runner.store.find(event.token, event.name)
+            if found is None:
+                raise gr.Error("this result is no longer here: make it again", print_exception=False)
+            return [str(found), "", gr.update(selected="make")]
+
         for result in (made, opened):
-            _reuse(runner, result, sound, clip, tabs)
+            _keep_uploads(runner, sound, result.reuse(take, None, [sound, clip, tabs], **_QUIET).then)
 
         def leave(request: gr.Request) -> None:
             runner.close(str(request.session_hash))
@@ -83,8 +75,6 @@ def build(runner: JobRunner) -> Any:
 
 def _make_tab(runner: JobRunner, page: Any) -> tuple[Any, Any, Any]:
     """Makes a result of a sound. Gives the components of the sound, of the bundled clip, and of the result."""
-    import gradio as gr
-
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             sound, parts = _choices(runner)
@@ -102,40 +92,37 @@ def _make_tab(runner: JobRunner, page: Any) -> tuple[Any, Any, Any]:
     def address(request: gr.Request) -> list[Any]:
         """The page as its address says; what it does not name is left as it is. Without an address, the song."""
         query = {name: text for name, text in request.query_params.items() if not name.startswith("_")}
-        told = gr.skip()
+        html = gr.skip()
         try:
             settings = Settings.from_query(query or {"clip": next(iter(CLIPS))})
-            told = runner.ready(settings.clip) if settings.clip in CLIPS else told
+            html = runner.ready(settings.clip) if settings.clip in CLIPS else html
             if settings.method == "generate":
                 runner.limits.check_seconds(settings.seconds, "the sound of this address would be")
         except Error as error:
-            settings, told, query = Settings(), message(str(error)), {}
+            settings, html, query = Settings(), message(str(error)), {}
         clip = bundled_clips().get(settings.clip)
         shown = vars(settings) | {"methods": list(settings.methods), "bitrate": settings.bitrate or 500}
         shown |= {"seconds": min(settings.seconds, runner.limits.seconds)}
         shown |= {"preset": _OTHER} if settings.bitrate else {}
         named = {"clip", *query, *(("preset",) if settings.bitrate else ())}
         updates = [gr.update(value=shown[name]) if name in named else gr.skip() for name in parts]
-        return [gr.skip() if clip is None else str(clip), told, gr.update(interactive=True), *updates]
+        return [gr.skip() if clip is None else str(clip), html, gr.update(interactive=True), *updates]
 
-    quick: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     _job(run, cancel, runner, make, {sound, *parts.values()}, result)
     _keep_uploads(runner, sound, sound.upload, sound.stop_recording)
     for event in (sound.upload, sound.stop_recording, sound.clear):
-        event(None, None, parts["clip"], js="() => ''", **quick)
+        event(None, None, parts["clip"], js="() => ''", **_QUIET)
     parts["clip"].input(
         lambda name: [str(bundled_clips()[name]), runner.ready(name)] if name else [None, empty],
-        parts["clip"], [sound, result], **quick,
+        parts["clip"], [sound, result], **_QUIET,
     )  # fmt: skip
-    gr.on([sound.change, *(part.change for part in parts.values())], None, None, None, js=_STALE, **quick)
+    gr.on([sound.change, *(part.change for part in parts.values())], None, None, None, js=_STALE, **_QUIET)
     page.load(address, None, [sound, result, run, *parts.values()], queue=False, api_visibility="private")
     return sound, parts["clip"], result
 
 
 def _open_tab(runner: JobRunner) -> Any:
     """Opens a stream. Gives the component of the result."""
-    import gradio as gr
-
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             stream = gr.File(label="A .ddcm stream", file_count="single", type="filepath", elem_id="upload", height=140)
@@ -155,31 +142,13 @@ def _open_tab(runner: JobRunner) -> Any:
 
 
 def _result(empty: str, name: str) -> Any:
-    import gradio as gr
-
-    # Gradio's element tells of an event of the page: a result shall be the next input.
+    # Gradio's element passes on an event of the page: a result shall be the next input.
     on_load = "element.addEventListener('reuse', (event) => trigger('reuse', event.detail))"
     return gr.HTML(empty, min_height=150, apply_default_css=False, elem_id=name, js_on_load=on_load)
 
 
-def _reuse(runner: JobRunner, result: Any, sound: Any, clip: Any, tabs: Any) -> None:
-    """A result becomes the next input when it is asked for."""
-    import gradio as gr
-
-    def take(event: gr.EventData) -> list[Any]:
-        found = runner.store.find(event.token, event.name)
-        if found is None:
-            raise gr.Error("this result is no longer here: make it again", print_exception=False)
-        return [str(found), "", gr.update(selected="make")]
-
-    taken = result.reuse(take, None, [sound, clip, tabs], queue=False, show_progress="hidden", api_visibility="private")
-    _keep_uploads(runner, sound, taken.then)
-
-
 def _buttons(label: str, name: str, *, interactive: bool = True) -> tuple[Any, Any]:
     """One that starts a job and one that ends it, in a bar that is always in sight."""
-    import gradio as gr
-
     with gr.Row(elem_classes="actions"):
         run = gr.Button(label, variant="primary", elem_id=name, interactive=interactive, scale=3, min_width=120)
         cancel = gr.Button("Cancel", interactive=False, elem_id=f"cancel-{name}", scale=1, min_width=90)
@@ -188,8 +157,6 @@ def _buttons(label: str, name: str, *, interactive: bool = True) -> tuple[Any, A
 
 def _job(run: Any, cancel: Any, runner: JobRunner, work: Any, inputs: set[Any], result: Any) -> None:
     """What the two buttons do. What is not an `Error` is a bug and raises."""
-    import gradio as gr
-
     bar = gr.Progress()
 
     def begin(request: gr.Request) -> list[Any]:
@@ -215,67 +182,59 @@ def _job(run: Any, cancel: Any, runner: JobRunner, work: Any, inputs: set[Any], 
     def end(request: gr.Request) -> None:
         runner.cancel(str(request.session_hash))
 
-    quick: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    begun = run.click(begin, None, [run, cancel, result], **quick)
+    begun = run.click(begin, None, [run, cancel, result], **_QUIET)
     done = begun.then(do, inputs, result, api_visibility="private")
-    done.then(lambda: [gr.update(interactive=True), gr.update(interactive=False)], None, [run, cancel], **quick)
-    cancel.click(end, None, None, **quick)
+    done.then(lambda: [gr.update(interactive=True), gr.update(interactive=False)], None, [run, cancel], **_QUIET)
+    cancel.click(end, None, None, **_QUIET)
     to_result = f"() => document.getElementById('{result.elem_id}').scrollIntoView({{behavior: 'smooth'}})"
     run.click(None, None, None, js=to_result, api_visibility="private")
 
 
-def _keep_uploads(runner: JobRunner, part: Any, *events: Any) -> None:
-    import gradio as gr
+def _keep_uploads(runner: JobRunner, part: Any, *events: Callable[..., Any]) -> None:
+    """The files of a component belong to the session that sent them."""
 
     def keep(path: str | None, request: gr.Request) -> None:
         if path:
             runner.keep_upload(str(request.session_hash), Path(path))
 
     for event in events:
-        event(keep, part, None, queue=False, show_progress="hidden", api_visibility="private")
+        event(keep, part, None, **_QUIET)
 
 
 def _choices(runner: JobRunner) -> tuple[Any, dict[str, Any]]:
     """The sound, and a component for each setting."""
-    import gradio as gr
-
-    limits = runner.limits
+    limits, start = runner.limits, Settings()
     clips = [*((title, name) for name, title in CLIPS.items()), ("My own", "")]
+    methods = [(method.label, name) for name, method in METHODS.items()]
     parts: dict[str, Any] = {"clip": gr.Radio(clips, value="", label="Sound", elem_id="clip")}
     sound = gr.Audio(
         label=f"Up to {limits.seconds:g} s and {limits.megabytes:g} MB", sources=["upload", "microphone"],
         type="filepath", buttons=[], elem_id="sound",
     )  # fmt: skip
-    methods = [(label, name) for name, label in _LABELS.items()]
     with gr.Group():
-        parts["method"] = gr.Radio(methods, value="codec", label="Method", info=_ABOUT["codec"], elem_id="method")
-        parts |= _options(limits.seconds)
+        parts["method"] = gr.Radio(methods, value=start.method, label="Method", info=METHODS[start.method].about)
+        parts |= _usual(limits.seconds)
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             parts |= _advanced()
-    start = Settings()
     for name, part in parts.items():
         part.elem_id, part.visible = name, _is_shown(name, start.method, start.preset, start.task)
 
     def shown(method: str, preset: str, task: str) -> list[Any]:
         visible = {name: gr.update(visible=_is_shown(name, method, preset, task)) for name in parts}
-        return list((visible | {"method": gr.update(info=_ABOUT[method])}).values())
+        return list((visible | {"method": gr.update(info=METHODS[method].about)}).values())
 
-    quick: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    for name in ("method", "preset", "task"):
-        ruling = [parts[name] for name in ("method", "preset", "task")]
-        parts[name].change(shown, ruling, [*parts.values()], **quick)
+    ruling = [parts[name] for name in ("method", "preset", "task")]
+    for part in ruling:
+        part.change(shown, ruling, [*parts.values()], **_QUIET)
     return sound, parts
 
 
-def _options(longest: float) -> dict[str, Any]:
+def _usual(longest: float) -> dict[str, Any]:
     """A component for each setting of a method that many will change, by the setting's name."""
-    import gradio as gr
-
-    from noisebook.codec.presets import PRESETS
-
     start = Settings()
     presets = [*(preset.name for preset in PRESETS), _OTHER]
     tasks = [("Fill gaps", "inpaint"), ("Widen the band", "bandwidth"), ("Declip", "declip")]
+    methods = [(compared(name)[0], name) for name in compared_methods()]
     return {
         "preset": gr.Radio(presets, value=start.preset, label="Bit/s"),
         "bitrate": gr.Slider(5, 8000, value=500, step=5, label="Bit/s, mono or stereo"),
@@ -287,42 +246,19 @@ def _options(longest: float) -> dict[str, Any]:
         "gaps": gr.Textbox("", label="Gaps, in seconds", placeholder="2.5:2.9 4:4.2; empty looks for digital silence"),
         "cutoff": gr.Number(0, label="Cutoff in Hz; 0 looks for it"),
         "methods": gr.Dropdown(
-            [(_method_label(name), name) for name in compared_methods()],
-            value=list(start.methods),
-            label="Methods",
-            multiselect=True,
-            max_choices=MAX_COMPARED,
+            methods, value=list(start.methods), label="Methods", multiselect=True, max_choices=MAX_COMPARED
         ),
     }
 
 
-def _method_label(name: str) -> str:
-    """Of a method to compare, for people."""
-    from noisebook.comparison.programs import available_codecs
-
-    if name in available_codecs():
-        return available_codecs()[name].label
-    kind, _, choice = name.partition("-")
-    return {"codec": f"noisebook {choice} bit/s", "vq": f"codebook {choice}"}.get(kind, f"reconstructed, {choice}")
-
-
 def _advanced() -> dict[str, Any]:
     """The other settings, which few will change; among them the vocoders of before."""
-    import gradio as gr
-
-    from noisebook.api import codebook_names, reconstruction_presets
-    from noisebook.codec.presets import QUALITIES
-    from noisebook.synthesis.options import TRANSFORM_METHODS
-
     start = Settings()
+    codebooks = [("—", ""), *((name, name) for name in codebook_names())]
     rows = [row.name for row in reconstruction_presets()]
     return {
         "quality": gr.Radio(list(QUALITIES), value=start.quality, label="Effort"),
-        "codebook": gr.Dropdown(
-            [("—", ""), *((name, name) for name in codebook_names())],
-            value="",
-            label="or, in place of that, the words of a codebook",
-        ),
+        "codebook": gr.Dropdown(codebooks, value="", label="or, in place of that, the words of a codebook"),
         "reconstruction": gr.Dropdown(rows, value=start.reconstruction, label="Preset"),
         "transformation": gr.Dropdown(list(TRANSFORM_METHODS), value=start.transformation, label="Method"),
         "seed": gr.Number(start.seed, label="Seed, 0 to 255", precision=0),
@@ -334,20 +270,11 @@ def _is_shown(name: str, method: str, preset: str, task: str) -> bool:
     if name in ("clip", "method", "seed"):
         return name != "clip" or method != "generate"
     wanted = {"bitrate": preset == _OTHER, "gaps": task == "inpaint", "cutoff": task == "bandwidth"}
-    return name in METHODS[method] and wanted.get(name, True)
+    return name in METHODS[method].settings and wanted.get(name, True)
 
 
 def _settings(values: dict[str, Any]) -> Settings:
-    """The components' values as settings."""
-    other = values["preset"] == _OTHER
-    start = Settings()
-    kept = values | {
-        "preset": start.preset if other else values["preset"],
-        "bitrate": float(values["bitrate"]) if other else 0.0,
-        "methods": tuple(values["methods"]) if values["method"] == "compare" else start.methods,
-        "seed": int(values["seed"] or 0),
-        "cutoff": float(values["cutoff"] or 0),
-        "clip": values["clip"] or "",
-        "codebook": values["codebook"] or "",
-    }
-    return replace(start, **kept)
+    """The components' values as settings; an empty component leaves the default."""
+    unused = {"bitrate" if values["preset"] != _OTHER else "preset"}
+    unused |= {"methods"} if values["method"] != "compare" else set()
+    return Settings(**{name: value for name, value in values.items() if value is not None and name not in unused})

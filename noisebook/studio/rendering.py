@@ -15,8 +15,8 @@ from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
 from noisebook.report.results import ARROWS, goodness, number, rate
 from noisebook.report.web import asset_of, colour_css, environment_of, matched_gains, outline
+from noisebook.studio.files import ResultStore
 from noisebook.studio.jobs import Result, Track
-from noisebook.studio.store import ResultStore
 
 if TYPE_CHECKING:
     from noisebook.verification.sounds import Verification
@@ -43,13 +43,7 @@ def store_sounds(result: Result, store: ResultStore, owner: str | None) -> str:
 
 
 def render_result(result: Result, token: str, *, note: str | None = None) -> str:
-    """The result as HTML.
-
-    Args:
-        result: what to show.
-        token: of its files.
-        note: in the place of the numbers, why they are not there.
-    """
+    """The result as HTML, with the token of its files; a note takes the place of numbers that are not there."""
     stems, sounds, tracks = zip(*_sounds(result), strict=True)
     gains = matched_gains(list(sounds))
     channels = {1: "mono", 2: "stereo"}[sounds[0].channels]
@@ -117,20 +111,12 @@ def _track_facts(track: Track | None) -> Json:
     """Of a button and a row of downloads; None is the original."""
     if track is None:
         return {"label": "Original", "reference": True, "family": "reference", "about": "", "notes": ()}
-    stream, about = track.stream, "no bits"
-    if stream is not None:
-        about = f"{len(stream)} bytes · 1:{number(track.ratio)} of 16-bit PCM"
-    return {
-        "label": _shown(track),
-        "reference": False,
-        "about": about,
-        "stream": stream is not None,
-        "suffix": track.suffix,
-        "family": "reconstruct" if stream is None else "ddcm" if track.suffix == ".ddcm" else "codec",
-        "bytes": len(stream or b""),
-        "notes": track.notes,
-        "seconds": track.seconds,
-    }
+    facts = {"label": _shown(track), "reference": False, "notes": track.notes, "seconds": track.seconds}
+    if track.stream is None:
+        return facts | {"about": "no bits", "family": "reconstruct", "stream": False}
+    size, family = len(track.stream), "ddcm" if track.suffix == ".ddcm" else "codec"
+    about = f"{size} bytes · 1:{number(track.ratio)} of 16-bit PCM"
+    return facts | {"about": about, "family": family, "stream": True, "suffix": track.suffix, "bytes": size}
 
 
 def _shown(track: Track) -> str:
@@ -161,8 +147,8 @@ def _sentences(result: Result) -> list[str]:
     metric = min(
         (row for row in judged[0][1].metrics if row.name in _YARDSTICKS), key=lambda row: _YARDSTICKS.index(row.name)
     )
-    known = [result.yardstick] if result.yardstick else []
-    ranked = [*judged, *((_shown(track), track.verification) for track in known if track.verification)]
+    known = result.yardstick
+    ranked = [*judged, (_shown(known), known.verification)] if known and known.verification else judged
     values = {label: row.value for label, found in ranked for row in found.metrics if row.name == metric.name}
     order = sorted(values, key=lambda label: -goodness(values[label], metric.direction))
     best = max(metric.controls.values(), key=lambda value: goodness(value, metric.direction))
@@ -177,22 +163,14 @@ def _table(result: Result) -> Json | None:
     judged = _judged(result)
     if not judged:
         return None
-    rows = [found.metrics for _, found in judged]
-    values = [{row.name: row.value for row in metrics} for metrics in rows]
-    return {
-        "tracks": [label for label, _ in judged],
-        "controls": list(rows[0][0].controls),
-        "rows": [
-            {
-                "name": _NAMES.get(row.name, row.name),
-                "unit": row.unit,
-                "arrow": ARROWS[row.direction],
-                "values": [one[row.name] for one in values],
-                "controls": list(row.controls.values()),
-            }
-            for row in rows[0]
-        ],
-    }
+    first = judged[0][1].metrics
+    values = [{row.name: row.value for row in found.metrics} for _, found in judged]
+    rows = [
+        {"name": _NAMES.get(row.name, row.name), "unit": row.unit, "arrow": ARROWS[row.direction],
+         "values": [one[row.name] for one in values], "controls": list(row.controls.values())}
+        for row in first
+    ]  # fmt: skip
+    return {"tracks": [label for label, _ in judged], "controls": list(first[0].controls), "rows": rows}
 
 
 def _asset(name: str) -> Markup:

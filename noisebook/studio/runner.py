@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from noisebook.errors import ConfigError, Error
 from noisebook.studio import jobs
+from noisebook.studio.files import Limits, ResultStore, read_sound, read_stream, safe_name
 from noisebook.studio.jobs import Cancelled, Result, Tell
 from noisebook.studio.rendering import render_result, store_sounds
 from noisebook.studio.settings import Settings
-from noisebook.studio.store import ResultStore
-from noisebook.studio.uploads import Limits, read_sound, read_stream, safe_name
 
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
@@ -28,9 +27,7 @@ class JobRunner:
     """One model, and everybody's jobs. All methods may be called from any thread; a session is one open page.
 
     Args:
-        backend: from `load_backend`.
         folder: for the files of results; exists.
-        limits: on uploads.
         backend_for: the model of an uploaded stream; `backend` if None.
         jobs: that run at the same time; sounds are read and results written within them, so that memory is bounded.
         waiting: jobs that may wait for their turn; more are refused.
@@ -50,7 +47,7 @@ class JobRunner:
         self.jobs, self.waiting = jobs, waiting
         self._backend_for = backend_for or (lambda data: backend)
         self._queue: list[object] = []  # the first `jobs` run
-        self._changed = threading.Condition()  # of the queue, and of what is cancelled
+        self._changed = threading.Condition()  # notified when the queue changes or a job is cancelled
         self._ends: dict[str, threading.Event] = {}  # session -> whether its job is cancelled
         self._uploads: dict[str, set[Path]] = {}
         self._closed: deque[str] = deque(maxlen=1000)  # sessions, the last ones
@@ -98,28 +95,22 @@ class JobRunner:
         """Run a job and give its result as HTML: first to be heard, then with numbers.
 
         Raises:
-            Error: a sentence for the visitor; `Cancelled` too.
+            Error: a sentence for the visitor.
+            Cancelled: by the visitor.
         """
 
         def job(tell: Tell) -> Iterator[Result]:
-            sound = None
+            sound, name = None, safe_name(settings.prompt, "generated")
             if settings.method == "generate":
                 self.limits.check_seconds(settings.seconds, "the sound would be")
-                name = safe_name(settings.prompt, "generated")
             elif upload is not None:
                 sound, name = read_sound(upload, self.limits), settings.clip or safe_name(upload.stem)
-            else:
-                raise ConfigError("there is no sound: drop a file, record one, or choose a bundled clip")
             return jobs.run(settings, sound, backend=self.backend, name=name, tell=tell)
 
         return self._in_turn(session, job, tell)
 
     def open(self, session: str, upload: Path, *, tell: Tell | None = None) -> Iterator[str]:
-        """Decode an uploaded stream and give it as HTML, as `make` does.
-
-        Raises:
-            Error: a sentence for the visitor; `Cancelled` too.
-        """
+        """Decode an uploaded stream and give it as HTML, as `make` does."""
 
         def job(tell: Tell) -> Iterator[Result]:
             data = read_stream(upload, self.limits)

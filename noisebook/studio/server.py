@@ -49,6 +49,7 @@ def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") ->
         import gradio as gr
         from fastapi import FastAPI
         from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.responses import FileResponse, PlainTextResponse
         from starlette.staticfiles import StaticFiles
     except ImportError as error:
         raise MissingExtra("the studio needs Gradio: pip install 'noisebook[studio]'") from error
@@ -57,12 +58,19 @@ def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") ->
     from noisebook.studio.page import build, theme
     from noisebook.studio.rendering import head, look
 
+    def file(token: str, name: str) -> Any:
+        """A file of a result."""
+        path = runner.store.find(token, name)
+        if path is None or not path.is_file():
+            return PlainTextResponse("this result is no longer here; make it again", status_code=404)
+        return FileResponse(path, media_type="application/octet-stream" if path.suffix == ".ddcm" else None)
+
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if host in _LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK))
     app.add_middleware(_Guarded, own_origin_only=host in _LOOPBACK)
     app.get("/alive", status_code=204)(lambda: None)
-    app.get("/results/{token}/{name}")(_files_of(runner))
+    app.get("/results/{token}/{name}", response_model=None)(file)
     app.mount("/ready", StaticFiles(directory=READY))
     return gr.mount_gradio_app(
         app, build(runner), path="", server_name=host,
@@ -73,11 +81,7 @@ def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") ->
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 is any that is free.
-
-    Raises:
-        ConfigError: the port is taken, or the host is not of this machine.
-    """
+    """A socket that listens there; port 0 is any that is free. Raises ConfigError where that cannot be."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
@@ -92,13 +96,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def serve(app: FastAPI, listener: socket.socket, on_end: Callable[[], None] = lambda: None) -> None:
-    """Serve until interrupted.
-
-    Args:
-        app: from `application`.
-        listener: from `listen`.
-        on_end: called when the interrupt comes, before what is being answered is waited for.
-    """
+    """Serve until interrupted; `on_end` is called then, before what is being answered is waited for."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -134,17 +132,3 @@ class _Guarded:
             await send({"type": "http.response.body", "body": b"this studio answers its own page only"})
             return
         await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
-
-
-def _files_of(runner: JobRunner) -> Callable[[str, str], Any]:
-    """The route to the files of results."""
-    from starlette.responses import FileResponse, PlainTextResponse
-
-    def file(token: str, name: str) -> Any:
-        path = runner.store.find(token, name)
-        if path is None or not path.is_file():
-            return PlainTextResponse("this result is no longer here; make it again", status_code=404)
-        kind = "application/octet-stream" if path.suffix == ".ddcm" else None
-        return FileResponse(path, media_type=kind)
-
-    return file

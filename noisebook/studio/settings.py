@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 from urllib.parse import urlencode
 
 from noisebook.audio.io import bundled_clips
@@ -18,15 +18,42 @@ from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 __all__ = ["MAX_COMPARED", "METHODS", "Settings", "compared_methods"]
 
 MAX_COMPARED = 4  # methods in one comparison
-# The methods, and the settings that each of them has beside the clip and the seed.
-METHODS: dict[str, tuple[str, ...]] = {
-    "codec": ("preset", "bitrate", "quality", "codebook"),
-    "reconstruct": ("reconstruction",),
-    "transform": ("prompt", "strength", "transformation"),
-    "generate": ("prompt", "seconds", "stream"),
-    "restore": ("task", "gaps", "cutoff", "prompt"),
-    "compare": ("methods",),
-}
+
+
+class Method(NamedTuple):
+    """What can be done with a sound: its name and purpose for people, and its settings beside the clip and the seed."""
+
+    label: str
+    about: str
+    settings: tuple[str, ...]
+
+
+METHODS = {
+    "codec": Method(
+        "Compress", "To keep or send a sound in very few bits: to a .ddcm stream and back.",
+        ("preset", "bitrate", "quality", "codebook"),
+    ),
+    "reconstruct": Method(
+        "Reconstruct",
+        "To hear the ceiling of every codec here: through the autoencoder and a vocoder, without bits.",
+        ("reconstruction",),
+    ),
+    "transform": Method(
+        "Transform", "To move a sound towards the words of a prompt. Strength is the share that is left to the model.",
+        ("prompt", "strength", "transformation"),
+    ),
+    "generate": Method(
+        "Generate", "To make a new sound from words; as a stream it can be kept in some hundred bytes.",
+        ("prompt", "seconds", "stream"),
+    ),
+    "restore": Method(
+        "Restore", "To fill gaps, a lost band or clipped peaks: the model invents what is missing.",
+        ("task", "gaps", "cutoff", "prompt"),
+    ),
+    "compare": Method(
+        "Compare", f"To choose between methods: the same sound through up to {MAX_COMPARED} of them.", ("methods",)
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,10 +95,9 @@ class Settings(Options):
 
     def query(self) -> str:
         """As the query of an address: the method, and of its settings what is not the default."""
-        default = Settings()
-        names = ("clip", *METHODS[self.method], "seed")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default, name)}
-        return urlencode({"method": self.method} | {name: _text(value) for name, value in given.items()}, safe=":,")
+        changed, names = self.to_dict(), ("clip", *METHODS[self.method].settings, "seed")
+        texts = {name: _text(changed[name]) for name in names if name in changed}
+        return urlencode({"method": self.method} | texts, safe=":,")
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Settings:
@@ -89,8 +115,7 @@ class Settings(Options):
 
 
 def compared_methods() -> tuple[str, ...]:
-    """What a comparison can be of: the presets of the codec, codebooks of the package, the ceiling, and the codecs that
-    are programs of this machine."""
+    """Presets of the codec, codebooks of the package, the ceiling, and the codecs that are programs of this machine."""
     from noisebook.api import codebook_names
     from noisebook.comparison.programs import available_codecs
 
@@ -112,7 +137,7 @@ def _choices() -> dict[str, tuple[str, ...]]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, list):
         return ",".join(value)
     return f"{value:g}" if isinstance(value, float) else str(int(value) if isinstance(value, bool) else value)
 

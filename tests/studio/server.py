@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-START = "from noisebook.cli.studio import studio; studio()"
+START = "from noisebook.cli.machine import studio; studio()"
 
 
 class Server(NamedTuple):

@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 
 from noisebook.audio.waveform import Waveform
+from noisebook.studio.files import ResultStore
 from noisebook.studio.jobs import run
 from noisebook.studio.rendering import head, message, render_result, store_sounds
 from noisebook.studio.settings import Settings
-from noisebook.studio.store import ResultStore
 
 
 def content(html: str) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from noisebook.cli.studio import studio
+from noisebook.cli.machine import studio
 from noisebook.errors import ConfigError, MissingExtra
 from noisebook.studio.server import listen, url_of
 

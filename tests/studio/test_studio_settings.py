@@ -32,7 +32,7 @@ def parsed(query: str) -> Settings:
 )  # fmt: skip
 def test_an_address_brings_back_what_its_method_uses(settings):
     again = parsed(settings.query())
-    for name in ("method", "clip", "seed", *METHODS[settings.method]):
+    for name in ("method", "clip", "seed", *METHODS[settings.method].settings):
         assert getattr(again, name) == getattr(settings, name), name
 
 
@@ -46,7 +46,7 @@ def test_the_page_starts_where_the_command_does():
 
 
 def test_every_setting_belongs_to_a_method_or_to_all():
-    used = {name for names in METHODS.values() for name in names} | {"method", "clip", "seed"}
+    used = {name for method in METHODS.values() for name in method.settings} | {"method", "clip", "seed"}
     assert used == {field.name for field in fields(Settings)}
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from noisebook.audio.io import bundled_clips
 from noisebook.errors import AudioError, ConfigError, NotAStream
-from noisebook.studio.uploads import Limits, read_sound, read_stream, safe_name
+from noisebook.studio.files import Limits, read_sound, read_stream, safe_name
 
 LIMITS = Limits(seconds=2, megabytes=0.5)
 
