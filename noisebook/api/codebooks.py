@@ -137,8 +137,7 @@ def fit_codebook(
         AudioError: more than two channels.
         ConfigError: settings that no codebook can have, or not enough sound.
     """
-    from noisebook.quantizers.clustering import EmaSettings
-    from noisebook.quantizers.fitting import fit
+    from noisebook.quantizers.fitting import EmaSettings, fit
     from noisebook.synthesis.sound import to_latent
 
     latents = [to_latent(sound, backend=backend)[0].cpu() for sound in sounds]

@@ -94,17 +94,10 @@ class LatentCodebook:
         )
 
     def present(self, earlier: Sequence[torch.Tensor], rule: str = "hard") -> torch.Tensor | None:
-        """Which codes of stage number `len(earlier)` mean something, by the codes `[B, positions]` of those before.
-
-        The others are 0 and need not be stored: the adaptive method codes after a unit's count only as many stages as
-        the count says, and the soft rule codes no atom for a weight of 0. `[B, positions]` bool, or None: all of them.
-        """
-        index = len(earlier)
-        if rule == "soft" and index >= 2:  # atom 1, weight 2, atom 2, weight 3, atom 3, ...: weights fall
-            return earlier[index - 1 if index % 2 == 0 else index - 2] > 0
-        if rule == "hard" and self.config.method == "adaptive" and index >= 1:
-            return earlier[0] >= index
-        return None
+        """Which codes of stage number `len(earlier)` mean something, by the codes `[B, positions]` of those before:
+        bool, shaped alike, or None for all of them. The others are 0 and need not be stored."""
+        given = list(self.config.stages_of(rule))[len(earlier)].given
+        return None if given is None else earlier[given[0]] >= given[1]
 
     def written(self, codes: Sequence[torch.Tensor], rule: str = "hard") -> list[torch.Tensor]:
         """The codes of each stage that a stream holds, `[n]`."""

@@ -59,6 +59,7 @@ class Stage:
         tensor: of the codebook, `[size]`, that counts how often each code came up in fitting.
         row_frames: latent frames that share a row of codes.
         columns: codes of a row.
+        given: (stage, least code): where that earlier stage has a lower code, this one has none, and holds 0.
         counts: the values of that tensor, all >= 1: a model for entropy coding. A configuration alone has none.
     """
 
@@ -67,6 +68,7 @@ class Stage:
     tensor: str
     row_frames: int = 1
     columns: int = 1
+    given: tuple[int, int] | None = None
     counts: tuple[int, ...] = ()
 
     def positions(self, frames: int) -> int:
@@ -166,21 +168,23 @@ class CodebookConfig:
     def stages_of(self, rule: str = "hard") -> Iterator[Stage]:
         """The sequences of codes of a rule, in their order.
 
-        Hard: the number of stages that are coded, of an adaptive codebook, then one for each table. Soft: the nearest
-        atom, then weight and atom of each further one; the atoms share the counts of the nearest.
+        Hard: of an adaptive codebook the number of tables that each unit uses, then one for each table. Soft: the
+        nearest atom, then weight and atom of each further one; weights fall, and the atoms share the counts of the
+        nearest.
         """
         rows, columns, adaptive = self.row_frames, self.columns, self.method == "adaptive"
         if rule == "soft":
             yield Stage("atom 1", self.size, "counts.0", rows, columns)
             for index in range(min(SOFT_ATOMS, self.size) - 1):
-                yield Stage(f"weight {index + 2}", WEIGHT_SIZES[index], f"soft.{index}", rows, columns)
-                yield Stage(f"atom {index + 2}", self.size, "counts.0", rows, columns)
+                weight, before = 2 * index + 1, (2 * index - 1, 1) if index else None
+                yield Stage(f"weight {index + 2}", WEIGHT_SIZES[index], f"soft.{index}", rows, columns, before)
+                yield Stage(f"atom {index + 2}", self.size, "counts.0", rows, columns, (weight, 1))
             return
         if adaptive:
             yield Stage("count", self.stages + 1, "counts.0", rows, columns)
-        for index, view in enumerate(self.views):
-            name = f"stage {index + 1}" if len(self.views) > 1 else "atom"
-            yield Stage(name, self.size, f"counts.{index + adaptive}", rows * view.block, columns)
+        for number, view in enumerate(self.views, 1):
+            name, used = f"stage {number}" if len(self.views) > 1 else "atom", (0, number) if adaptive else None
+            yield Stage(name, self.size, f"counts.{number - 1 + adaptive}", rows * view.block, columns, used)
 
     @property
     def alphabets(self) -> dict[str, int]:

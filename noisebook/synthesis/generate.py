@@ -47,9 +47,6 @@ def generate(options: GenerateOptions, *, backend: Backend, on_step: OnStep | No
     """A new sound at the model's rate and channels, of that many seconds to the sample; quieter where it would clip.
 
     Without a seed it is that of seed 0.
-
-    Raises:
-        ConfigError: a setting outside its range, or a prompt of which no word is known.
     """
     form = _format_of(options.seconds, backend.info)
     frames = form.timeline(backend.info).frames
@@ -60,14 +57,8 @@ def generate(options: GenerateOptions, *, backend: Backend, on_step: OnStep | No
 def generate_best(
     options: GenerateOptions, *, backend: Backend, on_step: OnStep | None = None
 ) -> tuple[Waveform, int, tuple[float, ...]]:
-    """Of `num_candidates` sounds, of this seed and those after it, that which suits the prompt best.
-
-    Returns:
-        The sound, its own seed, and how well each of them suits (Liu et al. 2023, "AudioLDM": cosines of CLAP).
-
-    Raises:
-        ConfigError: as `generate`, or a model that cannot rank.
-    """
+    """Of `num_candidates` sounds, of this seed and those after it, that which suits the prompt best, its own seed, and
+    how well each of them suits (Liu et al. 2023, "AudioLDM": cosines of CLAP)."""
     many, judge = options.num_candidates, with_ranking(backend)
     if not options.prompt:
         raise ConfigError("candidates are ranked by how well they suit a prompt; give one, or make one candidate")
@@ -128,9 +119,6 @@ def generate_stream(
     The atoms are random, as in generation with codebooks (Ohayon et al. 2025). A prompt steers the choice:
     of a few random atoms that of largest inner product with `x0_prompt - x0_without` is taken, the paper's compressed
     classifier-free guidance, of which the decoder need not know. A prompt that means just one tag is the stream's tag.
-
-    Raises:
-        ConfigError: a setting outside its range, a prompt of which no word is known, or more than one segment (64 s).
     """
     header = _header(options, backend)
     latent, payload = _draw(options, header, backend, on_step)

@@ -18,18 +18,8 @@ import numpy as np
 import torch
 
 from noisebook.audio import front_ends
+from noisebook.audio import post as effects
 from noisebook.audio.level import apply_gain
-from noisebook.audio.post import (
-    band_lifted,
-    energy,
-    high_band_energy,
-    high_band_loss_db,
-    high_passed,
-    lifted,
-    loudness_ratio,
-    peak_gain,
-    smoothed,
-)
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.signal import by_latent, features_of, levelled, segmentwise
 from noisebook.codec.timeline import Timeline
@@ -108,16 +98,7 @@ class Original:
 
 
 def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, seed: int = 0) -> Reconstruction:
-    """The sound that the autoencoder and a vocoder make of a sound, as a preset says.
-
-    Args:
-        seed: of the posterior's samples, 0 to 2**64 - 1.
-
-    Raises:
-        AudioError: more than two channels.
-        ModelError: no vocoder of the preset's chain gave sound; says what each of them gave.
-        ConfigError: a seed outside its range.
-    """
+    """The sound that the autoencoder and a vocoder make of a sound, as a preset says; the seed is of samples."""
     info = backend.info
     form = AudioFormat.of(waveform, info)
     timeline = form.timeline(info)
@@ -126,12 +107,12 @@ def reconstruct(waveform: Waveform, *, backend: FeatureBackend, preset: Preset, 
     latent = _drawn(features, POSTERIORS[preset.posterior], timeline, backend, seed)
     latent, limit = limited(latent, LIMITS[preset.latent_limit])
     decoded = segmentwise(backend.decode, latent, timeline, reads=1, writes=info.feature_frames)
-    matched = smoothed(to_matched(decoded), preset.post.smooth)
+    matched = effects.smoothed(to_matched(decoded), preset.post.smooth)
     mono = first_working(matched, VOCODERS[preset.vocoder], timeline, backend)
     spread = replace(mono, run=lambda x: form.rendered(mono.run(x), info), samples=form.rendered(mono.samples, info))
     samples, post = finished(matched, spread, preset.post, original)
     sound = form.restored(samples, info)
-    gain = peak_gain(sound.samples) if preset.post.peak_guard else 1.0
+    gain = effects.peak_gain(sound.samples) if preset.post.peak_guard else 1.0
     return Reconstruction(
         waveform=sound if gain == 1 else Waveform(sound.samples * np.float32(gain), sound.sample_rate),
         preset=preset,
@@ -182,10 +163,7 @@ def _drawn(
 
 
 def limited(latent: torch.Tensor, limit: LatentLimit) -> tuple[torch.Tensor, str]:
-    """The latent within a limit on the statistics of all of it, and what was done.
-
-    First the standard deviation, then the mean that is left.
-    """
+    """The latent within a limit on its standard deviation, then on the mean that is left, and what was done."""
     done = []
     std = float(latent.std(correction=0))
     if std > limit.above:
@@ -204,10 +182,10 @@ def finished(features: torch.Tensor, vocoder: Vocoder, post: Post, original: Ori
     samples, front_end = vocoder.samples, front_end_of(original.timeline.info)
 
     def mel_lift(_: np.ndarray, gain_db: float) -> np.ndarray:
-        return vocoder.run(lifted(features, gain_db, front_end))
+        return vocoder.run(effects.lifted(features, gain_db, front_end))
 
     def band_lift(unlifted: np.ndarray, gain_db: float) -> np.ndarray:
-        return band_lifted(unlifted, original.sample_rate, 10 ** (gain_db / 20))
+        return effects.band_lifted(unlifted, original.sample_rate, 10 ** (gain_db / 20))
 
     for name, most_db, lift in (
         ("mel-lift", post.mel_lift_db, mel_lift),
@@ -225,29 +203,22 @@ def finished(features: torch.Tensor, vocoder: Vocoder, post: Post, original: Ori
 def _levelled(samples: np.ndarray, post: Post, original: Original) -> tuple[np.ndarray, float]:
     """High-passed and matched in loudness; the factor of the match too."""
     if post.high_pass:
-        samples = high_passed(samples, original.sample_rate, post.high_pass)
+        samples = effects.high_passed(samples, original.sample_rate, post.high_pass)
     if post.loudness is None:
         return samples, 1.0
-    ratio = loudness_ratio(original.samples, samples, post.loudness, softness=post.softness)
+    ratio = effects.loudness_ratio(original.samples, samples, post.loudness, softness=post.softness)
     return samples * np.float32(ratio), ratio
 
 
 def _lifted(
-    samples: np.ndarray,
-    lift: Callable[[np.ndarray, float], np.ndarray],
-    most_db: float,
-    post: Post,
-    original: Original,
+    samples: np.ndarray, lift: Callable[[np.ndarray, float], np.ndarray], most_db: float, post: Post, original: Original
 ) -> tuple[np.ndarray, str]:
-    """Samples lifted by the measured loss, or by as much of it as makes nothing worse.
-
-    A lift is kept only if, after all that follows it, the energy from 4 kHz up is nearer the original's and the log
-    spectral distance is no larger.
-    """
+    """Samples lifted by the measured loss, or by as much of it as makes nothing worse: after all that follows the lift,
+    the energy from 4 kHz up has to be nearer the original's and the log spectral distance no larger."""
 
     def errors(candidate: np.ndarray) -> tuple[float, float]:
         sound = original.unlevelled(_levelled(candidate, post, original)[0])
-        return high_band_loss_db(original.sound, sound, original.sample_rate), _distance_db(original, sound)
+        return effects.high_band_loss_db(original.sound, sound, original.sample_rate), _distance_db(original, sound)
 
     loss, distance = errors(samples)
     for share in _SHARES:
@@ -263,14 +234,16 @@ def _lifted(
 
 def _measured(original: Original, samples: np.ndarray, backend: FeatureBackend) -> dict[str, float]:
     """How near `samples`, `[channels, N']` as coded, are to the original: see `Reconstruction.measures`."""
-    sound, wanted = original.unlevelled(samples), energy(original.sound)
+    sound, wanted = original.unlevelled(samples), effects.energy(original.sound)
     heard = [features_of(x, original.timeline, backend).cpu().numpy() for x in (original.samples, samples)]
     return {
-        "energy_ratio_db": _ratio_db(energy(sound), wanted),
-        "high_band_db": _ratio_db(*(high_band_energy(x, original.sample_rate) for x in (sound, original.sound))),
+        "energy_ratio_db": _ratio_db(effects.energy(sound), wanted),
+        "high_band_db": _ratio_db(
+            *(effects.high_band_energy(x, original.sample_rate) for x in (sound, original.sound))
+        ),
         "features_error_db": log_mel_l1_db(*heard),
         "log_spectral_distance_db": _distance_db(original, sound),
-        "snr_db": _ratio_db(wanted, energy(original.sound - sound)),
+        "snr_db": _ratio_db(wanted, effects.energy(original.sound - sound)),
     }
 
 

@@ -91,34 +91,22 @@ class Post:
 
     @classmethod
     def parse(cls, text: str) -> Post:
-        """From a list such as `smooth=3,high-pass=50,loudness=0.2:5`; `none` is no post-processing.
-
-        Raises:
-            ConfigError: says which steps there are.
-        """
+        """From a list such as `smooth=3,high-pass=50,loudness=0.2:5`; `none` is no post-processing."""
         if text.strip() == "none":
             return cls()
         return cls(**dict(_parsed_step(step.strip()) for step in text.split(",")))
 
     def __str__(self) -> str:
         """What `parse` reads."""
-        set_to = [
-            (entry.name, value) for entry in fields(self) if (value := getattr(self, entry.name)) != entry.default
-        ]
-        return ",".join(_shown_step(name.replace("_", "-"), value) for name, value in set_to) or "none"
+        steps = [(entry.name.replace("_", "-"), getattr(self, entry.name), entry.default) for entry in fields(self)]
+        return ",".join(_shown_step(word, value) for word, value, neutral in steps if value != neutral) or "none"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One row.
+    """One row: a name, and a choice at each axis, keys of `FRONT_ENDS`, `POSTERIORS`, `LIMITS` and `VOCODERS`.
 
-    Attributes:
-        name: of the row.
-        front_end: that of the script it is named after; used only where asked for by `historical`.
-        posterior: a key of `POSTERIORS`.
-        latent_limit: a key of `LIMITS`.
-        vocoder: a key of `VOCODERS`.
-        post: post-processing.
+    The front end is that of the script that the row is named after, used only where asked for by `historical`.
     """
 
     name: str
@@ -146,11 +134,7 @@ PRESETS = (
 
 
 def by_name(name: str) -> Preset:
-    """The preset of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The preset of that name; ConfigError where there is none."""
     return named("preset", PRESETS, name, ", ".join(preset.name for preset in PRESETS))
 
 
@@ -184,11 +168,7 @@ _AXES = {
 
 
 def with_axes(preset: Preset, *, front_end: str = MATCHED, post: str | None = None, **axes: str | None) -> Preset:
-    """The preset with a front end (`historical` is its own) and with other choices where they are not None.
-
-    Raises:
-        ConfigError: a choice that there is not.
-    """
+    """The preset with a front end (`historical` is its own) and with other choices where they are not None."""
     given = {"front_end": front_end, **axes}
     changes: dict[str, Any] = {axis: name for axis, name in given.items() if name is not None}
     for axis, name in changes.items():

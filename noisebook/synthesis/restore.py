@@ -53,12 +53,7 @@ def restore(
     on_step: OnStep | None = None,
 ) -> Waveform:
     """The restored sound, with the channels, level and exact length of the damaged one, and its rate; where a lost band
-    does not fit into that rate, the model's. What was clipped may exceed full scale.
-
-    Raises:
-        AudioError: more than two channels.
-        ConfigError: a setting outside its range, or a prompt of which no word is known.
-    """
+    does not fit into that rate, the model's. What was clipped may exceed full scale."""
     sound, form, known, guess = examined(waveform, damage, backend)
     timeline, course = form.timeline(backend.info), _course(options, damage, backend.info)
     latent = restored_latent(known, guess, course, timeline, backend=backend, options=options, on_step=on_step)
@@ -87,11 +82,6 @@ def restore_stream(
     Args:
         options: of these only the strength counts.
         coding: as for `encoder.compress`; its channels are left to the codec.
-        on_step: called with (steps done, steps in all).
-
-    Raises:
-        AudioError: more than two channels.
-        ConfigError: a setting outside its range.
     """
     sound, form, known, guess = examined(waveform, damage, backend)
     header = header_of(sound, coding.replaced(channels="auto"), backend.info)

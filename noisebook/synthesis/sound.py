@@ -89,9 +89,6 @@ def to_latent(waveform: Waveform, *, backend: Backend) -> tuple[torch.Tensor, Au
     """The latent `[latents, C, L, F']` of a sound (mode of the posterior), and what else brings it back.
 
     Any rate and length; a long sound goes through the networks a segment at a time, with margins that leave no joints.
-
-    Raises:
-        AudioError: more than two channels.
     """
     form = AudioFormat.of(waveform, backend.info)
     return analyse(form.levelled(waveform, backend.info), form.timeline(backend.info), backend), form

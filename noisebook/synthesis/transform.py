@@ -48,10 +48,6 @@ def transform(
     """The transformed sound, with the rate, channels, level and exact length of the original.
 
     Two channels are transformed as one, and spread again as the original is.
-
-    Raises:
-        ConfigError: a prompt or option that is not possible.
-        ModelError: a codebook of another model.
     """
     latent, frame = to_latent(waveform, backend=backend)
     changed = transform_latent(latent, backend=backend, options=options, on_step=on_step)

@@ -99,12 +99,7 @@ def _vocode(features: torch.Tensor, *, name: str, timeline: Timeline, backend: F
 
 
 def vocoded(waveform: Waveform, backend: FeatureBackend) -> Waveform:
-    """What the model's vocoder makes of a sound's own features: the ceiling of whatever ends in that vocoder.
-
-    Raises:
-        AudioError: more than two channels.
-        ModelError: the vocoder gave no sound.
-    """
+    """What the model's vocoder makes of a sound's own features: the ceiling of whatever ends in that vocoder."""
     info, form = backend.info, AudioFormat.of(waveform, backend.info)
     vocoder = first_working(form.features(waveform, backend), ("model",), form.timeline(info), backend)
     return form.restored(form.rendered(vocoder.samples, info), info)

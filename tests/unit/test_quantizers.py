@@ -10,12 +10,11 @@ import torch
 
 from noisebook import rng
 from noisebook.errors import ConfigError
-from noisebook.quantizers import chain, clustering
+from noisebook.quantizers import chain, fitting
 from noisebook.quantizers.chain import nearest, soft_assign
-from noisebook.quantizers.clustering import EmaSettings, ema
 from noisebook.quantizers.codebook import LatentCodebook, hybrid, ideal_bits, load, quantise
 from noisebook.quantizers.config import FLAT, METHODS, UNITS
-from noisebook.quantizers.fitting import fit, measure
+from noisebook.quantizers.fitting import EmaSettings, ema, fit, measure
 
 FRAMES = 37  # no multiple of any block or clip
 OPTIONS = {"residual": {"stages": 3}, "product": {"groups": 4}, "hierarchical": {"stages": 3, "block_frames": 4}}
@@ -173,7 +172,7 @@ def test_kmeans_is_as_good_as_that_of_scikit_learn():
 def test_moving_averages_replace_dead_atoms(monkeypatch):
     vectors = torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
     start = torch.cat([vectors[:8], torch.full((8, 4), 1000.0)])  # half of the atoms where nothing is
-    monkeypatch.setattr(clustering, "sample_rows", lambda *_: start)
+    monkeypatch.setattr(fitting, "sample_rows", lambda *_: start)
 
     def used(dead: float) -> int:
         settings = EmaSettings(batch=500, steps=400, dead=dead)

@@ -15,9 +15,8 @@ from noisebook.audio.front_ends import FRONT_ENDS
 from noisebook.audio.mel import LOG_FLOOR, MelConfig
 from noisebook.metrics.composite import WEIGHTS
 from noisebook.quantizers import config
-from noisebook.quantizers.clustering import EmaSettings
 from noisebook.quantizers.codebook import hybrid, quantise
-from noisebook.quantizers.fitting import fit
+from noisebook.quantizers.fitting import EmaSettings, fit
 from noisebook.synthesis import reconstruction_presets
 from noisebook.synthesis.options import GENERATE_PRESETS
 from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, PRESETS, VOCODERS
