@@ -13,7 +13,7 @@ from typing import Any
 
 from noisebook.audio.front_ends import FRONT_ENDS, MATCHED
 from noisebook.errors import ConfigError
-from noisebook.options import named
+from noisebook.options import Options, named, option
 
 __all__ = ["DEFAULT", "HISTORICAL", "LIMITS", "POSTERIORS", "PRESETS", "VOCODERS", "LatentLimit", "Post", "Preset",
            "by_name", "same_by_default", "with_axes"]  # fmt: skip
@@ -55,39 +55,28 @@ LIMITS = {
 
 
 @dataclass(frozen=True)
-class Post:
-    """Post-processing, in the order of the fields.
+class Post(Options):
+    """Post-processing, in the order of the fields."""
 
-    Attributes:
-        smooth: frames of a moving average, odd; 1 is none.
-        mel_lift_db: the most that the features of what is above 3.7 kHz are lifted, 0 for none.
-        band_lift: the most that what is above 4 kHz is multiplied by, 1 for none.
-        high_pass: Hz, 0 for none.
-        loudness: smallest and largest factor that matches the RMS of the input, None for no match.
-        softness: share of that factor's way from 1 that is left out.
-        peak_guard: whether a peak beyond full scale is scaled down to it.
-    """
-
-    smooth: int = 1
-    mel_lift_db: float = 0.0
-    band_lift: float = 1.0
-    high_pass: float = 0.0
-    loudness: tuple[float, float] | None = None
-    softness: float = 0.0
-    peak_guard: bool = False
+    smooth: int = option(1, "Frames of a moving average, an odd number; 1 is none.", low=1, high=99)
+    mel_lift_db: float = option(0.0, "The most that features above 3.7 kHz are lifted; 0 is none.", low=0, high=6)
+    band_lift: float = option(1.0, "The most that what is above 4 kHz is multiplied by; 1 is none.", low=1, high=2)
+    high_pass: float = option(0.0, "Cutoff in Hz, from 10; 0 is none.", low=0, high=1000)
+    loudness: tuple[float, float] | None = option(None, "Least and largest factor that matches the RMS of the input.")
+    softness: float = option(0.0, "Share of that factor's way from 1 that is left out, below 1.", low=0, high=1)
+    peak_guard: bool = option(False, "Scale a peak beyond full scale down to it.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         least, most = self.loudness or (1.0, 1.0)
-        for possible, otherwise in (
-            (self.smooth in range(1, 100, 2), f"smoothing over {self.smooth} frames: an odd number from 1 to 99"),
-            (0 <= self.mel_lift_db <= 6, f"a lift of at most {self.mel_lift_db} dB: 0 to 6"),
-            (1 <= self.band_lift <= 2, f"a lift by at most {self.band_lift}: 1 to 2"),
-            (self.high_pass == 0 or 10 <= self.high_pass <= 1000, f"a high-pass at {self.high_pass} Hz: 10 to 1000"),
-            (0 < least <= 1 <= most < inf, f"loudness factors {least:g}:{most:g}: one of at most 1, one of at least 1"),
-            (0 <= self.softness < 1, f"softness {self.softness}: 0 to below 1"),
-        ):
-            if not possible:
-                raise ConfigError(f"{otherwise} is possible")
+        if self.smooth % 2 == 0:
+            raise ConfigError(f"smooth {self.smooth}: an odd number of frames is possible")
+        if 0 < self.high_pass < 10:
+            raise ConfigError(f"high-pass {self.high_pass:g}: 10 to 1000 Hz are possible")
+        if not 0 < least <= 1 <= most < inf:
+            raise ConfigError(f"loudness {least:g}:{most:g}: a factor of at most 1 and one of at least 1 are possible")
+        if self.softness == 1:
+            raise ConfigError("softness 1: below 1 is possible")
 
     @classmethod
     def parse(cls, text: str) -> Post:
