@@ -34,10 +34,7 @@ _HALVINGS = 60
 
 def split(latent: torch.Tensor, config: CodebookConfig) -> torch.Tensor:
     """`[B, C, L, F'] -> [B, R, P, d]` float32: R units in time, P at the same time; a last short clip is filled with 0.
-
-    Raises:
-        ConfigError: not a latent of C channels and F' bins with at least one frame, or not finite.
-    """
+    ConfigError where the latent is not of C channels and F' bins, has no frame, or is not finite."""
     shape = tuple(latent.shape)
     if len(shape) != 4 or shape[1] != config.channels or shape[3] != config.bins or 0 in shape:
         raise ConfigError(
@@ -97,12 +94,9 @@ def nearest(vectors: torch.Tensor, table: torch.Tensor, valid: int | None = None
 def soft_assign(
     vectors: torch.Tensor, table: torch.Tensor, *, temperature: float, top_k: int, valid: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `top_k` nearest atoms and their weights, nearest first: `[N, k]` int64 and `[N, k]`, shapes as of `nearest`.
+    """The `top_k` nearest atoms and their weights, nearest first: `[N, k]` int64 and `[N, k]`, the rest as of `nearest`.
 
     Weights fall and sum to 1; at temperature 0 the nearest atom has all of it.
-
-    Raises:
-        ConfigError: a negative temperature, or not 1 to K atoms.
     """
     if not temperature >= 0:
         raise ConfigError(f"a temperature of {temperature}: 0 (hard) or above is possible")
@@ -168,22 +162,16 @@ def assigned(
 
 
 def spend(squares: torch.Tensor, bits: torch.Tensor, count_bits: torch.Tensor, *, budget: float) -> torch.Tensor:
-    """Number of stages of each vector that minimises the squared error within a budget.
+    """Number of stages of each vector, int64 0 .. S, that minimises the squared error within a budget of bits in all.
 
     Lagrangian allocation (Shoham and Gersho 1988): every vector takes the number n that minimises
-    `error(n) + lambda rate(n)`, and lambda is the smallest for which the rates fit.
+    `error(n) + lambda rate(n)`, and lambda is the smallest for which the rates fit. ConfigError where the budget does
+    not even pay for the cheapest numbers.
 
     Args:
         squares: squared error with 0 .. S stages, `[..., S + 1]`.
         bits: of the code of each stage, `[..., S]`.
         count_bits: of telling the number, `[S + 1]`.
-        budget: bits in all.
-
-    Returns:
-        `[...]` int64, 0 .. S.
-
-    Raises:
-        ConfigError: the budget does not even pay for the cheapest numbers.
     """
     rates = torch.cat([torch.zeros_like(bits[..., :1]), bits.cumsum(-1)], -1) + count_bits
     errors = squares.to(rates.dtype)

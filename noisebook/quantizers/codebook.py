@@ -116,7 +116,6 @@ class LatentCodebook:
 
         Args:
             rule: "hard", the nearest atom; "soft", weights of the nearest atoms (methods with one table).
-            temperature: of the soft rule.
             bits_per_frame: adaptive: the budget, ideal bits over latent frames, averaged over the whole latent and all
                 of its rows B; by default that of the configuration.
 
@@ -244,11 +243,7 @@ def _drawn_atoms(config: CodebookConfig, mean: torch.Tensor, std: torch.Tensor) 
 
 
 def load(path: Path | str, *, unit: str | None = None, model: str | None = None) -> LatentCodebook:
-    """The codebook of a file.
-
-    Args:
-        unit: refuse a codebook of another unit.
-        model: fingerprint of an autoencoder, hexadecimal: refuse a codebook fitted for another.
+    """The codebook of a file; one of another unit or model (fingerprint of an autoencoder, hexadecimal) is refused.
 
     Raises:
         ConfigError: another unit than asked for.
@@ -287,15 +282,8 @@ def quantise(
 ) -> torch.Tensor:
     """The latent `[B, C, L, F']` as the codebook sees it, for analysis and transformation; not a codec.
 
-    Hard is what `encode` and `decode` give; soft takes softmax averages of the nearest atoms, with weights that are not
-    rounded, which a decoder would need as floats.
-
-    Args:
-        rule: one of `RULES`.
-        temperature, top_k: of the soft rule, applied in every table; an adaptive codebook uses all of its stages.
-
-    Raises:
-        ConfigError: a latent or option that does not fit.
+    Hard is what `encode` and `decode` give; soft takes averages of the `top_k` nearest atoms of every table, with
+    weights that are not rounded, which a decoder would need as floats. An adaptive codebook uses all of its tables.
     """
     config, frames = codebook.config, latent.shape[2]
     if rule != "soft":

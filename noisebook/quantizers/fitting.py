@@ -81,7 +81,6 @@ _EMA = EmaSettings()
 def fit(
     latents: Latents,
     *,
-    unit: str,
     method: str,
     size: int,
     settings: EmaSettings = _EMA,
@@ -92,12 +91,10 @@ def fit(
 
     Args:
         latents: each `[B, C, L, F']`, any L.
-        unit, method, size: see `CodebookConfig`. A hierarchical codebook of little sound gets fewer atoms: its record
-            then says `asked_size`.
+        method, size, shape: fields of `CodebookConfig`, `unit` among them; one that is not given, or None, is the
+            method's default. A hierarchical codebook of little sound gets fewer atoms: its record says `asked_size`.
         settings: of method ema.
         on_step: called with (tables done, tables in all and one more, for counting).
-        shape: other fields of `CodebookConfig`; one that is not given, or None, is the method's default. With the same
-            seed the result is the same on the same machine.
 
     Raises:
         ConfigError: settings that no codebook can have, no or unlike latents, or fewer vectors than atoms.
@@ -106,7 +103,7 @@ def fit(
         raise ConfigError("a codebook is fitted to one latent or more")
     given = {name: value for name, value in shape.items() if value is not None}
     chosen = {"channels": latents[0].shape[1], "bins": latents[0].shape[-1], **_DEFAULTS.get(method, {}), **given}
-    config = CodebookConfig(unit, method, size, **chosen)
+    config = CodebookConfig(method=method, size=size, **chosen)
     config = replace(config, size=min(size, _most_atoms(latents, config)))
     tensors = _statistics(latents, config) if method in DRAWN else _tables(latents, config, settings, on_step)
     ones = {name: torch.ones(length, dtype=torch.int32) for name, length in config.alphabets.items()}
