@@ -137,15 +137,13 @@ def fit_codebook(
         AudioError: more than two channels.
         ConfigError: settings that no codebook can have, or not enough sound.
     """
-    from noisebook.quantizers.fitting import EmaSettings, fit
+    from noisebook.quantizers.fitting import fit
     from noisebook.synthesis.sound import to_latent
 
     latents = [to_latent(sound, backend=backend)[0].cpu() for sound in sounds]
-    values = vars(options)
-    ema = {name: values[name] for name in _OF_EMA if values[name] is not None}
     return fit(
-        latents, **{name: value for name, value in values.items() if name not in _OF_EMA}, settings=EmaSettings(**ema),
-        clip_frames=backend.info.window_frames, model=backend.info.autoencoder.hex(), on_step=on_step,
+        latents, **vars(options), clip_frames=backend.info.window_frames, model=backend.info.autoencoder.hex(),
+        on_step=on_step,
     )  # fmt: skip
 
 

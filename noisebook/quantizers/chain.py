@@ -66,13 +66,7 @@ def valid_values(config: CodebookConfig, frames: int) -> int:
 def read(vectors: torch.Tensor, view: View) -> torch.Tensor:
     """`[B, R, P, d] -> [B, ceil(R / block), P, d']`; the last block's mean is over the rows it has."""
     seen = vectors[..., view.first : view.end]
-    if view.block == 1:
-        return seen
-    rows = seen.shape[1]
-    sums = functional.pad(seen, (0, 0, 0, 0, 0, -rows % view.block)).unflatten(1, (-1, view.block)).sum(2)
-    counts = torch.full((sums.shape[1], 1, 1), float(view.block), device=sums.device)
-    counts[-1] = rows - (len(counts) - 1) * view.block
-    return sums / counts
+    return seen if view.block == 1 else torch.stack([rows.mean(1) for rows in seen.split(view.block, dim=1)], 1)
 
 
 def write(part: torch.Tensor, view: View, like: torch.Tensor) -> torch.Tensor:
@@ -94,7 +88,7 @@ def nearest(vectors: torch.Tensor, table: torch.Tensor, valid: int | None = None
 def soft_assign(
     vectors: torch.Tensor, table: torch.Tensor, *, temperature: float, top_k: int, valid: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `top_k` nearest atoms and their weights, nearest first: `[N, k]` int64 and `[N, k]`, the rest as of `nearest`.
+    """The `top_k` nearest atoms and their weights, nearest first: `[N, k]` int64 and `[N, k]`; see `nearest`.
 
     Weights fall and sum to 1; at temperature 0 the nearest atom has all of it.
     """

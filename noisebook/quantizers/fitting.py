@@ -22,7 +22,7 @@ pull would not change where the atoms settle.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import log10
 from typing import Any
 
@@ -35,7 +35,7 @@ from noisebook.quantizers.chain import assigned, nearest, read, soft_assign, spl
 from noisebook.quantizers.codebook import LatentCodebook, ideal_bits
 from noisebook.quantizers.config import DRAWN, SOFT_ATOMS, CodebookConfig
 
-__all__ = ["EmaSettings", "ema", "fit", "kmeans", "measure"]
+__all__ = ["ema", "fit", "kmeans", "measure"]
 
 Latents = Sequence[torch.Tensor]
 Tensors = dict[str, torch.Tensor]
@@ -45,6 +45,10 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "hierarchical": {"stages": 4, "block_frames": 8},
     "adaptive": {"stages": 8, "bits_per_frame": 40.0},
 }
+_DECAY = 0.99  # g
+_COMMITMENT = 0.25  # beta
+_BATCH, _STEPS = 4096, 600  # vectors to a step of the averages, and steps
+_DEAD = 0.1  # share of the mean usage below which an atom is replaced
 _ROWS_PER_ATOM = 256  # more vectors than this an atom are a waste of time (as in FAISS, Johnson et al. 2017)
 _SEED_ROWS_PER_ATOM = 16
 _ITERATIONS = 25
@@ -54,36 +58,13 @@ _BUDGETS = (0.1, 0.25, 0.5, 1.0, 2.0)
 _ROUNDS = 3  # the adaptive method's choices follow from its counts, and its counts from its choices
 
 
-@dataclass(frozen=True)
-class EmaSettings:
-    """How a dynamic codebook learns.
-
-    Attributes:
-        decay: g.
-        commitment: beta, of the reported objective and of the pull in soft training.
-        temperature: of soft training, in Euclidean distance; 0 is hard.
-        batch: vectors to a step.
-        steps: of the average.
-        dead: share of the mean usage below which an atom is replaced.
-    """
-
-    decay: float = 0.99
-    commitment: float = 0.25
-    temperature: float = 0.0
-    batch: int = 4096
-    steps: int = 600
-    dead: float = 0.1
-
-
-_EMA = EmaSettings()
-
-
 def fit(
     latents: Latents,
     *,
     method: str,
     size: int,
-    settings: EmaSettings = _EMA,
+    commitment: float | None = None,
+    temperature: float | None = None,
     on_step: OnStep | None = None,
     **shape: Any,
 ) -> LatentCodebook:
@@ -93,11 +74,12 @@ def fit(
         latents: each `[B, C, L, F']`, any L.
         method, size, shape: fields of `CodebookConfig`, `unit` among them; one that is not given, or None, is the
             method's default. A hierarchical codebook of little sound gets fewer atoms: its record says `asked_size`.
-        settings: of method ema.
+        commitment: ema: beta, by default 0.25, of the reported objective and of the pull in soft training.
+        temperature: ema: of soft training, in Euclidean distance; by default 0, which is hard.
         on_step: called with (tables done, tables in all and one more, for counting).
 
     Raises:
-        ConfigError: settings that no codebook can have, no or unlike latents, or fewer vectors than atoms.
+        ConfigError: what no codebook can have, no or unlike latents, or fewer vectors than atoms.
     """
     if not latents:
         raise ConfigError("a codebook is fitted to one latent or more")
@@ -105,7 +87,8 @@ def fit(
     chosen = {"channels": latents[0].shape[1], "bins": latents[0].shape[-1], **_DEFAULTS.get(method, {}), **given}
     config = CodebookConfig(method=method, size=size, **chosen)
     config = replace(config, size=min(size, _most_atoms(latents, config)))
-    tensors = _statistics(latents, config) if method in DRAWN else _tables(latents, config, settings, on_step)
+    beta, softness = _COMMITMENT if commitment is None else commitment, temperature or 0.0
+    tensors = _statistics(latents, config) if method in DRAWN else _tables(latents, config, beta, softness, on_step)
     ones = {name: torch.ones(length, dtype=torch.int32) for name, length in config.alphabets.items()}
     codebook = LatentCodebook(config, {**tensors, **ones}, {})
     for _ in range(_ROUNDS if method == "adaptive" else 1):
@@ -115,8 +98,8 @@ def fit(
         record["asked_size"] = size
     if method == "ema":
         # The terms of a VQ-VAE's loss that concern the codebook (see above).
-        record["objective"] = {"codebook": record["mse"], "commitment": settings.commitment * record["mse"]}
-        record["temperature"] = settings.temperature
+        record["objective"] = {"codebook": record["mse"], "commitment": beta * record["mse"]}
+        record["temperature"] = softness
     if on_step:
         on_step(len(config.views) + 1, len(config.views) + 1)
     return replace(codebook, record=record)
@@ -131,15 +114,19 @@ def _most_atoms(latents: Latents, config: CodebookConfig) -> int:
     return max(2, 1 << (blocks * config.columns).bit_length() - 1)
 
 
-def _tables(latents: Latents, config: CodebookConfig, settings: EmaSettings, on_step: OnStep | None) -> Tensors:
+def _tables(
+    latents: Latents, config: CodebookConfig, commitment: float, temperature: float, on_step: OnStep | None
+) -> Tensors:
     """float16 tables, each fitted to what those before it, as they are stored, leave over."""
     left, generator, tables = _vectors(latents, config), np.random.default_rng(config.seed), {}
     for index, view in enumerate(config.views):
         seen = torch.cat([read(rows, view).reshape(-1, view.values) for rows in left])
         if len(seen) < config.size:
             raise ConfigError(f"{config.size} atoms from {len(seen)} vectors: give more sound or ask for fewer atoms")
-        by_averages = config.method == "ema"
-        atoms = ema(seen, config.size, generator, settings) if by_averages else kmeans(seen, config.size, generator)
+        if config.method == "ema":
+            atoms = ema(seen, config.size, generator, commitment=commitment, temperature=temperature)
+        else:
+            atoms = kmeans(seen, config.size, generator)
         tables[f"table.{index}"] = atoms.half()
         stored = atoms.half().float()
         for i, rows in enumerate(left):
@@ -190,33 +177,37 @@ def sample_rows(vectors: torch.Tensor, count: int, generator: np.random.Generato
     return vectors[torch.from_numpy(generator.choice(len(vectors), count, replace=False))]
 
 
-def ema(vectors: torch.Tensor, size: int, generator: np.random.Generator, settings: EmaSettings) -> torch.Tensor:
+def ema(
+    vectors: torch.Tensor, size: int, generator: np.random.Generator, *, commitment: float, temperature: float
+) -> torch.Tensor:
     """`size` atoms `[K, d]` for vectors `[N, d]`."""
     table = sample_rows(vectors, size, generator).clone()
-    count = min(settings.batch, len(vectors))
+    count = min(_BATCH, len(vectors))
     share = count / size  # mean usage
     usage, sums = torch.full((size,), share, device=table.device), table * share
-    for step in range(settings.steps):
+    for step in range(_STEPS):
         batch = vectors[_drawn(len(vectors), count, generator)]
-        seen, attracted = _attracted(batch, table, settings)
-        usage = settings.decay * usage + (1 - settings.decay) * seen
-        sums = settings.decay * sums + (1 - settings.decay) * attracted
-        if step < settings.steps * 3 // 4:  # those replaced must have time to settle
-            dead = torch.nonzero(usage < settings.dead * share)[:, 0]
+        seen, attracted = _attracted(batch, table, commitment, temperature)
+        usage = _DECAY * usage + (1 - _DECAY) * seen
+        sums = _DECAY * sums + (1 - _DECAY) * attracted
+        if step < _STEPS * 3 // 4:  # those replaced must have time to settle
+            dead = torch.nonzero(usage < _DEAD * share)[:, 0]
             usage[dead] = share
             sums[dead] = share * batch[_drawn(len(batch), len(dead), generator)]
         table = sums / usage.clamp_min(1e-9)[:, None]
     return table
 
 
-def _attracted(batch: torch.Tensor, table: torch.Tensor, settings: EmaSettings) -> tuple[torch.Tensor, torch.Tensor]:
+def _attracted(
+    batch: torch.Tensor, table: torch.Tensor, commitment: float, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Usage `[K]` and sum `[K, d]` of the vectors that each atom attracts, hard or soft."""
-    if settings.temperature == 0:
+    if temperature == 0:
         return _gathered(batch, nearest(batch, table)[:, None], torch.ones_like(batch[:, :1]), len(table))
     top_k = min(SOFT_ATOMS, len(table))
-    indices, weights = soft_assign(batch, table, temperature=settings.temperature, top_k=top_k)
+    indices, weights = soft_assign(batch, table, temperature=temperature, top_k=top_k)
     average = (table[indices] * weights[..., None]).sum(1)
-    return _gathered(batch - settings.commitment * (batch - average), indices, weights, len(table))
+    return _gathered(batch - commitment * (batch - average), indices, weights, len(table))
 
 
 def _gathered(

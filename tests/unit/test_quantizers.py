@@ -14,7 +14,7 @@ from noisebook.quantizers import chain, fitting
 from noisebook.quantizers.chain import nearest, soft_assign
 from noisebook.quantizers.codebook import LatentCodebook, hybrid, ideal_bits, load, quantise
 from noisebook.quantizers.config import FLAT, METHODS, UNITS
-from noisebook.quantizers.fitting import EmaSettings, ema, fit, measure
+from noisebook.quantizers.fitting import ema, fit, measure
 
 FRAMES = 37  # no multiple of any block or clip
 OPTIONS = {"residual": {"stages": 3}, "product": {"groups": 4}, "hierarchical": {"stages": 3, "block_frames": 4}}
@@ -31,8 +31,6 @@ def latents(count: int = 3, frames: int = 64, seed: int = 0) -> list[torch.Tenso
 
 def fitted(unit: str, method: str, size: int = 8, **options: object) -> LatentCodebook:
     given: dict[str, object] = OPTIONS.get(method, {})
-    if method == "ema":
-        given = {"settings": EmaSettings(batch=512, steps=50)}
     if method == "adaptive":
         given = {"stages": 4, "bits_per_frame": BUDGETS[unit]}
     return fit(latents(), unit=unit, method=method, size=size, clip_frames=16, **{**given, **options})
@@ -175,8 +173,8 @@ def test_moving_averages_replace_dead_atoms(monkeypatch):
     monkeypatch.setattr(fitting, "sample_rows", lambda *_: start)
 
     def used(dead: float) -> int:
-        settings = EmaSettings(batch=500, steps=400, dead=dead)
-        table = ema(vectors, 16, np.random.default_rng(0), settings)
+        monkeypatch.setattr(fitting, "_DEAD", dead)
+        table = ema(vectors, 16, np.random.default_rng(0), commitment=0.25, temperature=0.0)
         return len(nearest(vectors, table).unique())
 
     assert used(dead=0.0) == 8
@@ -187,8 +185,8 @@ def test_commitment_draws_atoms_together_in_soft_training_only():
     vectors = torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
 
     def spread(temperature: float, commitment: float) -> float:
-        settings = EmaSettings(batch=500, steps=300, temperature=temperature, commitment=commitment)
-        return float(ema(vectors, 16, np.random.default_rng(0), settings).square().mean())
+        table = ema(vectors, 16, np.random.default_rng(0), commitment=commitment, temperature=temperature)
+        return float(table.square().mean())
 
     assert spread(0.5, 0.9) < 0.9 * spread(0.5, 0.0)
     assert spread(0.0, 0.9) == spread(0.0, 0.0)

@@ -14,9 +14,9 @@ from noisebook.audio.features import MEL_FEATURES
 from noisebook.audio.front_ends import FRONT_ENDS
 from noisebook.audio.mel import LOG_FLOOR, MelConfig
 from noisebook.metrics.composite import WEIGHTS
-from noisebook.quantizers import config
+from noisebook.quantizers import config, fitting
 from noisebook.quantizers.codebook import hybrid, quantise
-from noisebook.quantizers.fitting import EmaSettings, fit
+from noisebook.quantizers.fitting import fit
 from noisebook.synthesis import reconstruction_presets
 from noisebook.synthesis.options import GENERATE_PRESETS
 from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, PRESETS, VOCODERS
@@ -69,7 +69,7 @@ def test_front_ends(front_end, expected):
     (round(LOG_FLOOR, 6), round(float(np.log(1e-5)), 6)),
     (post.HIGHS, 4000.0),
     ((config.TEMPERATURE, config.SOFT_ATOMS, config.MIX), (1.0, 5, 0.7)),
-    (astuple(EmaSettings()), (0.99, 0.25, 0.0, 4096, 600, 0.1)),
+    ((fitting._DECAY, fitting._BATCH, fitting._STEPS, fitting._DEAD), (0.99, 4096, 600, 0.1)),
     (GENERATE_PRESETS, {"quick": (10, 5.0), "balanced": (20, 7.5), "detailed": (30, 10.0)}),
     (list(WEIGHTS.values()), [0.25, 0.20, 0.20, 0.15, 0.10, 0.05]),
     (reconstruction_presets.DEFAULT, "matched"),
@@ -81,6 +81,16 @@ def test_constants(found, expected):
 def test_the_defaults_of_quantisation_are_those_constants():
     soft, mixture = signature(quantise).parameters, signature(hybrid).parameters
     assert (soft["temperature"].default, soft["top_k"].default, mixture["mix"].default) == (1.0, 5, 0.7)
+
+
+def test_the_commitment_is_a_quarter():
+    latent = torch.randn(1, 8, 32, 16, generator=torch.Generator().manual_seed(0))
+    own, given = (
+        fit([latent], unit="frame", method="ema", size=4, temperature=2.0, **beta)
+        for beta in ({}, {"commitment": 0.25})
+    )
+    assert own.record["objective"]["commitment"] == 0.25 * own.record["mse"]
+    assert own.fingerprint == given.fingerprint
 
 
 def test_the_lift_begins_at_bin_48():
