@@ -85,7 +85,12 @@ def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInf
     path = shipped_path(str(name)) or Path(name)
     if not path.is_file():
         raise ModelError(f"there is no codebook {name}: give a file, or one of {', '.join(shipped_names())}")
-    return load(path, unit=unit, model=None if info is None else info.autoencoder.hex())
+    codebook = load(path)
+    if unit is not None and codebook.config.unit != unit:
+        raise ConfigError(f"{path} is a codebook of unit {codebook.config.unit}, and one of unit {unit} is needed")
+    if info is not None:
+        codebook.check_fits(info)
+    return codebook
 
 
 def codebook_of(codebook: LatentCodebook | Path | str) -> LatentCodebook:

@@ -242,13 +242,8 @@ def _drawn_atoms(config: CodebookConfig, mean: torch.Tensor, std: torch.Tensor) 
     return (mean + std * atoms).flatten(1)
 
 
-def load(path: Path | str, *, unit: str | None = None, model: str | None = None) -> LatentCodebook:
-    """The codebook of a file; one of another unit or model (fingerprint of an autoencoder, hexadecimal) is refused.
-
-    Raises:
-        ConfigError: another unit than asked for.
-        ModelError: no such file, not a codebook, damaged, or fitted for another model.
-    """
+def load(path: Path | str) -> LatentCodebook:
+    """The codebook of a file; ModelError where there is none, or a damaged one."""
     with files.opened(Path(path), "pt") as (file, about):
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
         found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
@@ -264,11 +259,6 @@ def load(path: Path | str, *, unit: str | None = None, model: str | None = None)
             raise ModelError(f"{path}: {name} holds a count below 1")
     if codebook.fingerprint != about.fingerprint:
         raise ModelError(f"{path} is damaged: its content does not have the fingerprint it was written with")
-    own = codebook.config
-    if unit is not None and own.unit != unit:
-        raise ConfigError(f"{path} is a codebook of unit {own.unit}, and one of unit {unit} is needed")
-    if model is not None and own.model != model:
-        raise ModelError(f"{path} was fitted for the model {own.model or 'none'}, not for {model}; fit one for it")
     return codebook
 
 

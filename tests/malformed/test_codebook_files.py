@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from noisebook.api import load_codebook
 from noisebook.errors import AudioError, ConfigError, ModelError
 from noisebook.quantizers.codebook import load
 from noisebook.quantizers.fitting import fit
@@ -43,8 +45,14 @@ def forged(file: Path, **changes: object) -> Path:
     return file
 
 
+def model(fingerprint: str, **changes: int) -> SimpleNamespace:
+    shape = {"latent_channels": 8, "latent_bins": 16, **changes}
+    return SimpleNamespace(name="a model", autoencoder=bytes.fromhex(fingerprint), **shape)
+
+
 def test_a_whole_file_loads_for_its_unit_and_model(file):
-    assert load(file, unit="frame", model="abcd").config.size == 4
+    assert load_codebook(file, unit="frame").config.size == 4
+    load(file).check_fits(model("abcd"))
     assert load(forged(file)).config.size == 4  # the forger alone does no harm
 
 
@@ -86,9 +94,10 @@ def test_pickles_and_other_files_are_not_opened(file, tmp_path):
 
 def test_wrong_unit_and_wrong_model(file):
     with pytest.raises(ConfigError, match="unit frame"):
-        load(file, unit="clip")
-    with pytest.raises(ModelError, match="abcd"):
-        load(file, model="abce")
+        load_codebook(file, unit="clip")
+    for other in (model("abce"), model("abcd", latent_channels=4)):
+        with pytest.raises(ModelError, match="codebook"):
+            load(file).check_fits(other)
 
 
 @pytest.mark.parametrize(
