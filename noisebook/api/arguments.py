@@ -19,12 +19,10 @@ import numpy as np
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.errors import AudioError, ConfigError, StreamError
 from noisebook.options import KINDS as PLAIN_KINDS
-from noisebook.options import Kind, OnStep, Options, kind_of, wrong
+from noisebook.options import Kind, Options, kind_of, wrong
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-__all__ = ["KINDS", "OnStep", "as_sound", "as_waveform", "checked"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,27 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.arguments import OnStep, checked
+from noisebook.api.arguments import checked
 from noisebook.errors import ConfigError, ModelError, WrongCodebook
-from noisebook.options import Options, option
+from noisebook.options import OnStep, Options, option
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
     from noisebook.quantizers.files import CodebookRecord
-
-__all__ = [
-    "FitOptions",
-    "codebook_by_fingerprint",
-    "codebook_info",
-    "codebook_names",
-    "codebook_of",
-    "codebook_record",
-    "fit_codebook",
-    "fit_doubt",
-    "load_codebook",
-]
 
 _VECTORS_PER_ATOM = 10
 _OF_EMA = ("commitment", "temperature")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisebook.api.arguments import OnStep, as_sound, checked
+from noisebook.api.arguments import as_sound, checked
 from noisebook.api.codebooks import codebook_by_fingerprint, codebook_of
 from noisebook.api.models import load_backend, model_of
 from noisebook.audio.level import PeakGuard, guard_margin, guarded
@@ -22,7 +22,7 @@ from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform, downmix
 from noisebook.codec.options import AUTO, CodebookOptions, EncodeOptions
 from noisebook.coding import container
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream
-from noisebook.options import Options, option
+from noisebook.options import OnStep, Options, option
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.arguments import OnStep, checked
+from noisebook.api.arguments import checked
 from noisebook.errors import ConfigError, ModelError
-from noisebook.options import Options, option
+from noisebook.options import OnStep, Options, option
 
 if TYPE_CHECKING:
     import torch
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from noisebook.backends.installed import InstalledModel
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.diffusion.plan import Curve
-
-__all__ = [
-    "DEVICES",
-    "DTYPES",
-    "EMBEDDED",
-    "ModelOptions",
-    "calibrate",
-    "diffusers_checkpoint",
-    "find_model",
-    "install_model",
-    "load_backend",
-    "mini_folder",
-    "model_info",
-    "store_calibration",
-]
 
 EMBEDDED = "mini"
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from noisebook.audio.waveform import Sound, Waveform
     from noisebook.verification.rules import Rule
 
-__all__ = ["Recommendation", "auto_preset", "recommend", "recommendation_needs", "recommendation_rules"]
-
 _PRESET_OPTION = {"compress": "--preset", "reconstruct": "--preset", "transform": "--method"}
 
 
@@ -54,7 +52,7 @@ def recommend(
     """Listen to a sound and name a method, a preset and the command, with the reasons.
 
     Args:
-        sound: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        sound, sample_rate: as the waveform of `compress`.
         need: "compress", "smallest", "highest-quality", "production" (which store the sound), "reconstruct",
             "quick-test", "high-frequency-music" (which pass it through the model without bits), "transformation" or
             "research" (which change it).

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisebook.api.arguments import OnStep, as_waveform, checked
+from noisebook.api.arguments import as_waveform, checked
 from noisebook.api.codebooks import load_codebook
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.options import AUTO, EncodeOptions
+from noisebook.options import OnStep
 from noisebook.synthesis.options import (
     DamageOptions,
     GenerateOptions,
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
     from noisebook.synthesis.reconstruct import Reconstruction
     from noisebook.synthesis.reconstruction_presets import Preset
 
-__all__ = [
-    "GeneratedSound", "GeneratedStream", "RestoredSound", "RestoredStream", "generate", "generate_stream",
-    "reconstruct", "reconstruction_preset", "reconstruction_presets", "restore", "restore_stream",
-    "same_reconstructions", "transform",
-    "unknown_words", "within_full_scale",
-]  # fmt: skip
-
 
 @checked
 def reconstruct(
@@ -48,9 +42,7 @@ def reconstruct(
     """The sound that the autoencoder and a vocoder make of a sound: the ceiling of every codec over that latent.
 
     Args:
-        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
-        backend: from `load_backend`.
-        options: what may be chosen; each can also be given as a keyword: `preset="simple"`.
+        waveform, backend, sample_rate, options: as of `compress`.
 
     Returns:
         The waveform, with the original's rate, channels and length; what ran at each axis; and measures against the
@@ -111,11 +103,9 @@ def transform(
     """Lead a sound towards a prompt; rate, channels, level and exact length stay.
 
     Args:
-        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        waveform, backend, sample_rate, on_step: as of `compress`.
         prompt: what it becomes; None is that of the options.
-        backend: from `load_backend`.
         options: what may be chosen; each can also be given as a keyword. `codebook` can be what `load_codebook` gives.
-        on_step: called with (steps done, steps in all).
 
     Raises:
         ConfigError: an option outside its range, or of another method; a prompt of which no word is known.
@@ -171,9 +161,7 @@ def generate(
 
     Args:
         prompt: what to hear; "" is any sound, None is that of the options.
-        backend: from `load_backend`.
-        options: what may be chosen; each can also be given as a keyword: `seconds=5`.
-        on_step: called with (steps done, steps in all).
+        backend, options, on_step: as of `compress`.
 
     Raises:
         ConfigError: an option outside its range, a prompt of which no word is known, or several candidates of a model
@@ -272,11 +260,8 @@ def restore(
     """Invent what is lost of a sound, in agreement with what is not.
 
     Args:
-        waveform: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz; mono or stereo.
+        waveform, backend, sample_rate, options, on_step: as of `compress`.
         task: "inpaint" fills gaps, "bandwidth" invents what is above a cutoff, "declip" undoes clipping.
-        backend: from `load_backend`.
-        options: what may be chosen; each can also be given as a keyword: `gaps=[(2.5, 2.9)]`.
-        on_step: called with (steps done, steps in all).
 
     Raises:
         AudioError: more than two channels.

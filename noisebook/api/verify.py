@@ -6,21 +6,29 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisebook.api.arguments import OnStep, as_waveform, checked
+import numpy as np
+
+from noisebook.api.arguments import as_waveform, checked
 from noisebook.api.codec import decompress
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import downmix
+from noisebook.codec.options import EncodeOptions
+from noisebook.codec.presets import HIGHEST, LOWEST, params_for, params_of
+from noisebook.codec.stream import of_stream
+from noisebook.codec.timeline import Layout
+from noisebook.coding.container import pack, parse_header
 from noisebook.errors import ConfigError
+from noisebook.options import OnStep
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.audio.waveform import Waveform
-    from noisebook.coding.container import CodingParams, Header
+    from noisebook.coding.container import Header
     from noisebook.diffusion.backend import Backend, BackendInfo
     from noisebook.quantizers.codebook import LatentCodebook
     from noisebook.verification.sets import SetComparison
     from noisebook.verification.sounds import Verification
-
-__all__ = ["random_stream", "verify", "verify_sets"]
 
 _DEFAULT_BITRATE = 300.0  # bit/s, of random indices beside a sound that is no stream
 
@@ -46,7 +54,7 @@ def verify(
     composite scores at 16 kHz; of stereo also left and right. The verdict needs no model and no extra.
 
     Args:
-        reference: a `Waveform`, or an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+        reference: as the waveform of `compress`.
         estimate: likewise, with `estimate_rate` where it has another rate; or a stream, which the backend decodes.
         backend: from `load_backend`; brings two ceilings (autoencoder, vocoder) and a control, the sound of random
             indices at the stream's rate, or at 300 bit/s.
@@ -74,70 +82,47 @@ def verify(
         lag = 0 if lag is None else lag
     else:
         other = as_waveform(estimate, sample_rate if estimate_rate is None else estimate_rate)
-    model = backend if ceilings and controls else None
+    model, mono = backend if ceilings and controls else None, downmix(sound)
     return verify_sounds(
         sound,
         other,
         lag=lag,
         metrics=metrics,
         controls=controls,
-        further_controls={"random indices": _of_random_indices(sound, stream, model)} if model else None,
-        ceilings=_ceilings(sound, model) if model else None,
+        further_controls={"random indices": _of_random_indices(mono, stream, model)} if model else None,
+        ceilings=_ceilings(mono, model) if model else None,
         on_step=on_step,
     )
 
 
 @checked
 def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
-    """A stream of that header whose choices of noise are random: what the bits of a real one are worth.
-
-    Raises:
-        ConfigError: another rule than the partitioned one, of which not every sequence of bits is a choice.
-    """
-    import numpy as np
-
-    from noisebook.codec.stream import of_stream
-    from noisebook.codec.timeline import Layout
-    from noisebook.coding.container import pack
-
+    """A stream of that header whose choices of noise are random: what the bits of a real one are worth."""
     rng, layout = np.random.default_rng(seed), Layout.of_header(header, info)
     bits = (layout.steps * layout.segment_bits(index) for index in range(layout.segment_count))
     choices = [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits]
     return pack(header, of_stream(choices, layout))
 
 
-def _of_random_indices(sound: Waveform, stream: bytes | None, backend: Backend) -> Waveform:
-    from noisebook.audio.waveform import downmix
+def _of_random_indices(mono: Waveform, stream: bytes | None, backend: Backend) -> Waveform:
+    """A decode of random choices, with the coding parameters of a stream, or those nearest to its bitrate."""
     from noisebook.codec.encoder import header_of
-    from noisebook.codec.options import EncodeOptions
 
-    mono = downmix(sound)
-    header = header_of(mono, EncodeOptions(params=_params(stream)), backend.info)
+    params = params_for(_DEFAULT_BITRATE)
+    if stream is not None:
+        header = parse_header(stream)[0]
+        bitrate = 8 * len(stream) / (header.sample_count / header.sample_rate) / header.channel_mode.latents
+        params = params_for(min(HIGHEST, max(LOWEST, bitrate))) if header.latent else params_of(header)
+    header = header_of(mono, EncodeOptions(params=params), backend.info)
     return decompress(random_stream(header, backend.info), backend=backend)
 
 
-def _params(stream: bytes | None) -> CodingParams:
-    """The coding parameters of a stream, or the partitioned ones nearest to its bitrate."""
-    from noisebook.codec.presets import HIGHEST, LOWEST, params_for, params_of
-    from noisebook.coding.container import parse_header
-
-    if stream is None:
-        return params_for(_DEFAULT_BITRATE)
-    header, _ = parse_header(stream)
-    if header.latent is None:
-        return params_of(header)
-    seconds = header.sample_count / header.sample_rate
-    return params_for(min(HIGHEST, max(LOWEST, 8 * len(stream) / seconds / header.channel_mode.latents)))
-
-
-def _ceilings(sound: Waveform, backend: Backend) -> dict[str, Waveform]:
+def _ceilings(mono: Waveform, backend: Backend) -> dict[str, Waveform]:
     """The sound through the autoencoder without bits; and, where a vocoder follows it, through that alone."""
-    from noisebook.audio.waveform import downmix
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis.sound import from_latent, to_latent
     from noisebook.synthesis.vocoding import vocoded
 
-    mono = downmix(sound)
     ceilings = {"autoencoder": from_latent(*to_latent(mono, backend=backend), backend=backend)}
     if backend.info.features:
         ceilings["vocoder"] = vocoded(mono, with_features(backend))
@@ -151,8 +136,6 @@ def verify_sets(references: Iterable[Waveform], estimates: Iterable[Waveform], *
     Raises:
         ConfigError: fewer than four references or two estimates.
     """
-    from noisebook.audio.resample import resample
-    from noisebook.audio.waveform import downmix
     from noisebook.verification.sets import compare_sets
     from noisebook.verification.similarity import SAMPLE_RATE
 

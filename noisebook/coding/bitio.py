@@ -1,8 +1,7 @@
 """Integers to bits and bytes and back (`docs/format.md`, section 1).
 
-Payloads are packed bits, most significant first: a writer collects bits, one uint8 each, and packs them once;
-a reader unpacks once and walks. Numbers come as single Python integers of any size (ranks of subsets take
-thousands of bits) or as int64 arrays of at most 62 bits a value. Headers are bytes and varints.
+Payloads are packed bits, most significant first: a writer collects bits, one uint8 each, and packs them once; a reader
+unpacks once and walks. Headers are bytes and varints.
 """
 
 from __future__ import annotations
@@ -12,47 +11,10 @@ from numpy.typing import NDArray
 
 from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
 
-__all__ = [
-    "MAX_VARINT",
-    "MAX_WIDTH",
-    "BitReader",
-    "BitWriter",
-    "ByteReader",
-    "Widths",
-    "pack",
-    "unpack",
-    "varint",
-]
+__all__ = ["MAX_VARINT", "MAX_WIDTH", "BitReader", "BitWriter", "ByteReader", "varint"]
 
-MAX_WIDTH = 62  # of a value in an array: it and every intermediate result fit int64
+MAX_WIDTH = 62  # bits of a value in an array: it and every intermediate result fit int64
 MAX_VARINT = 7  # bytes
-
-Widths = int | NDArray[np.integer]  # bits per value: one for all, or one each
-
-
-def pack(values: NDArray[np.integer], widths: Widths) -> bytes:
-    """`[n]` integers as packed bits, filled with zero bits to a whole byte.
-
-    Raises:
-        ConfigError: a width outside 0 .. 62, a value that does not fit, or shapes that do not match.
-    """
-    writer = BitWriter()
-    writer.write_array(values, widths)
-    return writer.getvalue()
-
-
-def unpack(data: bytes, widths: Widths, count: int) -> NDArray[np.int64]:
-    """The `[count]` int64 values of `pack`; `data` must be exactly those bits and their filling.
-
-    Raises:
-        ConfigError: a width outside 0 .. 62, or not `count` widths.
-        TruncatedStream: `data` is shorter.
-        CorruptStream: `data` is longer, or the filling is not zero.
-    """
-    reader = BitReader(data)
-    values = reader.read_array(count, widths)
-    reader.finish()
-    return values
 
 
 class BitWriter:
@@ -73,20 +35,20 @@ class BitWriter:
         octets = np.frombuffer(value.to_bytes((width + 7) // 8, "big"), dtype=np.uint8)
         self._append(np.unpackbits(octets)[-width % 8 :])
 
-    def write_array(self, values: NDArray[np.integer], widths: Widths) -> None:
-        """`[n]` integers, 0 <= value < 2**width, width 0 .. 62 for all or `[n]` widths.
+    def write_array(self, values: NDArray[np.integer], width: int) -> None:
+        """`[n]` integers of 0 .. 62 bits each.
 
         Raises:
-            ConfigError: a width out of range, a value that does not fit, or shapes that do not match.
+            ConfigError: a width out of range, values that are no integers, or one that does not fit.
         """
-        values = np.asarray(values)
+        values, shifts = np.asarray(values), _shifts(width)
         if values.ndim != 1 or (values.size and not np.issubdtype(values.dtype, np.integer)):
             raise ConfigError(f"values are {values.dtype} {values.shape}: give integers of shape [n]")
-        each = _expand(widths, len(values))
-        bad = np.flatnonzero(values.astype(np.int64) >> each)  # a negative value leaves -1
+        values = values.astype(np.int64)
+        bad = np.flatnonzero(values >> width)  # a negative value leaves -1
         if bad.size:
-            raise ConfigError(f"value {values[bad[0]]} at {bad[0]} does not fit {each[bad[0]]} bits")
-        self._append(((np.repeat(values.astype(np.int64), each) >> _shifts(each)) & 1).astype(np.uint8))
+            raise ConfigError(f"value {values[bad[0]]} at {bad[0]} does not fit {width} bits")
+        self._append(((values[:, None] >> shifts) & 1).astype(np.uint8).ravel())
 
     def getvalue(self) -> bytes:
         """All bits so far, filled with zero bits to a whole byte."""
@@ -98,7 +60,10 @@ class BitWriter:
 
 
 class BitReader:
-    """Reads the integers of a `BitWriter` in the order in which they were written."""
+    """Reads the integers of a `BitWriter` in the order in which they were written.
+
+    What reads raises `TruncatedStream` where fewer bits are left, before anything of their number is allocated.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8))
@@ -110,32 +75,18 @@ class BitReader:
         return len(self._bits) - self._position
 
     def read(self, width: int) -> int:
-        """One integer of `width` bits, any width.
-
-        Raises:
-            ConfigError: a negative width.
-            TruncatedStream: fewer bits are left.
-        """
-        if width < 0:
-            raise ConfigError(f"width is {width}: give an integer >= 0")
+        """One integer of `width` bits, any width from 0."""
         bits = np.concatenate([np.zeros(-width % 8, dtype=np.uint8), self._take(width)])
         return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
-    def read_array(self, count: int, widths: Widths) -> NDArray[np.int64]:
+    def read_array(self, count: int, width: int) -> NDArray[np.int64]:
         """`[count]` int64 of 0 .. 62 bits each.
 
         Raises:
-            ConfigError: a width out of range, or not `count` widths.
-            TruncatedStream: fewer bits are left; checked before anything of the size of `count` is allocated.
+            ConfigError: a width out of range.
         """
-        if isinstance(widths, int):
-            self._require(count * widths)
-        each = _expand(widths, count)
-        ends = np.cumsum(each)
-        weighted = self._take(int(ends[-1]) if count else 0).astype(np.int64) << _shifts(each)
-        # Differences of running sums: exact even where the sums wrap around, and right for widths of 0.
-        sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(weighted.astype(np.uint64))])
-        return (sums[ends] - sums[ends - each]).astype(np.int64)
+        shifts = _shifts(width)
+        return (self._take(count * width).reshape(count, width).astype(np.int64) << shifts).sum(1)
 
     def finish(self) -> None:
         """Checks that nothing but zero filling of the last byte is left.
@@ -146,12 +97,9 @@ class BitReader:
         if self.bits_left >= 8 or self._bits[self._position :].any():
             raise CorruptStream(f"{self.bits_left} bits follow the last value: only 0 to 7 zero bits may")
 
-    def _require(self, width: int) -> None:
+    def _take(self, width: int) -> NDArray[np.uint8]:
         if width > self.bits_left:
             raise TruncatedStream(f"{width} bits needed, {self.bits_left} left: the payload is cut short")
-
-    def _take(self, width: int) -> NDArray[np.uint8]:
-        self._require(width)
         self._position += width
         return self._bits[self._position - width : self._position]
 
@@ -159,9 +107,9 @@ class BitReader:
 class ByteReader:
     """Walks over the bytes of a header."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, position: int = 0) -> None:
         self._data = data
-        self.position = 0
+        self.position = position
 
     def u8(self) -> int:
         """The next byte.
@@ -207,20 +155,8 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def _expand(widths: Widths, count: int) -> NDArray[np.int64]:
-    """`[count]` int64 widths, checked."""
-    if count < 0:
-        raise ConfigError(f"count is {count}: give an integer >= 0")
-    each = np.asarray(widths)
-    if each.shape not in ((), (count,)) or (each.size and not np.issubdtype(each.dtype, np.integer)):
-        raise ConfigError(f"widths are {each.dtype} {each.shape}: give one integer or {count} of them")
-    if each.size and not 0 <= each.min() <= each.max() <= MAX_WIDTH:
-        raise ConfigError(f"widths from {each.min()} to {each.max()}: give 0 to {MAX_WIDTH}")
-    return np.broadcast_to(each.astype(np.int64), (count,))
-
-
-def _shifts(each: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For every bit of every value, most significant first, its power of two: width - 1 down to 0."""
-    ends = np.cumsum(each)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(ends, each) - 1 - np.arange(total)
+def _shifts(width: int) -> NDArray[np.int64]:
+    """The power of two of every bit of a value, most significant first."""
+    if not 0 <= width <= MAX_WIDTH:
+        raise ConfigError(f"a width of {width} bits: give 0 to {MAX_WIDTH}")
+    return np.arange(width - 1, -1, -1)

@@ -1,13 +1,15 @@
 """The .ddcm container: a header, then payloads, each with its CRC-16 (`docs/format.md`, sections 2 and 3).
 
-    header := DD C1 | model(2) | preset | layout | sample count | gain
-            | [flags] [rate] [seed] [tag] [pauses] [block]
     stream := header payload_0 CRC(header payload_0)  payload_1 CRC(payload_1)  ...
+    header := DD C3 | model(2) | preset | layout | sample count | gain
+            | [flags] [rate] [seed] [tag] [pauses] [block]
+    pauses := count, then for each: cells since the end of the one before, cells of the pause      all varints
+    block  := log2_part log2_K unit steps kappa      where no preset says it: noise chosen on the way of a diffusion
+            | kind codebook(4)                       a quantised latent; bit 4 of the first byte tells the two apart
 
 A payload is all of a segment, or of a progressive stream one step of all segments; the first one of a stereo sound is
 its image. The header determines the sizes of the payloads, so a stream holds no size table: the codec computes the
-sizes and `split` checks them. Only an image and the payload of a latent code are as long as their symbols ask for: they
-begin with a size.
+sizes and `split` checks them. Only an image and the payload of a latent code begin with their size.
 A header has one spelling: what `parse_header` accepts, `pack` writes again.
 """
 
@@ -17,41 +19,33 @@ from binascii import crc_hqx  # with initial value 0xFFFF this is CRC-16/CCITT-F
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
+from typing import TypeVar
 
-from noisebook.coding import bitio
-from noisebook.coding.blocks import (
-    CODEBOOK_BYTES,
-    CodingParams,
-    LatentCode,
-    LatentRule,
-    Spans,
-    block_bytes,
-    check,
-    check_pauses,
-    known,
-    parse_block,
-    parse_pauses,
-    pauses_bytes,
-)
+from noisebook.coding.bitio import ByteReader, varint
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
 __all__ = ["CODEBOOK_BYTES", "CRC_SIZE", "FINGERPRINT_BYTES", "SAMPLE_RATES", "VERSION", "ChannelMode", "CodingParams",
-           "Header", "LatentCode", "LatentRule", "Spans",
-           "overhead", "pack", "parse_header", "salvage", "sized", "sized_payloads", "split", "unsized", "verified"]
+           "Header", "LatentCode", "LatentRule", "Spans", "overhead", "pack", "parse_header", "salvage", "sized",
+           "sized_payloads", "split", "unsized", "verified"]
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
 # fmt: on
 VERSION = 3
+FINGERPRINT_BYTES, CODEBOOK_BYTES = 2, 4  # of those of a model and of a latent codebook
+CRC_SIZE = 2
 _MAGIC = 0xDDC0
 _MORE, _EXPLICIT_RATE = 14, 15  # codes that are no rate
 _PAUSES, _EQUAL = 0x10, 0x20  # of the byte that follows where the code is _MORE: flags, the rate's code
 _SEED_BIT, _TAG_BIT = 6, 7
 _PROGRESSIVE = 0x80  # of the preset byte
-CRC_SIZE = 2
-FINGERPRINT_BYTES = 2
+_LATENT = 0x10  # of the first byte of a block
+_MOST_CELLS = 2**48
 _SALVAGE = "decompress --damaged plays what is there"
+_E = TypeVar("_E", bound=IntEnum)
+Spans = tuple[tuple[int, int], ...]  # (first, end), rising and apart
 
 
 class ChannelMode(IntEnum):
@@ -72,6 +66,58 @@ class ChannelMode(IntEnum):
     def latents(self) -> int:
         """Latents that carry them."""
         return 2 if self is ChannelMode.DUAL else 1
+
+
+@dataclass(frozen=True)
+class CodingParams:
+    """Coding parameters of a stream without a preset. Ranges as in format.md 2.3, else ConfigError."""
+
+    log2_part: int  # values of a part, d = 2**log2_part
+    log2_K: int  # atoms that a part chooses from
+    unit_frames: int
+    steps: int
+    kappa_percent: int  # 0: uniform steps
+
+    def __post_init__(self) -> None:
+        _check("log2_part", self.log2_part, 4, 15)
+        _check("log2_K", self.log2_K, 1, self.log2_part + 6)
+        _check("unit_frames", self.unit_frames, 1, 2048)
+        _check("steps", self.steps, 1, 1000)
+        _check("kappa_percent", self.kappa_percent, 0, 255)
+
+    @property
+    def part(self) -> int:
+        """d: values of a part."""
+        return 2**self.log2_part
+
+    @property
+    def choice_bits(self) -> int:
+        """Bits of one choice, what a part costs at one step: the index of its atom, and a sign."""
+        return self.log2_K + 1
+
+    def parts(self, frames: int, frame_values: int) -> int:
+        """Parts of so many latent frames of so many values: each unit, and what is left, is filled up to whole ones."""
+        whole, rest = divmod(frames, self.unit_frames)
+        return whole * -(-self.unit_frames * frame_values // self.part) + -(-rest * frame_values // self.part)
+
+
+class LatentRule(IntEnum):
+    """How a latent codebook is used; wire ids, append only."""
+
+    HARD = 1  # the nearest atom
+    SOFT = 2  # a mean of the nearest atoms, their weights quantised
+
+
+@dataclass(frozen=True)
+class LatentCode:
+    """A latent in the words of a codebook that both sides hold. Ranges as in format.md 2.4, else ConfigError."""
+
+    rule: LatentRule
+    codebook: bytes  # first 4 bytes of the codebook's fingerprint
+
+    def __post_init__(self) -> None:
+        _check("rule", self.rule, 1, max(LatentRule))
+        _check("bytes of the codebook's fingerprint", len(self.codebook), CODEBOOK_BYTES, CODEBOOK_BYTES)
 
 
 @dataclass(frozen=True)
@@ -98,16 +144,16 @@ class Header:
             raise ConfigError(
                 f"preset {self.preset}: coding parameters or a latent code go with preset 0 and with no other"
             )
-        check("preset", self.preset, 0, 127)
-        check("sample_rate", self.sample_rate, 1, 768_000)
-        check("channel_mode", self.channel_mode, 0, max(ChannelMode))
-        check("sample_count", self.sample_count, 0, 2**48)
-        check("gain_half_db", self.gain_half_db, -128, 127)
-        check("seed", self.seed, 0, 255)
-        check("tag", 0 if self.tag is None else self.tag, 0, 255)
+        _check("preset", self.preset, 0, 127)
+        _check("sample_rate", self.sample_rate, 1, 768_000)
+        _check("channel_mode", self.channel_mode, 0, max(ChannelMode))
+        _check("sample_count", self.sample_count, 0, 2**48)
+        _check("gain_half_db", self.gain_half_db, -128, 127)
+        _check("seed", self.seed, 0, 255)
+        _check("tag", 0 if self.tag is None else self.tag, 0, 255)
         if self.progressive and self.latent is not None:
             raise ConfigError("a quantised latent has no steps to be ordered by: it cannot be progressive")
-        check_pauses(self.pauses)
+        _check_pauses(self.pauses)
         if self.pauses and self.latent is not None:
             raise ConfigError("a quantised latent has no pauses: they belong to choices of noise")
 
@@ -119,7 +165,7 @@ def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
     Raises:
         ConfigError: no payload; a stream has at least one, which may be empty.
     """
-    check("number of payloads", len(payloads), 1, 2**48)
+    _check("number of payloads", len(payloads), 1, 2**48)
     head = _header_bytes(header)
     covered = [head + payloads[0], *payloads[1:]]
     return b"".join(part + crc_hqx(part, 0xFFFF).to_bytes(CRC_SIZE, "big") for part in covered)
@@ -141,12 +187,12 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         TruncatedStream: `data` ends within the header.
         CorruptStream: a field outside its range, or a spelling that no encoder writes.
     """
-    cursor = bitio.ByteReader(data)
+    cursor = ByteReader(data)
     _check_magic(cursor)
     fingerprint = bytes([cursor.u8(), cursor.u8()])
     coding, layout = cursor.u8(), cursor.u8()
     preset, progressive = coding & ~_PROGRESSIVE, bool(coding & _PROGRESSIVE)
-    mode = known(ChannelMode, layout >> 4 & 3)
+    mode = _known(ChannelMode, layout >> 4 & 3)
     sample_count, gain = cursor.varint(), cursor.u8()
     code, flags = _parse_code(cursor, layout & 15)
     mode = _with_flags(mode, flags)
@@ -156,8 +202,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     if seed == 0:
         raise CorruptStream("seed byte 0: seed 0 is written as no byte")
     try:
-        pauses = parse_pauses(cursor) if flags & _PAUSES else ()
-        block = None if preset else parse_block(cursor)
+        pauses = _parse_pauses(cursor) if flags & _PAUSES else ()
+        block = None if preset else _parse_block(cursor)
         signed = (gain ^ 128) - 128
         params, latent = (block, None) if isinstance(block, CodingParams) else (None, block)
         header = Header(
@@ -232,35 +278,27 @@ def salvage(data: bytes, header_size: int, payload_sizes: Iterable[int]) -> list
 
 def sized(message: bytes) -> bytes:
     """The payload of an image or of a latent code: the size of the entropy-coded bytes, and these."""
-    return bitio.varint(len(message)) + message
+    return varint(len(message)) + message
 
 
 def unsized(payload: bytes) -> bytes:
     """The entropy-coded bytes of a payload."""
-    cursor = bitio.ByteReader(payload)
+    cursor = ByteReader(payload)
     size = cursor.varint()
     return payload[cursor.position : cursor.position + size]
 
 
 def sized_payloads(data: bytes, header_size: int, count: int) -> Iterator[int]:
-    """Bytes of each of `count` payloads of images and latent codes, for `split`, read from the size at its start.
-
-    Args:
-        data: the whole stream.
-        header_size: as `parse_header` returned it.
-        count: of payloads.
-    """
-    cursor = bitio.ByteReader(data)
-    cursor.position = header_size
+    """Bytes of each of the first `count` payloads, of an image or latent codes, read from the size at its start."""
+    start = header_size
     for _ in range(count):
-        start = cursor.position
-        message = cursor.varint()
-        size = cursor.position - start + message
+        cursor = ByteReader(data, start)
+        size = cursor.varint() + cursor.position - start
         yield size
-        cursor.position = start + size + CRC_SIZE
+        start += size + CRC_SIZE
 
 
-def _check_magic(cursor: bitio.ByteReader) -> None:
+def _check_magic(cursor: ByteReader) -> None:
     first = cursor.u8()
     if first != _MAGIC >> 8:
         raise NotAStream(f"the first byte is {first:02X}: a .ddcm stream begins with DD C{VERSION}")
@@ -272,13 +310,8 @@ def _check_magic(cursor: bitio.ByteReader) -> None:
         raise UnsupportedStream(f"format version {second & 15}, and this build reads {VERSION}: {older}")
 
 
-def _parse_code(cursor: bitio.ByteReader, code: int) -> tuple[int, int]:
-    """The code of the sample rate, and flags; both from a byte of their own where the code is `_MORE`.
-
-    Raises:
-        UnsupportedStream: a flag that this build does not know.
-        CorruptStream: a spelling that no encoder writes.
-    """
+def _parse_code(cursor: ByteReader, code: int) -> tuple[int, int]:
+    """The code of the sample rate, and flags; both from a byte of their own where the code is `_MORE`."""
     if code != _MORE:
         return code, 0
     more = cursor.u8()
@@ -300,7 +333,7 @@ def _with_flags(mode: ChannelMode, flags: int) -> ChannelMode:
     return ChannelMode.EQUAL
 
 
-def _parse_rate(cursor: bitio.ByteReader, code: int) -> int:
+def _parse_rate(cursor: ByteReader, code: int) -> int:
     if code < len(SAMPLE_RATES):
         return SAMPLE_RATES[code]
     rate = cursor.varint()
@@ -318,11 +351,68 @@ def _header_bytes(header: Header) -> bytes:
     layout = shown | mode << 4 | (header.seed > 0) << _SEED_BIT | (tag is not None) << _TAG_BIT
     out = bytearray((_MAGIC | VERSION).to_bytes(2, "big") + header.fingerprint)
     out += bytes([header.preset | header.progressive * _PROGRESSIVE, layout])
-    out += bitio.varint(header.sample_count) + bytes([header.gain_half_db & 0xFF])
+    out += varint(header.sample_count) + bytes([header.gain_half_db & 0xFF])
     out += bytes([code | flags]) if flags else b""
-    out += bitio.varint(rate) if code == _EXPLICIT_RATE else b""
+    out += varint(rate) if code == _EXPLICIT_RATE else b""
     out += bytes([header.seed]) if header.seed else b""
     out += bytes([tag]) if tag is not None else b""
-    out += pauses_bytes(header.pauses)
-    out += block_bytes(block) if block is not None else b""
+    out += _pauses_bytes(header.pauses)
+    out += _block_bytes(block) if block is not None else b""
     return bytes(out)
+
+
+def _parse_block(cursor: ByteReader) -> CodingParams | LatentCode:
+    """The block at the cursor; ConfigError for a field outside its range."""
+    first = cursor.u8()
+    if first & _LATENT:
+        return LatentCode(_known(LatentRule, first & ~_LATENT), bytes(cursor.u8() for _ in range(CODEBOOK_BYTES)))
+    log2_K, unit_frames, steps = cursor.u8(), cursor.varint(), cursor.varint()
+    return CodingParams(first, log2_K, unit_frames, steps, cursor.u8())
+
+
+def _block_bytes(block: CodingParams | LatentCode) -> bytes:
+    if isinstance(block, LatentCode):
+        return bytes([block.rule | _LATENT]) + block.codebook
+    varints = varint(block.unit_frames) + varint(block.steps)
+    return bytes([block.log2_part, block.log2_K]) + varints + bytes([block.kappa_percent])
+
+
+def _parse_pauses(cursor: ByteReader) -> Spans:
+    """What `_pauses_bytes` wrote; the check of the header finds what is wrong with them. A pause takes two bytes at
+    least, so that their number needs no limit."""
+    count, end, found = cursor.varint(), 0, []
+    if not count:
+        raise CorruptStream("a list of pauses without any: none is written as no list")
+    for _ in range(count):
+        first = end + cursor.varint()
+        end = first + cursor.varint()
+        found.append((first, end))
+    return tuple(found)
+
+
+def _pauses_bytes(pauses: Spans) -> bytes:
+    """Their list; nothing for none."""
+    if not pauses:
+        return b""
+    ends = [0, *(cell for pause in pauses for cell in pause)]
+    return b"".join(map(varint, [len(pauses), *(b - a for a, b in pairwise(ends))]))
+
+
+def _check_pauses(pauses: Spans) -> None:
+    """ConfigError unless the pauses rise, are not empty, and do not touch one another."""
+    ends = [-1, *(cell for pause in pauses for cell in pause)]
+    if any(a >= b for a, b in pairwise(ends)) or ends[-1] > _MOST_CELLS:
+        raise ConfigError(f"pauses must rise and lie apart in cells 0 to 2**48, got {pauses[:4]}")
+
+
+def _known(kind: type[_E], value: int) -> _E:
+    """The member with that wire id; UnsupportedStream where this build has none."""
+    if value not in set(kind):
+        raise UnsupportedStream(f"{kind.__name__} id {value}: this build knows up to {max(kind)}, update it")
+    return kind(value)
+
+
+def _check(name: str, value: int, low: int, high: int) -> None:
+    """ConfigError unless the value is an integer from low to high."""
+    if not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{name} is {value}: give {low}" + (f" to {high}" if high > low else ""))

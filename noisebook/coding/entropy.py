@@ -41,15 +41,11 @@ class SymbolWriter:
             ConfigError: a symbol outside its table, a count below 1, or counts that sum to more than `MAX_TOTAL`.
         """
         starts = _starts(counts)
-        low, span, total = self._low, self._span, starts[-1]
-        for symbol in _checked(symbols, len(counts)):
-            share = span // total
-            low += share * starts[symbol]
-            span = share * counts[symbol]
-            while span <= _LEAST:
-                low = _move_out(self._out, low)
-                span <<= 8
-        self._low, self._span = low, span
+        values: list[int] = np.asarray(symbols, dtype=np.int64).tolist()
+        if values and not 0 <= min(values) <= max(values) < len(counts):
+            raise ConfigError(f"symbols from {min(values)} to {max(values)}: the table has 0 to {len(counts) - 1}")
+        for symbol in values:
+            self._narrow(starts[symbol], counts[symbol], starts[-1])
 
     def write_one(self, symbol: int, counts: list[int], total: int) -> None:
         """As `write`, of one symbol, with nothing checked: for tables that change with every symbol.
@@ -59,13 +55,7 @@ class SymbolWriter:
             counts: each at least 1.
             total: their sum, at most `MAX_TOTAL`.
         """
-        share = self._span // total
-        low = self._low + share * sum(counts[:symbol])
-        span = share * counts[symbol]
-        while span <= _LEAST:
-            low = _move_out(self._out, low)
-            span <<= 8
-        self._low, self._span = low, span
+        self._narrow(sum(counts[:symbol]), counts[symbol], total)
 
     def getvalue(self) -> bytes:
         """The shortest bytes whose value, read on with zeros, lies in the interval; of equally short ones the least."""
@@ -80,9 +70,24 @@ class SymbolWriter:
         out += (value & _ONE - 1).to_bytes(_BYTES, "big")[:kept]
         return bytes(out).rstrip(b"\0")
 
+    def _narrow(self, start: int, count: int, total: int) -> None:
+        """Go on within the share of a symbol, and move bytes that are settled out of the window."""
+        share = self._span // total
+        self._low += share * start
+        self._span = share * count
+        while self._span <= _LEAST:
+            if self._low >= _ONE:
+                _carry(self._out)
+            self._out.append(self._low >> 8 * (_BYTES - 1) & 0xFF)
+            self._low = (self._low & _LEAST - 1) << 8
+            self._span <<= 8
+
 
 class SymbolReader:
-    """Reads the symbols of a `SymbolWriter`, with the same tables in the same order."""
+    """Reads the symbols of a `SymbolWriter`, with the same tables in the same order.
+
+    What reads raises `CorruptStream` where what follows is no symbol of the table.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -95,46 +100,23 @@ class SymbolReader:
         """The next `[number]` symbols; time and memory follow the number, not the bytes, so bound it first.
 
         Raises:
-            CorruptStream: what follows are no symbols of that table.
             ConfigError: as `SymbolWriter.write`.
         """
         starts = _starts(counts)
-        code, span, total = self._code, self._span, starts[-1]
         symbols = []
         for _ in range(number):
-            share = span // total
-            symbol = bisect_right(starts, code // share) - 1
-            if symbol == len(counts):
-                raise CorruptStream("the entropy-coded symbols are not what an encoder writes: damaged payload")
-            code -= share * starts[symbol]
-            span = share * counts[symbol]
-            while span <= _LEAST:
-                code = code << 8 | next(self._following, 0)  # what is left out of a message are zeros
-                span <<= 8
+            symbol = bisect_right(starts, self._place(starts[-1])) - 1
+            self._narrow(starts[symbol], counts[symbol], starts[-1])
             symbols.append(symbol)
-        self._code, self._span = code, span
-        self._again.write(symbols, counts)
         return np.array(symbols, dtype=np.int64)
 
     def read_one(self, counts: list[int], total: int) -> int:
-        """As `read`, of one symbol, with no table checked; see `SymbolWriter.write_one`.
-
-        Raises:
-            CorruptStream: what follows is no symbol of that table.
-        """
-        share = self._span // total
-        rest, symbol = self._code // share, 0
-        if rest >= total:
-            raise CorruptStream("the entropy-coded symbols are not what an encoder writes: damaged payload")
+        """As `read`, of one symbol, with no table checked; see `SymbolWriter.write_one`."""
+        rest, symbol = self._place(total), 0
         while rest >= counts[symbol]:
             rest -= counts[symbol]
             symbol += 1
-        self._code -= share * sum(counts[:symbol])
-        self._span = share * counts[symbol]
-        while self._span <= _LEAST:
-            self._code = self._code << 8 | next(self._following, 0)
-            self._span <<= 8
-        self._again.write_one(symbol, counts, total)
+        self._narrow(sum(counts[:symbol]), counts[symbol], total)
         return symbol
 
     def finish(self) -> None:
@@ -146,6 +128,22 @@ class SymbolReader:
         if self._again.getvalue() != self._data:
             raise CorruptStream("the entropy-coded symbols have another spelling than an encoder's: damaged payload")
 
+    def _place(self, total: int) -> int:
+        """Where the code lies among the counts of a table, from 0 to below their total."""
+        place = self._code // (self._span // total)
+        if place >= total:
+            raise CorruptStream("the entropy-coded symbols are not what an encoder writes: damaged payload")
+        return place
+
+    def _narrow(self, start: int, count: int, total: int) -> None:
+        share = self._span // total
+        self._code -= share * start
+        self._span = share * count
+        while self._span <= _LEAST:
+            self._code = self._code << 8 | next(self._following, 0)  # what is left out of a message are zeros
+            self._span <<= 8
+        self._again._narrow(start, count, total)
+
 
 def _starts(counts: Sequence[int]) -> list[int]:
     """Where each symbol's share begins, and the total after the last."""
@@ -155,21 +153,6 @@ def _starts(counts: Sequence[int]) -> list[int]:
     if starts[-1] > MAX_TOTAL:
         raise ConfigError(f"the counts of a table sum to {starts[-1]}: at most {MAX_TOTAL} is possible")
     return starts
-
-
-def _checked(symbols: Sequence[int] | NDArray[np.integer], size: int) -> list[int]:
-    values: list[int] = np.asarray(symbols, dtype=np.int64).tolist()
-    if values and not 0 <= min(values) <= max(values) < size:
-        raise ConfigError(f"symbols from {min(values)} to {max(values)}: the table has 0 to {size - 1}")
-    return values
-
-
-def _move_out(out: bytearray, low: int) -> int:
-    """Append the top byte of `low`, its carry added to the bytes before; the rest of it moves up."""
-    if low >= _ONE:
-        _carry(out)
-    out.append(low >> 8 * (_BYTES - 1) & 0xFF)
-    return (low & _LEAST - 1) << 8
 
 
 def _carry(out: bytearray) -> None:

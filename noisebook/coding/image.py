@@ -1,13 +1,13 @@
 """The bytes of a stereo image: level and coherence indices of bands and frames (`docs/format.md`, section 6.2).
 
-One message of adaptive symbols (`noisebook.coding.entropy`). The first frame tells each band by its difference to the
+One message of adaptive symbols (`noisebook.coding.entropy`). The first frame codes each band by its difference to the
 band below; every other frame whether anything changes, and if so each value by its difference to the frame before.
 Counts start as the tables below say and grow with what was coded, in integers, on both sides alike.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from itertools import product
 
 import numpy as np
 
@@ -36,9 +36,9 @@ def image_bytes(level: np.ndarray, coherence: np.ndarray) -> bytes:
             raise ConfigError(f"image indices outside {_LOWEST[kind]} to {_HIGHEST[kind]}")
     if not values.any():
         return b""
-    writing = _Writing()
-    _walk(writing, values)
-    return writing.writer.getvalue()
+    coding = _Coding()
+    _walk(coding, values)
+    return coding.writer.getvalue()
 
 
 def parse_image(data: bytes, bands: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,9 +51,9 @@ def parse_image(data: bytes, bands: int, frames: int) -> tuple[np.ndarray, np.nd
     """
     values = np.zeros((2, bands, frames), np.int8)
     if data:
-        reading = _Reading(data)
-        _walk(reading, values)
-        reading.reader.finish()
+        coding = _Coding(data)
+        _walk(coding, values)
+        coding.finish()
         if not values.any():
             raise CorruptStream("the stereo image says at length that all is equal: damaged payload")
     return values[0], values[1]
@@ -73,30 +73,24 @@ class _Table:
             self.total = sum(self.counts)
 
 
-class _Coding(Protocol):
-    """Codes one symbol: a writer takes it, a reader pays no heed to it; both return it."""
+class _Coding:
+    """Codes one symbol after the other: a writer takes them, a reader of `data` pays no heed to them and finds them."""
 
-    def __call__(self, table: _Table, symbol: int) -> int: ...
-
-
-class _Writing:
-    def __init__(self) -> None:
-        self.writer = SymbolWriter()
+    def __init__(self, data: bytes | None = None) -> None:
+        self.writer, self.reader = SymbolWriter(), None if data is None else SymbolReader(data)
 
     def __call__(self, table: _Table, symbol: int) -> int:
-        self.writer.write_one(symbol, table.counts, table.total)
+        if self.reader is None:
+            self.writer.write_one(symbol, table.counts, table.total)
+        else:
+            symbol = self.reader.read_one(table.counts, table.total)
         table.add(symbol)
         return symbol
 
-
-class _Reading:
-    def __init__(self, data: bytes) -> None:
-        self.reader = SymbolReader(data)
-
-    def __call__(self, table: _Table, symbol: int) -> int:
-        found = self.reader.read_one(table.counts, table.total)
-        table.add(found)
-        return found
+    def finish(self) -> None:
+        """CorruptStream unless what was read is spelled as a writer spells it."""
+        if self.reader is not None:
+            self.reader.finish()
 
 
 class _Tables:
@@ -105,10 +99,8 @@ class _Tables:
     def __init__(self) -> None:
         self.frame = [_Table((24, 24)) for _ in range(2)]
         # By frame (first or not), kind, changes looked back on, and whether the band's level changed.
-        shape = [
-            (first, kind, seen, here) for first in (0, 1) for kind in (0, 1) for seen in (0, 1, 2) for here in (0, 1)
-        ]
-        self.flags = {key: _Table((40 - 12 * key[2], 12 + 12 * key[2])) for key in shape}
+        contexts = product((0, 1), (0, 1), (0, 1, 2), (0, 1))
+        self.flags = {key: _Table((40 - 12 * key[2], 12 + 12 * key[2])) for key in contexts}
         self.differences: dict[tuple[int, int], _Table] = {}
         for kind in (0, 1):  # counts of 1, -1, 2, -2, ... as foretold and against it
             sizes = range(1, _HIGHEST[kind] - _LOWEST[kind] + 1)
@@ -142,7 +134,7 @@ def _walk(code: _Coding, values: np.ndarray) -> None:
 
 
 def _walk_frame(code: _Coding, tables: _Tables, now: list[list[int]], last: list[list[int]] | None) -> None:
-    """One frame `[2][bands]`, told by the frame before, or band by band if there is none."""
+    """One frame `[2][bands]`, coded by the frame before, or band by band if there is none."""
     changes = [0] * _LOOK_BACK
     direction = [0, 0]  # in which the last change of each kind went
     for band in range(len(now[0])):

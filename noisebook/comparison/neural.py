@@ -22,7 +22,7 @@ import numpy as np
 
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.coding.bitio import pack
+from noisebook.coding.bitio import BitWriter
 from noisebook.comparison.methods import Coded, Job, Method, round_trip
 from noisebook.errors import ModelError
 
@@ -153,7 +153,9 @@ def _through(job: Job, *, codec: _Codec, folder: str, setting: float) -> Coded:
     def encode() -> bytes:
         codes.extend(codec.encode(model, sound, setting))
         flat = np.concatenate([code.reshape(-1).cpu().numpy() for code in codes]).astype(np.int64)
-        return pack(flat, ceil(log2(config.codebook_size)))
+        writer = BitWriter()
+        writer.write_array(flat, ceil(log2(config.codebook_size)))
+        return writer.getvalue()
 
     def decode(_: bytes) -> Waveform:
         samples = codec.decode(model, codes)[0, :, : sound.shape[-1]].float().numpy()

@@ -13,7 +13,7 @@ from fuzz.toy import INFO as TOY
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_bands, image_frames
 from noisebook.codec.stream import of_segments, of_stream
 from noisebook.codec.timeline import Layout
-from noisebook.coding import bitio
+from noisebook.coding.bitio import BitReader
 from noisebook.coding.container import (
     SAMPLE_RATES,
     ChannelMode,
@@ -66,12 +66,19 @@ def test_signs_permutation_and_gaussian_numbers() -> None:
     np.testing.assert_allclose(gaussian(6, seed=0, purpose=Purpose.START), expected, rtol=2e-7)
 
 
+def unpacked(payload: bytes, width: int, count: int) -> list[int]:
+    reader = BitReader(payload)
+    values = reader.read_array(count, width).tolist()
+    reader.finish()
+    return values
+
+
 def test_the_stream_with_a_preset() -> None:
     data = stream("8.3")
     header, size = parse_header(data)
     assert header == Header(b"\x5a\x17", 3, 44100, ChannelMode.MONO, 441_000, -6)
     (payload,) = split(data, size, [4])
-    assert bitio.unpack(payload, np.array([9, 1] * 3), 6).tolist() == [300, 0, 7, 1, 511, 1]
+    assert unpacked(payload, 9 + 1, 3) == [2 * 300, 2 * 7 + 1, 2 * 511 + 1]
     assert pack(header, [payload]) == data
 
 
@@ -83,7 +90,7 @@ def test_the_stream_with_an_engine_block() -> None:
     layout = Layout.of_header(header, MODEL)
     assert list(layout.payload_sizes()) == [2]
     (payload,) = split(data, size, [2])
-    assert bitio.unpack(payload, np.array([14, 1]), 2).tolist() == [16383, 1]
+    assert unpacked(payload, 14 + 1, 1) == [2 * 16383 + 1]
     assert pack(header, [payload]) == data
 
 
@@ -115,7 +122,7 @@ def test_the_progressive_stream() -> None:
     layout = Layout.of_header(header, MODEL)
     payloads = split(data, size, layout.payload_sizes())
     segments = of_segments(payloads, layout)
-    choices = [bitio.unpack(each, 3, 2 * parts).tolist() for each, parts in zip(segments, (7, 2), strict=True)]
+    choices = [unpacked(each, 3, 2 * parts) for each, parts in zip(segments, (7, 2), strict=True)]
     assert choices == [[5, 2, 0, 7, 1, 4, 3, 0, 1, 2, 3, 4, 5, 6], [6, 1, 7, 0]]
     assert pack(header, of_stream(segments, layout)) == data
 
@@ -142,8 +149,8 @@ def test_a_stream_with_pauses() -> None:
     header, size = parse_header(data)
     pauses = ((0, 3), (12, 13), (32, 64))
     assert header == Header(b"\x5a\x17", 4, 44_100, ChannelMode.DUAL, 441_000, -6, pauses=pauses)
-    payload = bitio.pack(np.array([600, 15, 1023]), 16)
-    assert split(data, size, [6]) == (payload,)
+    (payload,) = split(data, size, [6])
+    assert unpacked(payload, 16, 3) == [600, 15, 1023]
     assert pack(header, [payload]) == data
 
 
