@@ -93,14 +93,13 @@ def compared(options: Options) -> dict[str, Any]:
         with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
             list(pool.map(_compare_one, [options] * len(run.inputs), range(len(run.inputs))))
     rows = run.rows(lambda done, steps: print(f"compared {done} of {steps}", end="\r", flush=True))
-    about = publishing.manifest(run, command="python -m experiments results", seed=0, settings={})
-    whole = publishing.results_of(run, rows, about=about)
+    whole = publishing.results_of(run, rows, command="python -m experiments results")
     for row in rows:
         if row["error"]:
             print(f"failed: {row['method']} on {row['input']}: {row['error']}", flush=True)
     return {
         "model": run.backend.info.fingerprint.hex()[:4],
-        "manifest": {"programs": about["programs"]},
+        "manifest": {"programs": whole["manifest"]["programs"]},
         "inputs": [{key: one[key] for key in ("id", "kind", "sample_rate", "channels")} for one in whole["inputs"]],
         "methods": [{key: one[key] for key in ("id", "family", "label", "generative")} for one in whole["methods"]],
         "rows": [_short(row, run) for row in rows],

@@ -130,10 +130,8 @@ def _compare(sources: Sequence[Path], options: Mapping[str, Any]) -> int:
     blind_methods = None if listened is None else [method.id for method in choose(run.methods, listened)]
     with progress("comparing") as work:
         rows = run.rows(work.on_step)
-    command = shlex.join(["noisebook", *sys.argv[1:]])
-    settings = {name: options[name] for name in _SETTINGS}
-    about = publishing.manifest(run, command=command, seed=options["seed"], settings=settings)
-    results = publishing.results_of(run, rows, about=about)
+    command, settings = shlex.join(["noisebook", *sys.argv[1:]]), {name: options[name] for name in _SETTINGS}
+    results = publishing.results_of(run, rows, command=command, seed=options["seed"], settings=settings)
     written = publishing.publish(
         results, run.store, with_figures=not options["no_figures"], with_page=not options["no_page"],
         blind_design=options["blind"], blind_methods=blind_methods, seed=options["seed"],

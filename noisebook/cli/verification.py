@@ -15,9 +15,8 @@ from noisebook.cli._shared import finite, progress, report, table, wrong_usage
 
 if TYPE_CHECKING:
     from noisebook.api.recommend import Recommendation
-    from noisebook.verification.image import ImageComparison
     from noisebook.verification.sets import SetComparison
-    from noisebook.verification.sounds import Comparison, Verification
+    from noisebook.verification.sounds import Comparison, ImageComparison, Verification
     from noisebook.verification.verdict import Verdict
 
 __all__ = ["recommend", "verify"]

@@ -65,13 +65,13 @@ def catalogue(
     drawn_by = f" --model {model}" if model != "mini" else ""
     options = drawn_by + (f" --seed {seed}" if seed else "")
     return (
-        _own("vocoder", "Vocoder on true features", "ceiling", "vocoder", _vocoded),
-        _own("autoencoder", "Autoencoder", "ceiling", "latent, sound", _autoencoded),
+        _own("vocoder", "Vocoder on true features", "ceiling", "vocoder", _made(_vocoded)),
+        _own("autoencoder", "Autoencoder", "ceiling", "latent, sound", _made(_autoencoded)),
         *(
             _own(
                 f"reconstruct-{preset.name}", f"Reconstruction {preset.name}", "reconstruct",
                 f"noisebook reconstruct IN OUT --preset {preset.name}{options}",
-                partial(_reconstructed, preset=preset.name, seed=seed),
+                _made(partial(_reconstructed, preset=preset.name, seed=seed)),
             )
             for preset in reconstruction_presets.PRESETS
         ),
@@ -88,7 +88,7 @@ def catalogue(
             _own(
                 f"transform-{method}", f"Transformation {method}", "transform",
                 f"noisebook transform IN OUT --prompt '{prompt}' --method {method}{options}",
-                partial(_transformed, prompt=prompt or "", method=method, seed=seed),
+                _made(partial(_transformed, prompt=prompt or "", method=method, seed=seed)),
                 missing=None if prompt else "needs a prompt: give --prompt",
             )
             for method in TRANSFORM_METHODS
@@ -133,29 +133,38 @@ def _control(name: str, label: str, command: str, make: Callable[[Job], np.ndarr
     return Method(name, label, "control", "control", command, run, mono=True, **more)
 
 
-def _vocoded(job: Job) -> Coded:
+def _made(make: Callable[..., Waveform]) -> Callable[[Job], Coded]:
+    """A method without bits, of (sound, backend=backend) -> sound."""
+
+    def run(job: Job) -> Coded:
+        started = time.perf_counter()
+        sound = make(job.sound, backend=_backend(job))
+        return Coded(sound, encode_seconds=time.perf_counter() - started)
+
+    return run
+
+
+def _vocoded(sound: Waveform, backend: Backend) -> Waveform:
     """The vocoder on the features of the sound itself: all but the vocoder is perfect."""
     from noisebook.diffusion.backend import with_features
     from noisebook.synthesis.vocoding import vocoded
 
-    backend = with_features(_backend(job))
-    return _timed(lambda: vocoded(job.sound, backend))
+    return vocoded(sound, with_features(backend))
 
 
-def _autoencoded(job: Job) -> Coded:
+def _autoencoded(sound: Waveform, backend: Backend) -> Waveform:
     """The latent of the sound, decoded: all but autoencoder and vocoder is perfect."""
     from noisebook.synthesis.sound import from_latent, to_latent
 
-    backend = _backend(job)
-    return _timed(lambda: from_latent(*to_latent(job.sound, backend=backend), backend=backend))
+    return from_latent(*to_latent(sound, backend=backend), backend=backend)
 
 
-def _reconstructed(job: Job, *, preset: str, seed: int) -> Coded:
-    return _timed(lambda: api.reconstruct(job.sound, backend=_backend(job), preset=preset, seed=seed).waveform)
+def _reconstructed(sound: Waveform, backend: Backend, **options: Any) -> Waveform:
+    return api.reconstruct(sound, backend=backend, **options).waveform
 
 
-def _transformed(job: Job, *, prompt: str, method: str, seed: int) -> Coded:
-    return _timed(lambda: api.transform(job.sound, prompt, backend=_backend(job), method=method, seed=seed))
+def _transformed(sound: Waveform, backend: Backend, **options: Any) -> Waveform:
+    return api.transform(sound, backend=backend, **options)
 
 
 def _quantised(job: Job, *, codebook: str) -> Coded:
@@ -226,9 +235,3 @@ def _backend(job: Job) -> Backend:
     if job.backend is None:
         raise ConfigError("this method needs a model: give the job a backend")
     return job.backend
-
-
-def _timed(make: Callable[[], Waveform]) -> Coded:
-    started = time.perf_counter()
-    sound = make()
-    return Coded(sound, encode_seconds=time.perf_counter() - started)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from noisebook.metrics.alignment import align
 from noisebook.metrics.signals import powers
 from noisebook.metrics.suite import chosen_metrics
 from noisebook.verification.similarity import SAMPLE_RATE, features
-from noisebook.verification.verdict import judge, other_sounds
+from noisebook.verification.verdict import judge
 
 __all__ = ["DEFAULT_METRICS", "Placed", "delay_of", "measured_delay", "metric_names", "placed", "probe", "score",
            "verdict"]  # fmt: skip
@@ -172,11 +172,5 @@ def verdict(reference: Waveform, estimate: Placed) -> dict[str, Any]:
         Waveform(s.samples[:, part].mean(axis=0, keepdims=True), s.sample_rate) for s in (reference, estimate.sound)
     )
     original, heard = (resample(sound, SAMPLE_RATE).samples[0] for sound in mean)
-    found = judge(features(original), features(heard), others=_others(original.tobytes()))
+    found = judge(features(original), features(heard))
     return {name: getattr(found, name) for name in ("related", "score", "threshold", "p_value", "n_controls")}
-
-
-@lru_cache(maxsize=4)
-def _others(samples: bytes) -> dict[str, np.ndarray]:
-    """Scores of the controls, the same for every method that decodes all of a clip."""
-    return other_sounds(features(np.frombuffer(samples, np.float32)))

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ from noisebook.comparison.methods import Method
 from noisebook.comparison.runs import ORIGINAL, Run
 from noisebook.comparison.store import Store
 from noisebook.metrics import METRICS, bootstrap_interval
-from noisebook.report import blind, figures, page, tables
+from noisebook.report import blind, figures, page
 from noisebook.report import results as reading
 
-__all__ = ["manifest", "publish", "ranking", "results_of"]
+__all__ = ["publish", "ranking", "results_of"]
 
 Json = dict[str, Any]
 
@@ -30,39 +30,32 @@ _FOR_INTERVAL = 5  # inputs: the bootstrap of fewer is far too narrow
 _GRID_COLUMNS, _GRID_MOST = 3, 35
 
 
-def manifest(run: Run, *, command: str, seed: int, settings: Json) -> Json:
-    """Everything that somebody needs who wants the same numbers."""
-    used = any(method.needs_model for method in run.methods)
-    return {
-        "command": command,
-        "noisebook": __version__,
-        "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "programs": {m.series: m.version for m in run.methods if m.version},
-        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "model": run.model if used else None,
-        "seeds": {"methods": seed, "bootstrap": 0},
-        "reference": f"mono or stereo as the input is, {SAMPLE_RATE} Hz",
-        "settings": settings,
-    }
-
-
-def results_of(run: Run, rows: list[Json], *, about: Json) -> Json:
+def results_of(run: Run, rows: list[Json], *, command: str, seed: int = 0, settings: Json | None = None) -> Json:
     """The results as `results.json` holds them (docs/howto/compare.md), without figures.
 
     Args:
         run: what was compared.
         rows: of it.
-        about: the manifest.
+        command, seed, settings: what somebody needs beside the results' manifest who wants the same numbers.
     """
     table = {metric.name: metric for metric in METRICS}
-    metrics = [{key: getattr(table[name], key) for key in ("name", "label", "unit", "direction")}
-               for name in run.metrics]  # fmt: skip
+    metrics = [_facts(table[name], "name", "label", "unit", "direction") for name in run.metrics]
     results = {
         "format": 1,
         "noisebook": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "manifest": about,
+        "manifest": {
+            "command": command,
+            "noisebook": __version__,
+            "python": platform.python_version(),
+            "packages": {name: found.version for name in _PACKAGES for found in distributions(name=name)},
+            "programs": {method.series: method.version for method in run.methods if method.version},
+            "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
+            "model": run.model if any(method.needs_model for method in run.methods) else None,
+            "seeds": {"methods": seed, "bootstrap": 0},
+            "reference": f"mono or stereo as the input is, {SAMPLE_RATE} Hz",
+            "settings": settings or {},
+        },
         "metrics": metrics,
         "inputs": [_input(source, run.store) for source in run.inputs],
         "methods": [_method(method, rows) for method in run.methods],
@@ -74,16 +67,35 @@ def results_of(run: Run, rows: list[Json], *, about: Json) -> Json:
     return results | {"delta_rates": reading.delta_rates(results)}
 
 
-def ranking(rows: Sequence[Json], metrics: Sequence[Json], *, seed: int = 0) -> list[Json]:
+def _facts(of: object, *names: str) -> Json:
+    return {name: getattr(of, name) for name in names}
+
+
+def _input(source: Input, store: Store) -> Json:
+    return _facts(source, "id", "title", "kind", "cut_seconds") | {
+        "seconds": round(source.sound.duration, 4),
+        "sample_rate": source.source_rate,
+        "channels": source.source_channels,
+        "sha256": source.digest,
+        "file": store.sound_name(source.id, ORIGINAL),
+        "figure": None,
+    }
+
+
+def _method(method: Method, rows: Sequence[Json]) -> Json:
+    """A method, with the mean rate of its files, or its nominal rate where it made none."""
+    rates = [r["bit_per_second"] for r in rows if r["method"] == method.id and r["bit_per_second"] is not None]
+    return _facts(method, "id", "label", "family", "series", "generative", "command", "version") | {
+        "bit_per_second": round(float(np.mean(rates)), 1) if rates else method.bit_per_second,
+        "nominal_bit_per_second": method.bit_per_second,
+    }
+
+
+def ranking(rows: Sequence[Json], metrics: Sequence[Json]) -> list[Json]:
     """A line for each method and metric that has a value: means over inputs, and the order of the methods.
 
     A method that lacks values which others have (it failed, or they are not finite) is ranked behind those that have
     them all: to fail on the hardest clip must not pay.
-
-    Args:
-        rows: of the results.
-        metrics: of the results: name and direction.
-        seed: of the bootstrap.
 
     Returns:
         Lines of method, metric, mean, low and high (95 %, percentile bootstrap over inputs; None for fewer than five),
@@ -97,7 +109,7 @@ def ranking(rows: Sequence[Json], metrics: Sequence[Json], *, seed: int = 0) -> 
                 values.setdefault(row["method"], []).append(row["metrics"][metric["name"]])
         lines: list[Json] = []
         for method, own in values.items():
-            mean, *ends = bootstrap_interval(own, level=0.95, seed=seed)
+            mean, *ends = bootstrap_interval(own)
             low, high = ends if len(own) >= _FOR_INTERVAL else (None, None)
             lines.append(
                 {"method": method, "metric": metric["name"], "mean": mean, "low": low, "high": high, "n": len(own)}
@@ -134,8 +146,8 @@ def publish(
         _draw(results, store)
     written = [
         store.write("results.json", (json.dumps(results, indent=1, allow_nan=False) + "\n").encode()),
-        store.write("results.csv", tables.to_csv(results).encode()),
-        store.write("results.md", tables.to_markdown(results).encode()),
+        store.write("results.csv", reading.to_csv(results).encode()),
+        store.write("results.md", reading.to_markdown(results).encode()),
     ]
     if with_page:
         page.write_page(results, store.folder, store.folder / "index.html")
@@ -152,16 +164,8 @@ def _draw(results: Json, store: Store) -> None:
     (store.folder / "figures").mkdir(exist_ok=True)
     labels = {method["id"]: method["label"] for method in results["methods"]}
     for metric in results["metrics"]:
-        curves, levels = _curves(results, metric["name"])
-        if curves:
-            name = f"figures/rate-{metric['name']}.png"
-            label = f"{metric['label']} ({metric['unit']})" if metric["unit"] else metric["label"]
-            named = reading.names(results).items()
-            colours = {name: reading.COLOURS[series][0] for series, name in named if series in reading.COLOURS}
-            figures.rate_quality(
-                curves, store.folder / name, label=label, better=metric["direction"], levels=levels, scattered=("VQ",),
-                colours=colours,
-            )  # fmt: skip
+        name = f"figures/rate-{metric['name']}.png"
+        if figures.rate_quality(results, metric, store.folder / name):
             results["figures"]["rate_quality"].append({"metric": metric["name"], "file": name})
     for source in results["inputs"]:
         rows = [row for row in results["rows"] if row["input"] == source["id"]]
@@ -178,53 +182,7 @@ def _draw(results: Json, store: Store) -> None:
 
 def _shown(results: Json, rows: Sequence[Json]) -> list[str]:
     """Methods with a sound, but for controls; evenly chosen ones where there are too many to see."""
-    controls = {method["id"] for method in results["methods"] if method["family"] == "control"}
+    controls = {method["id"] for method in reading.members(results, "control")}
     methods = [row["method"] for row in rows if row["file"] and row["method"] not in controls]
     places = np.linspace(0, len(methods) - 1, min(len(methods), _GRID_MOST)).round().astype(int)
     return [methods[place] for place in places]
-
-
-def _curves(results: Json, metric: str) -> tuple[dict[str, list[figures.Point]], dict[str, float]]:
-    """Means against measured rates, a curve for each codec, and levels for the methods without a rate."""
-    names, means = reading.names(results), reading.cells(results)
-    curves = {
-        names[series]: [figures.Point(rate, cell["mean"], cell["low"], cell["high"]) for rate, cell in line]
-        for series, line in reading.curves(results, metric).items()
-    }
-    levels = {
-        method["label"]: means[method["id"], metric]["mean"]
-        for method in results["methods"]
-        if method["family"] in ("ceiling", "control") and (method["id"], metric) in means
-    }
-    return curves, levels
-
-
-def _input(source: Input, store: Store) -> Json:
-    return {
-        "id": source.id,
-        "title": source.title,
-        "kind": source.kind,
-        "seconds": round(source.sound.duration, 4),
-        "cut_seconds": source.cut_seconds,
-        "sample_rate": source.source_rate,
-        "channels": source.source_channels,
-        "sha256": source.digest,
-        "file": store.sound_name(source.id, ORIGINAL),
-        "figure": None,
-    }
-
-
-def _method(method: Method, rows: Sequence[Json]) -> Json:
-    """A method, with the mean rate of its files, or its nominal rate where it made none."""
-    rates = [r["bit_per_second"] for r in rows if r["method"] == method.id and r["bit_per_second"] is not None]
-    named = {key: getattr(method, key) for key in ("id", "label", "family", "series", "generative")}
-    rate = round(float(np.mean(rates)), 1) if rates else method.bit_per_second
-    nominal = {"bit_per_second": rate, "nominal_bit_per_second": method.bit_per_second}
-    return named | nominal | {"command": method.command, "version": method.version}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -31,8 +31,8 @@ from noisebook.audio.io import read, write_bytes_atomic
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import ConfigError
+from noisebook.report.page import inside, matched_gains, render
 from noisebook.report.results import group
-from noisebook.report.web import inside, matched_gains, render
 
 __all__ = ["ANCHOR", "REFERENCE", "Design", "low_anchor", "write_blind"]
 

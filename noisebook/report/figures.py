@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from math import ceil, floor, log10
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +20,16 @@ from noisebook.audio.mel import MelConfig, log_mel, mel_edges
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import MissingExtra
+from noisebook.report import results as reading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FRAME_RATE", "Point", "check_installed", "frequency_ticks", "log_mel_db", "rate_quality",
-           "residual_steps", "spectrogram_grid"]  # fmt: skip
+__all__ = ["FRAME_RATE", "check_installed", "frequency_ticks", "log_mel_db", "rate_quality", "residual_steps",
+           "spectrogram_grid"]  # fmt: skip
+
+Json = dict[str, Any]
 
 _MEL = MelConfig(48_000, 3072, 480, 128, 0.0, 20_000.0)  # of pictures, whatever the rate of a sound
 FRAME_RATE = _MEL.sample_rate // _MEL.hop_length  # of a picture, a second
@@ -36,15 +40,6 @@ _GREY = "#777777"
 _DASHES = ("--", ":", "-.", (0, (1, 4)), (0, (6, 2, 1, 2, 1, 2)), (0, (8, 4)))
 _MARGIN = 0.6  # of the range of the curves, shown above and below them
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
-
-
-class Point(NamedTuple):
-    """A point of a curve: bit/s, mean, and the interval of the mean where there is one."""
-
-    bit_per_second: float
-    mean: float
-    low: float | None = None
-    high: float | None = None
 
 
 def check_installed() -> None:
@@ -102,49 +97,46 @@ def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int
     figure.savefig(path, dpi=110)
 
 
-def rate_quality(
-    curves: Mapping[str, Sequence[Point]],
-    path: Path,
-    *,
-    label: str,
-    better: str,
-    levels: Mapping[str, float] | None = None,
-    scattered: Sequence[str] = (),
-    colours: Mapping[str, str] | None = None,
-) -> None:
-    """A metric against the bitrate, logarithmic, as a PNG or SVG at `path`.
+def rate_quality(results: Json, metric: Json, path: Path) -> bool:
+    """A metric of a comparison against the bitrate, logarithmic, as a PNG or SVG at `path`.
+
+    A curve for each codec with bands or bars for the intervals, and for ceilings and controls a dashed line each, with
+    its value in the legend. One that is far from the curves has no line, so that the curves stay apart.
 
     Args:
-        curves: points of each, in any order; a band shows the intervals.
+        results: the dictionary of results.json.
+        metric: one of its metrics.
         path: of the file.
-        label: of the metric.
-        better: "higher", "lower" or "zero".
-        levels: what has no bitrate (ceilings, controls): a dashed line each, with its value in the legend. One that is
-            far from the curves has no line, so that the curves stay apart.
-        scattered: names of curves whose points are not connected.
-        colours: of the curves, by name; by default those of Okabe and Ito.
+
+    Returns:
+        Whether there is anything to draw.
 
     Raises:
         MissingExtra: matplotlib is not installed.
     """
+    curves, names, means = reading.curves(results, metric["name"]), reading.names(results), reading.cells(results)
+    if not curves:
+        return False
     points = [point for curve in curves.values() for point in curve]
+    apart = [method for group in ("ceiling", "control") for method in reading.members(results, group)]
+    levels = {method["label"]: means[key]["mean"] for method in apart
+              if (key := (method["id"], metric["name"])) in means}  # fmt: skip
     with _diagram(path, height=4.6) as axis:
-        for index, (name, curve) in enumerate(curves.items()):
-            colour = (colours or {}).get(name, _COLOURS[index % len(_COLOURS)])
-            style = f"{'' if name in scattered else '-'}{_MARKERS[index % len(_MARKERS)]}"
-            _draw_curve(axis, name, curve, style, colour)
-        low, high = min(point.mean for point in points), max(point.mean for point in points)
+        for index, (series, curve) in enumerate(curves.items()):
+            _draw_curve(axis, names[series], sorted(curve, key=lambda point: point[0]), series, index)
+        low, high = (end(cell["mean"] for _, cell in points) for end in (min, max))
         room = _MARGIN * (high - low or abs(low) or 1.0)
         bottom, top = axis.get_ylim()
-        for (name, level), dash in zip((levels or {}).items(), _DASHES * len(levels or {}), strict=False):
+        for (name, level), dash in zip(levels.items(), cycle(_DASHES), strict=False):
             axis.axhline(level, color=_GREY, linestyle=dash, linewidth=0.8, label=f"{name} {level:.3g}")
             if low - room <= level <= high + room:
                 bottom, top = min(bottom, level), max(top, level)
         axis.set_ylim(bottom, top)
-        _label_rates(axis, [point.bit_per_second for point in points])
+        _label_rates(axis, [rate for rate, _ in points])
         axis.set_xlabel("bit/s, whole file")
-        axis.set_ylabel(label)
-        axis.set_title(_BETTER[better], fontsize=9, loc="right", color=_GREY)
+        axis.set_ylabel(f"{metric['label']} ({metric['unit']})" if metric["unit"] else metric["label"])
+        axis.set_title(_BETTER[metric["direction"]], fontsize=9, loc="right", color=_GREY)
+    return True
 
 
 def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
@@ -182,15 +174,17 @@ def _diagram(path: Path, *, height: float) -> Iterator[Axes]:
     figure.savefig(path, dpi=110)
 
 
-def _draw_curve(axis: Axes, name: str, points: Sequence[Point], style: str, colour: str) -> None:
-    ordered = sorted(points)
-    axis.plot([p.bit_per_second for p in ordered], [p.mean for p in ordered], style, color=colour, markersize=5,
+def _draw_curve(axis: Axes, name: str, points: list[tuple[float, Json]], series: str, index: int) -> None:
+    """Points of bit/s and cell, by rising rate; codebooks (VQ) are no settings of one codec, and are not connected."""
+    colour = reading.COLOURS[series][0] if series in reading.COLOURS else _COLOURS[index % len(_COLOURS)]
+    style = f"{'' if series == 'vq' else '-'}{_MARKERS[index % len(_MARKERS)]}"
+    axis.plot(*zip(*((rate, cell["mean"]) for rate, cell in points), strict=True), style, color=colour, markersize=5,
               label=name)  # fmt: skip
-    known = [(p.bit_per_second, p.mean, p.low, p.high) for p in ordered if p.low is not None and p.high is not None]
+    known = [(rate, cell["mean"], cell["low"], cell["high"]) for rate, cell in points if cell["low"] is not None]
     if not known:
         return
     rates, means, lows, highs = np.array(known).T
-    if style.startswith("-") and len(known) == len(ordered) > 1:
+    if style.startswith("-") and len(known) == len(points) > 1:
         axis.fill_between(rates, lows, highs, color=colour, alpha=0.13, linewidth=0)
     else:
         axis.errorbar(rates, means, [means - lows, highs - means], fmt="none", ecolor=colour, alpha=0.4)

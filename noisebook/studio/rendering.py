@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
+from noisebook.report.page import asset_of, colour_css, environment_of, matched_gains, outline
 from noisebook.report.results import ARROWS, goodness, number, rate
-from noisebook.report.web import asset_of, colour_css, environment_of, matched_gains, outline
 from noisebook.studio.files import ResultStore
 from noisebook.studio.jobs import Result, Track
 

@@ -22,15 +22,15 @@ from noisebook.errors import ConfigError
 from noisebook.metrics import signals
 from noisebook.metrics.alignment import Alignment, align
 from noisebook.metrics.composite import Composite, summary_score, verify_score
+from noisebook.metrics.image import image_coherence, image_level_db, mean_coherence
 from noisebook.metrics.suite import METRICS, available, evaluate
 from noisebook.options import OnStep
 from noisebook.verification.controls import control_sounds
-from noisebook.verification.image import ImageComparison, compare_images
 from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, features, likeness
 from noisebook.verification.verdict import Verdict, judge
 
-__all__ = ["Comparison", "CompositeRow", "MetricRow", "Side", "Verification", "verify_sounds"]
+__all__ = ["Comparison", "CompositeRow", "ImageComparison", "MetricRow", "Side", "Verification", "verify_sounds"]
 
 _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _SILENT = "the original is silence: there is nothing to compare, and no metric"
@@ -38,6 +38,11 @@ _CANCELS = "left and right of the original cancel: their sum, which metrics hear
 _OFFSET_DB, _SHORTEST_OFFSET = -40.0, 0.5  # of full scale; seconds, within which a mean may be a tone's
 _LOUDNESS_LU = 1.0  # difference that is worth a note
 _FULL_RATE = 48_000  # Hz, of the metrics where there are highs to hear
+_AN_IMAGE = 0.5  # dB of level difference, from which on a sound has sides
+_LOST = 0.25  # of the reference's level differences: with less than that an estimate has no image
+_BACK = 0.7  # of the error: what exchanging left and right has to bring
+_FAR_DB, _FAR = 4.0, 1.25  # an error, in dB and beside that of a mono sound, that no decode with an image has
+_WIDTH = 0.3  # of mean coherence
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
 
 
@@ -85,6 +90,18 @@ class CompositeRow:
     parts: dict[str, float]
     controls: dict[str, float]
     ceilings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ImageComparison:
+    """How far left and right of an estimate are from where they should be."""
+
+    image_level_db: float  # the metric
+    image_coherence: float  # the metric
+    alike_level_db: float  # `image_level_db` of a sound with two equal channels
+    exchanged_level_db: float  # and of the estimate with left and right exchanged
+    coherences: tuple[float, float]  # mean coherence of left and right of the reference, and of the estimate
+    warning: str | None = None  # what is wrong with left and right
 
 
 @dataclass(frozen=True)
@@ -272,7 +289,33 @@ def _image(reference: Waveform, estimate: Waveform, aligned: Alignment) -> Image
     for sound, first in ((reference, start), (estimate, start + aligned.lag)):
         samples = resample(_centred(sound), SAMPLE_RATE).samples
         sides.append(np.broadcast_to(samples, (2, samples.shape[1]))[:, first : first + count].astype(np.float64))
-    return compare_images(sides[0], sides[1], sample_rate=SAMPLE_RATE)
+    return _compared_images(*sides)
+
+
+def _compared_images(reference: np.ndarray, estimate: np.ndarray) -> ImageComparison:
+    """The images of two sounds `[2, N]` at 16 kHz that are aligned."""
+
+    def level(sound: np.ndarray, other: np.ndarray) -> float:
+        return image_level_db(sound, other, sample_rate=SAMPLE_RATE)
+
+    alike, own_alike = (np.repeat(sound[:1], 2, axis=0) for sound in (reference, estimate))
+    error, sides, exchanged = (level(reference, sound) for sound in (estimate, alike, estimate[::-1]))
+    width, own_width = (
+        mean_coherence(sound, sample_rate=SAMPLE_RATE, weights=reference) for sound in (reference, estimate)
+    )
+    wrong = None
+    if sides >= _AN_IMAGE and level(estimate, own_alike) < _LOST * sides:
+        wrong = f"those of EST are alike, and in REF they differ by {sides:.1f} dB"
+    elif sides >= _AN_IMAGE and exchanged < _BACK * error:
+        wrong = f"exchanged, EST is nearer ({exchanged:.1f} dB off, not {error:.1f})"
+    elif error > max(_FAR_DB, _FAR * sides):
+        wrong = f"by {error:.1f} dB from how they do in REF"
+    elif abs(width - own_width) > _WIDTH:
+        wider = "wider" if own_width < width else "narrower"
+        wrong = f"EST is {wider} (coherence {own_width:.2f}, of REF {width:.2f})"
+    coherence = image_coherence(reference, estimate, sample_rate=SAMPLE_RATE)
+    warning = f"left and right differ: {wrong}" if wrong else None
+    return ImageComparison(error, coherence, sides, exchanged, (width, own_width), warning)
 
 
 def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tuple[Alignment, int]:

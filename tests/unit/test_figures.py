@@ -43,10 +43,25 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch, tmp_path):
         figures.spectrogram_grid({"a": tone(300)}, tmp_path / "x.png")
 
 
-def curve(*points: tuple[float, float], interval: float | None = 1.0) -> list[figures.Point]:
-    return [
-        figures.Point(rate, mean, *((mean - interval, mean + interval) if interval else ())) for rate, mean in points
+METRIC = {"name": "m", "label": "Metric", "unit": "dB", "direction": "lower"}
+
+
+def results(levels: dict[str, float] | None = None, *, n: int = 5, **curves: list[tuple[float, float]]) -> dict:
+    """A method for each point, named by its series and rate, and a control for each level; one metric."""
+    methods = [
+        {"id": f"{series}-{rate}", "label": f"{series.upper()} {rate} bit/s", "series": series, "bit_per_second": rate,
+         "family": series if series in ("ddcm", "vq") else "codec", "mean": mean}
+        for series, points in curves.items() for rate, mean in points
+    ]  # fmt: skip
+    methods += [
+        {"id": name, "label": name, "series": "control", "family": "control", "bit_per_second": None, "mean": mean}
+        for name, mean in (levels or {}).items()
     ]
+    ranking = [
+        {"method": m["id"], "metric": "m", "mean": m["mean"], "low": m["mean"] - 1, "high": m["mean"] + 1, "n": n}
+        for m in methods
+    ]
+    return {"methods": methods, "ranking": ranking, "metrics": [METRIC]}
 
 
 def saved_axis(monkeypatch: pytest.MonkeyPatch):
@@ -64,18 +79,19 @@ def saved_axis(monkeypatch: pytest.MonkeyPatch):
 
 def test_rates_are_logarithmic_and_in_order(monkeypatch, tmp_path):
     kept = saved_axis(monkeypatch)
-    curves = {"ddcm": curve((3000, 3), (300, 5), (30, 9)), "opus": curve((6000, 8)), "vq": curve((400, 4), (200, 6))}
-    levels = {"Autoencoder": 2.0, "Vocoder": 1.9, "Silence": 92.0}
+    curves = {"ddcm": [(3000, 3), (300, 5), (30, 9)], "opus": [(6000, 8)], "vq": [(400, 4), (200, 6)]}
     path = tmp_path / "rates.png"
-    figures.rate_quality(curves, path, label="m (dB)", better="lower", levels=levels, scattered=("vq",))
+    compared = results({"Autoencoder": 2.0, "Vocoder": 1.9, "Silence": 92.0}, **curves)
+    assert figures.rate_quality(compared, METRIC, path)
     assert path.read_bytes().startswith(b"\x89PNG")
     (axis,) = kept
     lines = {line.get_label(): line for line in axis.get_lines()}
-    assert list(lines["ddcm"].get_xdata()) == [30, 300, 3000]
-    assert list(lines["ddcm"].get_ydata()) == [9, 5, 3]
-    assert lines["vq"].get_linestyle() == "None"
+    assert list(lines["DDCM"].get_xdata()) == [30, 300, 3000]
+    assert list(lines["DDCM"].get_ydata()) == [9, 5, 3]
+    assert lines["VQ"].get_linestyle() == "None"
     assert axis.get_xscale() == "log"
     assert {"100", "1000", "5000"} <= {tick.get_text() for tick in axis.get_xticklabels()}
+    assert axis.get_ylabel() == "Metric (dB)"
     assert {"Autoencoder 2", "Vocoder 1.9", "Silence 92"} <= lines.keys()
     low, high = axis.get_ylim()
     assert low <= 1.9
@@ -84,10 +100,16 @@ def test_rates_are_logarithmic_and_in_order(monkeypatch, tmp_path):
 
 def test_one_input_has_no_band(monkeypatch, tmp_path):
     kept = saved_axis(monkeypatch)
-    figures.rate_quality({"a": curve((10, 1), (20, 2), interval=None)}, tmp_path / "a.svg", label="m", better="zero")
+    curve = {"ddcm": [(10, 1), (20, 2)]}
+    figures.rate_quality(results(n=1, **curve), METRIC, tmp_path / "a.svg")
     assert not kept[0].collections
-    figures.rate_quality({"a": curve((10, 1), (20, 2))}, tmp_path / "b.svg", label="m", better="zero")
+    figures.rate_quality(results(**curve), METRIC, tmp_path / "b.svg")
     assert len(kept[1].collections) == 1
+
+
+def test_without_a_codec_there_is_no_curve(tmp_path):
+    assert not figures.rate_quality(results({"Silence": 9.0}), METRIC, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_residuals_end_in_a_ring(monkeypatch, tmp_path):

@@ -17,8 +17,7 @@ import soundfile
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, ConfigError
-from noisebook.report.page import write_page
-from noisebook.report.web import MAX_GAIN_DB, matched_gains, outline
+from noisebook.report.page import MAX_GAIN_DB, matched_gains, outline, write_page
 
 build = run_path(str(Path(__file__).parents[1] / "report_results.py"))["build"]
 VOID = {"meta", "link", "input", "img", "br"}

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisebook.report.results import best, goodness, number, ordered
-from noisebook.report.tables import to_csv, to_markdown
+from noisebook.report.results import best, goodness, number, ordered, to_csv, to_markdown
 
 build = run_path(str(Path(__file__).parents[1] / "report_results.py"))["build"]
 
