@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from experiments.study import KINDS, Bench, Parts, Row, Study, table
-from noisebook.audio.griffin_lim import griffin_lim
 from noisebook.audio.mel import log_mel
-from noisebook.audio.mel_synthesis import synthesise_mel
+from noisebook.audio.mel_synthesis import griffin_lim, synthesise_mel
 from noisebook.metrics import estoi, log_mel_l1_db, tuning_10, tuning_25, tuning_grid, zimtohrli
 
 _SECONDS, _RATE = 6.0, 16_000

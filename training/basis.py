@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from noisebook.audio.bands import BANDS, log_bands
+from noisebook.audio.bands import HOP_LENGTH, SAMPLE_RATE, log_bands
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.configs import PATCH
 from training.codec_stage import band_weights
@@ -28,7 +28,7 @@ _CERTAIN = -6.0  # log-variance of the posterior
 @torch.no_grad()
 def begin_with_basis(vae: BandVae, sounds: Sounds) -> None:
     """Set the linear path of an autoencoder, both ways, and keep its blocks small."""
-    there = sounds.hours * 3600 * BANDS.sample_rate / (_FRAMES * BANDS.hop_length)
+    there = sounds.hours * 3600 * SAMPLE_RATE / (_FRAMES * HOP_LENGTH)
     tokens = _tokens(vae, sounds, min(_CLIPS, max(_AT_A_TIME, int(there))))
     weight = band_weights(tokens.device).sqrt().repeat(PATCH)
     mean = tokens.mean(0)
@@ -57,7 +57,7 @@ def _tokens(vae: BandVae, sounds: Sounds, clips: int) -> torch.Tensor:
     """Normalised bands of `PATCH` frames, `[tokens, PATCH * bands]`."""
     pieces = []
     for first in range(0, clips, _AT_A_TIME):
-        waveform, _ = sounds.batch(min(_AT_A_TIME, clips - first), _FRAMES * BANDS.hop_length)
+        waveform, _ = sounds.batch(min(_AT_A_TIME, clips - first), _FRAMES * HOP_LENGTH)
         bands = (log_bands(waveform)[:, 0] - vae.config.mean) / vae.config.std
         pieces.append(bands.unflatten(1, (-1, PATCH)).flatten(2).flatten(0, 1))
     return torch.cat(pieces)

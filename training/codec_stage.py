@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from noisebook.audio.bands import BANDS, band_centres, log_bands
+from noisebook.audio.bands import BANKS, HOP_LENGTH, log_bands
+from noisebook.audio.features import BAND_FEATURES
 from noisebook.diffusion.plan import LN2, Denoise
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.band_vae import BandVae
@@ -31,7 +32,7 @@ from noisebook.networks.denoiser import Denoiser, x0_from_v
 from training.run import mixed_precision, on_device
 from training.sounds import Sounds
 
-LATENT_HOP = PATCH * BANDS.hop_length  # samples
+LATENT_HOP = PATCH * HOP_LENGTH  # samples
 _DB = 20 / np.log(10)
 _LENGTHS = (64, 128, 256)  # latent frames to a clip; `clips` counts those of the shortest
 _SLOPE_DB = 0.5  # at 1.4, the slope of mels at 16 kHz, latents gave up what 3 kbit/s could carry
@@ -177,8 +178,8 @@ def hearing_weights(bands: torch.Tensor) -> torch.Tensor:
 @lru_cache(maxsize=4)
 def band_weights(device: torch.device) -> torch.Tensor:
     """What an error of each band counts, masking aside: `[F]` of mean 1."""
-    hertz = band_centres()
-    short = np.arange(len(hertz)) >= BANDS.banks[0].count
+    hertz = BAND_FEATURES.centres
+    short = np.arange(len(hertz)) >= BANKS[0].count
     weights = np.where(hertz > _HIGH_HZ, _HIGH_WEIGHT, np.where(short & (hertz < _SPOKEN_HZ), _SPOKEN_WEIGHT, 1.0))
     return torch.from_numpy(weights / weights.mean()).float().to(device)
 

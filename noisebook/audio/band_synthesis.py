@@ -23,11 +23,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from noisebook.audio.bands import BAND_FLOOR, BANDS, PHASE_BLOCK, Bank, band_centres, band_filters
+from noisebook.audio.bands import BAND_FLOOR, BANKS, HOP_LENGTH, PADDING, PHASE_BLOCK, SAMPLE_RATE, Bank, band_filters
+from noisebook.audio.features import BAND_FEATURES
 
-__all__ = ["ROUNDS", "synthesise_bands"]
+__all__ = ["synthesise_bands"]
 
-ROUNDS = 7
+_ROUNDS = 7
 
 _SHIFTS = 12  # of the mean shift
 # Standard deviation of its kernel, in Hz and at least in bands, and the power of the magnitudes. A wider kernel draws
@@ -40,12 +41,12 @@ _FOOT = 0.01  # of a main lobe
 _FADED = 0.93  # of the top of a bank: from there the next one takes over
 _MOST = 1.4  # nepers (12 dB) by which one round changes a band
 _AT_ONCE = 256  # frames of an STFT that are held
-_HOP, _RATE = BANDS.hop_length, BANDS.sample_rate
-_FINE = BANDS.banks[0]
+_HOP, _RATE = HOP_LENGTH, SAMPLE_RATE
+_FINE = BANKS[0]
 _FINE_HZ = 1440.0  # up to here it tells partials: beside its last band a mode could only be that band, a steady whistle
 
 
-def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int = ROUNDS) -> torch.Tensor:
+def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int = _ROUNDS) -> torch.Tensor:
     """The sound of natural-log bands as `log_bands` makes them: `[B, 1, T, F] -> [B, hop_length * T]`.
 
     Args:
@@ -56,9 +57,9 @@ def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int =
     with torch.no_grad(), torch.autocast(bands.device.type, enabled=False):
         wanted = bands[:, 0].float()
         sound = _first_guess(wanted, first_frame)
-        parts = wanted.split([bank.count for bank in BANDS.banks], -1)
+        parts = wanted.split([bank.count for bank in BANKS], -1)
         for _ in range(rounds):
-            for bank, own in reversed(list(zip(BANDS.banks, parts, strict=True))):  # pitch has the last word
+            for bank, own in reversed(list(zip(BANKS, parts, strict=True))):  # pitch has the last word
                 sound = _consistent(sound, own, bank)
         return sound
 
@@ -145,7 +146,7 @@ class _Head:
 def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.Tensor:
     """The sound `[B, N]` after one round towards the bands `[B, T, count]` of a bank."""
     stft, spread = _stft(bank), _spread(bank, sound.device)
-    filters = band_filters(bank, _RATE, sound.device) * stft.decimation  # of a window of so many fewer samples
+    filters = band_filters(bank, sound.device) * stft.decimation  # of a window of so many fewer samples
     heard = F.pad(_decimated(sound, stft.decimation), (stft.pad, stft.size - stft.hop - stft.pad))
     frames, window, change = heard.unfold(1, stft.size, stft.hop), stft.window(sound.device), torch.zeros_like(heard)
     for first in range(0, wanted.shape[1], _AT_ONCE):
@@ -259,7 +260,7 @@ def _stft(bank: Bank) -> _Stft:
     """Of a bank, at the lowest rate whose first alias leaves the bank an octave and a half for a low-pass: that of low
     bands, with their long window, costs a fourth of the other in place of four times as much."""
     decimation = int(_RATE // (4 * bank.high))
-    return _Stft(bank.n_fft, bank.padding, max(1, decimation))
+    return _Stft(bank.n_fft, PADDING, max(1, decimation))
 
 
 @lru_cache(maxsize=2)
@@ -281,10 +282,10 @@ def _bins(attribute: str) -> np.ndarray:
 def _envelope(device: torch.device) -> torch.Tensor:
     """`[bands, bins]`: weights of the bands around each bin, linear between their centres; of the first bank that
     reaches there, which fades into the next at its top."""
-    hertz, centres = _bins("hertz"), band_centres()
-    starts = np.cumsum([0, *(bank.count for bank in BANDS.banks)])
+    hertz, centres = _bins("hertz"), BAND_FEATURES.centres
+    starts = np.cumsum([0, *(bank.count for bank in BANKS)])
     weights, share = np.zeros((len(centres), len(hertz))), np.ones(len(hertz))
-    for bank, start, end in zip(BANDS.banks, starts, starts[1:], strict=False):
+    for bank, start, end in zip(BANKS, starts, starts[1:], strict=False):
         own = centres[start:end]
         fade = np.clip((hertz / own[-1] - _FADED) / (1 - _FADED), 0, 1) if end < len(centres) else 0.0
         weights[start:end] = [share * (1 - fade) * np.interp(hertz, own, row) for row in np.eye(bank.count)]
@@ -317,7 +318,7 @@ def _fine(device: torch.device) -> dict[str, torch.Tensor]:
 @lru_cache(maxsize=2)
 def _coarse(device: torch.device) -> dict[str, torch.Tensor]:
     """What `_lone_partials` needs: the coarse bands, and of each bin the nearest of them."""
-    centres, hertz = BANDS.banks[1].edges[1:-1], _bins("hertz")
+    centres, hertz = BANKS[1].edges[1:-1], _bins("hertz")
     near = np.abs(hertz[:, None] - centres).argmin(1)
     arrays = {"centres": centres, "spacing": np.gradient(centres), "hertz": hertz, "lobe": _bins("lobe"),
               "near": near, "above": hertz > _FINE_HZ}  # fmt: skip

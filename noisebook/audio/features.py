@@ -1,4 +1,4 @@
-"""What an autoencoder hears: log magnitudes of triangular filters."""
+"""The front ends of the models: log magnitudes of triangular filters (`mel`, `bands`) with what can be said of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisebook.audio.bands import BAND_FLOOR, BANDS, log_bands
-from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_edges, mel_filter_bank
+from noisebook.audio.bands import BAND_FLOOR, BANKS, HOP_LENGTH, SAMPLE_RATE, log_bands
+from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_edges, mel_filter_bank, noise_level
 
 if TYPE_CHECKING:
     import torch
@@ -30,11 +30,11 @@ class Features:
         hop_length: samples to a frame.
         floor: the value of silence.
         edges: Hz, `[bins, 3]`: where the filter of each bin begins, peaks and ends. Several banks may cover the same
-            frequencies; they stand one behind the other.
+            frequencies, one after the other.
         windows: samples of the window behind each bin, `[bins]`.
         flat: the value, `[bins]`, of noise with a power of 1 in each Hz.
-        analyse: `[B, N]`, or `[B, 2, N]` of left and right, whose power mean is heard, to features.
-        vocodes: the vocoder of the models that hear these features has no network.
+        analyse: `[B, N]`, or `[B, 2, N]` of left and right, to the features of their power mean.
+        vocodes: the vocoder of the models with these features has no network.
     """
 
     sample_rate: int
@@ -65,37 +65,15 @@ class Features:
 def _mel_features() -> Features:
     mel = MelConfig()
     windows = np.full(mel.n_mels, mel.n_fft)
-    weights = mel_filter_bank(mel).sum(axis=1, dtype=np.float64)
-    return Features(
-        sample_rate=mel.sample_rate,
-        hop_length=mel.hop_length,
-        floor=LOG_FLOOR,
-        edges=mel_edges(mel),
-        windows=windows,
-        flat=_noise(mel.sample_rate, windows) + np.log(weights),
-        analyse=log_mel,
-        vocodes=False,
-    )
+    flat = noise_level(mel.sample_rate, windows) + np.log(mel_filter_bank(mel).sum(axis=1, dtype=np.float64))
+    return Features(mel.sample_rate, mel.hop_length, LOG_FLOOR, mel_edges(mel), windows, flat, log_mel, vocodes=False)
 
 
 def _band_features() -> Features:
-    edges = [np.stack([bank.edges[:-2], bank.edges[1:-1], bank.edges[2:]], axis=1) for bank in BANDS.banks]
-    windows = np.concatenate([np.full(bank.count, bank.n_fft) for bank in BANDS.banks])
-    return Features(
-        sample_rate=BANDS.sample_rate,
-        hop_length=BANDS.hop_length,
-        floor=BAND_FLOOR,
-        edges=np.concatenate(edges),
-        windows=windows,
-        flat=_noise(BANDS.sample_rate, windows) + np.log(4 / windows),  # a sine of amplitude 1 has a peak of 1
-        analyse=log_bands,
-        vocodes=True,
-    )
-
-
-def _noise(sample_rate: int, windows: np.ndarray) -> np.ndarray:
-    """Natural-log magnitude of a spectrum behind Hann windows, for a power of 1 in each Hz."""
-    return np.log(sample_rate / 2 * 3 / 8 * windows) / 2
+    edges = np.concatenate([np.lib.stride_tricks.sliding_window_view(bank.edges, 3) for bank in BANKS])
+    windows = np.concatenate([np.full(bank.count, bank.n_fft) for bank in BANKS])
+    flat = noise_level(SAMPLE_RATE, windows) + np.log(4 / windows)  # a sine of amplitude 1 has a peak of 1
+    return Features(SAMPLE_RATE, HOP_LENGTH, BAND_FLOOR, edges, windows, flat, log_bands, vocodes=True)
 
 
 MEL_FEATURES = _mel_features()
@@ -103,7 +81,7 @@ BAND_FEATURES = _band_features()
 
 
 def amplified(samples: torch.Tensor, gain: torch.Tensor, features: Features) -> torch.Tensor:
-    """Samples through a filter that changes with time, told as a gain for each frame and bin; phases stay.
+    """Samples through a filter that changes with time, given as a gain for each frame and bin; phases stay.
 
     Args:
         samples: `[B, N]` at the rate of the features, N a multiple of their hop length.
@@ -112,7 +90,7 @@ def amplified(samples: torch.Tensor, gain: torch.Tensor, features: Features) -> 
 
     Returns:
         `[B, N]`. The gain of a frequency is interpolated between the bins on either side of it; of several banks those
-        behind the shortest window count, which says best when something changes.
+        behind the shortest window count, which say best when something changes.
     """
     import torch
 
@@ -137,5 +115,5 @@ def _amplified(samples: torch.Tensor, gain: torch.Tensor, features: Features) ->
     bank = np.flatnonzero(features.windows == size)
     frequencies = np.linspace(0, features.sample_rate / 2, size // 2 + 1)
     shares = np.stack([np.interp(frequencies, features.centres[bank], unit) for unit in np.eye(len(bank))])
-    gains = between[..., torch.from_numpy(bank)] @ torch.tensor(shares, dtype=gain.dtype, device=gain.device)
+    gains = between[..., bank] @ gain.new_tensor(shares)
     return torch.istft(spectrum * gains.exp().transpose(1, 2), size, hop, window=window, length=samples.shape[1])

@@ -5,10 +5,9 @@ features of the model <--to_matched-- power mel in dB <--Mapping.levels-- what t
 
 Their normalisation and their decibels are undone exactly, except for what was clipped. From power to magnitude, and
 from one set of filters to another, the way back is exact for a spectrum that is flat within a filter and changes
-log-linearly from filter to filter. All of them are framed as the models' front ends are (frame t is centred 10 ms * t +
-5 ms), and one with another hop is interpolated there, so that only scale and frequency axis differ. An autoencoder of
-64 bins is given theirs, one for one, on an axis that it does not know; one of other bins is given what theirs say at
-the frequencies of its own.
+log-linearly from filter to filter. All have a frame each 10 ms, as the models' front ends do (one with another hop is
+interpolated), so that only scale and frequency axis differ. An autoencoder of 64 bins is given theirs, one for one, on
+an axis that it does not know; one of other bins what theirs say at the frequencies of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisebook.audio.mel import MelConfig, hz_to_mel, magnitudes, mel_edges, mel_filter_bank
+from noisebook.audio.mel import MelConfig, hz_to_mel, magnitudes, mel_edges, mel_filter_bank, noise_level
 from noisebook.options import named
 
 if TYPE_CHECKING:
@@ -60,6 +59,11 @@ class FrontEnd:
     def frame_samples(self) -> int:
         """10 ms at its rate, whatever its hop."""
         return self.mel.sample_rate // 100
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Hz, `[64]`, where the filters peak."""
+        return mel_edges(self.mel)[:, 1]
 
     def mapping(self, clip_levels: torch.Tensor) -> Mapping:
         """The scale of features for a clip with these levels, all of it, in dB."""
@@ -117,21 +121,20 @@ def by_name(name: str) -> FrontEnd:
 
 
 def levels(waveform: torch.Tensor, front_end: FrontEnd, features: Features, start: int = 0) -> torch.Tensor:
-    """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at its rate -> `[B, 1, T, bins]` as many as
-    the model hears.
+    """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at its rate -> `[B, 1, T, bins]`, those of
+    the model.
 
     Args:
         start: samples of the clip before these, whole frames; hops are counted from the beginning of the clip.
     """
-    import torch
-
     skipped = -start % front_end.mel.hop_length
-    filters = torch.from_numpy(mel_filter_bank(front_end.mel)).to(waveform.device)
+    filters = waveform.new_tensor(mel_filter_bank(front_end.mel))
     power = filters @ magnitudes(waveform[..., skipped:], front_end.mel).square()
     decibels = 10 * power.clamp_min(_POWER_FLOOR).log10().transpose(1, 2).unsqueeze(1)
     own = _framed(decibels, front_end, waveform.shape[-1] // front_end.frame_samples, skipped)
     axis = _axis(front_end, features)
-    return _carried(own, _centres(front_end), axis).masked_fill(_above(axis, front_end, own.device), _FLOOR_DB)
+    carried = _carried(own, front_end.centres, axis)
+    return carried.masked_fill(carried.new_tensor(axis) >= front_end.mel.fmax, _FLOOR_DB)
 
 
 def to_matched(levels_db: torch.Tensor, front_end: FrontEnd, features: Features) -> torch.Tensor:
@@ -140,55 +143,32 @@ def to_matched(levels_db: torch.Tensor, front_end: FrontEnd, features: Features)
     The density of power that each level says is carried to the model's filters by interpolation over mel. Below the
     lowest filter of the front end it is held; above the highest there is silence.
     """
-    import torch
-
-    axis = _axis(front_end, features)
-    flat = np.interp(hz_to_mel(axis), hz_to_mel(_centres(front_end)), _flat(front_end))
-    density = levels_db * (2 * _NEPERS_PER_DB) - torch.tensor(flat, dtype=torch.float32, device=levels_db.device)
-    carried = _carried(density, axis, features.centres) / 2
-    matched = carried + torch.tensor(features.flat, dtype=torch.float32, device=levels_db.device)
-    unheard = _above(features.centres, front_end, levels_db.device)
+    mel, axis = front_end.mel, _axis(front_end, features)
+    weights = mel_filter_bank(mel).sum(axis=1, dtype=np.float64)
+    flat = np.log(weights) + 2 * noise_level(mel.sample_rate, np.array(mel.n_fft))  # log power of a density of 1
+    density = levels_db * (2 * _NEPERS_PER_DB) - levels_db.new_tensor(
+        np.interp(hz_to_mel(axis), hz_to_mel(front_end.centres), flat)
+    )
+    matched = _carried(density, axis, features.centres) / 2 + levels_db.new_tensor(features.flat)
+    unheard = levels_db.new_tensor(features.centres) >= mel.fmax
     return matched.clamp_min(features.floor).masked_fill(unheard, features.floor)
 
 
 def _framed(hops: torch.Tensor, front_end: FrontEnd, count: int, skipped: int) -> torch.Tensor:
     """`[B, 1, hops, 64]`, the first hop `skipped` samples late, at the centres of `count` frames of 10 ms: linear."""
-    import torch
-
-    centres = front_end.frame_samples * (torch.arange(count, dtype=torch.float64, device=hops.device) + 0.5)
-    places = ((centres - skipped) / front_end.mel.hop_length - 0.5).clamp(0, hops.shape[2] - 1)
-    before = places.long()
-    share = (places - before)[:, None].to(hops.dtype)
-    return torch.lerp(hops[:, :, before], hops[:, :, (before + 1).clamp(max=hops.shape[2] - 1)], share)
+    centres = front_end.frame_samples * (np.arange(count) + 0.5)
+    places = ((centres - skipped) / front_end.mel.hop_length - 0.5).clip(0, hops.shape[2] - 1)
+    before = places.astype(int)
+    share = hops.new_tensor(places - before)[:, None]
+    return hops[:, :, before].lerp(hops[:, :, (before + 1).clip(max=hops.shape[2] - 1)], share)
 
 
 def _axis(front_end: FrontEnd, features: Features) -> np.ndarray:
     """Hz, `[bins of the model]`, that levels stand for: the front end's own, if it has as many."""
-    own = _centres(front_end)
-    return own if len(own) == features.bins else features.centres
-
-
-def _centres(front_end: FrontEnd) -> np.ndarray:
-    return mel_edges(front_end.mel)[:, 1]
-
-
-def _flat(front_end: FrontEnd) -> np.ndarray:
-    """Natural-log power, `[64]`, of noise with a power of 1 in each Hz."""
-    mel = front_end.mel
-    weights = mel_filter_bank(mel).sum(axis=1, dtype=np.float64)
-    return np.asarray(np.log(weights) + np.log(mel.sample_rate / 2 * 3 / 8 * mel.n_fft))
-
-
-def _above(frequencies: np.ndarray, front_end: FrontEnd, device: torch.device) -> torch.Tensor:
-    """Which of some frequencies in Hz lie above all that a front end hears, bool."""
-    import torch
-
-    return torch.from_numpy(frequencies >= front_end.mel.fmax).to(device)
+    return front_end.centres if len(front_end.centres) == features.bins else features.centres
 
 
 def _carried(values: torch.Tensor, given: np.ndarray, wanted: np.ndarray) -> torch.Tensor:
     """Values at some frequencies in Hz, on the last axis, at others: linear over mel, constant beyond the ends."""
-    import torch
-
     columns = [np.interp(hz_to_mel(wanted), hz_to_mel(given), unit) for unit in np.eye(len(given))]
-    return values @ torch.tensor(np.stack(columns), dtype=torch.float32, device=values.device)
+    return values @ values.new_tensor(np.stack(columns))

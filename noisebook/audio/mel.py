@@ -19,7 +19,16 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LOG_FLOOR", "MelConfig", "hz_to_mel", "log_mel", "magnitudes", "mel_edges", "mel_filter_bank", "mel_to_hz"]
+__all__ = [
+    "LOG_FLOOR",
+    "MelConfig",
+    "hz_to_mel",
+    "log_mel",
+    "magnitudes",
+    "mel_edges",
+    "mel_filter_bank",
+    "noise_level",
+]
 
 _CLAMP = 1e-5
 LOG_FLOOR = log(_CLAMP)  # the value of silence, -11.513
@@ -50,20 +59,15 @@ def log_mel(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Te
     Raises:
         ConfigError: fewer samples than the reflect padding needs; extend the waveform with silence.
     """
-    import torch
-
-    filters = torch.from_numpy(mel_filter_bank(config)).to(waveform.device)
-    mel = filters @ magnitudes(waveform, config)
+    mel = waveform.new_tensor(mel_filter_bank(config)) @ magnitudes(waveform, config)
     return mel.clamp_min(_CLAMP).log().transpose(1, 2).unsqueeze(1)
 
 
 def magnitudes(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Tensor:
     """The spectra behind `log_mel`: `[B, N] -> [B, n_fft // 2 + 1, N // hop_length]`.
 
-    Of left and right, `[B, 2, N]`, the power mean `sqrt((|L|^2 + |R|^2) / 2)`, in which nothing cancels.
-
-    Raises:
-        ConfigError: fewer samples than the reflect padding needs; extend the waveform with silence.
+    Of left and right, `[B, 2, N]`, the power mean `sqrt((|L|^2 + |R|^2) / 2)`, in which nothing cancels. Errors as of
+    `log_mel`.
     """
     import torch
     import torch.nn.functional as F
@@ -92,8 +96,14 @@ def mel_filter_bank(config: MelConfig) -> np.ndarray:
 def mel_edges(config: MelConfig) -> np.ndarray:
     """Hz, `[n_mels, 3]`: where each filter begins, peaks and ends; evenly spaced in mel."""
     low, high = hz_to_mel(np.array([config.fmin, config.fmax]))
-    edges = mel_to_hz(np.linspace(low, high, config.n_mels + 2))
-    return np.stack([edges[:-2], edges[1:-1], edges[2:]], axis=1)
+    edges = _mel_to_hz(np.linspace(low, high, config.n_mels + 2))
+    return np.lib.stride_tricks.sliding_window_view(edges, 3)
+
+
+def noise_level(sample_rate: int, windows: np.ndarray) -> np.ndarray:
+    """Natural-log magnitude of a spectrum behind Hann windows of so many samples, for noise with a power of 1 in each
+    Hz."""
+    return np.log(sample_rate / 2 * 3 / 8 * windows) / 2
 
 
 # Slaney's scale: linear below 1 kHz (15 mel), logarithmic above with 27 mel to a factor of 6.4.
@@ -101,12 +111,11 @@ _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27
 
 
 def hz_to_mel(hz: np.ndarray) -> np.ndarray:
-    """Elementwise."""
+    """Slaney's mel of frequencies in Hz, elementwise."""
     linear = hz * _BREAK_MEL / _BREAK_HZ
     return np.where(hz < _BREAK_HZ, linear, _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP)
 
 
-def mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    """The inverse."""
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
     linear = mel * _BREAK_HZ / _BREAK_MEL
     return np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))

@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from noisebook.audio.bands import BANDS, SYNTHESIS_REACH
+from noisebook.audio.bands import BANKS, HOP_LENGTH, SAMPLE_RATE, SYNTHESIS_REACH
 from noisebook.audio.features import BAND_FEATURES
 from noisebook.backends.checkpoint import content_digest, read_config, read_metadata
 from noisebook.config import from_dict
@@ -58,16 +58,16 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
     vae = read_config(folder / FILES[0], "BandVae", BandVaeConfig)
     denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
     latents = (vae.latent_channels, vae.latent_bins), (denoiser.latent_channels, denoiser.latent_bins)
-    if latents[0] != latents[1] or vae.bands != BANDS.count:
+    if latents[0] != latents[1] or vae.bands != BAND_FEATURES.bins:
         raise ModelError(f"{folder}: VAE and denoiser have different shapes; they are of different models")
-    window = max(bank.n_fft for bank in BANDS.banks) // 2 // (PATCH * BANDS.hop_length)
+    window = max(bank.n_fft for bank in BANKS) // 2 // (PATCH * HOP_LENGTH)
     return BackendInfo(
         name="mini",
         fingerprint=fingerprint(folder),
         autoencoder=content_digest(folder / FILES[0]),
-        sample_rate=BANDS.sample_rate,
+        sample_rate=SAMPLE_RATE,
         features=BAND_FEATURES,
-        frame_samples=PATCH * BANDS.hop_length,
+        frame_samples=PATCH * HOP_LENGTH,
         latent_channels=vae.latent_channels,
         latent_bins=vae.latent_bins,
         frame_multiple=1,

@@ -16,8 +16,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from noisebook.audio.griffin_lim import griffin_lim
-from noisebook.audio.mel_synthesis import synthesise_mel
+from noisebook.audio.mel_synthesis import griffin_lim, synthesise_mel
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.signal import segmentwise
 from noisebook.codec.timeline import Timeline

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from noisebook.audio.band_synthesis import synthesise_bands
-from noisebook.audio.bands import BAND_FLOOR, BANDS, PHASE_BLOCK, SYNTHESIS_REACH, log_bands
+from noisebook.audio.bands import BAND_FLOOR, HOP_LENGTH, PHASE_BLOCK, SAMPLE_RATE, SYNTHESIS_REACH, log_bands
+from noisebook.audio.features import BAND_FEATURES
 
-RATE, HOP = BANDS.sample_rate, BANDS.hop_length
+RATE, HOP = SAMPLE_RATE, HOP_LENGTH
 
 
 def tones(*hertz: float, seconds: float = 4.0, level: float = 0.2) -> torch.Tensor:
@@ -65,7 +66,7 @@ def test_the_bands_of_the_sound_are_the_bands() -> None:
 
 
 def test_silence_is_silent_and_two_sounds_do_not_mix() -> None:
-    silence = torch.full((1, 1, 50, BANDS.count), BAND_FLOOR)
+    silence = torch.full((1, 1, 50, BAND_FEATURES.bins), BAND_FLOOR)
     assert float(synthesise_bands(silence).abs().max()) < 1e-3
     loud = log_bands(tones(440.0, seconds=0.5))
     both = synthesise_bands(torch.cat((loud, silence)))
@@ -74,4 +75,4 @@ def test_silence_is_silent_and_two_sounds_do_not_mix() -> None:
 
 
 def test_the_shortest_piece() -> None:
-    assert synthesise_bands(torch.full((1, 1, 4, BANDS.count), -5.0)).shape == (1, 4 * HOP)
+    assert synthesise_bands(torch.full((1, 1, 4, BAND_FEATURES.bins), -5.0)).shape == (1, 4 * HOP)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from noisebook.audio.bands import BAND_FLOOR, BANDS, band_centres, log_bands
+from noisebook.audio.bands import BAND_FLOOR, log_bands
+from noisebook.audio.features import BAND_FEATURES
 
 
 def sine(hertz: float, seconds: float = 0.5, level: float = 1.0) -> torch.Tensor:
@@ -16,13 +17,13 @@ def sine(hertz: float, seconds: float = 0.5, level: float = 1.0) -> torch.Tensor
 
 def test_shape_and_silence() -> None:
     bands = log_bands(torch.zeros(2, 4800))
-    assert bands.shape == (2, 1, 10, BANDS.count)
+    assert bands.shape == (2, 1, 10, BAND_FEATURES.bins)
     assert torch.all(bands == BAND_FLOOR)
 
 
 @pytest.mark.parametrize("number", [3, 40, 90, 130, 160, 185])
 def test_a_sine_is_strongest_in_its_band_and_levels_are_decibels(number: int) -> None:
-    centre = band_centres()[number]
+    centre = BAND_FEATURES.centres[number]
     loud, soft = (log_bands(sine(centre, level=level))[0, 0, 25] for level in (1.0, 0.1))
     bank = slice(0, 120) if number < 120 else slice(120, None)
     assert int(loud[bank].argmax()) + bank.start == number

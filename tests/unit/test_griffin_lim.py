@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from noisebook.audio import griffin_lim as module
-from noisebook.audio.griffin_lim import griffin_lim
+from noisebook.audio import mel_synthesis as module
 from noisebook.audio.mel import log_mel
+from noisebook.audio.mel_synthesis import griffin_lim
 from noisebook.metrics import energy_ratio_db, log_mel_l1_db
 
 

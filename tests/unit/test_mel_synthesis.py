@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from noisebook.audio import mel_synthesis as module
-from noisebook.audio.griffin_lim import griffin_lim
 from noisebook.audio.mel import log_mel
-from noisebook.audio.mel_synthesis import synthesise_mel, tones_of
+from noisebook.audio.mel_synthesis import griffin_lim, synthesise_mel, tones_of
 from noisebook.metrics import log_mel_l1_db, tuning_10, tuning_25
 
 
@@ -46,7 +45,7 @@ def test_a_chord_is_in_tune_where_griffin_lim_is_not():
 def test_tones_that_explain_a_mel_have_it():
     mel = log_mel(sound_of(220.0, 660.0))
     tones = tones_of(mel)
-    again = (tones @ module._seen(mel.device)).clamp_min(1e-5).log()
+    again = (tones @ module._mel_of_tones(mel.device)).clamp_min(1e-5).log()
     assert (again - mel[:, 0]).abs()[mel[:, 0] > -6].max() < 0.35
     loudest = module._TONES[tones[0, 60].topk(1).indices]
     assert min(abs(loudest - 220), abs(loudest - 660)) <= 4
@@ -60,7 +59,7 @@ def test_every_length_is_exact(frames):
 def test_blocks_leave_no_joint(monkeypatch):
     mel = log_mel(sound_of(196.0, 392.0, seconds=2))
     whole = tones_of(mel)
-    monkeypatch.setattr(module, "_BLOCK", 80)
+    monkeypatch.setattr(module, "_TONE_BLOCK", 80)
     assert (tones_of(mel) - whole).abs().max() < 0.03 * whole.max()
 
 

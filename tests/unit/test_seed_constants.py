@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from noisebook.audio import griffin_lim, post
+from noisebook.audio import mel_synthesis, post
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.audio.front_ends import FRONT_ENDS
 from noisebook.audio.mel import LOG_FLOOR, MelConfig
@@ -64,7 +64,7 @@ def test_front_ends(front_end, expected):
     (astuple(LIMITS["loose"]), (5.0, 4.5, INF, 0.3)),
     (POSTERIORS, {"mode": 0.0, "sample": 1.0, "blend": 0.3}),
     (VOCODERS["chain"], ("model", "model-clamped", "griffin-lim")),
-    (griffin_lim.ITERATIONS, 64),
+    (mel_synthesis.ITERATIONS, 64),
     (astuple(MelConfig()), (16000, 1024, 160, 64, 0.0, 8000.0)),
     (round(LOG_FLOOR, 6), round(float(np.log(1e-5)), 6)),
     (post.HIGHS, 4000.0),
