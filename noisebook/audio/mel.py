@@ -95,8 +95,9 @@ def mel_filter_bank(config: MelConfig) -> np.ndarray:
 
 def mel_edges(config: MelConfig) -> np.ndarray:
     """Hz, `[n_mels, 3]`: where each filter begins, peaks and ends; evenly spaced in mel."""
-    low, high = hz_to_mel(np.array([config.fmin, config.fmax]))
-    edges = _mel_to_hz(np.linspace(low, high, config.n_mels + 2))
+    mel = np.linspace(*hz_to_mel(np.array([config.fmin, config.fmax])), config.n_mels + 2)
+    linear = mel * _BREAK_HZ / _BREAK_MEL
+    edges = np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))
     return np.lib.stride_tricks.sliding_window_view(edges, 3)
 
 
@@ -114,8 +115,3 @@ def hz_to_mel(hz: np.ndarray) -> np.ndarray:
     """Slaney's mel of frequencies in Hz, elementwise."""
     linear = hz * _BREAK_MEL / _BREAK_HZ
     return np.where(hz < _BREAK_HZ, linear, _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP)
-
-
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    linear = mel * _BREAK_HZ / _BREAK_MEL
-    return np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))
