@@ -65,7 +65,7 @@ class Bursts:
 
     def __init__(self, features: Features) -> None:
         size, rate = 2 * features.hop_length, features.sample_rate
-        low, centre, high = torch.from_numpy(features.edges).float().T[:, :, None]
+        low, centre, high = torch.tensor(features.edges, dtype=torch.float32).T[:, :, None]
         hertz = torch.fft.rfftfreq(size, 1 / rate)
         filters = torch.minimum((hertz - low) / (centre - low), (high - hertz) / (high - centre)).clamp_min(0.01)
         noise = torch.randn(features.bins, size, generator=torch.Generator().manual_seed(0))
