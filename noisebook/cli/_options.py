@@ -36,7 +36,7 @@ class Parsed(click.ParamType):
 
 
 class _File(click.ParamType):
-    """A name of a file or folder, which shells complete. What is wrong with it is told where it is opened."""
+    """A name of a file or folder, which shells complete. It is checked where it is opened."""
 
     name = "path"
 

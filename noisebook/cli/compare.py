@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "tally"]
 
 
-_SETTINGS = ("methods", "rates", "metrics", "prompt", "limit_seconds", "timeout")  # told in the manifest
+_SETTINGS = ("methods", "rates", "metrics", "prompt", "limit_seconds", "timeout")  # that the manifest records
 
 
 def _rates(text: str) -> tuple[float, ...]:

@@ -20,41 +20,33 @@ from noisebook.errors import Error
 __all__ = ["cli", "main"]
 
 _NO_COMMAND: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # before 8.2 click shows the help itself
-# Where in `noisebook.cli` each command is, and what it does: its help lists them without importing them.
+# Where in `noisebook.cli` each command is, what it does (its help lists them without importing them), and what other
+# programs call it.
 _COMMANDS = {
-    "batch": ("batch", "Do a whole tree of files."),
-    "bench": ("bench", "Time the codec on this machine, beside the published ones."),
-    "calibrate": ("models", "Measure a model's error curve, and keep it with the model."),
-    "codebook": ("models", "Latent codebooks, which --codec vq writes a sound with."),
-    "compare": ("compare", "Compare methods and codecs on the same sounds, on one page."),
-    "completion": ("machine", "Complete commands, options and files in a shell."),
-    "compress": ("codec", "Compress a sound to a .ddcm stream."),
-    "decompress": ("codec", "Turn a .ddcm stream back into sound."),
-    "doctor": ("machine", "Check that noisebook works here."),
-    "generate": ("synthesis", "Make a new sound from a prompt."),
-    "info": ("codec", "Show what a stream says about itself, and if it is whole."),
-    "models": ("models", "List the models at hand."),
-    "play": ("codec", "Hear a .ddcm stream."),
-    "recommend": ("verification", "Listen to a sound and name the method and preset that suit it."),
-    "reconstruct": ("synthesis", "Pass a sound through the model without any bits."),
-    "restore": ("synthesis", "Fill gaps of a sound, invent a lost band, or undo clipping."),
-    "studio": ("machine", "Open a page on which all of noisebook can be tried."),
-    "tally": ("compare", "Say what the listeners of a blind test heard."),
-    "transform": ("synthesis", "Lead a sound towards a prompt."),
-    "verify": ("verification", "Say whether a sound is related to another, and how near it is."),
-}
-_ALIASES = {"encode": "compress", "decode": "decompress"}
-# What other programs call it.
-_OTHER_NAMES = {
-    **dict.fromkeys(("enc", "pack", "zip", "convert"), "compress"),
-    **dict.fromkeys(("dec", "unpack", "unzip", "extract"), "decompress"),
-    **dict.fromkeys(("benchmark", "time", "speed"), "bench"),
-    **dict.fromkeys(("evaluate", "eval", "metrics", "score"), "verify"),
-    **dict.fromkeys(("gui", "web", "serve", "ui"), "studio"),
-    **dict.fromkeys(("check", "selftest", "diagnose"), "doctor"),
-    **dict.fromkeys(("codebooks", "fit"), "codebook"),
-    "list": "models", "show": "info", "hear": "play", "presets": "recommend", "inpaint": "restore", "declip": "restore",
+    "batch": ("batch", "Do a whole tree of files.", ""),
+    "bench": ("bench", "Time the codec on this machine, beside the published ones.", "benchmark time speed"),
+    "calibrate": ("models", "Measure a model's error curve, and keep it with the model.", ""),
+    "codebook": ("models", "Latent codebooks, which --codec vq writes a sound with.", "codebooks fit"),
+    "compare": ("compare", "Compare methods and codecs on the same sounds, on one page.", ""),
+    "completion": ("machine", "Complete commands, options and files in a shell.", ""),
+    "compress": ("codec", "Compress a sound to a .ddcm stream.", "enc pack zip convert"),
+    "decompress": ("codec", "Turn a .ddcm stream back into sound.", "dec unpack unzip extract"),
+    "doctor": ("machine", "Check that noisebook works here.", "check selftest diagnose"),
+    "generate": ("synthesis", "Make a new sound from a prompt.", ""),
+    "info": ("codec", "Show what a stream says about itself, and if it is whole.", "show"),
+    "models": ("models", "List the installed models.", "list"),
+    "play": ("codec", "Hear a .ddcm stream.", "hear"),
+    "recommend": ("verification", "Listen to a sound and name the method and preset that suit it.", "presets"),
+    "reconstruct": ("synthesis", "Pass a sound through the model without any bits.", ""),
+    "restore": ("synthesis", "Fill gaps of a sound, invent a lost band, or undo clipping.", "inpaint declip"),
+    "studio": ("machine", "Open a page on which all of noisebook can be tried.", "gui web serve ui"),
+    "tally": ("compare", "Say what the listeners of a blind test heard.", ""),
+    "transform": ("synthesis", "Lead a sound towards a prompt.", ""),
+    "verify": (
+        "verification", "Say whether a sound is related to another, and how near it is.", "evaluate eval metrics score"
+    ),
 }  # fmt: skip
+_ALIASES = {"encode": "compress", "decode": "decompress"}
 
 
 class _Loaded(Mapping[str, click.Command]):
@@ -77,18 +69,18 @@ class _Commands(click.Group):
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help) for name, (_, help) in _COMMANDS.items()])
+            formatter.write_dl([(name, help) for name, (_, help, _) in _COMMANDS.items()])
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = arguments[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
-            raise click.UsageError(f"there is no command {name}{_meant(name, list(self.commands))}", context)
+            raise click.UsageError(f"there is no command {name}{_meant(name)}", context)
         return super().resolve_command(context, arguments)
 
 
-def _meant(name: str, commands: list[str]) -> str:
+def _meant(name: str) -> str:
     """What somebody who typed `name` in the place of a command may have wanted."""
     suffix = os.path.splitext(name)[1].lower()
     if os.path.isdir(name):
@@ -97,8 +89,9 @@ def _meant(name: str, commands: list[str]) -> str:
         return f"; to hear {name}: noisebook play {name}"
     if suffix or os.path.isfile(name):
         return f"; to compress {name}: noisebook compress {name}"
-    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else get_close_matches(name, commands, 1)
-    return f": noisebook {near[0]}" if near else f"; there are {', '.join(commands)}"
+    near = [command for command, (_, _, others) in _COMMANDS.items() if name in others.split()]
+    near = near or get_close_matches(name, _COMMANDS, 1)
+    return f": noisebook {near[0]}" if near else f"; there are {', '.join(_COMMANDS)}"
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""`models`, `calibrate` and `codebook`: the models at hand, and what is measured and fitted for them."""
+"""`models`, `calibrate` and `codebook`: the installed models, and what is measured and fitted for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SUFFIX = ".safetensors"
 )
 @json_option
 def models(install: str | None, **_: Any) -> None:
-    """List the models at hand, where they are, and their fingerprints and training.
+    """List the installed models, where they are, and their fingerprints and training.
 
     They are inside the package, in your folder of models (NOISEBOOK_MODELS, or noisebook/models in the folder of the
     user's data), or in installed packages. A stream finds the one that made it among them.

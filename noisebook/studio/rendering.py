@@ -25,7 +25,7 @@ __all__ = ["head", "look", "message", "render_result", "store_sounds"]
 
 Json = dict[str, Any]
 _SHARED = ("base.css", "page.css", "synced.js", "transport.js")  # of noisebook.report
-_YARDSTICKS = ("zimtohrli", "mel_db_mae")  # that order results in a sentence, the first that is at hand
+_YARDSTICKS = ("zimtohrli", "mel_db_mae")  # that order results in a sentence, the first that was measured
 _NAMES = {"similarity": "similarity of log-mels", "mel_db_mae": "log-mel error", "mel_correlation": "mel correlation",
           "log_spectral_distance_db": "log spectral distance", "multi_resolution_stft": "multi-resolution STFT",
           "loudness_difference_lu": "loudness difference", "zimtohrli": "Zimtohrli"}  # fmt: skip
@@ -59,7 +59,7 @@ def render_result(result: Result, token: str, *, note: str | None = None) -> str
         sentences=_sentences(result),
         seconds=sounds[0].duration,
         rate=sounds[0].sample_rate,
-        told=f"{sounds[0].duration:.2f} s · {sounds[0].sample_rate / 1000:g} kHz · {channels}",
+        summary=f"{sounds[0].duration:.2f} s · {sounds[0].sample_rate / 1000:g} kHz · {channels}",
         outline=outline(sounds[0]),
         tracks=[
             {"stem": stem, "gain_db": gain, **_track_facts(track)}
@@ -139,11 +139,11 @@ def _sentences(result: Result) -> list[str]:
     if not judged:
         silent = any(track.verification for track in result.tracks)
         return ["The original is silence: there is nothing to compare."] if silent else []
-    told = []
+    sentences = []
     for related, words in ((True, "related to the original"), (False, "not to be told from an unrelated sound")):
         labels = [label for label, found in judged if found.verdict.related == related]
         if labels:
-            told.append(f"{', '.join(labels)}: {words}.")
+            sentences.append(f"{', '.join(labels)}: {words}.")
     metric = min(
         (row for row in judged[0][1].metrics if row.name in _YARDSTICKS), key=lambda row: _YARDSTICKS.index(row.name)
     )
@@ -155,7 +155,7 @@ def _sentences(result: Result) -> list[str]:
     listed = ", then ".join(f"{label} with {number(values[label])}" for label in order)
     nearest = "Nearest to it by" if len(order) > 1 else "By"
     name, unit = _NAMES.get(metric.name, metric.name), f" {metric.unit}" if metric.unit else ""
-    return [*told, f"{nearest} {name}: {listed}{unit}; the best of the unrelated sounds has {number(best)}{unit}."]
+    return [*sentences, f"{nearest} {name}: {listed}{unit}; the best of the unrelated sounds has {number(best)}{unit}."]
 
 
 def _table(result: Result) -> Json | None:
