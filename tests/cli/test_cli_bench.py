@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from noisebook.cli.bench import bench
+from noisebook.cli.main import cli
 
 STAGES = {"mel": 0.1, "denoiser": 1.0}
 TRIP = {
@@ -49,7 +49,8 @@ def seen(monkeypatch):
 
 
 def run(engine, *arguments):
-    return CliRunner().invoke(bench, [str(argument) for argument in (*engine, *arguments)], standalone_mode=False)
+    words = ["bench", *map(str, (*engine, *arguments))]
+    return CliRunner().invoke(cli, words, standalone_mode=False)
 
 
 def test_tables(engine, seen):

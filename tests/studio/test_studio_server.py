@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from noisebook.cli.machine import studio
+from noisebook.cli.main import cli
 from noisebook.errors import ConfigError, MissingExtra
 from noisebook.studio.server import listen, url_of
 
@@ -153,11 +153,11 @@ def test_an_address_is_one_a_browser_takes():
 
 def test_the_command_says_what_it_cannot_do(tiny_model, monkeypatch):
     runner = CliRunner()
-    ran = runner.invoke(studio, ["--port", "0", "--no-open", "--model", "nowhere"])
+    ran = runner.invoke(cli, ["studio", "--port", "0", "--no-open", "--model", "nowhere"])
     assert "model 'nowhere'" in str(ran.exception)
-    assert "must be above 0" in str(runner.invoke(studio, ["--limit-seconds", "nan"]).exception)
-    assert runner.invoke(studio, ["--port", "70000"]).exit_code == 2
+    assert "must be above 0" in str(runner.invoke(cli, ["studio", "--limit-seconds", "nan"]).exception)
+    assert runner.invoke(cli, ["studio", "--port", "70000"]).exit_code == 2
     monkeypatch.setitem(sys.modules, "gradio", None)
-    ran = runner.invoke(studio, ["--port", "0", "--no-open", "--model", str(tiny_model)])
+    ran = runner.invoke(cli, ["studio", "--port", "0", "--no-open", "--model", str(tiny_model)])
     assert isinstance(ran.exception, MissingExtra)
     assert "noisebook[studio]" in str(ran.exception)

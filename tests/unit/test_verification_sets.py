@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.cli.verification import verify
+from noisebook.cli.main import cli
 from noisebook.errors import ConfigError
 from noisebook.verification.sets import compare_sets
 
@@ -55,10 +55,10 @@ def test_folders_on_the_command_line(tmp_path):
         for index, sound in enumerate(sounds):
             write(tmp_path / name / f"{index}.wav", Waveform(sound[None].astype(np.float32), 16000))
     places = [str(tmp_path / name) for name in ("a", "b")]
-    shown = CliRunner().invoke(verify, places, standalone_mode=False)
+    shown = CliRunner().invoke(cli, ["verify", *places], standalone_mode=False)
     assert shown.exception is None
     assert shown.stdout.startswith("REF 4 sounds, EST 3 sounds")
     assert "frechet_distance_extrapolated" in shown.stdout
     assert "halves of the reference" in shown.stdout
     with pytest.raises(Exception, match="for sounds, not for folders"):
-        CliRunner().invoke(verify, [*places, "--require-related"], standalone_mode=False, catch_exceptions=False)
+        CliRunner().invoke(cli, ["verify", *places, "--require-related"], standalone_mode=False, catch_exceptions=False)
