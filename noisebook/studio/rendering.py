@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
+from noisebook.metrics.suite import METRICS
 from noisebook.report.page import asset_of, colour_css, environment_of, matched_gains, outline
 from noisebook.report.results import ARROWS, goodness, number, rate
 from noisebook.studio.files import ResultStore
@@ -26,9 +27,7 @@ __all__ = ["head", "look", "message", "render_result", "store_sounds"]
 Json = dict[str, Any]
 _SHARED = ("base.css", "page.css", "synced.js", "transport.js")  # of noisebook.report
 _YARDSTICKS = ("zimtohrli", "mel_db_mae")  # that order results in a sentence, the first that was measured
-_NAMES = {"similarity": "similarity of log-mels", "mel_db_mae": "log-mel error", "mel_correlation": "mel correlation",
-          "log_spectral_distance_db": "log spectral distance", "multi_resolution_stft": "multi-resolution STFT",
-          "loudness_difference_lu": "loudness difference", "zimtohrli": "Zimtohrli"}  # fmt: skip
+_LABELS = {metric.name: metric.label for metric in METRICS}
 
 
 def store_sounds(result: Result, store: ResultStore, owner: str | None) -> str:
@@ -154,8 +153,11 @@ def _sentences(result: Result) -> list[str]:
     best = max(metric.controls.values(), key=lambda value: goodness(value, metric.direction))
     listed = ", then ".join(f"{label} with {number(values[label])}" for label in order)
     nearest = "Nearest to it by" if len(order) > 1 else "By"
-    name, unit = _NAMES.get(metric.name, metric.name), f" {metric.unit}" if metric.unit else ""
-    return [*sentences, f"{nearest} {name}: {listed}{unit}; the best of the unrelated sounds has {number(best)}{unit}."]
+    label, unit = _LABELS[metric.name], f" {metric.unit}" if metric.unit else ""
+    return [
+        *sentences,
+        f"{nearest} {label}: {listed}{unit}; the best of the unrelated sounds has {number(best)}{unit}.",
+    ]
 
 
 def _table(result: Result) -> Json | None:
@@ -166,7 +168,7 @@ def _table(result: Result) -> Json | None:
     first = judged[0][1].metrics
     values = [{row.name: row.value for row in found.metrics} for _, found in judged]
     rows = [
-        {"name": _NAMES.get(row.name, row.name), "unit": row.unit, "arrow": ARROWS[row.direction],
+        {"name": _LABELS.get(row.name, row.name.capitalize()), "unit": row.unit, "arrow": ARROWS[row.direction],
          "values": [one[row.name] for one in values], "controls": list(row.controls.values())}
         for row in first
     ]  # fmt: skip
