@@ -78,7 +78,7 @@ def walk(
     coder = SegmentCoder.of(layout, 0, header.seed, backend)
     recorder = Recorder(backend.denoise)
     aim = torch.randn(target.shape, generator=torch.Generator().manual_seed(1)) if drawn else target
-    payload, _ = encode_segment(aim, coder, recorder, coder.start(backend.device))
+    payload, _ = encode_segment(aim, coder, recorder, coder.start_noise(backend.device))
     data = container.pack(header, [payload])
     decoded = decode_latent(data, backend=backend)[1]
     return [*recorder.estimates, decoded], target, header

@@ -116,7 +116,7 @@ def coded(
         Payload rate and seconds of encoding a second of sound; decoded latents one step after the last coded one, which
         is the mean of what the bits leave open, and after the codec's tail.
     """
-    start, info = coder.start(latents.device), coder.info
+    start, info = coder.start_noise(latents.device), coder.info
     begun = time.perf_counter()
     payload, x = encode_segment(target(), coder, denoise, start)
     seconds = latents.shape[0] * latents.shape[2] / info.frames_per_second

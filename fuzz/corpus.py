@@ -15,10 +15,10 @@ from fuzz.toy import ToyBackend
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import encoder
 from noisebook.codec.options import CodebookOptions, EncodeOptions
+from noisebook.codec.stereo import image_bytes
 from noisebook.coding import bitio
 from noisebook.coding.container import CodingParams
 from noisebook.coding.entropy import SymbolWriter
-from noisebook.coding.image import image_bytes
 from noisebook.quantizers.fitting import fit
 
 __all__ = ["FOLDER", "FOLDERS", "corpus_of", "seeds"]

@@ -18,13 +18,13 @@ import torch
 from fuzz.toy import INFO, ToyBackend
 from noisebook import api
 from noisebook.codec.presets import params_of
+from noisebook.codec.stereo import image_bytes, parse_image
 from noisebook.codec.stream import Stream, of_stream
 from noisebook.codec.timeline import SEGMENT_FRAMES, Layout, Timeline
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, ByteReader, varint
 from noisebook.coding.container import CodingParams, Header
 from noisebook.coding.entropy import SymbolReader
-from noisebook.coding.image import image_bytes, parse_image
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, Error, ModelError, StreamError
 from noisebook.quantizers.codebook import LatentCodebook, load

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from noisebook.api.arguments import checked
 from noisebook.errors import ConfigError, ModelError, WrongCodebook
 from noisebook.options import OnStep, Options, option
+from noisebook.quantizers.config import DRAWN
+from noisebook.quantizers.files import find_shipped, read_record, shipped_names, shipped_path
 
 if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
@@ -68,7 +70,6 @@ def load_codebook(name: str | Path, *, unit: str | None = None, info: BackendInf
         ModelError: no such codebook, a damaged file, or another model.
     """
     from noisebook.quantizers.codebook import load
-    from noisebook.quantizers.files import shipped_names, shipped_path
 
     path = shipped_path(str(name)) or Path(name)
     if not path.is_file():
@@ -88,8 +89,6 @@ def codebook_of(codebook: LatentCodebook | Path | str) -> LatentCodebook:
 
 def codebook_names() -> tuple[str, ...]:
     """The codebooks inside the package, named by unit and method."""
-    from noisebook.quantizers.files import shipped_names
-
     return shipped_names()
 
 
@@ -101,7 +100,6 @@ def codebook_by_fingerprint(fingerprint: bytes) -> LatentCodebook:
         WrongCodebook: there is none.
     """
     from noisebook.quantizers.codebook import load
-    from noisebook.quantizers.files import find_shipped
 
     path = find_shipped(fingerprint)
     if path is None:
@@ -147,8 +145,6 @@ def codebook_record(name: str) -> CodebookRecord:
     Raises:
         ModelError: no such codebook.
     """
-    from noisebook.quantizers.files import read_record, shipped_names, shipped_path
-
     path = shipped_path(name)
     if path is None:
         raise ModelError(f"there is no codebook {name}: there are {', '.join(shipped_names())}")
@@ -186,8 +182,6 @@ def fit_doubt(codebook: LatentCodebook | CodebookRecord) -> str | None:
 
     A table needs some ten vectors an atom to hold for other sounds than those it was fitted to.
     """
-    from noisebook.quantizers.config import DRAWN
-
     config = codebook.config
     vectors = codebook.record["frames"] // config.row_frames * config.columns
     fewer, asked = "", codebook.record.get("asked_size")

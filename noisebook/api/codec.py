@@ -17,6 +17,7 @@ import numpy as np
 from noisebook.api.arguments import as_sound, checked
 from noisebook.api.codebooks import codebook_by_fingerprint, codebook_of
 from noisebook.api.models import load_backend, model_of
+from noisebook.api.recommend import auto_preset
 from noisebook.audio.level import PeakGuard, guard_margin, guarded
 from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform, downmix
 from noisebook.codec.options import AUTO, CodebookOptions, EncodeOptions
@@ -204,8 +205,6 @@ def compress(
     sound = as_sound(waveform, sample_rate)
     sound = downmix(sound) if options.channels == "mono" else sound
     if options.preset == AUTO:
-        from noisebook.api.recommend import auto_preset
-
         options = options.replaced(preset=auto_preset(sound)[0])
     if options.target is None:
         return encoder.compress(sound, backend=backend, options=options, on_step=on_step)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import checked
+from noisebook.backends import installed, mini_files
+from noisebook.coding.container import parse_header
 from noisebook.errors import ConfigError, ModelError
 from noisebook.options import OnStep, Options, option
 
@@ -102,8 +104,6 @@ def model_info(model: str = EMBEDDED, *, offline: bool = False) -> BackendInfo:
     Raises:
         ModelError: no such model, or damaged weights.
     """
-    from noisebook.backends import mini_files
-
     folder = mini_folder(model)
     if folder is not None:
         return mini_files.model_info(folder)
@@ -122,16 +122,12 @@ def find_model(data: bytes) -> str:
         WrongModel: no such model is at hand; the message says which it is and which were looked at.
         ModelError: the model inside the package cannot be read.
     """
-    from noisebook.coding.container import parse_header
-
     return model_of(parse_header(data)[0].fingerprint)
 
 
 def model_of(fingerprint: bytes) -> str:
     """The model of a stream by the fingerprint in its header; errors as of `find_model`."""
-    from noisebook.backends.installed import find
-
-    found = find(fingerprint)
+    found = installed.find(fingerprint)
     return EMBEDDED if found.embedded else str(found.folder)
 
 
@@ -143,13 +139,11 @@ def install_model(folder: Path | str) -> InstalledModel:
     Raises:
         ModelError: no model, damaged weights, or a place that cannot be written to.
     """
-    from noisebook.backends.installed import install
-
     place = mini_folder(str(folder)) if Path(folder).is_dir() else None
     if place is None:
         raise ModelError(f"{folder} is no folder with a model of noisebook's own; others are given with --model")
     load_backend(str(place), device="cpu")
-    return install(place)
+    return installed.install(place)
 
 
 def mini_folder(model: str) -> Path | None:
@@ -158,21 +152,17 @@ def mini_folder(model: str) -> Path | None:
     Raises:
         ModelError: a folder that holds neither.
     """
-    from noisebook.backends.mini_files import FILES, WEIGHTS
-
     if model == EMBEDDED:
-        return WEIGHTS
+        return mini_files.WEIGHTS
     folder = Path(model)
     if not folder.exists() and re.fullmatch("[0-9a-f]{8,64}", model):
-        from noisebook.backends.installed import installed
-
-        return next((one.folder for one in installed() if one.fingerprint.startswith(model)), None)
+        return next((one.folder for one in installed.installed() if one.fingerprint.startswith(model)), None)
     if not folder.is_dir() or (folder / "model_index.json").is_file():
         return None
-    if not any((folder / name).is_file() for name in FILES):
+    if not any((folder / name).is_file() for name in mini_files.FILES):
         raise ModelError(
             f"{folder} holds no model: neither model_index.json, as a checkpoint in the layout of diffusers has, nor "
-            f"{', '.join(FILES)}"
+            f"{', '.join(mini_files.FILES)}"
         )
     return folder
 

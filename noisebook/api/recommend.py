@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import as_waveform, checked
+from noisebook.verification.listening import listen
+from noisebook.verification.rules import NEEDS, Rule, advise, rules_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from noisebook.audio.waveform import Sound, Waveform
-    from noisebook.verification.rules import Rule
 
 _PRESET_OPTION = {"compress": "--preset", "reconstruct": "--preset", "transform": "--method"}
 
@@ -62,9 +63,6 @@ def recommend(
     Raises:
         ConfigError: another need or kind of sound.
     """
-    from noisebook.verification.listening import listen
-    from noisebook.verification.rules import advise
-
     traits = listen(as_waveform(sound, sample_rate))
     advice = advise(traits, need, sound_kind)
     reasons = [rule.reason for rule in advice.rules]
@@ -79,9 +77,6 @@ def recommend(
 @checked
 def auto_preset(sound: Sound | ArrayLike, *, sample_rate: int | None = None) -> tuple[str, list[str]]:
     """The preset of `compress` that suits a sound, and the reasons: what `--preset auto` means."""
-    from noisebook.verification.listening import listen
-    from noisebook.verification.rules import advise
-
     advice = advise(listen(as_waveform(sound, sample_rate)))
     return advice.preset, [rule.reason for rule in advice.rules if rule.aspect == "preset"]
 
@@ -93,13 +88,9 @@ def recommendation_rules(need: str | None = None, sound_kind: str | None = None)
     Raises:
         ConfigError: a need or a kind of sound that there is not.
     """
-    from noisebook.verification.rules import rules_for
-
     return rules_for(need, sound_kind)
 
 
 def recommendation_needs() -> tuple[str, ...]:
     """What a recommendation can be asked for."""
-    from noisebook.verification.rules import NEEDS
-
     return NEEDS

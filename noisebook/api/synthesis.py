@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisebook.api.arguments import as_waveform, checked
 from noisebook.api.codebooks import load_codebook
+from noisebook.api.recommend import auto_preset
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.options import AUTO, EncodeOptions
 from noisebook.options import OnStep
@@ -20,6 +21,7 @@ from noisebook.synthesis.options import (
     RestoreOptions,
     TransformOptions,
 )
+from noisebook.synthesis.reconstruction_presets import PRESETS, Preset, by_name, same_by_default, with_axes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
     from noisebook.synthesis.damage import Damage
     from noisebook.synthesis.reconstruct import Reconstruction
-    from noisebook.synthesis.reconstruction_presets import Preset
 
 
 @checked
@@ -64,15 +65,11 @@ def reconstruct(
 
 def reconstruction_presets() -> tuple[Preset, ...]:
     """The table of presets."""
-    from noisebook.synthesis.reconstruction_presets import PRESETS
-
     return PRESETS
 
 
 def same_reconstructions() -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Presets that write the same file by default: (when they do, their names)."""
-    from noisebook.synthesis.reconstruction_presets import same_by_default
-
     return same_by_default()
 
 
@@ -83,8 +80,6 @@ def reconstruction_preset(options: ReconstructOptions = ReconstructOptions(), **
     Raises:
         ConfigError: a preset or a choice that there is not.
     """
-    from noisebook.synthesis.reconstruction_presets import by_name, with_axes
-
     axes = {name: getattr(options, name) for name in options.names() if name not in ("preset", "seed")}
     return with_axes(by_name(options.preset), **axes)
 
@@ -306,8 +301,6 @@ def restore_stream(
     damaged = as_waveform(waveform, sample_rate)
     damage, model = damage_of(damaged, task, options, backend.info), with_features(backend)
     if coding.preset == AUTO:
-        from noisebook.api.recommend import auto_preset
-
         coding = coding.replaced(preset=auto_preset(damaged)[0])
     data = synthesis.restore_stream(damaged, damage, backend=model, options=options, coding=coding, on_step=on_step)
     return RestoredStream(data, damage)

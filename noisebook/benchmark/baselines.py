@@ -234,7 +234,7 @@ class PublishedCoder:
             total = total * torch.rsqrt(total.square().mean(1, keepdim=True).clamp_min(1e-12))
         return self.partition.join(total, step)
 
-    def start(self, device: torch.device) -> torch.Tensor:
+    def start_noise(self, device: torch.device) -> torch.Tensor:
         """x_T."""
         return start_noise(self.partition.shape, seed=0, segment=0, device=device)
 

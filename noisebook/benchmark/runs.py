@@ -133,7 +133,7 @@ def _beside_baselines(
     info, preset = backend.info, by_name(options.against)
     frames = ceil(CLASSIC_BITS / preset.bitrate * info.frames_per_second / info.frame_multiple) * info.frame_multiple
     ours = timed(preset.name, frames / info.frames_per_second)
-    nominal = params_bitrate(preset.params, frame_values=info.frame_values, frames_per_second=info.frames_per_second)
+    nominal = params_bitrate(preset.params, info)
     yield whole_row(f"preset {preset.name}", nominal, ours)
     piece = _of_length(sound, frames / info.frames_per_second)
     for baseline in baselines(preset.bitrate, steps=ours.calls, frames=frames, info=info):

@@ -143,7 +143,7 @@ def published_trip(sound: Waveform, params: Published, backend: Backend) -> Roun
     with stopwatch(backend) as there:
         target = target_latent(sound, header, backend=backend)
         there.lap("signal")
-        start = coder.start(backend.device)
+        start = coder.start_noise(backend.device)
         denoise = over_timeline(backend)  # of the backend whose stages are timed
         payload, x = encode_segment(target, coder, denoise, start)
         header = matched_header(sound, header, ended(x, coder, denoise, tail), (), backend)

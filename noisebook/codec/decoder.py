@@ -222,7 +222,7 @@ def _noise_decoder(
         coder = SegmentCoder.of(layout, index, header.seed, backend)
         steps = layout.steps if contents.coded_steps is None else contents.coded_steps[index]
         coded = None if steps == layout.steps else steps
-        start = coder.start(backend.device)
+        start = coder.start_noise(backend.device)
         return decode_segment(payload, coder, denoise, tail_behind(steps), start, coded_steps=coded)
 
     return decode

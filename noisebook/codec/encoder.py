@@ -155,11 +155,7 @@ def compress_to(
 
     def attempt(rung: int) -> float:
         if rung not in tried:
-            params = params_for(
-                ladder[rung], quality=options.quality, frame_values=info.frame_values,
-                frames_per_second=info.frames_per_second,
-            )  # fmt: skip
-            own = replace(plain, params=params)
+            own = replace(plain, params=params_for(ladder[rung], quality=options.quality, info=info))
             header = header_of(sound, own, info)
             choices, decoded = _choose(targets(prepared.latent, header, own, backend), header, backend, tail=True)
             tried[rung] = error_of(decoded), header, choices, decoded
@@ -244,20 +240,13 @@ def compress_with_codebook(
 
 
 def prepare(sound: Sound, options: EncodeOptions, backend: Backend) -> Prepared:
-    """Header, latent and image of a sound.
-
-    Raises:
-        AudioError, ConfigError: as `compress`.
-    """
-    return _prepared(sound, *_heard(sound, options, backend.info), backend)
+    """Header, latent and image of a sound; errors as of `compress`."""
+    header, samples = _heard(sound, options, backend.info)
+    return _prepared(sound, header, samples, backend)
 
 
 def header_of(sound: Sound, options: EncodeOptions, info: BackendInfo) -> Header:
-    """The header of the stream of a sound, with the gain at which its samples are coded.
-
-    Raises:
-        AudioError, ConfigError: as `compress`.
-    """
+    """The header of the stream of a sound, with the gain at which its samples are coded; errors as of `compress`."""
     return _heard(sound, options, info)[0]
 
 
@@ -267,22 +256,21 @@ def _heard(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Hea
     if options.tag is not None and options.tag not in info.tags:
         raise ConfigError(f"tag {options.tag!r}: {info.name} knows {', '.join(info.tags) or 'none'}")
     preset = by_name(str(options.preset or DEFAULT))
-    params = _explicit_params(options, preset, mode, info)
+    params, gain = _explicit_params(options, preset, mode, info), coding_gain_of(sound)
+    samples = levelled(sound, gain, info.sample_rate)
     header = header_with(
         sound.sample_rate,
         sound.sample_count,
         mode,
         info,
-        gain_half_db=coding_gain_of(sound),
+        gain_half_db=gain,
         preset=0 if params else preset.wire_id,
         seed=options.seed,
         tag=None if options.tag is None else 1 + info.tags.index(options.tag),
         params=params,
         progressive=options.progressive,
     )
-    layout = Layout.of_header(header, info)
-    samples = levelled(sound, header.gain_half_db, info.sample_rate)
-    below = BELOW_DB if options.variable_rate else DIGITAL_DB
+    layout, below = Layout.of_header(header, info), BELOW_DB if options.variable_rate else DIGITAL_DB
     return replace(header, pauses=pauses_of(samples, header, layout, below_db=below)), samples
 
 
@@ -341,8 +329,7 @@ def _explicit_params(
         if mode is ChannelMode.IMAGE and share > HIGHEST:
             most = HIGHEST + MOST_IMAGE
             raise ConfigError(f"a bitrate of {rate:g} bit/s in stereo: {LOWEST} to {most:g} are possible")
-        values, frames = info.frame_values, info.frames_per_second
-        explicit = params_for(share, quality=options.quality, frame_values=values, frames_per_second=frames)
+        explicit = params_for(share, quality=options.quality, info=info)
     if not any(priority.timed for priority in options.priorities):
         return explicit
     params = explicit or (preset.stereo_params if mode is ChannelMode.IMAGE else preset.params)
@@ -446,7 +433,7 @@ def _choose(
     tail: bool,
     on_step: OnStep | None = None,
 ) -> tuple[list[bytes], torch.Tensor]:
-    """The choices of each segment; and the latent that a decoder has after them, with `tail` after its tail."""
+    """The payloads; and the latent that a decoder has after the choices in them, with `tail` after its tail."""
     info, layout = backend.info, Layout.of_header(header, backend.info)
     after = tail_after(layout.plan[-1].s, info.schedule) if tail else ()
     calls = layout.segment_count * (layout.steps + len(after))
@@ -454,7 +441,7 @@ def _choose(
     choices, latents = [], []
     for index, (start, end) in enumerate(layout.segments()):
         coder = SegmentCoder.of(layout, index, header.seed, backend)
-        payload, x = encode_segment(target_of(start, end), coder, denoise, coder.start(backend.device))
+        payload, x = encode_segment(target_of(start, end), coder, denoise, coder.start_noise(backend.device))
         choices.append(payload)
         latents.append(ended(x, coder, denoise, after))
     return list(of_stream(choices, layout)), torch.cat(latents, dim=2)
@@ -491,7 +478,6 @@ def matched_header(
         header: with the gain that was applied to it.
         latent: decoded, `[channels, C, L, F']`.
         images: the payload of the image, where there is one.
-        backend: the model.
     """
     gain, rate, unlevelled = header.gain_half_db, sound.sample_rate, replace(header, gain_half_db=0)
     message, peak = container.unsized(images[0]) if images else None, 0.0

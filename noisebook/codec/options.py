@@ -178,7 +178,7 @@ class EncodeOptions(Options):
 
     @property
     def target(self) -> tuple[str, float] | None:
-        """The measure and value of a quality that is asked for in place of a bitrate."""
+        """Measure and value of a quality that is asked for in place of a bitrate."""
         if self.target_mel_db is not None:
             return "mel-db", self.target_mel_db
         return None if self.target_nmse is None else ("nmse", self.target_nmse)

@@ -15,21 +15,9 @@ from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, UnsupportedStream
 from noisebook.options import named
 
-__all__ = [
-    "DEFAULT",
-    "PRESETS",
-    "QUALITIES",
-    "Preset",
-    "Quality",
-    "by_name",
-    "by_wire_id",
-    "image_bitrate",
-    "image_share",
-    "params_bitrate",
-    "params_for",
-    "params_of",
-    "rate_of_latent",
-]
+__all__ = ["DEFAULT", "HIGHEST", "LOWEST", "MOST_IMAGE", "PRESETS", "QUALITIES", "Preset", "Quality", "by_name",
+           "by_wire_id", "image_bitrate", "image_share", "params_bitrate", "params_for", "params_of",
+           "rate_of_latent"]  # fmt: skip
 
 FRAME_VALUES, FRAMES_PER_SECOND = 128, 25  # of every AudioLDM-shaped latent: what nominal bitrates refer to
 LOWEST, HIGHEST = 5, 8000  # bit/s of the choices of a latent
@@ -43,16 +31,11 @@ _NEAR = 0.02  # bitrates that differ by less are as good as equal
 
 
 def _partitioned(
-    log2_part: int,
-    steps: int,
-    log2_expansion: int,
-    kappa: int,
-    unit: int = _UNIT_FRAMES,
-    frame_values: int = FRAME_VALUES,
+    log2_part: int, steps: int, log2_expansion: int, kappa: int, unit: int = _UNIT_FRAMES, values: int = FRAME_VALUES
 ) -> CodingParams:
     """One signed atom of `2^log2_expansion * d` a part of `d = 2^log2_part` values; kappa is in percent. A unit has
     `unit` frames, or is as long as a part that is longer."""
-    unit_frames = max(unit, 2**log2_part // frame_values)
+    unit_frames = max(unit, 2**log2_part // values)
     return CodingParams(log2_part, log2_part + log2_expansion, unit_frames, steps, kappa)
 
 
@@ -127,21 +110,13 @@ QUALITIES = {
 
 
 def by_name(name: str) -> Preset:
-    """The preset of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The preset of that name; ConfigError if there is none."""
     listed = f"{', '.join(preset.name for preset in PRESETS)} and auto; for others give a bitrate"
     return named("preset", PRESETS, name, listed)
 
 
 def by_wire_id(wire_id: int) -> Preset:
-    """The preset with that id in a stream.
-
-    Raises:
-        UnsupportedStream: this build knows none.
-    """
+    """The preset with that id in a stream; UnsupportedStream if this build knows none."""
     rows = {preset.wire_id: preset for preset in PRESETS}
     if wire_id not in rows:
         raise UnsupportedStream(f"preset id {wire_id}: this build knows {', '.join(map(str, sorted(rows)))}; update it")
@@ -162,12 +137,10 @@ def params_of(header: Header) -> CodingParams:
     return preset.stereo_params if header.channel_mode is ChannelMode.IMAGE else preset.params
 
 
-def params_bitrate(
-    params: CodingParams, *, frame_values: int = FRAME_VALUES, frames_per_second: float = FRAMES_PER_SECOND
-) -> float:
-    """Payload of a latent in bit/s, for latent frames of so many values, so many a second."""
-    parts = params.parts(params.unit_frames, frame_values)
-    return params.choice_bits * parts * params.steps * frames_per_second / params.unit_frames
+def params_bitrate(params: CodingParams, info: BackendInfo | None = None) -> float:
+    """Payload of a latent of a model in bit/s; None stands for a latent of the usual shape."""
+    values, rate = (info.frame_values, info.frames_per_second) if info else (FRAME_VALUES, FRAMES_PER_SECOND)
+    return params.choice_bits * params.parts(params.unit_frames, values) * params.steps * rate / params.unit_frames
 
 
 def image_share(bitrate: float) -> float:
@@ -192,25 +165,13 @@ def image_bitrate(header: Header, info: BackendInfo) -> float:
     """bit/s that the image of a stream of noise choices may take, beside what these take."""
     if header.params is None:
         return by_wire_id(header.preset).image_bitrate
-    values, rate = info.frame_values, info.frames_per_second
-    return image_share(params_bitrate(header.params, frame_values=values, frames_per_second=rate))
+    return image_share(params_bitrate(header.params, info))
 
 
-def params_for(
-    bitrate: float,
-    *,
-    quality: str = "balanced",
-    frame_values: int = FRAME_VALUES,
-    frames_per_second: float = FRAMES_PER_SECOND,
-) -> CodingParams:
-    """The coding parameters whose payload comes nearest to `bitrate` (bit/s of a latent).
+def params_for(bitrate: float, *, quality: str = "balanced", info: BackendInfo | None = None) -> CodingParams:
+    """The coding parameters whose payload comes nearest to `bitrate` (bit/s of a latent, as of `params_bitrate`).
 
-    Of those within 2 % the one with most steps is taken: it wastes fewest bits.
-
-    Args:
-        bitrate: wanted.
-        quality: a key of `QUALITIES`.
-        frame_values, frames_per_second: of the model's latents.
+    Of those within 2 % the one with most steps is taken: it wastes fewest bits. `quality` is a key of `QUALITIES`.
 
     Raises:
         ConfigError: a bitrate or quality outside the allowed.
@@ -219,16 +180,15 @@ def params_for(
         raise ConfigError(f"a bitrate of {bitrate:g} bit/s: {LOWEST} to {HIGHEST} are possible")
     if quality not in QUALITIES:
         raise ConfigError(f"quality {quality!r}: there are {', '.join(QUALITIES)}")
-    effort = QUALITIES[quality]
+    effort, values = QUALITIES[quality], info.frame_values if info else FRAME_VALUES
     # The longest part is the window, so the lowest rates have no more steps than they can pay for.
     candidates = [
-        _partitioned(log2_part, steps, log2_expansion, effort.kappa, effort.unit, frame_values)
+        _partitioned(log2_part, steps, log2_expansion, effort.kappa, effort.unit, values)
         for log2_part, log2_expansion, steps in product(range(4, 16), effort.log2_expansion, range(3, effort.most + 1))
         if steps >= effort.fewest or log2_part == 15
     ]
 
     def distance(params: CodingParams) -> tuple[float, int]:
-        rate = params_bitrate(params, frame_values=frame_values, frames_per_second=frames_per_second)
-        return max(_NEAR, abs(rate / bitrate - 1)), -params.steps
+        return max(_NEAR, abs(params_bitrate(params, info) / bitrate - 1)), -params.steps
 
     return min(candidates, key=distance)

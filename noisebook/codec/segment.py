@@ -32,26 +32,20 @@ Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the l
 
 
 class Coder(Protocol):
-    """What encoder and decoder of a latent share: they differ only in where a choice comes from."""
+    """What encoder and decoder of a latent share: they differ only in where a choice comes from. See `SegmentCoder`."""
 
     @property
-    def plan(self) -> Plan:
-        """Its coded steps."""
+    def plan(self) -> Plan: ...
 
-    def choose(self, residual: torch.Tensor, step: int) -> Any:
-        """The atoms that lead from x0_hat towards the target, for `residual = target - x0_hat`."""
+    def choose(self, residual: torch.Tensor, step: int) -> Any: ...
 
-    def write(self, choice: Any, writer: BitWriter) -> None:
-        """Append what a decoder cannot know of a choice."""
+    def write(self, choice: Any, writer: BitWriter) -> None: ...
 
-    def read(self, reader: BitReader) -> Any:
-        """The choice, as `write` left it; on the CPU."""
+    def read(self, reader: BitReader) -> Any: ...
 
-    def noise(self, choice: Any, step: int) -> torch.Tensor:
-        """The noise that a choice stands for, shaped as the latent."""
+    def noise(self, choice: Any, step: int) -> torch.Tensor: ...
 
-    def clamped(self, denoise: Denoise) -> Denoise:
-        """The denoiser, which knows what paused units are."""
+    def clamped(self, denoise: Denoise) -> Denoise: ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,8 @@ class SegmentCoder:
         return StructuredCodebook(self.params.part, 2**self.params.log2_K)
 
     def choose(self, residual: torch.Tensor, step: int) -> torch.Tensor:
-        """As of `Coder`; parts of paused units take atom 0 as it is."""
+        """The atoms that lead from x0_hat towards the target, for `residual = target - x0_hat`; parts of paused units
+        take atom 0 as it is."""
         return choose(self.correlations(residual, step)) * self._coded.to(residual.device)
 
     def correlations(self, residual: torch.Tensor, step: int) -> torch.Tensor:
@@ -107,15 +102,11 @@ class SegmentCoder:
         return self.codebook.correlate(self.partition.split(residual, step), self._key(step))
 
     def write(self, choice: torch.Tensor, writer: BitWriter) -> None:
-        """As of `Coder`: of parts that choose, index and sign (1 for minus)."""
+        """Append the index and sign (1 for minus) of the parts that choose."""
         writer.write_array(choice.cpu()[self._coded].numpy(), self.params.choice_bits)
 
     def read(self, reader: BitReader) -> torch.Tensor:
-        """The choice of all parts, as `write` left it; on the CPU.
-
-        Raises:
-            StreamError: no encoder writes this.
-        """
+        """The choice of all parts, as `write` left it; on the CPU. StreamError if no encoder writes this."""
         choice = torch.zeros(len(self._coded), dtype=torch.int64)
         values = reader.read_array(int(self._coded.sum()), self.params.choice_bits)
         choice[self._coded] = torch.from_numpy(values)
@@ -144,7 +135,7 @@ class SegmentCoder:
 
         return knowing
 
-    def start(self, device: torch.device) -> torch.Tensor:
+    def start_noise(self, device: torch.device) -> torch.Tensor:
         """x_T: Gaussian, from the seed and the segment alone."""
         return start_noise(self.partition.shape, seed=self.seed, segment=self.segment, device=device)
 
@@ -166,9 +157,8 @@ def encode_segment(target: Target, coder: Coder, denoise: Denoise, start: torch.
 
     Args:
         target: `[channels, C, frames, F']`, or for each step the one that is nearest to its x0_hat.
-        coder: of the segment.
-        denoise: of its timeline.
-        start: shaped alike; `coder.start` is noise.
+        coder, denoise: of the segment.
+        start: noise shaped alike.
     """
     writer, steps = BitWriter(), count()
 
@@ -200,9 +190,7 @@ def decode_segment(
     """The latent `[channels, C, frames, F']` of a payload: the coded steps from the encoder's `start`, then `tail`.
 
     Args:
-        payload: of the segment.
-        coder: of the segment.
-        denoise: of its timeline.
+        payload, coder, denoise: of the segment.
         tail: steps without noise from where the coded ones end.
         start: shaped as the latent.
         coded_steps: take only so many of the coded steps, of a payload that may end behind them.

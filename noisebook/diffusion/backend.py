@@ -15,17 +15,8 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "Backend",
-    "BackendInfo",
-    "Condition",
-    "FeatureBackend",
-    "FeatureModel",
-    "RankingBackend",
-    "front_end_of",
-    "with_features",
-    "with_ranking",
-]
+__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "RankingBackend", "front_end_of",
+           "with_features", "with_ranking"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,8 +83,8 @@ class Condition:
 
     Attributes:
         text: as it was given.
-        unknown: its words that the model does not know and that have no effect, to be told to the user.
-        value: what the text became; the backend's own business.
+        unknown: its words that the model does not know and that have no effect.
+        value: what the text became; private to the backend.
     """
 
     text: str
@@ -117,19 +108,11 @@ class Backend(Protocol):
         """
 
     def to_waveform(self, latent: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
-        """`[B, C, T', F'] -> [B, audio_channels, T' * frame_samples]`.
-
-        Args:
-            latent: of a piece of a timeline.
-            first_frame: the index of its first frame there: phases that go on from piece to piece follow from it.
-        """
+        """`[B, C, T', F'] -> [B, audio_channels, T' * frame_samples]`; phases go on from piece to piece of a timeline
+        by the index of the first frame there."""
 
     def condition(self, text: str) -> Condition:
-        """What a text means to the denoiser; the empty text means any sound.
-
-        Raises:
-            ConfigError: no word of the text is known; says which are.
-        """
+        """What a text means to the denoiser; the empty text means any sound. ConfigError if no word is known."""
 
     def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
         """`x_t [B, C, T', F']` -> x0_hat, shaped alike; T' at most `window_frames`.
@@ -194,21 +177,13 @@ class FeatureModel(ABC):
 
 
 def with_features(backend: Backend) -> FeatureBackend:
-    """The backend, where its autoencoder hears features.
-
-    Raises:
-        ConfigError: it hears waveforms.
-    """
+    """The backend, where its autoencoder hears features; ConfigError where it hears waveforms."""
     front_end_of(backend.info)
     return cast(FeatureBackend, backend)
 
 
 def with_ranking(backend: Backend) -> RankingBackend:
-    """The backend, where it can tell how well a sound suits a prompt.
-
-    Raises:
-        ConfigError: it cannot.
-    """
+    """The backend, where it can tell how well a sound suits a prompt; ConfigError where it cannot."""
     if not getattr(backend, "ranks", False):
         raise ConfigError(
             f"{backend.info.name} has nothing that hears whether a sound suits a prompt, as the CLAP of AudioLDM 2 and "
@@ -218,11 +193,7 @@ def with_ranking(backend: Backend) -> RankingBackend:
 
 
 def front_end_of(info: BackendInfo) -> Features:
-    """The features that a model's autoencoder hears.
-
-    Raises:
-        ConfigError: it hears waveforms.
-    """
+    """The features that a model's autoencoder hears; ConfigError where it hears waveforms."""
     if info.features is None:
         raise ConfigError(f"{info.name} hears waveforms; this needs a model of features, such as mini or audioldm2")
     return info.features

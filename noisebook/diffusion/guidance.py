@@ -58,7 +58,7 @@ def prompted(
         negative: what to stay away from; None is no such wish.
         guidance: scale of classifier-free guidance; 1 is none, and then a negative prompt has no effect.
         rescale: 0 to 1, see `classifier_free`.
-        on_step: told (calls done, total).
+        on_step: called with (calls done, total).
 
     Raises:
         ConfigError: a text without a known word, a negative guidance, or a rescale outside 0..1.
@@ -80,12 +80,11 @@ def classifier_free(conditional: Denoise, unconditional: Denoise, scale: float, 
     conditional denoiser.
 
     Args:
-        conditional: x0_hat with the condition.
-        unconditional: x0_hat without it, or with what is to be avoided (a negative prompt).
+        conditional: with the condition.
+        unconditional: without it, or with what is to be avoided (a negative prompt).
         scale: of the difference; also called guidance weight.
-        rescale: 0 to 1, how far each estimate is brought back to the standard deviation of the conditional one,
-            which large scales inflate (Lin et al. 2024, "Common diffusion noise schedules and sample steps are
-            flawed", eq. 15 and 16, there phi = 0.7).
+        rescale: 0 to 1, how far each estimate is brought back to the standard deviation of the conditional one, which
+            large scales inflate (Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed").
     """
 
     def guided(x: torch.Tensor, t: int) -> torch.Tensor:

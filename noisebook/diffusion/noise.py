@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-import numpy as np
 import torch
 
 from noisebook import rng
@@ -15,8 +14,7 @@ __all__ = ["gaussian_noise", "start_noise"]
 
 def start_noise(shape: Sequence[int], *, seed: int, segment: int, device: torch.device) -> torch.Tensor:
     """The Gaussian noise `[channels, C, frames, F']` with which a segment starts (format.md 5.7)."""
-    drawn = rng.gaussian(prod(shape), seed=seed, purpose=rng.Purpose.START, segment=segment)
-    return _by_frame(drawn, shape).to(device)
+    return _drawn(shape, rng.Purpose.START, seed=seed, segment=segment).to(device)
 
 
 def gaussian_noise(shape: Sequence[int], *, seed: int, step: int, device: torch.device | str) -> torch.Tensor:
@@ -27,11 +25,11 @@ def gaussian_noise(shape: Sequence[int], *, seed: int, step: int, device: torch.
     Raises:
         ConfigError: a seed or step that is not an integer of 0..2^64 - 1.
     """
-    drawn = rng.gaussian(prod(shape), seed=seed, purpose=rng.Purpose.NOISE, step=step)
-    return _by_frame(drawn, shape).to(device)
+    return _drawn(shape, rng.Purpose.NOISE, seed=seed, step=step).to(device)
 
 
-def _by_frame(drawn: np.ndarray, shape: Sequence[int]) -> torch.Tensor:
-    """`[B, C, L, F']` from values that are ordered by frame, then channel, then bin."""
+def _drawn(shape: Sequence[int], purpose: rng.Purpose, **counters: int) -> torch.Tensor:
+    """`[B, C, L, F']`, drawn frame by frame, then by channel and bin."""
     batch, channels, frames, bins = shape
-    return torch.from_numpy(drawn).view(batch, frames, channels, bins).transpose(1, 2).contiguous()
+    values = torch.from_numpy(rng.gaussian(prod(shape), purpose=purpose, **counters))
+    return values.view(batch, frames, channels, bins).transpose(1, 2).contiguous()

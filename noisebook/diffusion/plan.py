@@ -5,6 +5,7 @@ A plan is a tuple of `Step`, so `plan[k:]` is the plan from a later start, and t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,20 +18,8 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "LN2",
-    "Curve",
-    "Denoise",
-    "NoiseFor",
-    "Plan",
-    "Step",
-    "coded_plan",
-    "kl_matched_timesteps",
-    "no_noise",
-    "reverse",
-    "tail_plan",
-    "uniform_timesteps",
-]
+__all__ = ["LN2", "Curve", "Denoise", "NoiseFor", "Plan", "Step", "coded_plan", "kl_matched_timesteps", "make_step",
+           "no_noise", "reverse", "tail_plan", "uniform_timesteps"]  # fmt: skip
 
 LN2 = 0.6931471805599453
 
@@ -91,7 +80,9 @@ def make_step(schedule: Schedule, t: int, s: int | None, *, eta: float) -> Step:
 
 def coded_plan(schedule: Schedule, timesteps: Sequence[int]) -> Plan:
     """Stochastic steps through `timesteps` (falling): one step, and one choice of noise, between each pair."""
-    _check_falling(schedule, timesteps)
+    inside = all(0 <= t < len(schedule) for t in timesteps)
+    if not inside or any(a <= b for a, b in pairwise(timesteps)):
+        raise ConfigError(f"timesteps must fall and lie in 0..{len(schedule) - 1}, got {tuple(timesteps)}")
     return tuple(make_step(schedule, t, s, eta=1.0) for t, s in pairwise(timesteps))
 
 
@@ -119,13 +110,11 @@ class Curve:
     def __call__(self, t: int) -> float:
         """Error at t, linear between the measured timesteps, constant beyond them."""
         ts, errors = self.timesteps, self.errors
-        if t <= ts[0]:
-            return errors[0]
-        for i in range(1, len(ts)):
-            if t <= ts[i]:
-                share = (t - ts[i - 1]) / (ts[i] - ts[i - 1])
-                return errors[i - 1] + share * (errors[i] - errors[i - 1])
-        return errors[-1]
+        i = bisect_left(ts, t)
+        if i in (0, len(ts)):
+            return errors[min(i, len(ts) - 1)]
+        share = (t - ts[i - 1]) / (ts[i] - ts[i - 1])
+        return errors[i - 1] + share * (errors[i] - errors[i - 1])
 
 
 def kl_matched_timesteps(
@@ -166,9 +155,3 @@ def uniform_timesteps(schedule: Schedule, *, steps: int, last: int = 20, start: 
     if not 1 <= steps <= first - last:
         raise ConfigError(f"{steps} steps do not fit between timesteps {first} and {last}")
     return tuple(first - (first - last) * i // steps for i in range(steps + 1))
-
-
-def _check_falling(schedule: Schedule, timesteps: Sequence[int]) -> None:
-    inside = all(0 <= t < len(schedule) for t in timesteps)
-    if not inside or any(a <= b for a, b in pairwise(timesteps)):
-        raise ConfigError(f"timesteps must fall and lie in 0..{len(schedule) - 1}, got {tuple(timesteps)}")

@@ -174,7 +174,7 @@ def _draw(
         coder.write(choice, writer)
         return coder.noise(choice, step)
 
-    x = reverse(steered if candidates > 1 else denoise, coder.plan, coder.start(backend.device), choose)
+    x = reverse(steered if candidates > 1 else denoise, coder.plan, coder.start_noise(backend.device), choose)
     return reverse(denoise, tail, x, choose), writer.getvalue()
 
 

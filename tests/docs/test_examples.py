@@ -33,7 +33,8 @@ def ran(backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     def run(name: str, argument: Path) -> str:
         monkeypatch.setattr(noisebook, "load_backend", lambda *_: backend)
         monkeypatch.setattr(noisebook, "find_model", lambda _: "mini")
-        monkeypatch.setattr("noisebook.api.codec.load_backend", lambda: backend)
+        monkeypatch.setattr("noisebook.api.codec.load_backend", lambda *_: backend)
+        monkeypatch.setattr("noisebook.api.codec.model_of", lambda _: "mini")
         monkeypatch.setattr("noisebook.api.models.load_backend", lambda *_: backend)
         monkeypatch.setattr("noisebook.api.models.find_model", lambda _: "mini")
         monkeypatch.setattr(sys, "argv", [name, str(argument)])

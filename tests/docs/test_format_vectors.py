@@ -11,6 +11,7 @@ import numpy as np
 
 from fuzz.toy import INFO as TOY
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_bands, image_frames
+from noisebook.codec.stereo import image_bytes, parse_image
 from noisebook.codec.stream import of_segments, of_stream
 from noisebook.codec.timeline import Layout
 from noisebook.coding.bitio import BitReader
@@ -29,7 +30,6 @@ from noisebook.coding.container import (
     unsized,
 )
 from noisebook.coding.entropy import SymbolReader
-from noisebook.coding.image import image_bytes, parse_image
 from noisebook.rng import Purpose, gaussian, permutation, signs, words
 
 MODEL = replace(TOY, latent_channels=8, latent_bins=16)  # with the numbers that the page has in brackets

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage
 from noisebook.codec.presets import image_share
-from noisebook.codec.stereo import encode_image
-from noisebook.coding.image import HIGHEST_LEVEL, LOWEST_COHERENCE, image_bytes, parse_image
+from noisebook.codec.stereo import encode_image, image_bytes, parse_image
 from noisebook.errors import ConfigError, CorruptStream
 
 Indices = tuple[np.ndarray, np.ndarray]
@@ -23,8 +22,8 @@ def indices(draw: st.DrawFn) -> Indices:
     """Images whose values hold for a while, as those of sounds do."""
     bands, frames = draw(st.integers(1, 24)), draw(st.integers(1, 20))
     rng, holding = np.random.default_rng(draw(st.integers(0, 2**32))), draw(st.sampled_from([0.0, 0.5, 0.95, 1.0]))
-    level = rng.integers(-HIGHEST_LEVEL, HIGHEST_LEVEL + 1, (bands, frames))
-    coherence = rng.integers(0, LOWEST_COHERENCE + 1, (bands, frames))
+    level = rng.integers(-LEVELS, LEVELS + 1, (bands, frames))
+    coherence = rng.integers(0, len(COHERENCES), (bands, frames))
     for values in (level, coherence):
         for frame in range(1, frames):
             held = rng.random(bands) < holding
@@ -32,9 +31,8 @@ def indices(draw: st.DrawFn) -> Indices:
     return level.astype(np.int8), coherence.astype(np.int8)
 
 
-def test_the_tables_of_signals_and_of_bytes_have_one_size() -> None:
-    assert HIGHEST_LEVEL == LEVELS
-    assert len(COHERENCES) - 1 == LOWEST_COHERENCE
+def test_the_tables_have_the_sizes_of_the_format() -> None:
+    assert (LEVELS, len(COHERENCES)) == (11, 11)
 
 
 @given(indices())
@@ -88,7 +86,7 @@ def test_time_follows_the_frames_whatever_the_bytes(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("level", "coherence"),
     [(np.zeros(4, int), np.zeros(4, int)), (np.zeros((2, 0), int), np.zeros((2, 0), int)),
-     (np.full((1, 1), HIGHEST_LEVEL + 1), np.zeros((1, 1), int)), (np.zeros((1, 1), int), np.full((1, 1), -1))],
+     (np.full((1, 1), LEVELS + 1), np.zeros((1, 1), int)), (np.zeros((1, 1), int), np.full((1, 1), -1))],
 )  # fmt: skip
 def test_what_is_no_image_is_refused(level: np.ndarray, coherence: np.ndarray) -> None:
     with pytest.raises(ConfigError):

@@ -117,7 +117,7 @@ def test_the_default_is_the_shaped_search_and_none_can_be_had(backend, waveform)
 def test_the_state_of_the_encoder_is_the_decoders(backend):
     coder = SegmentCoder(PARAMS, plan_of(PARAMS, backend.info), backend.info, 2, 24, 5, 1)
     target = torch.randn(2, 8, 24, 16, generator=torch.Generator().manual_seed(1))
-    start = coder.start(backend.device)
+    start = coder.start_noise(backend.device)
     payload, x = encode_segment(target, coder, backend.denoise, start)
     assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
     assert len(payload) == -(-coder.partition.parts * coder.params.choice_bits * len(coder.plan) // 8)

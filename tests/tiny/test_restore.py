@@ -157,7 +157,7 @@ def test_a_target_may_depend_on_the_estimate(backend):
     layout = Layout.of_header(header, backend.info)
     coder = SegmentCoder(layout.params, layout.plan, backend.info, 1, 12, header.seed)
     target = torch.randn(1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
-    start, asked = coder.start(torch.device("cpu")), []
+    start, asked = coder.start_noise(torch.device("cpu")), []
 
     def aim(step, x0_hat):
         asked.append((step.t, x0_hat))

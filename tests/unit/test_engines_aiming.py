@@ -30,7 +30,7 @@ def efficiency(source, info, share: float, params: CodingParams = PARAMS) -> flo
     coder = SegmentCoder(params, plan_of(params, info), info, 1, source.frames, 0)
     last = coder.plan[-1].s
     aim = encoder.shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
-    start = coder.start(latent.device)
+    start = coder.start_noise(latent.device)
     noises = []
 
     def remember(step, x0_hat):
