@@ -206,9 +206,7 @@ def compress(
     sound = downmix(sound) if options.channels == "mono" else sound
     if options.preset == AUTO:
         options = options.replaced(preset=auto_preset(sound)[0])
-    if options.target is None:
-        return encoder.compress(sound, backend=backend, options=options, on_step=on_step)
-    return encoder.compress_to(sound, *options.target, backend=backend, options=options, on_step=on_step).data
+    return encoder.compress(sound, backend=backend, options=options, on_step=on_step)
 
 
 @checked

@@ -22,7 +22,7 @@ from noisebook.audio.resample import resampled_count
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import vq
 from noisebook.codec.segment import SegmentCoder, decode_segment, tail_after
-from noisebook.codec.signal import Rendered, restored, restored_blocks, to_samples
+from noisebook.codec.signal import Rendered, joined, restored, restored_blocks, to_samples
 from noisebook.codec.stereo import read_image
 from noisebook.codec.stream import Contents, Stream
 from noisebook.codec.timeline import Layout
@@ -130,12 +130,8 @@ class Decoder:
             ConfigError: not 0 <= start < end <= `sample_count`.
         """
         end = self.sample_count if end is None else end
-        blocks, filled = self.blocks(start, end, seconds=_LONGEST_BLOCK), 0
-        samples = np.empty((self.channels, end - start), np.float32)
-        for block in blocks:
-            samples[:, filled : filled + block.sample_count] = block.samples
-            filled += block.sample_count
-        return Waveform(samples, self.sample_rate)
+        blocks = self.blocks(start, end, seconds=_LONGEST_BLOCK)
+        return Waveform(joined((block.samples for block in blocks), end - start), self.sample_rate)
 
     def blocks(self, start: int = 0, end: int | None = None, *, seconds: float = 8.0) -> Iterator[Waveform]:
         """`samples`, block by block, each when its segment is decoded; the blocks join without a seam.

@@ -60,7 +60,7 @@ from noisebook.metrics import log_mel_l1_db
 from noisebook.options import OnStep
 from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["MEASURES", "Found", "Prepared", "compress", "compress_to", "compress_towards", "compress_with_codebook",
+__all__ = ["MEASURES", "Prepared", "compress", "compress_to", "compress_towards", "compress_with_codebook",
            "header_of", "header_with", "matched_header", "prepare", "priority_weights", "shaped", "target_latent",
            "targets"]  # fmt: skip
 
@@ -89,30 +89,17 @@ class Prepared:
     image: StereoImage | None
 
 
-@dataclass(frozen=True)
-class Found:
-    """A stream that reaches a target.
-
-    Attributes:
-        data: the stream.
-        error: dB, at most the target.
-        encodings: how many were tried.
-    """
-
-    data: bytes
-    error: float
-    encodings: int
-
-
 def compress(
     sound: Sound, *, backend: Backend, options: EncodeOptions = EncodeOptions(), on_step: OnStep | None = None
 ) -> bytes:
-    """A .ddcm stream of the sound.
+    """A .ddcm stream of the sound, of the bitrate or the quality that is asked for.
 
     Raises:
         AudioError: more than two channels.
         ConfigError: options that the sound or the model cannot have.
     """
+    if options.target is not None:
+        return compress_to(sound, *options.target, backend=backend, options=options, on_step=on_step)
     prepared = prepare(sound, options, backend)
     target_of = targets(prepared.latent, prepared.header, options, backend)
     return compress_towards(
@@ -128,7 +115,7 @@ def compress_to(
     backend: Backend,
     options: EncodeOptions = EncodeOptions(),
     on_step: OnStep | None = None,
-) -> Found:
+) -> bytes:
     """The smallest stream of a ladder of bitrates whose error is at most `target`, found by bisection.
 
     The error is that of what a decoder has before its vocoder, and falls as the bitrate rises.
@@ -136,7 +123,7 @@ def compress_to(
     Args:
         measure: a key of `MEASURES`.
         target: dB.
-        options: of `compress`; those that ask for a bitrate do not count.
+        options: of `compress`; those that ask for a bitrate or a quality do not count.
         on_step: called with (encodings done, the most that there may be).
 
     Raises:
@@ -172,9 +159,8 @@ def compress_to(
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if attempt(middle) <= target else (middle + 1, high)
-    error, header, choices, decoded = tried[high]
-    data = _packed(header, choices, decoded, sound, prepared.image, image_bitrate(header, info), backend)
-    return Found(data, error, len(tried))
+    _, header, choices, decoded = tried[high]
+    return _packed(header, choices, decoded, sound, prepared.image, image_bitrate(header, info), backend)
 
 
 def compress_towards(

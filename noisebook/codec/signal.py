@@ -28,8 +28,8 @@ from noisebook.codec.timeline import CELL_FRAMES, SoundFormat, Timeline
 from noisebook.coding.container import ChannelMode, Header
 from noisebook.diffusion.backend import Backend, FeatureBackend
 
-__all__ = ["Rendered", "analyse", "by_latent", "features_of", "levelled", "rendered", "restored", "restored_blocks",
-           "segmentwise", "sound_of", "synthesise", "synthesised", "to_samples"]  # fmt: skip
+__all__ = ["Rendered", "analyse", "by_latent", "features_of", "joined", "levelled", "rendered", "restored",
+           "restored_blocks", "segmentwise", "sound_of", "synthesise", "synthesised", "to_samples"]  # fmt: skip
 
 _FADE_SECONDS = 0.005
 
@@ -84,10 +84,15 @@ def by_latent(samples: torch.Tensor, timeline: Timeline) -> torch.Tensor:
 
 def synthesise(latent: torch.Tensor, timeline: Timeline, backend: Backend) -> np.ndarray:
     """Latent -> `[channels of the model, N']`, a segment at a time with its margins: no joints."""
+    return joined(synthesised(latent, timeline, backend), timeline.sample_count)
+
+
+def joined(pieces: Iterable[np.ndarray], count: int) -> np.ndarray:
+    """`[channels, count]` of pieces `[channels, n]`, at least one."""
     whole, filled = np.empty(0, np.float32), 0
-    for piece in synthesised(latent, timeline, backend):
+    for piece in pieces:
         if not filled:  # pieces in a list would take their memory twice
-            whole = np.empty((len(piece), timeline.sample_count), np.float32)
+            whole = np.empty((len(piece), count), np.float32)
         whole[:, filled : filled + piece.shape[1]] = piece
         filled += piece.shape[1]
     return whole

@@ -99,10 +99,9 @@ def test_priority_of_a_band_moves_the_error(backend, waveform):
 
 def test_encoding_to_a_quality_takes_search_and_tag(backend, waveform):
     options = EncodeOptions(tag="music", search="shaped")
-    found = compress_to(waveform, "nmse", 3.0, backend=backend, options=options)
-    assert found.error <= 3.0
-    assert container.parse_header(found.data)[0].tag == 1
-    assert np.isfinite(decompress(found.data, backend=backend).samples).all()
+    data = compress_to(waveform, "nmse", 3.0, backend=backend, options=options)
+    assert container.parse_header(data)[0].tag == 1
+    assert np.isfinite(decompress(data, backend=backend).samples).all()
 
 
 def test_the_default_is_the_shaped_search_and_none_can_be_had(backend, waveform):

@@ -36,15 +36,18 @@ def errors_of(backend, measure: str) -> tuple[float, float]:
 def test_the_target_is_reached_with_fewer_bits_than_the_most(measure, backend):
     worst, best = errors_of(backend, measure)
     assert worst > best
-    sizes = []
+    sound, sizes = api.Waveform(SOUND, 16000), []
     for share in (0.2, 0.6, 0.95):
         target = best + share * (worst - best)
-        found = encoder.compress_to(
-            api.Waveform(SOUND, 16000), measure, target, backend=backend
-        )  # fmt: skip
-        assert found.error <= target
-        assert found.encodings <= 7
-        sizes.append(len(found.data))
+        steps = []
+        data = encoder.compress_to(
+            sound, measure, target, backend=backend, on_step=lambda *step, steps=steps: steps.append(step)
+        )
+        error_of = encoder.MEASURES[measure](prepare(sound, EncodeOptions(), backend), backend)
+        assert error_of(Decoder(data, backend=backend).latent()) <= target
+        assert steps == [(done, 7) for done in range(1, len(steps) + 1)]
+        assert len(steps) <= 7
+        sizes.append(len(data))
     assert sizes[0] > sizes[1] > sizes[2]
 
 
