@@ -120,8 +120,7 @@ def _of_random_indices(mono: Waveform, stream: bytes | None, backend: Backend) -
 def _ceilings(mono: Waveform, backend: Backend) -> dict[str, Waveform]:
     """The sound through the autoencoder without bits; and, where a vocoder follows it, through that alone."""
     from noisebook.diffusion.backend import with_features
-    from noisebook.synthesis.sound import from_latent, to_latent
-    from noisebook.synthesis.vocoding import vocoded
+    from noisebook.synthesis.sound import from_latent, to_latent, vocoded
 
     ceilings = {"autoencoder": from_latent(*to_latent(mono, backend=backend), backend=backend)}
     if backend.info.features:

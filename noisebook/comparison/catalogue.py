@@ -147,7 +147,7 @@ def _made(make: Callable[..., Waveform]) -> Callable[[Job], Coded]:
 def _vocoded(sound: Waveform, backend: Backend) -> Waveform:
     """The vocoder on the features of the sound itself: all but the vocoder is perfect."""
     from noisebook.diffusion.backend import with_features
-    from noisebook.synthesis.vocoding import vocoded
+    from noisebook.synthesis.sound import vocoded
 
     return vocoded(sound, with_features(backend))
 

@@ -82,7 +82,7 @@ class CodebookConfig:
 
     Attributes:
         unit: "clip" (one atom is `clip_frames` latent frames), "frame" (C F' values) or "position" (C values).
-        method: one of `METHODS`.
+        method: of `METHODS`.
         size: K, atoms of each table.
         model: fingerprint of the autoencoder whose latents it was fitted to, hexadecimal; empty for none.
         channels, bins: C and F' of the latents.

@@ -44,14 +44,8 @@ _STEEPNESS, _EVEN = 3.0, 0.3  # reliability against distortion: a logistic curve
 
 @dataclass(frozen=True)
 class Damage:
-    """One kind of damage.
-
-    Attributes:
-        task: one of `TASKS`, which says the field that is used.
-        gaps: first sample and the one after the last of each, rising, apart from each other.
-        cutoff: Hz.
-        threshold: magnitude.
-    """
+    """One kind of damage: the task, one of `TASKS`, says which field is used. Gaps are spans of samples, rising and
+    apart from each other, the cutoff is in Hz, the threshold a magnitude."""
 
     task: str
     gaps: tuple[Span, ...] = ()
@@ -60,11 +54,7 @@ class Damage:
 
 
 def damage_of(waveform: Waveform, task: str, options: DamageOptions, info: BackendInfo) -> Damage:
-    """The damage that a task is to undo: as the options say, or as found.
-
-    Raises:
-        ConfigError: an unknown task, an option of another task, a value outside the sound, or nothing to restore.
-    """
+    """The damage that a task is to undo: as the options say, or as found; ConfigError where there is none."""
     if task not in TASKS:
         raise ConfigError(f"task {task!r}: {', '.join(TASKS)} are possible")
     for other, name in TASKS.items():

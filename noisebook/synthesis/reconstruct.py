@@ -27,8 +27,7 @@ from noisebook.diffusion.backend import FeatureBackend, front_end_of
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
 from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Post, Preset
-from noisebook.synthesis.sound import AudioFormat
-from noisebook.synthesis.vocoding import Vocoder, first_working
+from noisebook.synthesis.sound import AudioFormat, Vocoder, first_working
 
 __all__ = ["Original", "Ran", "Reconstruction", "finished", "limited", "reconstruct"]
 

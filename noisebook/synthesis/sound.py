@@ -1,25 +1,44 @@
-"""Sound to latent and back without a stream: what reconstruction, transformation and generation share with the codec.
+"""Between sound, latent and features without a stream: what all of synthesis shares with the codec.
 
 Waveform --to_latent--> latent [latents, C, L, F'], AudioFormat --from_latent--> Waveform
+features [latents, 1, T, F] --first_working--> samples [latents, N']
+
+Vocoders are tried in a chain, until one gives sound:
+
+model           the backend's vocoder
+model-clamped   the same, for features brought within the range of natural sound
+griffin-lim     no network; of a model whose own vocoder has none, that one
+tones           no network, and in tune; the same
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from noisebook.audio.image import StereoImage, measure_image
 from noisebook.audio.level import coding_gain_of
+from noisebook.audio.mel_synthesis import griffin_lim, synthesise_mel
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.signal import Rendered, analyse, features_of, levelled, restored, synthesise
+from noisebook.codec.signal import Rendered, analyse, features_of, levelled, restored, segmentwise, synthesise
 from noisebook.codec.timeline import Timeline
 from noisebook.coding.container import ChannelMode
-from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend
-from noisebook.errors import AudioError, ConfigError
+from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend, front_end_of
+from noisebook.errors import AudioError, ConfigError, ModelError
 
-__all__ = ["AudioFormat", "from_latent", "to_latent"]
+__all__ = ["AudioFormat", "Vocoder", "first_working", "from_latent", "to_latent", "vocoded"]
+
+_log = logging.getLogger(__name__)
+_NATURAL = (-10.0, 2.0)  # of log magnitudes: what clamping leaves
+_AUDIBLE = 4  # nepers above silence: 35 dB
+_INAUDIBLE_PEAK = 1e-4
+# Of a mel of 64 bins, [B, 1, T, F] -> [B, N'].
+_WEIGHTLESS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"griffin-lim": griffin_lim, "tones": synthesise_mel}
 
 
 @dataclass(frozen=True)
@@ -32,9 +51,6 @@ class AudioFormat:
         channel_mode: MONO; IMAGE, two channels in one latent; or JOINT, the same by a model of stereo sound.
         gain_half_db: applied before encoding and taken back after decoding.
         image: of the channel mode IMAGE.
-
-    Raises:
-        ConfigError: no samples.
     """
 
     sample_rate: int
@@ -49,11 +65,8 @@ class AudioFormat:
 
     @classmethod
     def of(cls, waveform: Waveform, info: BackendInfo) -> AudioFormat:
-        """That of a sound for a model, with the gain that brings its peak to the level that was trained at.
-
-        Raises:
-            AudioError: more than two channels.
-        """
+        """That of a sound for a model, with the gain that brings its peak to the level that was trained at; AudioError
+        for more than two channels."""
         if waveform.channels > 2:
             raise AudioError(f"{waveform.channels} channels: mono and stereo can be coded; mix down first (--mono)")
         stereo = ChannelMode.JOINT if info.audio_channels == 2 else ChannelMode.IMAGE
@@ -95,14 +108,77 @@ def to_latent(waveform: Waveform, *, backend: Backend) -> tuple[torch.Tensor, Au
 
 
 def from_latent(latent: torch.Tensor, form: AudioFormat, *, backend: Backend) -> Waveform:
-    """The sound of a latent `[latents, C, L, F']`, with the format's rate, exact length, level and channels.
-
-    Raises:
-        ConfigError: the latent is not one of that format.
-    """
+    """The sound of a latent `[latents, C, L, F']`, with the format's rate, exact length, level and channels."""
     info, timeline = backend.info, form.timeline(backend.info)
     expected = (timeline.channels, info.latent_channels, timeline.frames, info.latent_bins)
     if tuple(latent.shape) != expected:
         raise ConfigError(f"a latent {list(latent.shape)} for a sound whose latent is {list(expected)}")
     samples = synthesise(latent.to(backend.device), timeline, backend)
     return form.restored(form.rendered(samples, info), info)
+
+
+@dataclass(frozen=True, eq=False)
+class Vocoder:
+    """A vocoder that gave sound.
+
+    Attributes:
+        run: features `[channels, 1, T, F]` of the same timeline to samples `[channels, N']`.
+        samples: what it gave, shaped alike.
+        name: its own, with the names and failures of those before it.
+    """
+
+    run: Callable[[torch.Tensor], np.ndarray]
+    samples: np.ndarray
+    name: str
+
+
+def first_working(features: torch.Tensor, names: Sequence[str], timeline: Timeline, backend: FeatureBackend) -> Vocoder:
+    """The first vocoder of a chain that runs, and whose output is finite and, where the features are, audible; a
+    ModelError says what each of them gave where there is none."""
+    failures: list[str] = []
+    for name in names:
+        if name in _WEIGHTLESS and failures and front_end_of(backend.info).vocodes:
+            failures.append(f"{name}: the same sound, as the model's vocoder has no network")
+            continue
+        run = partial(_vocode, name=name, timeline=timeline, backend=backend)
+        try:
+            samples = run(features)
+        except Exception as error:  # whatever breaks inside a vocoder is a reason for the next one
+            lines = str(error).strip().splitlines()
+            failure: str | None = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        else:
+            failure = _failure(samples, features, front_end_of(backend.info).floor)
+        if failure is None:
+            return Vocoder(run, samples, f"{name} (after {', '.join(failures)})" if failures else name)
+        failures.append(f"{name}: {failure}")
+        _log.warning("vocoder %s fails: %s", name, failure)
+    raise ModelError(f"no vocoder gave sound: {', '.join(failures)}")
+
+
+def _failure(samples: np.ndarray, features: torch.Tensor, floor: float) -> str | None:
+    if not np.isfinite(samples).all():
+        return "output that is not finite"
+    # `not <=`, so that features that are not numbers count as audible.
+    if not float(features.max()) <= floor + _AUDIBLE and np.abs(samples).max() < _INAUDIBLE_PEAK:
+        return "silence"
+    return None
+
+
+def _vocode(features: torch.Tensor, *, name: str, timeline: Timeline, backend: FeatureBackend) -> np.ndarray:
+    info = timeline.info
+    if name in _WEIGHTLESS and not front_end_of(info).vocodes:
+        return _WEIGHTLESS[name](features.to(backend.device)).cpu().numpy()[:, : timeline.sample_count]
+
+    def vocode(piece: torch.Tensor, first_frame: int) -> torch.Tensor:
+        return backend.vocode(piece, first_frame).cpu()
+
+    heard = features.clamp(*_NATURAL) if name == "model-clamped" else features
+    samples = segmentwise(vocode, heard, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True)
+    return samples.numpy()[:, : timeline.sample_count]
+
+
+def vocoded(waveform: Waveform, backend: FeatureBackend) -> Waveform:
+    """What the model's vocoder makes of a sound's own features: the ceiling of whatever ends in that vocoder."""
+    info, form = backend.info, AudioFormat.of(waveform, backend.info)
+    vocoder = first_working(form.features(waveform, backend), ("model",), form.timeline(info), backend)
+    return form.restored(form.rendered(vocoder.samples, info), info)

@@ -11,11 +11,10 @@ from noisebook.audio.waveform import Waveform
 from noisebook.coding.container import ChannelMode
 from noisebook.errors import AudioError, ConfigError, ModelError
 from noisebook.synthesis import reconstruct as reconstructing
-from noisebook.synthesis import vocoding
+from noisebook.synthesis import sound as between
 from noisebook.synthesis.reconstruct import Original, finished
 from noisebook.synthesis.reconstruction_presets import PRESETS, Post
-from noisebook.synthesis.sound import AudioFormat, from_latent, to_latent
-from noisebook.synthesis.vocoding import Vocoder
+from noisebook.synthesis.sound import AudioFormat, Vocoder, from_latent, to_latent
 
 
 class Faulty:
@@ -158,7 +157,7 @@ def test_silence_of_a_silent_mel_is_no_failure(backend):
 
 
 def test_nothing_falls_back_to_noise(backend, chirp, monkeypatch):
-    monkeypatch.setitem(vocoding._WEIGHTLESS, "griffin-lim", lambda mel: torch.full((1, 24000), torch.inf))
+    monkeypatch.setitem(between._WEIGHTLESS, "griffin-lim", lambda mel: torch.full((1, 24000), torch.inf))
     with pytest.raises(ModelError, match="griffin-lim"):
         api.reconstruct(chirp, sample_rate=16000, backend=Faulty(backend, lambda sound: sound / 0 * 0), vocoder="chain")
 
