@@ -248,7 +248,7 @@ def load(path: Path | str) -> LatentCodebook:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
         found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
         wanted = files.shapes_of(about.config)
-        if found != wanted:  # told before anything large is read
+        if found != wanted:  # before anything large is read
             wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
             raise ModelError(f"{path}: the tensors do not fit the configuration: {', '.join(wrong)}")
         codebook = LatentCodebook(about.config, {name: file.get_tensor(name) for name in slices}, about.record)

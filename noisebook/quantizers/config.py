@@ -123,9 +123,6 @@ class CodebookConfig:
                 raise ConfigError(f"{name} of a codebook is {value}: {low} to {high} are possible")
         if sum(self.size * view.values for view in self.views) > _MAX_VALUES:
             raise ConfigError(f"{self.size} atoms a table: at most {_MAX_VALUES} values in all are allowed")
-        self._check_method()
-
-    def _check_method(self) -> None:
         for name, (methods, neutral) in _OWNERS.items():
             if self.method not in methods and getattr(self, name) != neutral:
                 raise ConfigError(f"{name} is of {', '.join(methods)}: method {self.method} has none")

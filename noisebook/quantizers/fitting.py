@@ -86,7 +86,9 @@ def fit(
     given = {name: value for name, value in shape.items() if value is not None}
     chosen = {"channels": latents[0].shape[1], "bins": latents[0].shape[-1], **_DEFAULTS.get(method, {}), **given}
     config = CodebookConfig(method=method, size=size, **chosen)
-    config = replace(config, size=min(size, _most_atoms(latents, config)))
+    if method == "hierarchical":  # more atoms are better, up to one for each block of the first table (docs/systems.md)
+        blocks = config.columns * sum(len(latent) * -(-latent.shape[2] // config.block_frames) for latent in latents)
+        config = replace(config, size=min(size, max(2, 1 << blocks.bit_length() - 1)))
     beta, softness = _COMMITMENT if commitment is None else commitment, temperature or 0.0
     tensors = _statistics(latents, config) if method in DRAWN else _tables(latents, config, beta, softness, on_step)
     ones = {name: torch.ones(length, dtype=torch.int32) for name, length in config.alphabets.items()}
@@ -103,15 +105,6 @@ def fit(
     if on_step:
         on_step(len(config.views) + 1, len(config.views) + 1)
     return replace(codebook, record=record)
-
-
-def _most_atoms(latents: Latents, config: CodebookConfig) -> int:
-    """As many, a power of two, as the first table of a hierarchical codebook has vectors, one a block: more atoms are
-    better on other sound too, up to one for each block (docs/systems.md)."""
-    if config.method != "hierarchical":
-        return config.size
-    blocks = sum(len(latent) * -(-latent.shape[2] // config.block_frames) for latent in latents)
-    return max(2, 1 << (blocks * config.columns).bit_length() - 1)
 
 
 def _tables(

@@ -1,4 +1,4 @@
-"""What is damaged about a sound, as told or as found; and what the sound still says: its features with a reliability
+"""What is damaged about a sound, as given or as found; and what the sound still says: its features with a reliability
 for each value, and a first guess at the rest.
 
 inpaint     windows that touch a gap are lost                 guess: linear in time from edge to edge

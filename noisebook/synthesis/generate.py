@@ -144,14 +144,6 @@ def _header(options: GenerateStreamOptions, backend: Backend) -> Header:
     )  # fmt: skip
 
 
-def _candidates(options: GenerateStreamOptions, header: Header) -> int:
-    """How many atoms to choose from, so that all that is asked for has an effect."""
-    steered = bool(options.negative or (options.prompt and not header.tag))
-    if steered and options.candidates == 1:
-        raise ConfigError("with 1 candidate there is nothing to choose, so this prompt would have no effect; give 2")
-    return options.candidates or 1 + steered
-
-
 def _draw(
     options: GenerateStreamOptions, header: Header, backend: Backend, on_step: OnStep | None
 ) -> tuple[torch.Tensor, bytes]:
@@ -160,7 +152,10 @@ def _draw(
     coder = SegmentCoder.of(layout, 0, header.seed, backend)
     tail = tail_after(layout.plan[-1].s, backend.info.schedule)
     denoise = counted(over_timeline(backend, tag=header.tag or 0), on_step, layout.steps + len(tail))
-    steered, candidates = _Steered(denoise, options, header, backend), _candidates(options, header)
+    needed = bool(options.negative or (options.prompt and not header.tag))  # a choice, so that these have an effect
+    if needed and options.candidates == 1:
+        raise ConfigError("with 1 candidate there is nothing to choose, so this prompt would have no effect; give 2")
+    steered, candidates = _Steered(denoise, options, header, backend), options.candidates or 1 + needed
     seed = header.seed if options.choice_seed is None else options.choice_seed
     writer, steps = BitWriter(), count()
 

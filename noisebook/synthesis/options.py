@@ -211,13 +211,21 @@ class GenerateStreamOptions(Options):
             raise ConfigError(f"{self.candidates} candidates: 1 to K, which is {self.K}, are possible")
 
 
+def _gap(text: str) -> tuple[float, float]:
+    start, _, end = text.partition(":")
+    try:
+        return float(start), float(end)
+    except ValueError:
+        raise ConfigError(f"{text!r} is not START:END in seconds, such as 2.5:2.9") from None
+
+
 @dataclass(frozen=True)
 class DamageOptions(Options):
     """What is damaged about a sound, where it is not to be found, and how much is left to the model."""
 
     gaps: tuple[tuple[float, float], ...] = option(
         (), "inpaint: seconds; may be repeated. By default runs of digital silence that break the sound off.",
-        flags=("--gap",), metavar="START:END", parse=lambda text: _gap(text),
+        flags=("--gap",), metavar="START:END", parse=_gap,
     )  # fmt: skip
     cutoff: float | None = option(None, "bandwidth: by default where the spectrum drops.", metavar="HZ")
     threshold: float | None = option(None, "declip: 0 to 1; by default the peak, if clipped.", metavar="LEVEL")
@@ -236,11 +244,3 @@ class RestoreOptions(DamageOptions):
     guidance: float = option(1.0, "How much the prompt is exaggerated; 1 is not at all.", low=0, metavar="SCALE")
     steps: int = option(10, "Steps of the diffusion.", low=1, high=1000)
     seed: int = option(0, "Seed of the noise; with --ddcm 0 to 255.", low=0, high=_MOST_SEED)
-
-
-def _gap(text: str) -> tuple[float, float]:
-    start, _, end = text.partition(":")
-    try:
-        return float(start), float(end)
-    except ValueError:
-        raise ConfigError(f"{text!r} is not START:END in seconds, such as 2.5:2.9") from None

@@ -234,13 +234,13 @@ def _lifted(
 def _measured(original: Original, samples: np.ndarray, backend: FeatureBackend) -> dict[str, float]:
     """How near `samples`, `[channels, N']` as coded, are to the original: see `Reconstruction.measures`."""
     sound, wanted = original.unlevelled(samples), effects.energy(original.sound)
-    heard = [features_of(x, original.timeline, backend).cpu().numpy() for x in (original.samples, samples)]
+    features = [features_of(x, original.timeline, backend).cpu().numpy() for x in (original.samples, samples)]
     return {
         "energy_ratio_db": _ratio_db(effects.energy(sound), wanted),
         "high_band_db": _ratio_db(
             *(effects.high_band_energy(x, original.sample_rate) for x in (sound, original.sound))
         ),
-        "features_error_db": log_mel_l1_db(*heard),
+        "features_error_db": log_mel_l1_db(*features),
         "log_spectral_distance_db": _distance_db(original, sound),
         "snr_db": _ratio_db(wanted, effects.energy(original.sound - sound)),
     }

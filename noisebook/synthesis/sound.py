@@ -172,8 +172,8 @@ def _vocode(features: torch.Tensor, *, name: str, timeline: Timeline, backend: F
     def vocode(piece: torch.Tensor, first_frame: int) -> torch.Tensor:
         return backend.vocode(piece, first_frame).cpu()
 
-    heard = features.clamp(*_NATURAL) if name == "model-clamped" else features
-    samples = segmentwise(vocode, heard, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True)
+    taken = features.clamp(*_NATURAL) if name == "model-clamped" else features
+    samples = segmentwise(vocode, taken, timeline, reads=info.feature_frames, writes=info.frame_samples, placed=True)
     return samples.numpy()[:, : timeline.sample_count]
 
 
