@@ -136,23 +136,20 @@ def assigned(
         temperature, top_k: as of `soft_assign`; without `top_k` the nearest atom alone.
     """
 
-    def find(x: torch.Tensor, count: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def find(rows: torch.Tensor, count: int | None) -> list[torch.Tensor]:
+        x = rows.flatten(0, 2)
         if top_k is None:
             indices = nearest(x, table, count)[:, None]
-            return indices, torch.ones_like(indices, dtype=x.dtype)
-        return soft_assign(x, table, temperature=temperature, top_k=top_k, valid=count)
+            weights = torch.ones_like(indices, dtype=x.dtype)
+        else:
+            indices, weights = soft_assign(x, table, temperature=temperature, top_k=top_k, valid=count)
+        return [result.unflatten(0, rows.shape[:3]) for result in (indices, weights)]
 
     seen, inside = read(left, view), min(max(valid - view.first, 0), view.values)
-    pieces: list[tuple[torch.Tensor, int | None]] = [(seen, None)]
-    if inside < view.values:
-        pieces = [(seen[:, :-1], None), (seen[:, -1:], inside)]
-    found = [
-        [result.unflatten(0, piece.shape[:3]) for result in find(piece.flatten(0, 2), count)]
-        for piece, count in pieces
-        if piece.numel()
-    ]
-    indices, weights = (torch.cat(results, dim=1) for results in zip(*found, strict=True))
-    return indices, weights
+    whole = seen.shape[1] - (inside < view.values)  # rows of which all values count
+    pieces = ((seen[:, :whole], None), (seen[:, whole:], inside))
+    indices, weights = zip(*(find(rows, count) for rows, count in pieces if rows.numel()), strict=True)
+    return torch.cat(indices, dim=1), torch.cat(weights, dim=1)
 
 
 def spend(squares: torch.Tensor, bits: torch.Tensor, count_bits: torch.Tensor, *, budget: float) -> torch.Tensor:

@@ -45,9 +45,7 @@ _UNIT_FRAMES = 256  # of a stream: one choice a step for each 10.24 s, the denoi
 
 def generate(options: GenerateOptions, *, backend: Backend, on_step: OnStep | None = None) -> Waveform:
     """A new sound at the model's rate and channels, of that many seconds to the sample; quieter where it would clip.
-
-    Without a seed it is that of seed 0.
-    """
+    Without a seed it is that of seed 0."""
     form = _format_of(options.seconds, backend.info)
     frames = form.timeline(backend.info).frames
     latent = generate_latents(options, seeds=(options.seed or 0,), frames=frames, backend=backend, on_step=on_step)

@@ -33,12 +33,8 @@ VOCODERS = {
 
 @dataclass(frozen=True)
 class LatentLimit:
-    """What is done to a latent with implausible statistics over the whole clip.
-
-    Attributes:
-        above, to: a standard deviation above `above` is scaled to `to`.
-        mean_above, mean_share: of a mean beyond `mean_above` either way, this share is taken away.
-    """
+    """What is done to a latent with implausible statistics over the whole clip: a standard deviation above `above` is
+    scaled to `to`, and of a mean beyond `mean_above` either way the share `mean_share` is taken away."""
 
     above: float = inf
     to: float = inf

@@ -77,12 +77,8 @@ def restore_stream(
     coding: EncodeOptions,
     on_step: OnStep | None = None,
 ) -> bytes:
-    """The restored sound as a .ddcm stream; all of it is synthetic, as of any stream.
-
-    Args:
-        options: of these only the strength counts.
-        coding: as for `encoder.compress`; its channels are left to the codec.
-    """
+    """The restored sound as a .ddcm stream; all of it is synthetic, as of any stream. Of the options only the strength
+    counts, and the channels are left to the codec."""
     sound, form, known, guess = examined(waveform, damage, backend)
     header = header_of(sound, coding.replaced(channels="auto"), backend.info)
     if damage.task == "inpaint":
@@ -107,10 +103,8 @@ def restored_latent(
     options: RestoreOptions,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
-    """The latent `[channels, C, L, F']` of what is known and a guess, features `[channels, 1, T, bins]`.
-
-    Each segment with something lost is a diffusion by itself; the others are the guess, encoded.
-    """
+    """The latent `[channels, C, L, F']` of what is known and a guess, features `[channels, 1, T, bins]`: each segment
+    with something lost is a diffusion by itself; the others are the guess, encoded."""
     latent, hops = _encoded(guess, timeline, backend), timeline.info.feature_frames
     parts = {(start, end): known.part(start * hops, end * hops) for start, end in timeline.segments()}
     parts = {span: part for span, part in parts.items() if part.weight.min() < _RELIABLE}

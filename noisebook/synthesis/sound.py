@@ -99,10 +99,8 @@ class AudioFormat:
 
 
 def to_latent(waveform: Waveform, *, backend: Backend) -> tuple[torch.Tensor, AudioFormat]:
-    """The latent `[latents, C, L, F']` of a sound (mode of the posterior), and what else brings it back.
-
-    Any rate and length; a long sound goes through the networks a segment at a time, with margins that leave no joints.
-    """
+    """The latent `[latents, C, L, F']` of a sound of any rate and length (mode of the posterior), and what else brings
+    it back. A long sound goes through the networks a segment at a time, with margins that leave no joints."""
     form = AudioFormat.of(waveform, backend.info)
     return analyse(form.levelled(waveform, backend.info), form.timeline(backend.info), backend), form
 
@@ -119,13 +117,8 @@ def from_latent(latent: torch.Tensor, form: AudioFormat, *, backend: Backend) ->
 
 @dataclass(frozen=True, eq=False)
 class Vocoder:
-    """A vocoder that gave sound.
-
-    Attributes:
-        run: features `[channels, 1, T, F]` of the same timeline to samples `[channels, N']`.
-        samples: what it gave, shaped alike.
-        name: its own, with the names and failures of those before it.
-    """
+    """A vocoder that gave sound: how to run it on other features `[channels, 1, T, F]` of the same timeline, the samples
+    `[channels, N']` that it gave, and its name, with names and failures of those before it."""
 
     run: Callable[[torch.Tensor], np.ndarray]
     samples: np.ndarray

@@ -45,10 +45,8 @@ _FIT_FRAMES = 512  # latent frames that a sound's own codebook is fitted to, at 
 def transform(
     waveform: Waveform, *, backend: Backend, options: TransformOptions, on_step: OnStep | None = None
 ) -> Waveform:
-    """The transformed sound, with the rate, channels, level and exact length of the original.
-
-    Two channels are transformed as one, and spread again as the original is.
-    """
+    """The transformed sound, with the rate, channels, level and exact length of the original; two channels are
+    transformed as one, and spread again as the original is."""
     latent, frame = to_latent(waveform, backend=backend)
     changed = transform_latent(latent, backend=backend, options=options, on_step=on_step)
     return from_latent(changed, frame, backend=backend)
