@@ -80,11 +80,7 @@ class LatentCodebook:
         return tuple(self.tensors[f"table.{index}"].float() for index in range(len(self.config.views)))
 
     def stages(self, rule: str = "hard") -> tuple[Stage, ...]:
-        """The sequences of codes that `encode` makes, in their order.
-
-        Raises:
-            ConfigError: an unknown rule, or one that the method does not have.
-        """
+        """The sequences of codes that `encode` makes, in their order; ConfigError for a rule that there is not."""
         if rule not in RULES:
             raise ConfigError(f"rule {rule!r}: {', '.join(RULES)} have codes")
         if rule == "soft" and not self.config.flat:
@@ -104,28 +100,18 @@ class LatentCodebook:
         present = [self.present(codes[:index], rule) for index in range(len(codes))]
         return [code.flatten() if mask is None else code[mask] for code, mask in zip(codes, present, strict=True)]
 
-    def encode(
-        self,
-        latent: torch.Tensor,
-        rule: str = "hard",
-        *,
-        temperature: float = TEMPERATURE,
-        bits_per_frame: float | None = None,
-    ) -> Codes:
-        """`[B, C, L, F']` -> codes `[B, positions]` int64, one tensor for each stage.
+    def encode(self, latent: torch.Tensor, rule: str = "hard", *, bits_per_frame: float | None = None) -> Codes:
+        """`[B, C, L, F']` -> codes `[B, positions]` int64, one tensor a stage; ConfigError where it does not fit.
 
         Args:
             rule: "hard", the nearest atom; "soft", weights of the nearest atoms (methods with one table).
             bits_per_frame: adaptive: the budget, ideal bits over latent frames, averaged over the whole latent and all
                 of its rows B; by default that of the configuration.
-
-        Raises:
-            ConfigError: a latent or option that does not fit.
         """
         self.stages(rule)  # the errors
         vectors, valid = split(latent, self.config), valid_values(self.config, latent.shape[2])
         if rule == "soft":
-            codes = self._soft_codes(vectors, valid, temperature)
+            codes = self._soft_codes(vectors, valid)
         else:
             budget = self.config.bits_per_frame if bits_per_frame is None else bits_per_frame
             codes = self._hard_codes(vectors, valid, budget * len(latent) * latent.shape[2])
@@ -134,10 +120,8 @@ class LatentCodebook:
     def decode(self, codes: Sequence[torch.Tensor], frames: int, rule: str = "hard") -> torch.Tensor:
         """Codes -> latent `[B, C, frames, F']`, float32, on the device of the codes.
 
-        With the hard rule the codes of the first stages alone give a coarser latent.
-
-        Raises:
-            ConfigError: codes that no `encode` of this codebook could have made.
+        With the hard rule the codes of the first stages alone give a coarser latent. ConfigError for codes that no
+        `encode` of this codebook could have made.
         """
         self._check_codes(codes, frames, rule)
         grids = [code.unflatten(1, (-1, self.config.columns)) for code in codes]
@@ -194,11 +178,11 @@ class LatentCodebook:
             vectors = vectors + (part if count is None else part * (count > index)[..., None])
         return vectors
 
-    def _soft_codes(self, vectors: torch.Tensor, valid: int, temperature: float) -> list[torch.Tensor]:
+    def _soft_codes(self, vectors: torch.Tensor, valid: int) -> list[torch.Tensor]:
         """Nearest atom, then weight and atom (0 for a weight of 0) of each further one, each `[B, R, P]`."""
         ((view, table),) = self.tables_on(vectors.device)
         top_k = min(SOFT_ATOMS, self.config.size)
-        indices, weights = assigned(vectors, view, table, valid, temperature=temperature, top_k=top_k)
+        indices, weights = assigned(vectors, view, table, valid, temperature=TEMPERATURE, top_k=top_k)
         codes = [indices[..., 0]]
         for index in range(1, top_k):
             sixteenths = (weights[..., index] * WEIGHT_STEPS).round().to(torch.int64)
@@ -289,11 +273,7 @@ def quantise(
 
 def hybrid(quantised: torch.Tensor, latent: torch.Tensor, mix: float = MIX) -> torch.Tensor:
     """`mix` of a quantised latent and the rest of the original, both `[B, C, L, F']`, each frame with the energy that
-    the two have on average. It needs the original, so that it serves analysis and transformation only.
-
-    Raises:
-        ConfigError: a mix outside 0..1.
-    """
+    the two have on average. It needs the original, so that it serves analysis and transformation only."""
     if not 0 <= mix <= 1:
         raise ConfigError(f"a mix of {mix}: 0 (the original) to 1 (quantised) is possible")
     parts = torch.stack([quantised, latent]).transpose(2, 3).flatten(3)  # [2, B, L, C F']

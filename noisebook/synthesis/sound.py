@@ -117,8 +117,8 @@ def from_latent(latent: torch.Tensor, form: AudioFormat, *, backend: Backend) ->
 
 @dataclass(frozen=True, eq=False)
 class Vocoder:
-    """A vocoder that gave sound: how to run it on other features `[channels, 1, T, F]` of the same timeline, the samples
-    `[channels, N']` that it gave, and its name, with names and failures of those before it."""
+    """A vocoder that gave sound: how to run it on other features `[channels, 1, T, F]` of the same timeline, the
+    samples `[channels, N']` that it gave, and its name, with names and failures of those before it."""
 
     run: Callable[[torch.Tensor], np.ndarray]
     samples: np.ndarray

@@ -254,11 +254,12 @@ def test_codes_beyond_an_adaptive_count_are_absent_and_mean_nothing(books):
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("temperature", [0.0, 1e-6])
-def test_soft_at_no_temperature_is_hard(unit, temperature, books):
+def test_soft_at_no_temperature_is_hard(unit, temperature, books, monkeypatch):
     book, latent = books[unit, "kmeans"], latents(seed=5)[0][:, :, :FRAMES]
     hard = quantise(latent, book)
     assert torch.equal(quantise(latent, book, rule="soft", temperature=temperature), hard)
-    codes = book.encode(latent, "soft", temperature=temperature)
+    monkeypatch.setattr("noisebook.quantizers.codebook.TEMPERATURE", temperature)
+    codes = book.encode(latent, "soft")
     assert torch.equal(codes[0], book.encode(latent)[0])
     assert not torch.cat(codes[1:]).any()
     assert torch.equal(book.decode(codes, FRAMES, "soft"), hard)
@@ -269,13 +270,13 @@ def test_soft_at_no_temperature_is_hard(unit, temperature, books):
 @pytest.mark.parametrize(("unit", "method"), [kind for kind in ALL if kind[1] in FLAT])
 def test_soft_codes_are_near_the_soft_rule(unit, method, books):
     book, latent = books[unit, method], latents(seed=5)[0][:, :, :FRAMES]
-    codes = book.encode(latent, "soft", temperature=0.7)
+    codes = book.encode(latent, "soft")
     assert [tuple(code.shape) for code in codes] == [(2, stage.positions(FRAMES)) for stage in book.stages("soft")]
     for code, stage in zip(codes, book.stages("soft"), strict=True):
         assert 0 <= code.min() <= code.max() < stage.size
     for index in range(2, len(codes), 2):
         assert torch.equal(book.present(codes[:index], "soft"), codes[index - 1] > 0)
-    ideal = quantise(latent, book, rule="soft", temperature=0.7)
+    ideal = quantise(latent, book, rule="soft")
     assert error(book.decode(codes, FRAMES, "soft"), ideal) < 0.03 * float(ideal.square().mean())
 
 
