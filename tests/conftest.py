@@ -52,8 +52,7 @@ def stored_model(folder: Path, *networks: Any) -> Path:
     """The folder, with a file for each network of a model."""
     import torch
 
-    from noisebook.backends.checkpoint import save_network
-    from noisebook.backends.mini_files import FILES
+    from noisebook.backends.mini_files import FILES, save_network
     from noisebook.config import to_dict
     from tests.mels import CURVE
 

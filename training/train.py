@@ -27,8 +27,7 @@ import torch
 from torch import nn
 
 from noisebook.audio.bands import log_bands
-from noisebook.backends.checkpoint import load_network, save_network
-from noisebook.backends.mini_files import FILES
+from noisebook.backends.mini_files import FILES, load_network, save_network
 from noisebook.config import to_dict
 from noisebook.diffusion.calibration import measure_curve
 from noisebook.diffusion.schedule import scaled_linear

@@ -232,7 +232,7 @@ def store_calibration(model: str, curve: Curve | None) -> Path:
         ConfigError: the embedded model, or a mini model without its curve: it comes with one.
         ModelError: no such model, or its folder cannot be written.
     """
-    from noisebook.backends import curves, mini
+    from noisebook.backends import mini, pipeline
 
     if model == EMBEDDED:
         raise ConfigError(f"{EMBEDDED} was calibrated when it was trained, and its streams depend on it")
@@ -242,6 +242,6 @@ def store_calibration(model: str, curve: Curve | None) -> Path:
             raise ConfigError("a mini model has no typical curve to go back to; calibrate it anew")
         return mini.store_curve(folder, curve)
     checkpoint, family = diffusers_checkpoint(model, offline=True)
-    path = curves.curve_file(checkpoint, family.weights_digest(checkpoint))
-    curves.store_curve(path, curve)
+    path: Path = family.curve_file(checkpoint)
+    pipeline.store_curve(path, curve)
     return path

@@ -7,9 +7,10 @@ band: it says when something happens (docs/training.md has the comparison).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,7 +40,8 @@ SYNTHESIS_REACH = PHASE_BLOCK + 64  # frames from a cut, beyond which a synthesi
 _AT_ONCE = 512  # frames of an STFT that are held
 
 
-class Bank(NamedTuple):
+@dataclass(frozen=True)
+class Bank:
     """`count` triangular bands from `low` to `high` Hz behind a periodic Hann window of `n_fft` samples, their edges
     evenly spaced on the scale `log(f + 400)`."""
 

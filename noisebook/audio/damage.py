@@ -1,9 +1,13 @@
-"""Damage to a sound: finding it, and making it for measurements.
+"""Damage to a sound: finding it, making it for measurements, and the part of its repair that needs no model.
 
-what       found by                                          made by
-gaps       runs of digital silence that break off a sound    silence
-bandwidth  a cliff in the average spectrum                   low_pass
-clipping   samples crowded at the largest magnitude          clip
+what       found by                                          made by    repaired by
+gaps       runs of digital silence that break off a sound    silence    faded_in: restored sound at a fitting level
+bandwidth  a cliff in the average spectrum                   low_pass   with_band_above: restored sound above the cliff
+clipping   samples crowded at the largest magnitude          clip       sparsely_declipped
+
+Declipping goes by the sparsity of spectra alone, by iterative hard thresholding with the samples as constraints (after
+Kitic et al., "Consistent iterative hard thresholding for signal declipping", 2013): keep the strongest coefficients of
+each short spectrum, put back what is known, and lower the bar.
 """
 
 from __future__ import annotations
@@ -12,20 +16,26 @@ from math import isfinite
 
 import numpy as np
 
+from noisebook.audio.level import SPECTRUM_FRAME, power_spectrum
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
 from noisebook.errors import ConfigError
 
 __all__ = [
+    "FADE",
     "Span",
     "clip",
     "clipped_samples",
+    "consistent",
+    "faded_in",
     "find_cutoff",
     "find_gaps",
     "find_threshold",
     "low_pass",
     "runs",
     "silence",
+    "sparsely_declipped",
+    "with_band_above",
 ]
 
 Span = tuple[int, int]  # first sample, and the one after the last
@@ -34,10 +44,19 @@ _SHORTEST_GAP, _LONGEST_GAP = 0.005, 2.0  # seconds; a longer silence is a pause
 _EDGE, _EDGE_RMS = 0.005, 1e-3  # seconds before or after a gap, and how loud they are if it broke something off
 _FLAT = 2 / 32768  # samples nearer than this to the peak lie on it
 _CROWD = 8  # how many times as many samples are on the peak as just below it, at least, and how many at all
-_LADDER = 1024  # frequencies at which a spectrum is looked at
 _CLIFF_DB = 25.0  # by how much the spectrum falls at a cutoff within `_CLIFF_HZ`, and stays down
 _CLIFF_HZ = 400.0
 _PASSED = 0.94  # share of a resampler's bandwidth at which it has lost half of the amplitude
+
+FADE = 0.01  # seconds on either side of a gap
+_CONTEXT = 0.05  # seconds on either side in which levels are compared
+_MOST_GAIN = 2.0  # and half of it is the least
+
+_WINDOW = 0.064  # seconds
+_OVERLAP = 4
+_ROUNDS, _FIRST_DB, _LAST_DB = 30, 10.0, 60.0  # the bar below the strongest coefficient of a frame, first and last
+_BLOCK = 2**19  # samples that are worked on at a time
+_HEADROOM = 8.0  # times the threshold: as far as a sample may go
 
 
 def find_gaps(waveform: Waveform) -> tuple[Span, ...]:
@@ -56,7 +75,8 @@ def find_gaps(waveform: Waveform) -> tuple[Span, ...]:
 
 def find_cutoff(waveform: Waveform) -> float | None:
     """Frequency in Hz above which the sound has lost its spectrum; None where it falls off no cliff."""
-    levels, spacing = _average_levels(waveform)
+    power = power_spectrum(waveform.samples) * SPECTRUM_FRAME / 2 / waveform.sample_count  # of a frame
+    levels, spacing = 10 * np.log10(power + 1e-12), waveform.sample_rate / SPECTRUM_FRAME
     width = max(1, round(_CLIFF_HZ / spacing))
     loudest_above = np.maximum.accumulate(levels[::-1])[::-1]  # at k: over k and all beyond
     best, drop = 0, _CLIFF_DB
@@ -133,13 +153,91 @@ def runs(flags: np.ndarray) -> list[Span]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _average_levels(waveform: Waveform) -> tuple[np.ndarray, float]:
-    """Mean power spectrum in dB over all channels, and the distance of its frequencies in Hz."""
-    size = 2 * _LADDER
-    samples = np.pad(waveform.samples, ((0, 0), (0, max(0, size - waveform.sample_count))))
-    window = np.hanning(size)
-    total, count = np.zeros(_LADDER + 1), 0
-    for start in range(0, samples.shape[1] - size + 1, size // 2):
-        total += np.square(np.abs(np.fft.rfft(samples[:, start : start + size] * window))).sum(axis=0)
-        count += 1
-    return 10 * np.log10(total / count + 1e-12), waveform.sample_rate / size
+# ---------------------------------------------------------------- repair
+
+
+def faded_in(original: Waveform, restored: Waveform, spans: tuple[Span, ...]) -> Waveform:
+    """The original with the spans taken from `restored`, at the level of their surroundings.
+
+    Samples further than `FADE` from a span are those of the original, to the bit.
+    """
+    samples = original.samples.copy()
+    fade, context = (max(1, round(seconds * original.sample_rate)) for seconds in (FADE, _CONTEXT))
+    for start, end in spans:
+        first, last = max(0, start - fade), min(original.sample_count, end + fade)
+        before, after = (
+            _level_ratio(original.samples[:, part], restored.samples[:, part])
+            for part in (slice(max(0, start - context), start), slice(end, end + context))
+        )
+        levels = [before or after or 1.0, after or before or 1.0]  # where one is unknown, the other
+        gain = np.interp(np.arange(first, last), [start, end], levels).astype(np.float32)
+        share = _fade_weights(first, start, end, last)
+        piece = samples[:, first:last]
+        samples[:, first:last] = piece + share * (gain * restored.samples[:, first:last] - piece)
+    return Waveform(samples, original.sample_rate)
+
+
+def with_band_above(original: Waveform, restored: Waveform, cutoff: float) -> Waveform:
+    """The original below `cutoff` Hz and the restored sound above; the two filters sum to 1."""
+    below, not_above = low_pass(original, cutoff).samples, low_pass(restored, cutoff).samples
+    return Waveform(below + (restored.samples - not_above), original.sample_rate)
+
+
+def _level_ratio(original: np.ndarray, restored: np.ndarray) -> float | None:
+    """Gain that brings `restored` to the level of the original; None where there is nothing to compare."""
+    wanted, found = (float(np.sqrt(np.square(part, dtype=np.float64).sum())) for part in (original, restored))
+    if wanted == 0 or found == 0:
+        return None
+    return min(_MOST_GAIN, max(1 / _MOST_GAIN, wanted / found))
+
+
+def _fade_weights(first: int, start: int, end: int, last: int) -> np.ndarray:
+    """Share of the restored sound from `first` to `last`: raised-cosine ramps outside of `start..end`, 1 inside."""
+    weights = np.ones(last - first, np.float32)
+    for part, count in ((slice(None, start - first), start - first), (slice(end - first, None), last - end)):
+        ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(1, count))
+        weights[part] = ramp if part.start is None else ramp[::-1]
+    return weights
+
+
+def sparsely_declipped(waveform: Waveform, threshold: float) -> Waveform:
+    """The sound with its samples at and beyond the threshold drawn further out, the others as they were to the bit."""
+    lost = clipped_samples(waveform.samples, threshold)
+    samples = waveform.samples.copy()
+    size = 1 << max(4, round(np.log2(_WINDOW * waveform.sample_rate)))
+    for row, flags in zip(samples, lost, strict=True):
+        for start in range(0, len(row), _BLOCK):
+            end = min(len(row), start + _BLOCK)
+            if flags[start:end].any():
+                left, right = max(0, start - 2 * size), min(len(row), end + 2 * size)
+                piece = _declipped(row[left:right].copy(), flags[left:right], threshold, size)
+                row[start:end] = piece[start - left : end - left]
+    return Waveform(samples, waveform.sample_rate)
+
+
+def consistent(clipped: np.ndarray, restored: np.ndarray, lost: np.ndarray, threshold: float) -> np.ndarray:
+    """`restored` made to agree with `clipped`, arrays of one shape.
+
+    Where nothing is lost it is the clipped sound, to the bit; where something is, it has the sign of the clipped
+    sample, and at least its magnitude.
+    """
+    sign = np.sign(clipped)
+    magnitude = np.clip(sign * restored, np.abs(clipped), max(_HEADROOM * threshold, float(np.abs(clipped).max())))
+    return np.where(lost, sign * magnitude, clipped).astype(np.float32)
+
+
+def _declipped(clipped: np.ndarray, lost: np.ndarray, threshold: float, size: int) -> np.ndarray:
+    """One channel `[N]`."""
+    import torch
+
+    window = torch.hann_window(size)
+    hop = size // _OVERLAP
+    restored = clipped
+    for bar_db in np.linspace(_FIRST_DB, _LAST_DB, _ROUNDS):
+        samples = torch.from_numpy(restored)
+        spectrum = torch.stft(samples, size, hop, window=window, pad_mode="constant", return_complex=True)
+        magnitude = spectrum.abs()
+        bar = magnitude.amax(0, keepdim=True) * 10 ** (-float(bar_db) / 20)
+        sparse = torch.istft(torch.where(magnitude > bar, spectrum, 0), size, hop, window=window, length=len(samples))
+        restored = consistent(clipped, sparse.numpy(), lost, threshold)
+    return restored

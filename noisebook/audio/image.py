@@ -11,7 +11,6 @@ gains whose squares sum to 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import pi
@@ -29,7 +28,6 @@ __all__ = [
     "image_bands",
     "image_frames",
     "image_shape",
-    "measure_blocks",
     "measure_image",
     "power_mean",
     "spread",
@@ -117,55 +115,28 @@ def image_bands(sample_rate: int) -> int:
 
 
 def measure_image(samples: np.ndarray, sample_rate: int) -> StereoImage:
-    """The image of `[2, N]`; see `measure_blocks`."""
-    return measure_blocks(
-        (samples[..., i : i + _BLOCK] for i in range(0, max(1, samples.shape[-1]), _BLOCK)), sample_rate
-    )
-
-
-def measure_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> StereoImage:
-    """The image of a sound given as blocks `[2, n]`; nothing is held but a block.
+    """The image of `[2, N]`.
 
     Returns:
         `image_bands(sample_rate)` bands and `image_frames(N, sample_rate)` frames. A band keeps its values while it is
         silent, of weight 0; a channel that is silent in a frame is so in all bands.
 
     Raises:
-        AudioError: blocks that are not `[2, n]`.
+        AudioError: samples that are not `[2, N]`.
     """
-    bands, parts, count = image_bands(sample_rate), [], 0
-    for first, spectra, so_far in _stereo_spectra(blocks, sample_rate):
-        count = so_far
-        centres = (first + np.arange(spectra.shape[1])) * _hop(sample_rate)
-        frame = centres * _FRAME[1] // (sample_rate * _FRAME[0])
-        sums = np.zeros((3, frame[-1] - frame[0] + 1, bands))
-        left, right = spectra
-        for total, power in zip(sums, (_power(left), _power(right), (left * right.conj()).real), strict=True):
-            np.add.at(total, frame - frame[0], _by_band(power, sample_rate, bands))
-        parts.append((frame[0], sums))
-    total = np.zeros((3, image_frames(count, sample_rate), bands))
-    for first, sums in parts:
-        kept = total[:, first : first + sums.shape[1]]
-        kept += sums[:, : kept.shape[1]]
-    return _quantised(*total.transpose(0, 2, 1) / _window_size(sample_rate) ** 2)
-
-
-def _stereo_spectra(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[tuple[int, np.ndarray, int]]:
-    """Index of a first spectrum, spectra `[2, T, bins]`, and samples so far; spectrum t is centred on sample t hop."""
-    size, hop = _window_size(sample_rate), _hop(sample_rate)
-    waiting, first, count = np.zeros((2, size // 2), np.float32), 0, 0
-    for block in blocks:
-        count += _checked(block).shape[1]
-        waiting = np.concatenate([waiting, block], axis=1)
-        spectra = _spectra(waiting, size, hop)
-        if spectra.shape[1]:
-            yield first, spectra, count
-        first += spectra.shape[1]
-        waiting = waiting[:, spectra.shape[1] * hop :]
-    end = np.pad(waiting, ((0, 0), (0, size)))
-    missing = max(1, -(-count // hop)) - first  # up to the last that is centred within the sound, and at least one
-    if missing > 0:
-        yield first, _spectra(end, size, hop)[:, :missing], count
+    size, hop, count = _window_size(sample_rate), _hop(sample_rate), _checked(samples).shape[1]
+    bands, frames = image_shape(count, sample_rate)
+    total = np.zeros((3, frames, bands))
+    steps = max(1, -(-count // hop))  # spectrum t is centred on sample t hop
+    for first in range(0, steps, _BLOCK // hop):
+        last = min(steps, first + _BLOCK // hop)
+        start, end = first * hop - size // 2, (last - 1) * hop + size // 2
+        piece = np.pad(samples[:, max(0, start) : end], ((0, 0), (max(0, -start), max(0, end - count))))
+        left, right = _spectra(piece, size, hop)
+        frame = np.arange(first, last) * hop * _FRAME[1] // (sample_rate * _FRAME[0])
+        for sums, power in zip(total, (_power(left), _power(right), (left * right.conj()).real), strict=True):
+            np.add.at(sums, frame, _by_band(power, sample_rate, bands))
+    return _quantised(*total.transpose(0, 2, 1) / size**2)
 
 
 def _quantised(left: np.ndarray, right: np.ndarray, cross: np.ndarray) -> StereoImage:
@@ -234,10 +205,10 @@ def _power_mean(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     return _overlapped(spectrum[None], size, hop)[0, size : size + samples.shape[1]]
 
 
-def _checked(block: np.ndarray) -> np.ndarray:
-    if block.ndim != 2 or len(block) != 2:
-        raise AudioError(f"a block of shape {list(block.shape)} is not stereo: give [2, n]")
-    return block
+def _checked(samples: np.ndarray) -> np.ndarray:
+    if samples.ndim != 2 or len(samples) != 2:
+        raise AudioError(f"samples of shape {list(samples.shape)} are not stereo: give [2, N]")
+    return samples
 
 
 # ---------------------------------------------------------------- spread

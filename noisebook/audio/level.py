@@ -14,6 +14,7 @@ from noisebook.errors import AudioError
 
 __all__ = [
     "SETTLED_SECONDS",
+    "SPECTRUM_FRAME",
     "PeakGuard",
     "apply_gain",
     "coding_gain",
@@ -25,7 +26,11 @@ __all__ = [
     "loudness_lufs",
     "loudness_of",
     "peak_db",
+    "power_spectrum",
 ]
+
+SPECTRUM_FRAME = 2048  # samples
+_PIECE = 2**18  # samples of a channel whose spectra are held
 
 
 def peak_db(samples: np.ndarray) -> float:
@@ -63,6 +68,21 @@ def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:
     """Samples times `10 ** (half_db / 40)`, float dtype and shape kept. The negative gain undoes it, to the
     last place of the dtype; a gain of 0 changes nothing."""
     return samples * samples.dtype.type(10.0 ** (half_db / 40))
+
+
+def power_spectrum(samples: np.ndarray) -> np.ndarray:
+    """Sum over channels and half overlapping Hann-windowed frames of `[C, N]`: power at `rfftfreq(2048)`, `[1025]`.
+
+    Silence surrounds the sound, and a piece of it is worked on at a time.
+    """
+    half = SPECTRUM_FRAME // 2
+    padded = np.pad(samples, ((0, 0), (half, half + -samples.shape[1] % half)))
+    window, total = np.hanning(SPECTRUM_FRAME + 1)[:-1], np.zeros(half + 1)
+    for start in range(0, padded.shape[1] - half, _PIECE):
+        piece = padded[:, start : start + _PIECE + half]
+        frames = np.lib.stride_tricks.sliding_window_view(piece, SPECTRUM_FRAME, axis=1)[:, ::half]
+        total += np.square(np.abs(np.fft.rfft(frames * window))).sum(axis=(0, 1))
+    return total
 
 
 def _decibel(power: float) -> float:

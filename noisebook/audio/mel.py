@@ -95,10 +95,11 @@ def mel_filter_bank(config: MelConfig) -> np.ndarray:
 
 def mel_edges(config: MelConfig) -> np.ndarray:
     """Hz, `[n_mels, 3]`: where each filter begins, peaks and ends; evenly spaced in mel."""
-    mel = np.linspace(*hz_to_mel(np.array([config.fmin, config.fmax])), config.n_mels + 2)
+    low, high = hz_to_mel(np.array([config.fmin, config.fmax]))
+    mel = np.linspace(low, high, config.n_mels + 2)
     linear = mel * _BREAK_HZ / _BREAK_MEL
     edges = np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))
-    return np.lib.stride_tricks.sliding_window_view(edges, 3)
+    return np.lib.stride_tricks.sliding_window_view(edges, 3).copy()
 
 
 def noise_level(sample_rate: int, windows: np.ndarray) -> np.ndarray:

@@ -5,11 +5,12 @@ features [B, 1, T, F] --smoothed, lifted--> vocoder --band_lifted, high_passed--
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from math import log, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from noisebook.audio.level import SPECTRUM_FRAME, power_spectrum
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HIGHS",
-    "LIFTED_FROM",
     "band_lifted",
     "energy",
     "high_band_energy",
@@ -31,12 +31,9 @@ __all__ = [
 ]
 
 HIGHS = 4000.0  # Hz, from here up
-LIFTED_FROM = 3700.0  # Hz: bins that peak above it, of 64 mels those from 48 on
+_LIFTED_FROM = 3700.0  # Hz: bins that peak above it, of 64 mels those from 48 on
 _RAMP_BINS, _RAMP_HZ = 4, 500.0
-_FULL_SCALE = 1.0
 _REACH = 0.128  # seconds that a filter reaches to either side
-_PIECE = 2**18
-_FRAME = 2048
 
 
 def smoothed(features: torch.Tensor, frames: int) -> torch.Tensor:
@@ -49,22 +46,19 @@ def smoothed(features: torch.Tensor, frames: int) -> torch.Tensor:
 
 
 def lifted(values: torch.Tensor, gain_db: float, features: Features) -> torch.Tensor:
-    """`ln(10) / 20 * gain_db` more in the bins above `LIFTED_FROM`, raised-cosine ramp over the first of them."""
-    import torch
-
-    number = np.cumsum(features.centres > LIFTED_FROM)  # 1 for the first of them
-    weights = _ramp(number / (_RAMP_BINS + 1))
-    return values + torch.tensor(weights * gain_db * log(10) / 20, dtype=values.dtype, device=values.device)
+    """`ln(10) / 20 * gain_db` more in the bins above 3.7 kHz, raised-cosine ramp over the first of them."""
+    number = np.cumsum(features.centres > _LIFTED_FROM)  # 1 for the first of them
+    return values + values.new_tensor(_ramp(number / (_RAMP_BINS + 1)) * gain_db * log(10) / 20)
 
 
 def band_lifted(samples: np.ndarray, sample_rate: int, factor: float) -> np.ndarray:
     """What is above 4 kHz times `factor`, `[C, N]`; the gain rises over the first 500 Hz."""
-    return _filtered(samples, sample_rate, lambda frequency: 1 + (factor - 1) * _ramp((frequency - HIGHS) / _RAMP_HZ))
+    return _filtered(samples, sample_rate, HIGHS, HIGHS + _RAMP_HZ, (1.0, factor))
 
 
 def high_passed(samples: np.ndarray, sample_rate: int, cutoff: float) -> np.ndarray:
     """Without what is below `cutoff` Hz, `[C, N]`: the gain rises from 0 at 0.6 to 1 at 1.4 times the cutoff."""
-    return _filtered(samples, sample_rate, lambda frequency: _ramp((frequency / cutoff - 0.6) / 0.8))
+    return _filtered(samples, sample_rate, 0.6 * cutoff, 1.4 * cutoff, (0.0, 1.0))
 
 
 def energy(samples: np.ndarray) -> float:
@@ -73,14 +67,8 @@ def energy(samples: np.ndarray) -> float:
 
 
 def high_band_energy(samples: np.ndarray, sample_rate: int) -> float:
-    """Energy of `[C, N]` from 4 kHz up over Hann-windowed frames, on the scale of the other results only."""
-    band = np.fft.rfftfreq(_FRAME, 1 / sample_rate) >= HIGHS
-    window = np.hanning(_FRAME + 1)[:-1]
-    total = 0.0
-    for frames in _frames(samples):
-        spectrum = np.fft.rfft(frames * window)[..., band]
-        total += float((spectrum.real**2 + spectrum.imag**2).sum())
-    return total
+    """Energy of `[C, N]` from 4 kHz up, on the scale of other results of this function only."""
+    return float(power_spectrum(samples)[np.fft.rfftfreq(SPECTRUM_FRAME, 1 / sample_rate) >= HIGHS].sum())
 
 
 def high_band_loss_db(reference: np.ndarray, samples: np.ndarray, sample_rate: int) -> float:
@@ -109,8 +97,7 @@ def loudness_ratio(
 
 def peak_gain(samples: np.ndarray) -> float:
     """The factor, at most 1, that keeps the peak within full scale."""
-    peak = float(np.abs(samples).max())
-    return min(1.0, _FULL_SCALE / peak) if peak > 0 else 1.0
+    return 1 / max(1.0, float(np.abs(samples).max()))
 
 
 def _ramp(position: np.ndarray) -> np.ndarray:
@@ -118,29 +105,16 @@ def _ramp(position: np.ndarray) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(np.pi * np.clip(position, 0, 1))
 
 
-def _filtered(samples: np.ndarray, sample_rate: int, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """`[C, N]` through the symmetric filter with that gain at each frequency in Hz: no delay, exact length.
+def _filtered(
+    samples: np.ndarray, sample_rate: int, first: float, last: float, gains: tuple[float, float]
+) -> np.ndarray:
+    """`[C, N]` through a symmetric filter whose gain goes from one to the other between two frequencies in Hz: no
+    delay, exact length."""
+    from scipy.signal import oaconvolve
 
-    The filter acts in the frequency domain, piece by piece (overlap-save).
-    """
     half = round(_REACH * sample_rate)
     count = 2 * half + 1  # odd, so that the filter is symmetric about a sample
-    wanted = gain(np.fft.rfftfreq(8 * count, 1 / sample_rate))
+    frequencies = np.fft.rfftfreq(8 * count, 1 / sample_rate)
+    wanted = gains[0] + (gains[1] - gains[0]) * _ramp((frequencies - first) / (last - first))
     taps = np.roll(np.fft.irfft(wanted, 8 * count), half)[:count] * np.hanning(count + 2)[1:-1]
-    padded = np.pad(samples, ((0, 0), (half, half)))
-    pieces = []
-    for start in range(0, samples.shape[1], _PIECE):
-        piece = padded[:, start : start + _PIECE + count - 1]
-        size = piece.shape[1] + count - 1
-        spectrum = np.fft.rfft(piece, size) * np.fft.rfft(taps, size)
-        pieces.append(np.fft.irfft(spectrum, size)[:, count - 1 : piece.shape[1]])
-    return np.concatenate(pieces, axis=1).astype(samples.dtype)
-
-
-def _frames(samples: np.ndarray) -> Iterator[np.ndarray]:
-    """`[C, frames, _FRAME]` half overlapping, a piece of the sound at a time."""
-    half = _FRAME // 2
-    padded = np.pad(samples, ((0, 0), (half, half + -samples.shape[1] % half)))
-    for start in range(0, padded.shape[1] - half, _PIECE):
-        piece = padded[:, start : start + _PIECE + half]
-        yield np.lib.stride_tricks.sliding_window_view(piece, _FRAME, axis=1)[:, ::half]
+    return oaconvolve(samples, taps[None], mode="same", axes=1).astype(samples.dtype)

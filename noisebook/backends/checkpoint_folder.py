@@ -23,16 +23,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisebook.backends.cache import cache_folder, file_digest
-from noisebook.backends.checkpoint import count_parameters
 from noisebook.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["ALIASES", "INSTALL", "Checkpoint", "is_hub_id", "open_checkpoint", "quiet", "stored_parameters"]
+__all__ = ["ALIASES", "Checkpoint", "is_hub_id", "open_checkpoint", "quiet"]
 
-INSTALL = "pip install 'noisebook[audioldm2]'"
+_INSTALL = "pip install 'noisebook[audioldm2]'"
 ALIASES = {
     "audioldm2": "cvssp/audioldm2",
     "audioldm2-large": "cvssp/audioldm2-large",
@@ -70,7 +69,7 @@ class Checkpoint:
         """Have these parts here, downloaded if the user named a repository of the hub.
 
         Raises:
-            ModelError: the model index names no such part, or its folder or configuration is missing.
+            ModelError: the model index names no such part, or its folder is missing.
         """
         parts = list(parts)
         wanted = [part for part in parts if not self._is_here(part)]
@@ -91,11 +90,7 @@ class Checkpoint:
         return folder.is_dir() and (self.hub_id is None or weightless or any(folder.glob("*.safetensors")))
 
     def config(self, part: str) -> dict[str, Any]:
-        """The configuration of a part.
-
-        Raises:
-            ModelError: it is missing, or no JSON.
-        """
+        """The configuration of a part; a `ModelError` where it is missing or no JSON."""
         self.require([part])
         name = "scheduler_config.json" if part == "scheduler" else "config.json"
         return _read_json(self.folder / part / name)
@@ -155,32 +150,21 @@ class Checkpoint:
                              "one; download it again")  # fmt: skip
         return network.eval().requires_grad_(False)
 
-    def tokenizer(self, part: str) -> Any:
-        """The tokenizer in a part's folder.
+    def preprocessor(self, part: str) -> Any:
+        """The tokenizer, or the feature extractor of sounds, in a part's folder.
 
         Raises:
             ModelError: there is none that can be loaded.
         """
-        return self._weightless(part, "AutoTokenizer")
-
-    def feature_extractor(self, part: str) -> Any:
-        """What makes the features that a network of sounds hears, from a part's folder.
-
-        Raises:
-            ModelError: there is none that can be loaded.
-        """
-        return self._weightless(part, "AutoFeatureExtractor")
-
-    def _weightless(self, part: str, class_name: str) -> Any:
         self.require([part])
+        kind = "AutoFeatureExtractor" if part == "feature_extractor" else "AutoTokenizer"
         with quiet():
             try:
-                known = getattr(_library("transformers"), class_name)
+                known = getattr(_library("transformers"), kind)
                 return known.from_pretrained(self.folder / part, local_files_only=True)
             except Exception as error:  # the library raises a dozen kinds
-                raise ModelError(
-                    f"{self.name}: {part} cannot be loaded: {_first_line(error)}; download it again"
-                ) from error
+                why = f"{_first_line(error)}; download it again"
+                raise ModelError(f"{self.name}: {part} cannot be loaded: {why}") from error
 
     def digest(self, parts: Iterable[str]) -> bytes:
         """SHA-256 over the contents of the weight files of some parts, and what of their configuration matters."""
@@ -238,11 +222,6 @@ def is_hub_id(model: str) -> bool:
     return bool(_HUB_ID.fullmatch(model)) and not model.startswith((".", "/"))
 
 
-def stored_parameters(paths: Iterable[Path]) -> int:
-    """Number of weights in some files, without reading them."""
-    return sum(count_parameters(path) for path in paths)
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars and no remarks of the libraries while they load."""
@@ -293,7 +272,7 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
-        raise MissingExtra(f"a model in the layout of diffusers needs {package}: {INSTALL}") from error
+        raise MissingExtra(f"a model in the layout of diffusers needs {package}: {_INSTALL}") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

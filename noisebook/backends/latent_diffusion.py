@@ -16,7 +16,7 @@ import torch
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
-from noisebook.backends.pipeline import PREDICTIONS, PipelineBackend, info_with_curve
+from noisebook.backends.pipeline import PREDICTIONS, PipelineBackend
 from noisebook.backends.placement import computing
 from noisebook.backends.text import ENCODERS, EncodedPrompt, clap_of_sounds, clap_of_text
 from noisebook.diffusion.backend import BackendInfo, FeatureModel
@@ -148,9 +148,8 @@ class LatentDiffusion(PipelineBackend, FeatureModel):
                 f"{_MEL.bins} at {_MEL.sample_rate} Hz with hop {_MEL.hop_length}"
             )
         size = unet.get("sample_size") or 256
-        return info_with_curve(
+        return cls.info_with_curve(
             checkpoint,
-            cls.weights_digest(checkpoint),
             schedule,
             sample_rate=_MEL.sample_rate,
             features=_MEL,

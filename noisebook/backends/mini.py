@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 
 from noisebook.audio.band_synthesis import synthesise_bands
-from noisebook.backends.checkpoint import load_network, read_metadata, save_network
-from noisebook.backends.mini_files import FILES, WEIGHTS, model_info
+from noisebook.backends.mini_files import FILES, WEIGHTS, load_network, model_info, read_metadata, save_network
 from noisebook.backends.placement import usable_device
 from noisebook.backends.vocabulary import tag_weights
 from noisebook.config import to_dict

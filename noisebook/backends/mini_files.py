@@ -1,23 +1,42 @@
-"""The files of a model of our own, and what they say without a network being built. No torch."""
+"""The files of a model of our own, and what they say without a network being built.
+
+Each is one network in safetensors: float16 weights, with its configuration and training record as metadata. torch is
+loaded to load and save weights alone.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from hashlib import sha256
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from noisebook.audio.bands import BANKS, HOP_LENGTH, SAMPLE_RATE, SYNTHESIS_REACH
 from noisebook.audio.features import BAND_FEATURES
-from noisebook.backends.checkpoint import content_digest, read_config, read_metadata
-from noisebook.config import from_dict
+from noisebook.config import from_dict, to_dict
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import scaled_linear
-from noisebook.errors import ModelError
+from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.configs import PATCH, BandVaeConfig, DenoiserConfig
 
-__all__ = ["FILES", "WEIGHTS", "describe", "fingerprint", "model_info"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "FILES",
+    "WEIGHTS",
+    "count_parameters",
+    "describe",
+    "fingerprint",
+    "load_network",
+    "model_info",
+    "read_metadata",
+    "save_network",
+]
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILES = ("vae.safetensors", "denoiser.safetensors")
@@ -25,13 +44,16 @@ FILES = ("vae.safetensors", "denoiser.safetensors")
 _SAMPLING = Sampling(20, 7.5, 1.0, "ddim", "quadratic")
 _WINDOW_FRAMES = 256  # 10.24 s, the longest the denoiser was trained on
 
+Network = TypeVar("Network", bound="nn.Module")
+Config = TypeVar("Config")
+
 
 def fingerprint(folder: Path) -> bytes:
     """SHA-256 over all that decides what a stream means: weights of VAE and denoiser, and the error curve."""
     _require_files(folder)
     digest = sha256()
     for name in FILES:
-        digest.update(content_digest(folder / name))
+        digest.update(_content_digest(folder / name))
     curve = _curve(folder / FILES[1])
     digest.update(json.dumps([curve.timesteps, curve.errors]).encode())
     return digest.digest()
@@ -55,8 +77,8 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
     _require_files(folder)
     if read_metadata(folder / FILES[0]).get("network") == "MelVae":
         raise ModelError(f"{folder} holds a model of mels at 16 kHz, which noisebook 0.1 reads and no later version")
-    vae = read_config(folder / FILES[0], "BandVae", BandVaeConfig)
-    denoiser = read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
+    vae = _read_config(folder / FILES[0], "BandVae", BandVaeConfig)
+    denoiser = _read_config(folder / FILES[1], "Denoiser", DenoiserConfig)
     latents = (vae.latent_channels, vae.latent_bins), (denoiser.latent_channels, denoiser.latent_bins)
     if latents[0] != latents[1] or vae.bands != BAND_FEATURES.bins:
         raise ModelError(f"{folder}: VAE and denoiser have different shapes; they are of different models")
@@ -64,7 +86,7 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
     return BackendInfo(
         name="mini",
         fingerprint=fingerprint(folder),
-        autoencoder=content_digest(folder / FILES[0]),
+        autoencoder=_content_digest(folder / FILES[0]),
         sample_rate=SAMPLE_RATE,
         features=BAND_FEATURES,
         frame_samples=PATCH * HOP_LENGTH,
@@ -78,6 +100,91 @@ def model_info(folder: Path = WEIGHTS) -> BackendInfo:
         tags=denoiser.tags,
         sampling=_SAMPLING,
     )
+
+
+def save_network(path: Path, network: nn.Module, record: dict[str, Any]) -> None:
+    """Write `network` (which has a dataclass `config`) as float16, with `record` (any JSON) beside it."""
+    import torch
+    from safetensors.torch import save_file
+
+    state = network.state_dict().items()
+    tensors = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state}
+    config, partial = json.dumps(to_dict(network.config)), path.with_suffix(".partial")
+    save_file(tensors, partial, {"network": type(network).__name__, "config": config, "record": json.dumps(record)})
+    partial.replace(path)
+
+
+def load_network(path: Path, network_class: type[Network], config_class: type) -> Network:
+    """Rebuild the network of `path` in float32, in evaluation mode.
+
+    Raises:
+        ModelError: no such file, not safetensors, another network, or tensors that do not fit its configuration.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    config: Any = _read_config(path, network_class.__name__, config_class)
+    try:
+        network = network_class(config)
+        network.load_state_dict({name: value.to(torch.float32) for name, value in load_file(path).items()})
+    except (ArithmeticError, KeyError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: the weights do not fit: {error}") from error
+    return network.eval().requires_grad_(False)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file (`network`, `config`, `record`: JSON texts) without its tensors.
+
+    Raises:
+        ModelError: no such file, or not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weights file")
+    try:
+        with safe_open(path, "numpy") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is not a safetensors file: {error}") from error
+
+
+def count_parameters(paths: Iterable[Path]) -> int:
+    """Number of weights in some files, without reading them; errors as of `read_metadata`."""
+    from safetensors import safe_open
+
+    count = 0
+    for path in paths:
+        read_metadata(path)
+        with safe_open(path, "numpy") as file:
+            count += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    return count
+
+
+def _read_config(path: Path, network: str, config_class: type[Config]) -> Config:
+    """The configuration in a file that holds the named network."""
+    metadata = read_metadata(path)
+    if metadata.get("network") != network:
+        raise ModelError(f"{path} holds {metadata.get('network', 'an unknown network')}, not {network}")
+    try:
+        return from_dict(config_class, json.loads(metadata["config"]))
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: the weights do not fit: {error}") from error
+
+
+def _content_digest(path: Path) -> bytes:
+    """SHA-256 over what a file's weights and configuration are, whatever order they are stored in."""
+    from safetensors import safe_open
+
+    config = json.loads(read_metadata(path).get("config", "{}"))
+    digest = sha256(json.dumps(config, sort_keys=True).encode())
+    with safe_open(path, "numpy") as file:
+        for name in sorted(file.keys()):
+            tensor = file.get_tensor(name)
+            digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+            digest.update(tensor.tobytes())
+    return digest.digest()
 
 
 def _require_files(folder: Path) -> None:

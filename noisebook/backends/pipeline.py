@@ -15,25 +15,36 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
+from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
-from noisebook.backends.curves import curve_file, load_curve, typical_curve
 from noisebook.backends.placement import Networks, automatic_dtype, computing, usable_device
 from noisebook.backends.text import EncodedPrompt, Prompts
+from noisebook.config import from_dict, to_dict
 from noisebook.diffusion.backend import BackendInfo, Condition
+from noisebook.diffusion.calibration import TIMESTEPS
+from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.denoiser import x0_from_v
 
-__all__ = ["PIPELINES", "PREDICTIONS", "PipelineBackend", "family_of", "info_with_curve"]
+__all__ = ["PREDICTIONS", "PipelineBackend", "family_of", "load_curve", "store_curve", "typical_curve"]
 
-PIPELINES = {  # class of the pipeline -> module and class here
+_PIPELINES = {  # class of the pipeline -> module and class here
     "AudioLDM2Pipeline": ("latent_diffusion", "LatentDiffusion"),
     "AudioLDMPipeline": ("latent_diffusion", "LatentDiffusion"),
     "MusicLDMPipeline": ("latent_diffusion", "LatentDiffusion"),
     "StableAudioPipeline": ("stable_audio", "StableAudio"),
 }
+_CURVE_FILE = "noisebook-curve.json"
+# Error of x0_hat at signal-to-noise ratios, by a transformer of 15.8 M parameters on mel latents of unit variance.
+_TYPICAL = (
+    (1.4e-4, 0.98), (0.0025, 0.82), (0.0139, 0.69), (0.0528, 0.53), (0.157, 0.44), (0.405, 0.36), (0.972, 0.28),
+    (1.94, 0.22), (3.45, 0.19), (6.22, 0.15), (10.0, 0.12), (17.0, 0.097), (27.8, 0.077), (53.0, 0.057),
+    (96.0, 0.042), (230.0, 0.025), (430.0, 0.012),
+)  # fmt: skip
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 _SLOW = (
     "this processor does not multiply in bfloat16: it takes 3 to 15 times as long as in float32, for half of the "
@@ -49,9 +60,9 @@ def family_of(checkpoint: Checkpoint) -> type[PipelineBackend]:
     Raises:
         ModelError: there is none.
     """
-    if checkpoint.pipeline not in PIPELINES:
-        raise ModelError(f"{checkpoint.name} is a {checkpoint.pipeline}; noisebook knows {', '.join(PIPELINES)}")
-    module, name = PIPELINES[checkpoint.pipeline]
+    if checkpoint.pipeline not in _PIPELINES:
+        raise ModelError(f"{checkpoint.name} is a {checkpoint.pipeline}; noisebook knows {', '.join(_PIPELINES)}")
+    module, name = _PIPELINES[checkpoint.pipeline]
     family: type[PipelineBackend] = getattr(import_module(f"noisebook.backends.{module}"), name)
     return family
 
@@ -112,6 +123,31 @@ class PipelineBackend(ABC):
         """SHA-256 over what decides the meaning of a stream, but for the error curve."""
 
     @classmethod
+    def curve_file(cls, checkpoint: Checkpoint) -> Path:
+        """Where the measured error curve of a checkpoint is: in its folder, or in the cache if it is from the hub.
+
+        The curve decides where a stream's steps lie, so it is part of the model's fingerprint: a stream made before a
+        calibration is refused after it, and the other way round.
+        """
+        own = checkpoint.hub_id is None
+        return (checkpoint.folder if own else checkpoint.store(cls.weights_digest(checkpoint))) / _CURVE_FILE
+
+    @classmethod
+    def info_with_curve(cls, checkpoint: Checkpoint, schedule: Schedule, **shape: Any) -> BackendInfo:
+        """What is fixed about a checkpoint, the error curve and the fingerprint, of which it is part, among it."""
+        curve = load_curve(cls.curve_file(checkpoint)) or typical_curve(schedule)
+        meaning = cls.weights_digest(checkpoint) + json.dumps([curve.timesteps, curve.errors]).encode()
+        return BackendInfo(
+            name=checkpoint.name,
+            fingerprint=sha256(meaning).digest(),
+            autoencoder=checkpoint.digest(["vae"]),
+            schedule=schedule,
+            curve=curve,
+            tags=(),
+            **shape,
+        )
+
+    @classmethod
     def load_part(cls, checkpoint: Checkpoint, part: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
         """The network of a part, for inference.
 
@@ -154,22 +190,45 @@ class PipelineBackend(ABC):
     def _encode_prompt(self, text: str) -> EncodedPrompt: ...
 
 
-def info_with_curve(checkpoint: Checkpoint, digest: bytes, schedule: Schedule, **shape: Any) -> BackendInfo:
-    """What is fixed about a checkpoint whose weights have that digest; the error curve is part of its fingerprint."""
-    curve = load_curve(curve_file(checkpoint, digest)) or typical_curve(schedule)
-    return BackendInfo(
-        name=checkpoint.name,
-        fingerprint=sha256(digest + json.dumps([curve.timesteps, curve.errors]).encode()).digest(),
-        autoencoder=checkpoint.digest(["vae"]),
-        schedule=schedule,
-        curve=curve,
-        tags=(),
-        **shape,
-    )
-
-
 def _x0_hat(prediction: str, x: torch.Tensor, predicted: torch.Tensor, alpha: float) -> torch.Tensor:
     """Clean data from what the network predicts (Ho et al. 2020, eq. 15; Salimans & Ho 2022, appendix D)."""
     if prediction == "epsilon":
         return (x - (1 - alpha) ** 0.5 * predicted) / alpha**0.5
     return x0_from_v(x, predicted, alpha) if prediction == "v_prediction" else predicted
+
+
+def typical_curve(schedule: Schedule) -> Curve:
+    """The curve to plan with until a denoiser was measured, that of a typical one, for any schedule."""
+    timesteps = tuple(sorted({t * (len(schedule) - 1) // TIMESTEPS[-1] for t in TIMESTEPS}))
+    ratios, known = zip(*_TYPICAL, strict=True)
+    errors = np.interp([schedule.snr(t) for t in timesteps], ratios, known)
+    return Curve(timesteps, tuple(float(f"{error:.6g}") for error in errors))
+
+
+def load_curve(path: Path) -> Curve | None:
+    """The curve that was measured for a model and stored in a file; None where there is none.
+
+    Raises:
+        ModelError: a damaged file.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return from_dict(Curve, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, ConfigError) as error:
+        raise ModelError(f"{path} holds no error curve ({error}); remove it or calibrate again") from error
+
+
+def store_curve(path: Path, curve: Curve | None) -> None:
+    """Keep a measured curve in a file, or forget it.
+
+    Raises:
+        ModelError: its folder cannot be written.
+    """
+    if curve is None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be removed: {error.strerror}; make its folder writable") from error
+    elif not write_text(path, json.dumps(to_dict(curve), indent=1) + "\n"):
+        raise ModelError(f"{path} cannot be written; make its folder writable")

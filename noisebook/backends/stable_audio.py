@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 
 from noisebook.backends.checkpoint_folder import Checkpoint, quiet
-from noisebook.backends.pipeline import PipelineBackend, info_with_curve
+from noisebook.backends.pipeline import PipelineBackend
 from noisebook.backends.placement import computing
 from noisebook.backends.text import EncodedPrompt, tokens
 from noisebook.diffusion.backend import BackendInfo
@@ -75,7 +75,7 @@ class StableAudio(PipelineBackend):
         if not text:
             nothing = torch.zeros_like(torch.cat(reach, dim=1))
             return EncodedPrompt({"encoder_hidden_states": nothing, "global_hidden_states": overall})
-        words = tokens(self.checkpoint.tokenizer("tokenizer"), text, padding="max_length")
+        words = tokens(self.checkpoint.preprocessor("tokenizer"), text, padding="max_length")
         mask = words.mask.to(self.device)
         with self.networks.briefly("text_encoder") as encoder:
             hidden = encoder(words.ids.to(self.device), attention_mask=mask)[0]
@@ -105,7 +105,7 @@ class StableAudio(PipelineBackend):
             raise ModelError(
                 f"{checkpoint.name}: vae and transformer have different latents, or more than two channels of sound"
             )
-        return info_with_curve(
-            checkpoint, cls.weights_digest(checkpoint), cosine(), features=None, latent_bins=1, frame_multiple=1,
+        return cls.info_with_curve(
+            checkpoint, cosine(), features=None, latent_bins=1, frame_multiple=1,
             margin_frames=_MARGIN, sampling=Sampling(100, 7.0, 0.0, "dpm++", "karras"), **shape,
         )  # fmt: skip

@@ -104,7 +104,7 @@ def language_model_steps(base: torch.nn.Module, x: torch.Tensor, mask: torch.Ten
 
 
 def _audioldm2(text: str, part: Part, checkpoint: Checkpoint) -> EncodedPrompt:
-    heard, words = _clap_tokens(checkpoint, text), tokens(checkpoint.tokenizer("tokenizer_2"), text)
+    heard, words = _clap_tokens(checkpoint, text), tokens(checkpoint.preprocessor("tokenizer_2"), text)
     with part("text_encoder") as encoder:
         clap = _clap_features(encoder, heard)[:, None]
     mask = words.mask.to(clap.device)
@@ -162,7 +162,7 @@ def tokens(tokenizer: Any, text: str, *, padding: str | bool = True) -> Tokens:
 
 
 def _clap_tokens(checkpoint: Checkpoint, text: str) -> Tokens:
-    return tokens(checkpoint.tokenizer("tokenizer"), text, padding="max_length")
+    return tokens(checkpoint.preprocessor("tokenizer"), text, padding="max_length")
 
 
 def clap_of_text(clap: Any, checkpoint: Checkpoint, text: str) -> torch.Tensor:
@@ -172,7 +172,7 @@ def clap_of_text(clap: Any, checkpoint: Checkpoint, text: str) -> torch.Tensor:
 
 def clap_of_sounds(clap: Any, checkpoint: Checkpoint, samples: torch.Tensor, sample_rate: int) -> torch.Tensor:
     """The unit vectors `[B, 512]` that CLAP makes of sounds `[B, N]`; of longer ones it hears the middle 10 s."""
-    extractor = checkpoint.feature_extractor("feature_extractor")
+    extractor = checkpoint.preprocessor("feature_extractor")
     rate, longest = extractor.sampling_rate, extractor.nb_max_samples
     vectors = []
     for sound in samples.cpu().numpy():

@@ -50,7 +50,6 @@ def list_models() -> list[dict[str, Any]]:
         ModelError: the embedded model cannot be read.
     """
     from noisebook.backends import mini_files as mini
-    from noisebook.backends.checkpoint import count_parameters
     from noisebook.backends.installed import installed
 
     def files(folder: Path) -> list[Path]:
@@ -62,7 +61,7 @@ def list_models() -> list[dict[str, Any]]:
             "folder": str(model.folder),
             "source": model.source,
             "fingerprint": model.fingerprint,
-            "parameters": sum(map(count_parameters, files(model.folder))),
+            "parameters": mini.count_parameters(files(model.folder)),
             "training": {name: parts.get("record", {}) for name, parts in mini.describe(model.folder).items()},
         }
         for model in installed()
@@ -176,7 +175,7 @@ def _part(checkpoint: Checkpoint, part: str, family: Any) -> Check:
     detail = checkpoint.parts[part][1]
     try:
         if part.startswith("tokenizer"):
-            checkpoint.tokenizer(part)
+            checkpoint.preprocessor(part)
         elif part in family.CLASSES:
             family.load_part(checkpoint, part)  # files alone do not tell whether their tensors fit
             size = sum(path.stat().st_size for path in checkpoint.weights(part))
@@ -195,9 +194,9 @@ def _part(checkpoint: Checkpoint, part: str, family: Any) -> Check:
 
 def _curve_in_use(checkpoint: Checkpoint, family: Any) -> str:
     """It decides where the steps of streams lie, and what a strength means."""
-    from noisebook.backends.curves import curve_file, load_curve
+    from noisebook.backends.pipeline import load_curve
 
-    path = curve_file(checkpoint, family.weights_digest(checkpoint))
+    path = family.curve_file(checkpoint)
     curve = load_curve(path)
     if curve is None:
         return f"assumed, that of a typical denoiser; noisebook calibrate measures this one's and keeps it in {path}"
@@ -219,13 +218,13 @@ def _empty_prompt(checkpoint: Checkpoint, family: Any, missing: list[str]) -> Ch
 def _memory(checkpoint: Checkpoint, coding_parts: tuple[str, ...], device: str) -> Check:
     """What coding needs, at most, beside what is free. A window of 10 s takes `_WORKING` beside the weights, of which a
     CPU holds those of one large network at a time."""
-    from noisebook.backends.checkpoint_folder import stored_parameters
+    from noisebook.backends.mini_files import count_parameters
     from noisebook.backends.placement import free_memory, usable_device
 
     try:
         place = usable_device(device)
         free = free_memory(place)
-        counts = {part: stored_parameters(checkpoint.weights(part)) for part in coding_parts if part != "scheduler"}
+        counts = {part: count_parameters(checkpoint.weights(part)) for part in coding_parts if part != "scheduler"}
     except Error as error:
         return Check("memory", "failed", str(error))
     denoiser = max(counts.values())

@@ -16,10 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from noisebook.audio.damage import Span, find_cutoff, find_gaps, find_threshold, runs, silence
+from noisebook.audio.damage import Span, find_cutoff, find_gaps, find_threshold, runs, silence, sparsely_declipped
 from noisebook.audio.features import Features
 from noisebook.audio.image import StereoImage, image_bands, image_frames
-from noisebook.audio.repair import sparsely_declipped
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of

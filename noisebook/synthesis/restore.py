@@ -15,9 +15,8 @@ from itertools import count
 
 import torch
 
-from noisebook.audio.damage import clipped_samples
+from noisebook.audio.damage import clipped_samples, consistent, faded_in, with_band_above
 from noisebook.audio.features import amplified
-from noisebook.audio.repair import consistent, faded_in, with_band_above
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.encoder import compress_towards, header_of
 from noisebook.codec.options import EncodeOptions

@@ -84,7 +84,7 @@ def test_damaged_model(fails, sound, broken_model, name):
 
 
 def test_a_folder_of_parts_that_do_not_fit(fails, sound, broken_model):
-    from noisebook.backends.checkpoint import save_network
+    from noisebook.backends.mini_files import save_network
     from noisebook.networks.band_vae import BandVae, BandVaeConfig
 
     save_network(broken_model / "vae.safetensors", BandVae(BandVaeConfig(latent_channels=4, dim=32, hidden=32)), {})

@@ -77,7 +77,7 @@ def test_what_cannot_be_installed(fails, embedded):
 
 def test_training_records_are_shown(noisebook, tiny_model, tmp_path, monkeypatch):
     from noisebook.backends import mini_files
-    from noisebook.backends.checkpoint import load_network, save_network
+    from noisebook.backends.mini_files import load_network, save_network
     from noisebook.networks.band_vae import BandVae, BandVaeConfig
 
     folder = Path(shutil.copytree(tiny_model, tmp_path / "trained"))

@@ -18,8 +18,8 @@ from noisebook import api
 from noisebook.api.models import load_backend
 from noisebook.audio.waveform import Waveform
 from noisebook.backends.cache import write_tensors
-from noisebook.backends.checkpoint_folder import stored_parameters
 from noisebook.backends.latent_diffusion import LatentDiffusion
+from noisebook.backends.mini_files import count_parameters
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import TAIL_STEPS
 
@@ -46,7 +46,7 @@ def test_a_stream_at_the_true_size(folder, empty_cache, capsys):
         for part in ("vae", "unet", "vocoder"):
             backend.networks(part)
     weights = [path for part in ("vae", "unet", "vocoder") for path in backend.checkpoint.weights(part)]
-    assert stored_parameters(weights) == pytest.approx(457e6, rel=0.01)
+    assert count_parameters(weights) == pytest.approx(457e6, rel=0.01)
 
     calls = counting(backend)
     sound = Waveform(np.random.default_rng(0).normal(0, 0.1, (1, round(16000 * SECONDS))).astype("f4"), 16000)

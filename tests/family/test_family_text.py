@@ -111,7 +111,7 @@ def test_words_beyond_the_models_length_are_told(audioldm2_folder, load):
 
 
 def test_the_library_says_nothing_of_a_long_prompt(audioldm2_folder, load, caplog):
-    tokenizer = load(audioldm2_folder).checkpoint.tokenizer("tokenizer_2")
+    tokenizer = load(audioldm2_folder).checkpoint.preprocessor("tokenizer_2")
     logger = logging.getLogger("transformers")
     logger.addHandler(caplog.handler)
     try:

@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from noisebook import api
-from noisebook.audio.damage import clip, low_pass, silence
+from noisebook.audio.damage import FADE, clip, low_pass, silence
 from noisebook.audio.io import read
-from noisebook.audio.repair import FADE
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.encoder import header_of
 from noisebook.codec.options import EncodeOptions

@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 
 from noisebook.audio.damage import (
+    FADE,
     clip,
     clipped_samples,
+    consistent,
+    faded_in,
     find_cutoff,
     find_gaps,
     find_threshold,
     low_pass,
     runs,
     silence,
+    sparsely_declipped,
+    with_band_above,
 )
-from noisebook.audio.repair import FADE, consistent, faded_in, sparsely_declipped, with_band_above
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 
@@ -122,11 +126,11 @@ def test_sparse_declipping_comes_nearer_and_keeps_the_rest(rate):
 
 
 def test_blocks_of_declipping_leave_no_joint(monkeypatch):
-    from noisebook.audio import repair
+    from noisebook.audio import damage
 
     clipped = clip(tones(seconds=2), 0.25)
     whole = sparsely_declipped(clipped, 0.25).samples
-    monkeypatch.setattr(repair, "_BLOCK", 8192)
+    monkeypatch.setattr(damage, "_BLOCK", 8192)
     assert np.abs(sparsely_declipped(clipped, 0.25).samples - whole).max() < 0.02
 
 

@@ -13,9 +13,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from noisebook.audio.features import BAND_FEATURES
-from noisebook.backends.checkpoint import count_parameters, load_network, read_metadata, save_network
 from noisebook.backends.mini import MiniBackend
-from noisebook.backends.mini_files import FILES, describe, fingerprint
+from noisebook.backends.mini_files import (
+    FILES,
+    count_parameters,
+    describe,
+    fingerprint,
+    load_network,
+    read_metadata,
+    save_network,
+)
 from noisebook.config import to_dict
 from noisebook.diffusion.plan import Curve
 from noisebook.diffusion.schedule import scaled_linear
@@ -72,7 +79,7 @@ def test_the_file_is_float16_with_its_metadata(saved):
     assert metadata["network"] == "Denoiser"
     assert json.loads(metadata["config"]) == {**to_dict(SMALL), "tags": ["a", "b"]}
     assert json.loads(metadata["record"]) == {"steps": 7, "note": "ü"}
-    assert count_parameters(saved) == sum(p.numel() for p in Denoiser(SMALL).parameters())
+    assert count_parameters([saved]) == sum(p.numel() for p in Denoiser(SMALL).parameters())
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]  # nothing partial left
 
 
@@ -114,7 +121,7 @@ def test_not_safetensors(saved):
     with pytest.raises(ModelError, match="not a safetensors file"):
         load(saved)
     with pytest.raises(ModelError, match="not a safetensors file"):
-        count_parameters(saved)
+        count_parameters([saved])
 
 
 @pytest.mark.parametrize(

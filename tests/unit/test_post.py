@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from noisebook.audio import post
+from noisebook.audio import level, post
 from noisebook.audio.features import BAND_FEATURES, MEL_FEATURES
 
 RATE = 16000
@@ -43,11 +43,9 @@ def test_band_lift_acts_from_4_khz_up(factor, sample_rate):
             assert gain == pytest.approx(20 * np.log10(wanted), abs=0.1), hz
 
 
-def test_filters_delay_nothing_and_have_no_joints(monkeypatch):
+def test_filters_delay_nothing():
     samples = np.random.default_rng(0).standard_normal((2, 30000)).astype(np.float32)
     whole = post.band_lifted(samples, RATE, 1.5)
-    monkeypatch.setattr(post, "_PIECE", 7000)
-    assert np.abs(post.band_lifted(samples, RATE, 1.5) - whole).max() < 1e-5
     assert whole.shape == samples.shape
     assert whole.dtype == np.float32
     low = tone(440)
@@ -97,7 +95,7 @@ def test_high_band_energy_hears_the_high_band_alone():
 def test_energy_does_not_depend_on_pieces(monkeypatch):
     samples = np.random.default_rng(1).standard_normal((2, 50000)).astype(np.float32)
     whole = post.high_band_energy(samples, RATE)
-    monkeypatch.setattr(post, "_PIECE", 2**12)
+    monkeypatch.setattr(level, "_PIECE", 2**12)
     assert post.high_band_energy(samples, RATE) == pytest.approx(whole, rel=1e-6)
 
 

@@ -68,7 +68,7 @@ def test_betas_outside_zero_and_one_are_refused(make, betas):
 @pytest.mark.parametrize("schedule", [SCHEDULE, cosine(), linear(1e-4, 0.02), cosine(40)], ids=range(4))
 def test_the_typical_curve_serves_every_schedule(schedule):
     """Until a denoiser is measured; it errs like one: more with more noise, never more than an estimate of zero."""
-    from noisebook.backends.curves import typical_curve
+    from noisebook.backends.pipeline import typical_curve
 
     curve = typical_curve(schedule)
     assert curve.timesteps[0] == 0
@@ -82,7 +82,7 @@ def test_the_typical_curve_serves_every_schedule(schedule):
 
 def test_the_typical_curve_depends_on_the_noise_and_not_on_its_name():
     """Two schedules of one signal-to-noise ratio expect the same error there."""
-    from noisebook.backends.curves import typical_curve
+    from noisebook.backends.pipeline import typical_curve
 
     curves = {schedule: typical_curve(schedule) for schedule in (SCHEDULE, cosine())}
     for wanted in (0.03, 0.5, 4.0, 40.0):
