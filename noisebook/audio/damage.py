@@ -75,8 +75,8 @@ def find_gaps(waveform: Waveform) -> tuple[Span, ...]:
 
 def find_cutoff(waveform: Waveform) -> float | None:
     """Frequency in Hz above which the sound has lost its spectrum; None where it falls off no cliff."""
-    power = power_spectrum(waveform.samples) * SPECTRUM_FRAME / 2 / waveform.sample_count  # of a frame
-    levels, spacing = 10 * np.log10(power + 1e-12), waveform.sample_rate / SPECTRUM_FRAME
+    levels = 10 * np.log10(power_spectrum(waveform.samples) + 1e-12)
+    spacing = waveform.sample_rate / SPECTRUM_FRAME
     width = max(1, round(_CLIFF_HZ / spacing))
     loudest_above = np.maximum.accumulate(levels[::-1])[::-1]  # at k: over k and all beyond
     best, drop = 0, _CLIFF_DB

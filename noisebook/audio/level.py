@@ -71,18 +71,17 @@ def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:
 
 
 def power_spectrum(samples: np.ndarray) -> np.ndarray:
-    """Sum over channels and half overlapping Hann-windowed frames of `[C, N]`: power at `rfftfreq(2048)`, `[1025]`.
-
-    Silence surrounds the sound, and a piece of it is worked on at a time.
-    """
+    """Power at `rfftfreq(SPECTRUM_FRAME)` of `[C, N]`, summed over channels: the mean over half overlapping frames
+    within the sound behind a Hann window, a piece at a time."""
     half = SPECTRUM_FRAME // 2
-    padded = np.pad(samples, ((0, 0), (half, half + -samples.shape[1] % half)))
-    window, total = np.hanning(SPECTRUM_FRAME + 1)[:-1], np.zeros(half + 1)
-    for start in range(0, padded.shape[1] - half, _PIECE):
+    padded = np.pad(samples, ((0, 0), (0, max(0, SPECTRUM_FRAME - samples.shape[1]))))
+    window, total, count = np.hanning(SPECTRUM_FRAME + 1)[:-1], np.zeros(half + 1), 0
+    for start in range(0, padded.shape[1] // half * half - half, _PIECE):
         piece = padded[:, start : start + _PIECE + half]
         frames = np.lib.stride_tricks.sliding_window_view(piece, SPECTRUM_FRAME, axis=1)[:, ::half]
         total += np.square(np.abs(np.fft.rfft(frames * window))).sum(axis=(0, 1))
-    return total
+        count += frames.shape[1]
+    return total / count
 
 
 def _decibel(power: float) -> float:

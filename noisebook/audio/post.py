@@ -67,8 +67,10 @@ def energy(samples: np.ndarray) -> float:
 
 
 def high_band_energy(samples: np.ndarray, sample_rate: int) -> float:
-    """Energy of `[C, N]` from 4 kHz up, on the scale of other results of this function only."""
-    return float(power_spectrum(samples)[np.fft.rfftfreq(SPECTRUM_FRAME, 1 / sample_rate) >= HIGHS].sum())
+    """Energy of `[C, N]` from 4 kHz up, on the scale of other results for that length only."""
+    half = SPECTRUM_FRAME // 2
+    padded = np.pad(samples, ((0, 0), (half, half + -samples.shape[1] % half)))
+    return float(power_spectrum(padded)[np.fft.rfftfreq(SPECTRUM_FRAME, 1 / sample_rate) >= HIGHS].sum())
 
 
 def high_band_loss_db(reference: np.ndarray, samples: np.ndarray, sample_rate: int) -> float:
