@@ -1,17 +1,17 @@
 """Several sounds through one call of the denoiser, with the codec as it is.
 
-Each sound has a thread of its own. One runs at a time; one that asks the denoiser waits until all others ask too or are
-done. Then the last serves all: what has the same timestep, tag and number of frames goes through the network as one
-batch. Sounds of one length share every call; so do all that are longer than the denoiser's window, which sees them in
-windows of one length.
+Each sound is a job in a thread of its own. One job runs at a time; one that asks the denoiser waits until all others
+ask too or are done. Then the last one answers all: what has the same timestep, tag and number of frames goes through
+the network as one batch. Sounds of one length share every call; so do all that are longer than the denoiser's window,
+which sees them in windows of one length.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,51 +22,36 @@ if TYPE_CHECKING:
 
     from noisebook.diffusion.backend import Backend, Condition
 
-__all__ = ["each_with"]
+__all__ = ["Share", "side_by_side"]
 
 T = TypeVar("T")
+Share = Callable[["Backend"], "Backend"]
 
 
-def each_with(backend: Backend, jobs: Sequence[Callable[[Backend], T]]) -> list[T | Exception]:
-    """What each job returns or raises; their calls of the denoiser are batched. One alone runs as it would without.
+def side_by_side(jobs: Sequence[Callable[[Share], T]]) -> list[T]:
+    """What the jobs return; the first exception of one ends all.
 
     Args:
-        backend: the model.
-        jobs: each calls its backend from its own thread only.
+        jobs: each gets a function that makes of a backend one whose denoiser is shared with the other jobs. One job
+            alone gets the backend itself.
     """
-    results: list[Any] = [None] * len(jobs)
-    if len(jobs) == 1:
+    if len(jobs) < 2:
+        return [job(lambda backend: backend) for job in jobs]
+    turns = _Turns(len(jobs))
+    with ThreadPoolExecutor(len(jobs), "batching") as threads:
+        results = [threads.submit(turns.run, job) for job in jobs]
         try:
-            return [jobs[0](backend)]
-        except Exception as error:
-            return [error]
-    shared = _Shared(backend, len(jobs))
-
-    def run(index: int) -> None:
-        with shared.taking_part():
-            try:
-                results[index] = jobs[index](cast("Backend", shared))
-            except Exception as error:
-                results[index] = error
-
-    threads = [
-        threading.Thread(target=run, args=(index,), name=f"batching-{index}", daemon=True) for index in range(len(jobs))
-    ]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except BaseException:
-        shared.cancelled = True  # they end at their next call of the denoiser
-        raise
-    return results
+            return [result.result() for result in results]
+        except BaseException:
+            turns.cancelled = True  # they end at their next call of the denoiser
+            raise
 
 
 @dataclass(eq=False)
 class _Call:
-    """One that waits for the denoiser: `x [B, C, T', F']`, and then its answer."""
+    """A call of the denoiser `x [B, C, T', F']` that waits, and then its answer."""
 
+    backend: Backend
     x: torch.Tensor
     t: int
     tag: int
@@ -74,31 +59,23 @@ class _Call:
     answer: torch.Tensor | Exception | None = None
 
 
-class _Shared:
-    """The backend, but for its denoiser, which is asked together with others."""
+class _Turns:
+    """Which of the jobs runs, and the calls of those that wait."""
 
-    def __init__(self, backend: Backend, parties: int) -> None:
-        self._backend = backend
-        self._turn = threading.Condition(threading.Lock())  # held by the one that runs
-        self._running = parties  # not waiting, whether or not they have begun
+    def __init__(self, jobs: int) -> None:
+        self._turn = threading.Condition(threading.Lock())  # held by the job that runs
+        self._running = jobs  # not waiting, whether or not they have begun
         self._waiting: list[_Call] = []
         self.cancelled = False
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    @contextmanager
-    def taking_part(self) -> Iterator[None]:
-        """Hold the turn, but for the time in `denoise`; then the others no longer wait for this one."""
+    def run(self, job: Callable[[Share], T]) -> T:
         with self._turn:
             try:
-                yield
+                return job(lambda backend: cast("Backend", _Shared(backend, self)))
             finally:
                 self._pause()
 
-    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
-        """As `Backend.denoise`, for a job that holds the turn."""
-        call = _Call(x, t, tag, condition)
+    def ask(self, call: _Call) -> torch.Tensor:
         self._waiting.append(call)
         self._pause()
         while call.answer is None:
@@ -115,7 +92,8 @@ class _Shared:
         calls, self._waiting = self._waiting, []
         alike: dict[tuple[object, ...], list[_Call]] = defaultdict(list)
         for call in calls:
-            alike[call.t, call.tag, id(call.condition), tuple(call.x.shape[1:])].append(call)
+            key = id(call.backend), call.t, call.tag, id(call.condition), tuple(call.x.shape[1:])
+            alike[key].append(call)
         for group in alike.values():
             self._answer(group)
         self._running += len(calls)
@@ -129,9 +107,22 @@ class _Shared:
             if self.cancelled:
                 raise Error("interrupted")
             x = first.x if len(calls) == 1 else torch.cat([call.x for call in calls])
-            answers = self._backend.denoise(x, first.t, tag=first.tag, condition=first.condition)
+            answers = first.backend.denoise(x, first.t, tag=first.tag, condition=first.condition)
             for call, answer in zip(calls, answers.split([len(call.x) for call in calls]), strict=True):
                 call.answer = answer
         except Exception as error:
             for call in calls:
                 call.answer = error
+
+
+class _Shared:
+    """A backend, but its denoiser is asked together with other jobs."""
+
+    def __init__(self, backend: Backend, turns: _Turns) -> None:
+        self._backend, self._turns = backend, turns
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
+        return self._turns.ask(_Call(self._backend, x, t, tag, condition))

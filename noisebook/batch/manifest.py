@@ -1,8 +1,8 @@
 """What has been done: a file of JSON lines beside the results, kept over interruptions.
 
 A line says that a run begins ("run"), that a file begins ("started"), or how it ended ("done", "failed"): the last line
-of a source counts. A line goes to the disk in one piece; a torn one, of a machine that went down, is cut away by the
-next run. Where a file cannot be appended to (object stores), the whole manifest is written anew every few seconds, and
+of a source counts. Each line goes to the disk at once; a torn one, after a crash of the machine, is cut away by the
+next run. Where a file cannot be appended to (object stores), the whole manifest is rewritten every few seconds, and
 what was done since is done again after a crash.
 """
 
@@ -26,15 +26,11 @@ _REWRITE_SECONDS = 5.0
 
 
 class Manifest:
-    """The lines so far, what they say together, and where the next ones go.
+    """The lines so far, what they say together, and where the next ones go; ConfigError if they are something else.
 
     Attributes:
         last: the last record of each source.
         owned: targets that batches wrote, with the SHA-256 of what they wrote; None where that is not known.
-
-    Raises:
-        AudioError: it cannot be read.
-        ConfigError: it is none.
     """
 
     def __init__(self, storage: Storage, name: str, descriptor: int | None = None) -> None:
@@ -46,21 +42,12 @@ class Manifest:
         for record in self.records():
             self._take(record)
 
-    @property
-    def size(self) -> int:
-        """Bytes of all lines."""
-        return sum(len(line) + 1 for line in self._lines)
-
     def records(self) -> list[Record]:
         """All records, in order."""
         return [_parsed(line, self._storage.shown(self._name)) for line in self._lines]
 
     def append(self, record: Record) -> None:
-        """Add a line, durably where it is in a local folder.
-
-        Raises:
-            AudioError: it cannot be written; the manifest is as before.
-        """
+        """Add a line, durably in a local folder; where that fails (AudioError) the manifest is as before."""
         line = json.dumps(record).encode()
         if self._descriptor is not None:
             _append(self._descriptor, line + b"\n", self._storage.shown(self._name))
@@ -86,12 +73,7 @@ class Manifest:
 
 @contextmanager
 def opened(storage: Storage, name: str) -> Iterator[Manifest]:
-    """The manifest of a folder for writing; by one run at a time, where it is in a local folder.
-
-    Raises:
-        ConfigError: another run writes it, or it is none.
-        AudioError: it cannot be written.
-    """
+    """The manifest of a folder for writing; ConfigError if another run writes to it, in a local folder."""
     if not storage.is_local:
         manifest = Manifest(storage, name)
         try:
@@ -107,7 +89,7 @@ def opened(storage: Storage, name: str) -> Iterator[Manifest]:
     try:
         _lock(descriptor, storage)
         manifest = Manifest(storage, name, descriptor)
-        os.ftruncate(descriptor, manifest.size)  # what follows is a torn line
+        os.ftruncate(descriptor, storage.read(name).rfind(b"\n") + 1)  # what follows is a torn line
         yield manifest
     finally:
         os.close(descriptor)
@@ -139,7 +121,7 @@ def _lock(descriptor: int, storage: Storage) -> None:
     """Refuse to share the manifest; the lock ends with the process, however that ends."""
     try:
         import fcntl
-    except ImportError:  # a system without it, such as Windows, has no such lock
+    except ImportError:  # Windows has no such lock
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

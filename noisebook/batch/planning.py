@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from noisebook.batch.manifest import Manifest
 from noisebook.batch.storage import Storage
 from noisebook.batch.verbs import STREAM_SUFFIX, Settings, suffix_of
-from noisebook.batch.worker import MAX_BYTES, Task, Work
 from noisebook.errors import ConfigError
 
-__all__ = ["Batch", "Plan", "check_folders", "counterparts", "planned", "targets"]
+__all__ = ["Batch", "Plan", "Task", "check_folders", "counterparts", "planned", "targets"]
 
+MAX_BYTES = 2**31  # of a source, which is held in memory: 3 hours of 16-bit stereo at 48 kHz
 # Of libsndfile, and of ffmpeg behind it (`audio.io`). Others are not tried: a corpus holds notes and covers too.
 _KINDS = """
     wav flac ogg oga opus mp3 aiff aif aifc caf w64 au snd rf64 voc sph
@@ -28,13 +29,28 @@ _SOUND_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 
 
 @dataclass(frozen=True)
+class Task:
+    """One file.
+
+    Attributes:
+        source: its name in the storage of sources.
+        target: the name of its result in the storage of results; None where nothing is written.
+        other: verify: the name of what is compared with it, in the storage of results.
+    """
+
+    source: str
+    target: str | None
+    other: str | None = None
+
+
+@dataclass(frozen=True)
 class Batch:
-    """A verb over a tree.
+    """A verb over a tree. Plain values: workers in other processes and on other machines begin with it.
 
     Attributes:
         source, target: folders, or URLs that fsspec knows.
         settings: what is done to each file.
-        executor, workers: as of `executors.executor_of`.
+        executor, workers: where workers run (`executors`), and how many.
         batch_size: files that go through the denoiser in one call.
         resume: skip what is done with the same settings and source.
         force: overwrite what this command did not write, and do anew what it did (with resume, only the former).
@@ -50,9 +66,28 @@ class Batch:
     force: bool = False
 
     @property
-    def work(self) -> Work:
-        """What a worker needs of it."""
-        return Work(self.settings, self.source, self.target)
+    def sources(self) -> Storage:
+        return Storage(self.source)
+
+    @property
+    def results(self) -> Storage:
+        return Storage(self.target)
+
+    def inputs(self, task: Task) -> list[tuple[Storage, str]]:
+        """The files that a task reads, the source first."""
+        return [(self.sources, task.source), *([] if task.other is None else [(self.results, task.other)])]
+
+    def state(self, task: Task) -> str:
+        """A short text that changes when a task's files do."""
+        return "+".join(storage.state(name) for storage, name in self.inputs(task))
+
+    def digest(self, task: Task) -> str:
+        """SHA-256 of a task's files."""
+        return "+".join(storage.digest(name) for storage, name in self.inputs(task))
+
+    def with_model(self, **changes: Any) -> Batch:
+        """The same with other options of the model."""
+        return replace(self, settings=replace(self.settings, model=replace(self.settings.model, **changes)))
 
 
 @dataclass(frozen=True)
@@ -72,12 +107,6 @@ class Plan:
     skipped: int
     refused: list[tuple[Task, str]]
     left_out: int
-
-    def groups(self, size: int, *, by_length: bool) -> list[list[Task]]:
-        """The files to do, `size` at a time; by length, the longest first, so that like goes with like and no worker
-        is left with a long one at the end."""
-        tasks = sorted(self.todo, key=lambda task: -self.sizes[task.source]) if by_length else self.todo
-        return [tasks[i : i + size] for i in range(0, len(tasks), size)]
 
 
 def targets(sources: Iterable[str], suffix: str) -> dict[str, str]:
@@ -100,28 +129,19 @@ def counterparts(source: str, others: Collection[str]) -> list[str]:
 
 
 def check_folders(source: Storage, target: Storage) -> None:
-    """Refuse what is no two folders.
-
-    Raises:
-        ConfigError, AudioError.
-    """
-    if source.is_file():
+    """Raise ConfigError for what is not two folders."""
+    if source.has():
         raise ConfigError(f"{source.url} is a file: name a folder, or use the command of the same name without batch")
     if not source.exists():
         raise ConfigError(f"there is no folder {source.url}")
-    if target.is_file():
+    if target.has():
         raise ConfigError(f"{target.url} is a file: name a folder for the results")
     if source.contains(target) and target.contains(source):
         raise ConfigError(f"{target.url} is the folder of the sources: name another one for the results")
 
 
 def planned(batch: Batch, manifest: Manifest, key: str) -> Plan:
-    """Go through SRC and DST.
-
-    Args:
-        batch: what is asked for.
-        manifest: what was done before.
-        key: of the settings.
+    """Go through SRC and DST, by what was done before and the key of the settings.
 
     Raises:
         ConfigError: the manifest holds a batch, and neither resume nor force is asked for.
@@ -132,7 +152,7 @@ def planned(batch: Batch, manifest: Manifest, key: str) -> Plan:
         raise ConfigError(
             f"{batch.target} holds a batch ({name}): --resume does what is missing, --force everything anew"
         )
-    source, target = batch.work.storages()
+    source, target = batch.sources, batch.results
     found = source.files(without=target)
     wanted = {STREAM_SUFFIX} if batch.settings.verb == "decompress" else _SOUND_SUFFIXES
     sizes = {name: size for name, size in found.items() if suffix_of(name) in wanted}
@@ -141,7 +161,7 @@ def planned(batch: Batch, manifest: Manifest, key: str) -> Plan:
     for task, error in _tasks(batch.settings, sizes, existing):
         if error is None and sizes[task.source] > MAX_BYTES:
             error = f"it has {sizes[task.source]} bytes, and a batch takes {MAX_BYTES} at most: cut it"
-        if error is None and batch.resume and _is_done(task, manifest, key, batch.work, existing):
+        if error is None and batch.resume and _is_done(task, manifest, key, batch, existing):
             skipped += 1
             continue
         if error is None and not batch.force and _is_foreign(task, manifest, target, existing):
@@ -154,22 +174,22 @@ def planned(batch: Batch, manifest: Manifest, key: str) -> Plan:
 
 
 def _tasks(settings: Settings, sources: Collection[str], existing: Collection[str]) -> list[tuple[Task, str | None]]:
-    """Each source with its target, or counterpart; and what is wrong with that."""
+    """Each source with its target or counterpart, and what is wrong with that."""
     if settings.target_suffix is not None:
         return [(Task(source, target), None) for source, target in targets(sources, settings.target_suffix).items()]
     tasks: list[tuple[Task, str | None]] = []
     for source in sources:
-        others = counterparts(source, existing)
-        error = None
-        if not others:
-            error = "no sound and no stream of that name is in the folder of results"
-        elif len(others) > 1:
-            error = f"several are of that name: {', '.join(others)}; keep one"
-        tasks.append((Task(source, None, None if error else others[0]), error))
+        match counterparts(source, existing):
+            case [other]:
+                tasks.append((Task(source, None, other), None))
+            case []:
+                tasks.append((Task(source, None), "no sound and no stream of that name is in the folder of results"))
+            case others:
+                tasks.append((Task(source, None), f"several are of that name: {', '.join(others)}; keep one"))
     return tasks
 
 
-def _is_done(task: Task, manifest: Manifest, key: str, work: Work, existing: Mapping[str, int]) -> bool:
+def _is_done(task: Task, manifest: Manifest, key: str, batch: Batch, existing: Mapping[str, int]) -> bool:
     record = manifest.last.get(task.source)
     if record is None or (record["state"], record.get("settings")) != ("done", key):
         return False
@@ -177,8 +197,8 @@ def _is_done(task: Task, manifest: Manifest, key: str, work: Work, existing: Map
         return False
     if task.target is not None and existing.get(task.target) != record["bytes"]:
         return False
-    # Of another time, it may still be the same file: copied, or touched.
-    return work.state(task) == record["source_state"] or work.digest(task) == record["source_sha256"]
+    # With another time it may still be the same file: copied, or touched.
+    return batch.state(task) == record["source_state"] or batch.digest(task) == record["source_sha256"]
 
 
 def _is_foreign(task: Task, manifest: Manifest, target: Storage, existing: Mapping[str, int]) -> bool:

@@ -1,23 +1,55 @@
-"""The loop over a corpus: plan, hand out, write down."""
+"""A batch: beforehand its time and size from one short trial, then the loop over the corpus: plan, hand out, write
+down."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from noisebook import api
 from noisebook._version import __version__
+from noisebook.audio import io
+from noisebook.audio.waveform import Waveform
 from noisebook.batch.executors import executor_of, hand_out
 from noisebook.batch.manifest import Manifest, Record, opened
-from noisebook.batch.planning import Batch, Plan, check_folders, planned
-from noisebook.batch.storage import OutOfSpace
-from noisebook.batch.worker import Outcome, Task
+from noisebook.batch.planning import Batch, Plan, Task, check_folders, planned
+from noisebook.batch.storage import OutOfSpace, Storage
+from noisebook.batch.verbs import STREAM_SUFFIX, Settings, suffix_of
+from noisebook.batch.worker import Outcome, Worker
+from noisebook.errors import Error
 
-__all__ = ["OnFile", "Summary", "dry_run", "run"]
+__all__ = ["Estimate", "OnFile", "Summary", "dry_run", "estimate", "run", "throughput"]
 
+_TRIAL_SECONDS = 3.0
 OnFile = Callable[[int, int], None]  # (files done, files to do)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a batch will take, about.
+
+    Attributes:
+        files: to do.
+        unknown: those among them whose length only decoding would tell; the rest leaves them out.
+        source_bytes: of all files to do.
+        audio_seconds: of sound to do.
+        trial: the file that was tried, and how much of it: None if none could be.
+        seconds: of work, without loading models.
+        bytes: of what will be written; 0 for a verb that writes nothing.
+    """
+
+    files: int
+    unknown: int
+    source_bytes: int
+    audio_seconds: float
+    trial: tuple[str, float] | None = None
+    seconds: float | None = None
+    bytes: int | None = None
 
 
 @dataclass
@@ -31,7 +63,8 @@ class Summary:
         failed: source and reason of the others.
         bytes: of what was written.
         audio_seconds: of sound that was done.
-        seconds: of the run.
+        loading_seconds: until every worker had its model.
+        seconds: of the whole run.
     """
 
     done: int = 0
@@ -40,6 +73,7 @@ class Summary:
     failed: list[tuple[str, str]] = field(default_factory=list)
     bytes: int = 0
     audio_seconds: float = 0.0
+    loading_seconds: float = 0.0
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,8 +94,8 @@ def run(batch: Batch, *, on_file: OnFile | None = None) -> Summary:
         KeyboardInterrupt: what was done stays, nothing is half written, and resume goes on.
     """
     started = time.perf_counter()
-    source, target = batch.work.storages()
-    check_folders(source, target)
+    target = batch.results
+    check_folders(batch.sources, target)
     batch.settings.check()
     key = batch.settings.key()
     target.make()
@@ -84,33 +118,89 @@ def run(batch: Batch, *, on_file: OnFile | None = None) -> Summary:
 
 
 def dry_run(batch: Batch) -> Plan:
-    """What a batch would do; writes nothing.
+    """What a batch would do; writes nothing, errors as of `run`."""
+    check_folders(batch.sources, batch.results)
+    batch.settings.check()
+    return planned(batch, Manifest(batch.results, batch.settings.manifest), batch.settings.key())
+
+
+def estimate(batch: Batch, plan: Plan) -> Estimate:
+    """Read the headers, try the first seconds of the first file that can be done, and scale."""
+    lengths = {task: length for task in plan.todo if (length := _length(batch.sources, task.source)) is not None}
+    total = sum(seconds for seconds, _ in lengths.values())
+    sizes = sum(plan.sizes[task.source] for task in plan.todo)
+    known = Estimate(len(plan.todo), len(plan.todo) - len(lengths), sizes, round(total, 3))
+    if not lengths:
+        return known
+    worker = Worker(batch)
+    for task, (_, tried_channels) in lengths.items():
+        try:
+            tried, took = worker.trial(task, _TRIAL_SECONDS)
+        except Error:  # it will be in the list of failures
+            continue
+        # The size of a stream does not depend on channels, that of a sound does.
+        of_sounds = batch.settings.target_suffix != STREAM_SUFFIX
+        written = sum(seconds * (channels if of_sounds else 1) for seconds, channels in lengths.values())
+        tried_seconds = tried.audio_seconds * (tried_channels if of_sounds else 1)
+        return replace(
+            known,
+            trial=(task.source, round(tried.audio_seconds, 3)),
+            seconds=round(total / tried.audio_seconds * took / batch.workers, 3),
+            bytes=round(written / tried_seconds * len(tried.data or b"")),
+        )
+    return known
+
+
+def throughput(sounds: Sequence[Waveform], settings: Settings, **how: Any) -> dict[str, Any]:
+    """Do a verb on sounds as `noisebook batch` does, files, digests and manifest included, and take the time.
+
+    Args:
+        sounds: one file each, as 16-bit WAV.
+        settings: compress or reconstruct, with their options.
+        how: executor, workers and batch_size of `Batch`.
+
+    Returns:
+        What ran, `files` and `audio_seconds`; `start_seconds` until every worker had its model, `seconds` for the
+        rest, and `rate`, seconds of sound a second.
 
     Raises:
-        Error: as `run`.
+        Error: a sound that cannot be done.
     """
-    source, target = batch.work.storages()
-    check_folders(source, target)
-    batch.settings.check()
-    return planned(batch, Manifest(target, batch.settings.manifest), batch.settings.key())
+    with TemporaryDirectory() as folder:
+        for index, sound in enumerate(sounds):
+            io.write(Path(folder, f"{index}.wav"), sound)
+        batch = Batch(folder, str(Path(folder, "results")), settings, **how)
+        summary = run(batch)
+    if summary.failed:
+        raise Error(f"{len(summary.failed)} of {len(sounds)} sounds failed, the first so: {summary.failed[0][1]}")
+    seconds = summary.seconds - summary.loading_seconds
+    return {
+        "verb": settings.verb, "executor": batch.executor, "workers": batch.workers, "batch_size": batch.batch_size,
+        "files": len(sounds), "audio_seconds": summary.audio_seconds, "start_seconds": summary.loading_seconds,
+        "seconds": seconds, "rate": summary.audio_seconds / seconds,
+    }  # fmt: skip
 
 
 def _work(batch: Batch, plan: Plan, summary: Summary, manifest: Manifest, key: str, on_file: OnFile | None) -> None:
-    executor = executor_of(batch.work, batch.executor, batch.workers)
-    groups = plan.groups(batch.batch_size, by_length=batch.batch_size > 1 or batch.workers > 1)
+    executor, tasks = executor_of(batch), plan.todo
+    if batch.batch_size > 1 or batch.workers > 1:
+        # The longest first, so that like goes with like and no worker is left with a long one at the end.
+        tasks = sorted(tasks, key=lambda task: -plan.sizes[task.source])
+    groups = [tasks[i : i + batch.batch_size] for i in range(0, len(tasks), batch.batch_size)]
     try:
+        began = time.perf_counter()
         executor.start()
+        summary.loading_seconds = time.perf_counter() - began
         for count, outcome in enumerate(hand_out(executor, groups, lambda task: manifest.append(_line(task, key))), 1):
             if outcome.fatal:
                 raise OutOfSpace(f"{outcome.error}; make room, and --resume goes on")
             _take(outcome, summary, manifest, key)
             if on_file is not None:
-                on_file(count, len(plan.todo))
+                on_file(count, len(tasks))
     finally:
         executor.stop()
-        target = batch.work.storages()[1]
-        if target.is_local:
-            target.sweep()  # what a worker was writing when it was ended
+        if batch.results.is_local:
+            batch.results.sweep()  # what a worker was writing when it was ended
 
 
 def _take(outcome: Outcome, summary: Summary, manifest: Manifest, key: str) -> None:
@@ -130,3 +220,17 @@ def _line(task: Task, key: str, state: str = "started") -> Record:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _length(source: Storage, name: str) -> tuple[float, int] | None:
+    """Seconds and channels from the file's header; None where libsndfile does not know it, or it is damaged."""
+    import soundfile
+
+    try:
+        if suffix_of(name) == STREAM_SUFFIX:
+            info = api.read_info(source.read(name))
+            return info.duration, info.channels
+        with source.open(name) as file, soundfile.SoundFile(file) as sound:
+            return sound.frames / sound.samplerate, sound.channels
+    except (Error, soundfile.LibsndfileError):
+        return None

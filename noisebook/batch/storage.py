@@ -22,11 +22,12 @@ _WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss
 
 
 class OutOfSpace(AudioError):
-    """Nothing more can be written: it would befall every file that follows."""
+    """Nothing more can be written; the same would happen to every file that follows."""
 
 
 class Storage:
-    """A folder and what lies in it; names are relative to it, with slashes.
+    """A folder and what lies in it; names are relative to it, with slashes. A failure of the file system is an
+    AudioError, or OutOfSpace.
 
     Attributes:
         url: a path, or any URL of a folder that fsspec knows.
@@ -56,24 +57,19 @@ class Storage:
 
     def exists(self) -> bool:
         """Whether the folder is there; of object stores, whether anything lies in it."""
-        with self._telling("list", self.url):
+        with self._named_errors("list", self.url):
             return bool(self._fs.isdir(self._root))
 
-    def is_file(self) -> bool:
-        """Whether a file has that name."""
-        with self._telling("list", self.url):
-            return bool(self._fs.isfile(self._root))
-
-    def has(self, name: str) -> bool:
-        """Whether there is a file of that name."""
-        with self._telling("read", self.shown(name)):
-            return bool(self._fs.isfile(self._path(name)))
+    def has(self, name: str = "") -> bool:
+        """Whether there is a file of that name; without one, whether the "folder" itself is a file."""
+        with self._named_errors("read", self.shown(name)):
+            return bool(self._fs.isfile(self._path(name) if name else self._root))
 
     def make(self) -> None:
-        """Make the folder where it is not there yet. A store of objects has none, and is not asked to: it would make a
-        bucket of a name that was mistyped."""
+        """Make the folder if it is missing; not in an object store, which has none and would make a bucket instead,
+        also of a mistyped name."""
         if not self._is_store:
-            with self._telling("make the folder", self.url):
+            with self._named_errors("make the folder", self.url):
                 self._fs.makedirs(self._root, exist_ok=True)
 
     def contains(self, other: Storage) -> bool:
@@ -86,9 +82,6 @@ class Storage:
 
         Args:
             without: a folder whose files are left out, such as that of the results.
-
-        Raises:
-            AudioError: a folder that cannot be listed.
         """
         self._fs.invalidate_cache()
         left_out = None if without is None or without._protocols != self._protocols else without._root
@@ -101,23 +94,15 @@ class Storage:
         return dict(sorted(found.items()))
 
     def read(self, name: str) -> bytes:
-        """A file's bytes.
-
-        Raises:
-            AudioError: it cannot be read.
-        """
-        with self._telling("read", self.shown(name)):
+        """A file's bytes."""
+        with self._named_errors("read", self.shown(name)):
             data: bytes = self._fs.cat_file(self._path(name))
             return data
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """A file to read some bytes of.
-
-        Raises:
-            AudioError: it cannot be read.
-        """
-        with self._telling("read", self.shown(name)), self._fs.open(self._path(name), "rb") as file:
+        """A file to read some bytes of."""
+        with self._named_errors("read", self.shown(name)), self._fs.open(self._path(name), "rb") as file:
             yield file
 
     def digest(self, name: str) -> str:
@@ -126,7 +111,7 @@ class Storage:
 
     def state(self, name: str) -> str:
         """A short text that changes when the file does: size and time of a local file, fsspec's key of another."""
-        with self._telling("read", self.shown(name)):
+        with self._named_errors("read", self.shown(name)):
             if self.is_local:
                 found = os.stat(self.path_of(name))
                 return f"{found.st_size}-{found.st_mtime_ns}"
@@ -135,14 +120,10 @@ class Storage:
     def write(self, name: str, data: bytes | memoryview) -> None:
         """Write a file, whole or not at all, over one that is there, in a folder that is made for it.
 
-        Under a temporary name first, which is then exchanged; a store that shows whole uploads only gets it directly.
-
-        Raises:
-            OutOfSpace: the disk is full, or must not be written to.
-            AudioError: it cannot be written.
+        Under a temporary name first, which is then renamed; an object store gets it directly.
         """
         path = self._path(name)
-        with self._telling("write", self.shown(name)):
+        with self._named_errors("write", self.shown(name)):
             if self._is_store:
                 self._fs.pipe_file(path, bytes(data))
                 return
@@ -153,7 +134,7 @@ class Storage:
                 self._fs.pipe_file(temporary, bytes(data))
                 self._fs.mv(temporary, path)
             except BaseException:
-                with suppress(Exception):  # what the caller has to know is why, not that this failed too
+                with suppress(Exception):  # the caller has to know the first reason, not this one
                     self._fs.rm_file(temporary)
                 raise
 
@@ -162,7 +143,7 @@ class Storage:
         for folder, _, files in self._folders(self._root):
             for file in files:
                 if file.startswith(TEMPORARY):
-                    with self._telling("remove", file):
+                    with self._named_errors("remove", file):
                         self._fs.rm_file(f"{folder}/{file}")
 
     def path_of(self, name: str) -> Path:
@@ -170,15 +151,15 @@ class Storage:
         return Path(self._path(name))
 
     def shown(self, name: str) -> str:
-        """A file's name as a message tells it."""
+        """A file's name in messages."""
         return f"{self.url.rstrip('/')}/{name}"
 
     def _folders(self, folder: str) -> Iterator[tuple[str, list[str], dict[str, int]]]:
         """Each folder, the names of its folders (the caller may take some out), and its files with their sizes.
 
-        Not `fs.walk`, which passes over nested folders that it may not list without a word.
+        Not `fs.walk`, which silently skips nested folders that it may not list.
         """
-        with self._telling("list", folder):
+        with self._named_errors("list", folder):
             entries = self._fs.ls(folder, detail=True)
         subfolders, files = [], {}
         for entry in entries:
@@ -196,7 +177,7 @@ class Storage:
         return f"{self._root.rstrip('/')}/{name}"
 
     @contextmanager
-    def _telling(self, action: str, what: str) -> Iterator[None]:
+    def _named_errors(self, action: str, what: str) -> Iterator[None]:
         """Failures of a file system, which each kind has of its own, as errors with a sentence."""
         try:
             yield
@@ -208,6 +189,6 @@ class Storage:
                 raise OutOfSpace(f"cannot {action} {what}: {reason}") from error
             raise AudioError(f"cannot {action} {what}: {reason}") from error
         except Exception as error:
-            if self.is_local:  # then it is none of a file system
+            if self.is_local:  # then it is a bug, not a failure of the file system
                 raise
             raise AudioError(f"cannot {action} {what}: {type(error).__name__}: {error}") from error

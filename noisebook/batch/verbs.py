@@ -20,12 +20,12 @@ from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from noisebook.diffusion.backend import Backend
+    from noisebook.diffusion.backend import Backend, BackendInfo
 
-__all__ = ["STREAM_SUFFIX", "VERBS", "Processed", "Settings", "process", "suffix_of"]
+__all__ = ["STREAM_SUFFIX", "Processed", "Settings", "process", "suffix_of"]
 
-VERBS = ("compress", "decompress", "reconstruct", "verify")
 STREAM_SUFFIX = ".ddcm"
+_VERBS = ("compress", "decompress", "reconstruct", "verify")
 _LIMITS = ("max_seconds", "max_work")  # options that decide whether there is a result, and not what it is
 
 
@@ -39,7 +39,7 @@ class Settings:
     """What is done to every file.
 
     Attributes:
-        verb: one of `VERBS`.
+        verb: compress, decompress, reconstruct or verify.
         options: keyword arguments of the function of the facade, as JSON can hold them; of compress also `codec`.
         model: where none is named, of a stream the one that made it, else the one inside the package.
         suffix: of sounds that are written, a key of `WRITABLE`; decides the format.
@@ -54,8 +54,8 @@ class Settings:
     suffix: str = ".wav"
 
     def __post_init__(self) -> None:
-        if self.verb not in VERBS:
-            raise ConfigError(f"batch {self.verb!r}: {', '.join(VERBS)} are possible")
+        if self.verb not in _VERBS:
+            raise ConfigError(f"batch {self.verb!r}: {', '.join(_VERBS)} are possible")
         if self.suffix not in WRITABLE:
             raise ConfigError(f"sounds with the suffix {self.suffix!r}: {' '.join(WRITABLE)} are possible")
 
@@ -74,19 +74,14 @@ class Settings:
         return self.model.model_of(data) if suffix_of(name) == STREAM_SUFFIX else self.model.model or api.EMBEDDED
 
     def key(self) -> str:
-        """A digest of everything that decides what a result is, but for the source.
-
-        Raises:
-            ModelError, ConfigError: no such model or codebook.
-        """
-        info = api.model_info(self.model.model or api.EMBEDDED, offline=self.model.offline)
+        """A digest of everything except the source that decides what a result is; ModelError or ConfigError if there is
+        no such model or codebook."""
         codebook = self.options.get("codebook")
-        deciding = {name: value for name, value in self.options.items() if name not in _LIMITS}
         parts = {
             "noisebook": __version__,
             **self.record(),
-            "options": deciding,
-            "fingerprint": info.fingerprint.hex(),
+            "options": {name: value for name, value in self.options.items() if name not in _LIMITS},
+            "fingerprint": self._model_info().fingerprint.hex(),
             "codebook": None if codebook is None else api.load_codebook(codebook).fingerprint.hex(),
         }
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -99,12 +94,8 @@ class Settings:
         }  # fmt: skip
 
     def check(self) -> None:
-        """Refuse options that no file could be coded with, before any work.
-
-        Raises:
-            AudioError: bits that the format does not have.
-            ConfigError, ModelError: as the verb.
-        """
+        """Refuse options that no file could be coded with, before any work: AudioError for bits that the format does
+        not have, ConfigError and ModelError as of the verb."""
         subtype_of(self.suffix, self.options.get("bits"))
         if self.verb == "reconstruct":
             chosen = {name: value for name, value in self.options.items() if name != "bits"}
@@ -117,8 +108,10 @@ class Settings:
 
             given = EncodeOptions().replaced(**{name: value for name, value in self.options.items() if name != "codec"})
             second = Waveform(np.zeros((2 if given.channels == "dual" else 1, 16000), np.float32), 16000)
-            info = api.model_info(self.model.model or api.EMBEDDED, offline=self.model.offline)
-            header_of(second, given.replaced(preset=None) if given.preset == AUTO else given, info)
+            header_of(second, given.replaced(preset=None) if given.preset == AUTO else given, self._model_info())
+
+    def _model_info(self) -> BackendInfo:
+        return api.model_info(self.model.model or api.EMBEDDED, offline=self.model.offline)
 
 
 @dataclass(frozen=True)
@@ -139,16 +132,13 @@ class Processed:
 def process(
     settings: Settings, files: Sequence[tuple[str, bytes]], backend: Backend, *, seconds: float | None = None
 ) -> Processed:
-    """Do the verb.
+    """Do the verb; errors as of its function in the facade.
 
     Args:
         settings: the verb and its options.
         files: name and bytes of the source; for verify, also of its counterpart.
         backend: the model.
         seconds: only the first of the sound, for a trial.
-
-    Raises:
-        Error: as the verb.
     """
     options = dict(settings.options)
     subtype = subtype_of(settings.suffix, options.pop("bits", None))

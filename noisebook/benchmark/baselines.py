@@ -1,4 +1,5 @@
-"""The codecs of the papers, to measure ours against on the same model. They write payloads and no streams.
+"""The codecs of the papers, to measure ours against on the same model. They write payloads and no streams, and the
+codec knows nothing of them.
 
     Published (what is chosen, and what it costs) --PublishedCoder--> bits, and back to the same noise
 
@@ -7,45 +8,65 @@ turbo              Turbo-DDCM (Vaisman et al., ICLR 2026): uniform steps, M sign
 turbo, by units    the same with 4096 atoms for every 0.32 s
 classic            DDCM (Ohayon et al., ICML 2025): every timestep, one dense atom of 1024 as long as the latent
 
-The codec knows nothing of them.
+Turbo-DDCM writes a subset as one integer, in the combinatorial number system: c_1 < c_2 < ... < c_M has the rank
+C(c_1, 1) + C(c_2, 2) + ... + C(c_M, M) (Knuth, The Art of Computer Programming 4A, 7.2.1.3).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from math import comb
 
 import torch
 
 from noisebook import rng
-from noisebook.benchmark.combinatorics import rank, subset_bits, unrank
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.ddcm.codebooks import Key
 from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.noise import start_noise
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
-from noisebook.errors import ConfigError
+from noisebook.errors import ConfigError, CorruptStream
 
-__all__ = [
-    "CLASSIC_BITS",
-    "MAX_DENSE_VALUES",
-    "Baseline",
-    "DenseCodebook",
-    "Published",
-    "PublishedCoder",
-    "Subset",
-    "baselines",
-]
+__all__ = ["CLASSIC_BITS", "MAX_DENSE_VALUES", "Baseline", "DenseCodebook", "Published", "PublishedCoder", "Subset",
+           "baselines", "rank", "subset_bits", "unrank"]  # fmt: skip
 
 MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
 _TURBO_ATOMS, _UNIT_ATOMS, _CLASSIC_ATOMS = 14, 12, 10  # log2 K; the paper of DDCM has 1000
 _UNIT_FRAMES = 8
-_CLASSIC_STEPS = 979  # every timestep from 999 to 20, where the published schedules end
+_LAST = 20  # the timestep at which the published schedules end
+_CLASSIC_STEPS = 979  # every timestep from 999 to there
 CLASSIC_BITS = _CLASSIC_ATOMS * _CLASSIC_STEPS  # of a whole sound, however long
 _MOST_ATOMS = 4096  # of a subset
+
+
+def subset_bits(K: int, M: int) -> int:
+    """Bits of the rank of M members of K: `ceil(log2 C(K, M))`, in integers."""
+    return (comb(K, M) - 1).bit_length()
+
+
+def rank(indices: Iterable[int]) -> int:
+    """The rank, below C(K, M), of M strictly increasing indices below K."""
+    return sum(comb(int(index), k) for k, index in enumerate(indices, 1))
+
+
+def unrank(rank: int, K: int, M: int) -> list[int]:
+    """The M strictly increasing indices below K whose rank is given.
+
+    Raises:
+        CorruptStream: the rank is not below C(K, M).
+    """
+    if not 0 <= rank < comb(K, M):
+        raise CorruptStream(f"subset rank of {rank.bit_length()} bits, not below C({K}, {M}): damaged payload")
+    indices, index = [], K
+    for k in range(M, 0, -1):
+        index = bisect_right(range(index), rank, key=lambda n: comb(n, k)) - 1
+        rank -= comb(index, k)
+        indices.append(index)
+    return indices[::-1]
 
 
 @dataclass(frozen=True)
@@ -58,7 +79,6 @@ class Published:
         unit_frames: latent frames that an atom is long.
         steps: coded steps.
         kappa_percent: 0, uniform steps, as published; else matched as those of the presets.
-        last: timestep at which uniform steps end; after an earlier one the rest is a tail without bits.
     """
 
     log2_K: int
@@ -66,7 +86,6 @@ class Published:
     unit_frames: int
     steps: int
     kappa_percent: int = 0
-    last: int = 20
 
     def __post_init__(self) -> None:
         if not (0 <= self.M <= 2**self.log2_K and min(self.unit_frames, self.steps) >= 1):
@@ -84,13 +103,8 @@ class Published:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published codec.
-
-    Attributes:
-        title: for people.
-        params: as it is coded.
-        measured_steps: how many of its steps are run if its time is extrapolated from them; None: it is always run.
-    """
+    """A published codec: its name, how it codes, and how many of its steps are run if its time is extrapolated from
+    them; None: it is always run."""
 
     title: str
     params: Published
@@ -177,7 +191,7 @@ class PublishedCoder:
     def plan(self) -> Plan:
         params, schedule = self.params, self.info.schedule
         if not params.kappa_percent:
-            return coded_plan(schedule, uniform_timesteps(schedule, steps=params.steps, last=params.last))
+            return coded_plan(schedule, uniform_timesteps(schedule, steps=params.steps, last=_LAST))
         bits, kappa = params.choice_bits / self.codebook.part, params.kappa_percent / 100
         matched = kl_matched_timesteps(schedule, self.info.curve, steps=params.steps, bits_per_value=bits, kappa=kappa)
         return coded_plan(schedule, matched)
@@ -208,7 +222,7 @@ class PublishedCoder:
             return
         width = subset_bits(self.codebook.size, self.params.M)
         for row, signs in zip(indices, minus, strict=True):
-            writer.write(rank(row, self.codebook.size), width)
+            writer.write(rank(row), width)
             writer.write_array(signs, 1)
 
     def read(self, reader: BitReader) -> Subset:
@@ -223,7 +237,7 @@ class PublishedCoder:
             return Subset(indices, torch.ones_like(indices))
         subsets, signs = [], []
         for _ in range(parts):
-            subsets.append(torch.from_numpy(unrank(reader.read(subset_bits(size, M)), size, M)))
+            subsets.append(torch.tensor(unrank(reader.read(subset_bits(size, M)), size, M)))
             signs.append(1 - 2 * torch.from_numpy(reader.read_array(M, 1)))
         return Subset(torch.stack(subsets), torch.stack(signs))
 

@@ -1,4 +1,4 @@
-"""What is at hand on this machine: models, libraries, and whether a round trip works."""
+"""Which models and libraries there are on this machine, and whether a round trip works."""
 
 from __future__ import annotations
 
@@ -43,12 +43,8 @@ class Check:
 
 
 def list_models() -> list[dict[str, Any]]:
-    """The models of our own at hand, the embedded one first: name, folder, source, fingerprint, parameters, and each
-    file's training record.
-
-    Raises:
-        ModelError: the embedded model cannot be read.
-    """
+    """The installed models, the embedded one first: name, folder, source, fingerprint, parameters, and each file's
+    training record. ModelError if the embedded one cannot be read."""
     from noisebook.backends import mini_files as mini
     from noisebook.backends.installed import installed
 
@@ -88,41 +84,51 @@ def diagnose() -> list[Check]:
 
 def diagnose_model(model: str, device: str = "auto") -> list[Check]:
     """What of a model is here and whether it fits; downloads nothing and never raises."""
+    checks: list[Check] = []
+    try:
+        for stage in _stages(model, device):
+            checks += stage
+            if any(check.state == "failed" for check in stage):
+                break  # what follows would mean nothing
+    except Error as error:
+        checks.append(Check("model", "failed", str(error)))
+    return checks
+
+
+def _stages(model: str, device: str) -> Iterator[list[Check]]:
     from noisebook import api
     from noisebook.api.models import diffusers_checkpoint, mini_folder
     from noisebook.backends.mini_files import FILES
 
-    try:
-        folder = mini_folder(model)
-        if folder is not None:
-            info = api.model_info(model)
-            found = Check("model", "ok", f"mini model in {folder}, stream id {info.fingerprint.hex()[:4]}")
-            curve = Check(_CURVE, "ok", f"measured in training or by calibrate, in {folder / FILES[1]}")
-            return [found, curve, _passes(model, device, prompts=True)]
-        checkpoint, family = diffusers_checkpoint(model, offline=True)
-    except Error as error:
-        return [Check("model", "failed", str(error))]
-    checks = [Check("model", "ok", f"{checkpoint.pipeline} in {checkpoint.folder}")]
-    checks += [_part(checkpoint, part, family) for part in checkpoint.parts]
+    folder = mini_folder(model)
+    if folder is not None:
+        found = f"mini model in {folder}, stream id {api.model_info(model).fingerprint.hex()[:4]}"
+        curve = f"measured in training or by calibrate, in {folder / FILES[1]}"
+        yield [Check("model", "ok", found), Check(_CURVE, "ok", curve)]
+        yield [_forward_pass(model, device, prompts=True)]
+        return
+    checkpoint, family = diffusers_checkpoint(model, offline=True)
 
     def latents() -> str:
         info = family.info_of(checkpoint)
         shape = f"{info.latent_channels} x {info.latent_bins} values, {info.frames_per_second:.4g} frames a second"
         return f"{shape}, stream id {info.fingerprint.hex()[:4]}"
 
-    if all(check.state != "failed" for check in checks):
-        checks += [_attempt("latents", latents), _attempt(_CURVE, lambda: _curve_in_use(checkpoint, family))]
-    if all(check.state != "failed" for check in checks):
-        missing = [check.name for check in checks if check.state == "missing"]
-        checks += [_empty_prompt(checkpoint, family, missing), _memory(checkpoint, family.CODING_PARTS, device)]
-    if all(check.state != "failed" for check in checks):
-        prompts = not any(name in family.CLASSES or name.startswith("tokenizer") for name in missing)
-        checks.append(_passes(model, device, prompts=prompts))
-    return checks
+    parts = [_part(checkpoint, part, family) for part in checkpoint.parts]
+    yield [Check("model", "ok", f"{checkpoint.pipeline} in {checkpoint.folder}"), *parts]
+    yield [_attempt("latents", latents), _attempt(_CURVE, lambda: _curve_in_use(checkpoint, family))]
+    missing = [check.name for check in parts if check.state == "missing"]
+    yield [_empty_prompt(checkpoint, family, missing), _memory(checkpoint, family.CODING_PARTS, device)]
+    prompts = not any(_only_for_prompts(part, family) for part in missing)
+    yield [_forward_pass(model, device, prompts=prompts)]
 
 
-def _passes(model: str, device: str, *, prompts: bool) -> Check:
-    """One forward pass of every part, for files do not tell whether what one part gives is what the next one takes."""
+def _only_for_prompts(part: str, family: Any) -> bool:
+    return part not in family.CODING_PARTS and (part in family.CLASSES or part.startswith("tokenizer"))
+
+
+def _forward_pass(model: str, device: str, *, prompts: bool) -> Check:
+    """Of every part: files do not tell whether what one part gives is what the next one takes."""
     from noisebook import api
 
     name, done = "forward pass", list[str]()
@@ -133,13 +139,12 @@ def _passes(model: str, device: str, *, prompts: bool) -> Check:
                 return Check(name, "failed", f"{part}: the output is not finite")
             done.append(part)
     except Exception as error:  # whatever goes wrong is the finding
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Check(name, "failed", f"after {', '.join(done)}: {told}" if done else told)
+        return Check(name, "failed", (f"after {', '.join(done)}: " if done else "") + _in_a_line(error))
     return Check(name, "ok", f"{', '.join(done)}: finite")
 
 
 def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
-    """What a model does for a second of noise, part after part, and whether what comes out is finite."""
+    """What a model does for a second of noise, part after part, and whether its output is finite."""
     import torch
 
     from noisebook.diffusion.backend import with_features
@@ -156,12 +161,10 @@ def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
     with torch.no_grad():
         latent = backend.to_latent(0.1 * noise(1, info.audio_channels, frames * info.frame_samples))
         yield "encoder", finite(latent)
-        # With a prompt where there can be one: the empty one would be kept, and a diagnosis changes nothing.
+        # With a prompt where there can be one: the empty one would be cached, and a diagnosis changes nothing.
         condition = backend.condition("music") if prompts else None
-        yield (
-            "denoiser with a prompt" if prompts else "denoiser",
-            finite(backend.denoise(noise(*latent.shape), len(info.schedule) // 2, condition=condition)),
-        )
+        denoised = backend.denoise(noise(*latent.shape), len(info.schedule) // 2, condition=condition)
+        yield "denoiser with a prompt" if prompts else "denoiser", finite(denoised)
         if info.features:
             features = with_features(backend).decode(latent)
             yield "decoder", finite(features)
@@ -188,7 +191,7 @@ def _part(checkpoint: Checkpoint, part: str, family: Any) -> Check:
     except Error as error:
         if part in family.CODING_PARTS:
             return Check(part, "failed", str(error))
-        use = "only prompts need it" if part in family.CLASSES or part.startswith("tokenizer") else "not needed"
+        use = "only prompts need it" if _only_for_prompts(part, family) else "not needed"
         return Check(part, "missing", f"{error} ({use})")
 
 
@@ -216,7 +219,7 @@ def _empty_prompt(checkpoint: Checkpoint, family: Any, missing: list[str]) -> Ch
 
 
 def _memory(checkpoint: Checkpoint, coding_parts: tuple[str, ...], device: str) -> Check:
-    """What coding needs, at most, beside what is free. A window of 10 s takes `_WORKING` beside the weights, of which a
+    """What coding needs, at most, beside what is free. A window of 10 s takes `_WORKING` beyond the weights, of which a
     CPU holds those of one large network at a time."""
     from noisebook.backends.mini_files import count_parameters
     from noisebook.backends.placement import free_memory, usable_device
@@ -231,20 +234,20 @@ def _memory(checkpoint: Checkpoint, coding_parts: tuple[str, ...], device: str) 
     held = max(counts.values()) if place.type == "cpu" else sum(counts.values())
     full = 4 * held + _WORKING
     half = full - 2 * denoiser
-    told = (
-        f"{free / 1e9:.1f} GB free on {place}; coding takes {full / 1e9:.1f}, with a 16-bit denoiser {half / 1e9:.1f}"
-    )
-    if free >= full:
-        return Check("memory", "ok", told)
-    advice = "--dtype bfloat16" if free >= half else "--offload, or another device"
-    return Check("memory", "ok" if free >= half else "failed", f"{told}: use {advice}")
+    takes = f"coding takes {full / 1e9:.1f}, with a 16-bit denoiser {half / 1e9:.1f}"
+    advice = "" if free >= full else ": use --dtype bfloat16" if free >= half else ": use --offload, or another device"
+    return Check("memory", "ok" if free >= half else "failed", f"{free / 1e9:.1f} GB free on {place}; {takes}{advice}")
 
 
 def _attempt(name: str, check: Callable[[], str]) -> Check:
     try:
         return Check(name, "ok", check())
     except Exception as error:  # whatever goes wrong is the finding
-        return Check(name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return Check(name, "failed", _in_a_line(error))
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _torch() -> str:

@@ -1,6 +1,6 @@
-"""All measurements of one model on one sound, and the limits that they have to keep to.
+"""All measurements of one model on one sound, and the limits that they have to keep.
 
-Every row, of a preset, a duration or a baseline, is a `timing.RoundTrip` with what it is a row of.
+Every row, of a preset, a duration or a baseline, is a `timing.RoundTrip` and what it is a row of.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from noisebook.codec.presets import DEFAULT, PRESETS, by_name, params_bitrate
 from noisebook.codec.segment import tail_after
 from noisebook.diffusion.backend import Backend
 
-__all__ = ["Check", "Options", "benchmark", "checks", "whole_row"]
+__all__ = ["Options", "benchmark", "check", "checks", "whole_row"]
 
 LOW = "30"  # the preset of hours
-_LONG = 30  # seconds from which a second of sound costs always the same
+_LONG = 30  # seconds from which a second of sound always costs the same
 _MEBIBYTE = 2**20
 Row = dict[str, Any]
 Tell = Callable[[str], None]
@@ -77,7 +77,7 @@ def benchmark(
         sound: repeated where more of it is needed; mixed down, and at the model's rate, so that only coding is timed.
         backend: the model.
         options: what is measured.
-        tell: is told what is measured next.
+        tell: called with what is measured next.
 
     Raises:
         ConfigError: no such preset.
@@ -98,17 +98,17 @@ def benchmark(
     results: dict[str, Any] = {
         "noisebook": __version__,
         "model": {"name": info.name, "fingerprint": info.fingerprint.hex()},
-        "machine": machine(backend),
+        "machine": _machine(backend),
         "runs": options.runs,
-        "presets": [{"preset": name, "allowance": row.allowance, **row.as_dict()} for name, row in presets],
+        "presets": [{"preset": name, **row.as_dict()} for name, row in presets],
         "durations": [{"preset": name, "seconds": seconds, **row.as_dict()} for name, seconds, row in durations],
         "rivals": list(_beside_baselines(mono, timed, backend, options, tell)),
     }
-    results["checks"] = [check.as_dict() for check in checks(results)]
+    results["checks"] = checks(results)
     return results
 
 
-def machine(backend: Backend) -> dict[str, Any]:
+def _machine(backend: Backend) -> dict[str, Any]:
     """Where the times were taken."""
     device, cpus = backend.device, Path("/proc/cpuinfo")
     lines = cpus.read_text().splitlines() if cpus.exists() else []
@@ -127,7 +127,7 @@ def machine(backend: Backend) -> dict[str, Any]:
 def _beside_baselines(
     sound: Waveform, timed: Callable[[str, float], RoundTrip], backend: Backend, options: Options, tell: Tell
 ) -> Iterator[Row]:
-    """The preset, then the published codecs, on a sound as long as the bits of the classic one last at its bitrate."""
+    """The preset, then the published codecs, on a sound for which the bits of the classic one last at its bitrate."""
     if options.against is None:
         return
     info, preset = backend.info, by_name(options.against)
@@ -150,8 +150,10 @@ def whole_row(
     title: str, bit_per_second: float, row: RoundTrip, *, ours: RoundTrip | None = None, steps: int | None = None,
     tail: int = 0,
 ) -> Row:  # fmt: skip
-    """A row of the whole time of a codec with `steps` coded steps and a tail, of which maybe not all were run; of our
-    own, which the others are compared with, all were."""
+    """A row with the whole time of a codec of `steps` coded steps and a tail, scaled up where only some were run.
+
+    Without `ours`, the row that the others are compared with.
+    """
     steps = row.calls if steps is None else steps
 
     def scaled(stages: Stages, tail: int) -> Stages:
@@ -177,57 +179,42 @@ def _of_length(sound: Waveform, seconds: float) -> Waveform:
     return Waveform(np.stack([np.resize(channel, count) for channel in sound.samples]), sound.sample_rate)
 
 
-@dataclass(frozen=True)
-class Check:
+def check(name: str, value: float, limit: float, *, at_most: bool = True) -> Row:
     """A measured value and its limit; `at_most` says on which side of it the value has to be."""
-
-    name: str
-    value: float
-    limit: float
-    at_most: bool = True
-
-    @property
-    def ok(self) -> bool:
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "ok": self.ok}
+    ok = value <= limit if at_most else value >= limit
+    return {"name": name, "value": value, "limit": limit, "at_most": at_most, "ok": ok}
 
 
-def checks(results: dict[str, Any]) -> list[Check]:
-    """What a codec without waste keeps to, as far as the measurements allow to say."""
+def checks(results: dict[str, Any]) -> list[Row]:
+    """What a codec without waste keeps, as far as the measurements say."""
     found = []
     if results["presets"]:
         worst = max(row["encode_seconds"] / row["allowance"] for row in results["presets"])
-        found.append(Check("encoding / (its calls of the denoiser + mel + autoencoder)", worst, 1.2))
+        found.append(check("encoding / (its calls of the denoiser + features + autoencoder)", worst, 1.2))
     return [*found, *_against(results["rivals"]), *_of_lengths(results["durations"])]
 
 
-def _against(rows: list[Row]) -> Iterator[Check]:
-    ours = [row for row in rows if row["faster"] is None]
+def _against(rows: list[Row]) -> Iterator[Row]:
     for title, least in (("classic", 30), ("turbo", 5)):
         for row in rows:
             if row["codec"] == title:
-                yield Check(f"encodes faster than {title}, times", row["faster"], least, at_most=False)
+                yield check(f"encodes faster than {title}, times", row["faster"], least, at_most=False)
     for row in rows:
         if row["faster"] is not None and row["nmse_db"] is not None:
-            better = row["nmse_db"] - ours[0]["nmse_db"]
-            yield Check(f"latent error below {row['codec']}, dB", better, 0, at_most=False)
+            better = row["nmse_db"] - rows[0]["nmse_db"]
+            yield check(f"latent error below {row['codec']}, dB", better, 0, at_most=False)
 
 
-def _of_lengths(rows: list[Row]) -> Iterator[Check]:
+def _of_lengths(rows: list[Row]) -> Iterator[Row]:
+    long = [row for row in rows if row["seconds"] >= _LONG]
     for way in ("encode", "decode"):
-        by_preset: dict[str, list[float]] = {}
-        for row in rows:
-            if row["seconds"] >= _LONG:
-                by_preset.setdefault(row["preset"], []).append(row[f"{way}_real_time"])
-        if DEFAULT in by_preset:
-            yield Check(f"{way} at preset {DEFAULT}, of real time", max(by_preset[DEFAULT]), 0.5)
-        for preset, same in by_preset.items():
+        for preset in dict.fromkeys(row["preset"] for row in long):
+            same = [row[f"{way}_real_time"] for row in long if row["preset"] == preset]
+            if preset == DEFAULT:
+                yield check(f"{way} at preset {DEFAULT}, of real time", max(same), 0.5)
             if len(same) > 1:
                 title = f"{way} at preset {preset}, {_LONG} s and longer: dearest / cheapest second"
-                yield Check(title, max(same) / min(same), 1.1)
+                yield check(title, max(same) / min(same), 1.1)
     peaks = [row["resident"] for row in rows if row["resident"] is not None]
     if peaks:
-        yield Check("most memory, MiB", max(peaks) / _MEBIBYTE, 2048)
+        yield check("most memory, MiB", max(peaks) / _MEBIBYTE, 2048)

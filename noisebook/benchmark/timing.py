@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,13 +23,11 @@ from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import decode_segment, encode_segment, ended, tail_after
 from noisebook.codec.signal import sound_of
 from noisebook.codec.timeline import Layout, Timeline
-from noisebook.coding import container
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.guidance import over_timeline
 
-__all__ = ["PeakMemory", "RoundTrip", "Stages", "Stopwatch", "call_seconds", "clock", "published_trip", "stopwatch",
-           "trip"]  # fmt: skip
+__all__ = ["PeakMemory", "RoundTrip", "Stages", "Stopwatch", "published_trip", "stopwatch", "trip"]
 
 _AUTOENCODER = {"encode": "autoencoder", "decode": "autoencoder"}
 _OF_FEATURES = {"features": "features", **_AUTOENCODER, "vocode": "vocoder", "denoise": "denoiser"}
@@ -67,24 +67,32 @@ class RoundTrip:
         return sum(self.encode.values())
 
     @property
-    def decode_seconds(self) -> float:
-        return sum(self.decode.values())
-
-    @property
     def allowance(self) -> float:
-        """What encoding would take if it were nothing but its calls, the mel and the autoencoder; seconds."""
+        """What encoding would take if it were nothing but its calls, the features and the autoencoder; seconds."""
         model = sum(self.encode.get(stage, 0.0) for stage in ("features", "autoencoder"))
         return self.calls * self.call_seconds + model
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, with times over those of the sound beside the seconds."""
+        """For JSON, with sums, and times over those of the sound."""
+        seconds = {"encode": self.encode_seconds, "decode": sum(self.decode.values())}
         return {
             **vars(self),
-            "encode_seconds": self.encode_seconds,
-            "decode_seconds": self.decode_seconds,
-            "encode_real_time": self.encode_seconds / self.sound_seconds,
-            "decode_real_time": self.decode_seconds / self.sound_seconds,
+            "allowance": self.allowance,
+            **{f"{way}_seconds": value for way, value in seconds.items()},
+            **{f"{way}_real_time": value / self.sound_seconds for way, value in seconds.items()},
         }
+
+
+class _Pass(NamedTuple):
+    """A sound there and back, once."""
+
+    byte_count: int
+    calls: int
+    header: Header
+    target: torch.Tensor
+    latent: torch.Tensor
+    encode: Stages
+    decode: Stages
 
 
 def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int, warm: bool = True) -> RoundTrip:
@@ -93,50 +101,52 @@ def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int
     Raises:
         AudioError, ConfigError: as `encoder.compress`.
     """
+    once = partial(_coded, sound, options, backend)
     if warm:
-        _decode(_encode(sound, options, backend)[0], backend)
-    memory, encodes, decodes = PeakMemory(backend.device), [], []
-    for _ in range(runs):
-        data, target, there = _encode(sound, options, backend)
-        latent, back = _decode(data, backend)
-        encodes.append(there)
-        decodes.append(back)
-    header = container.parse_header(data)[0]
-    layout = Layout.of_header(header, backend.info)
-    return RoundTrip(
-        sound.duration, 8 * len(data) / sound.duration, layout.segment_count * layout.steps,
-        call_seconds(header, backend, runs=runs), _medians(encodes), _medians(decodes), _nmse_db(latent, target),
-        memory.resident(), memory.reserved(),
-    )  # fmt: skip
-
-
-def _encode(sound: Waveform, options: EncodeOptions, backend: Backend) -> tuple[bytes, torch.Tensor, Stages]:
-    with stopwatch(backend) as watch:
-        prepared = prepare(sound, options, backend)
-        target = prepared.latent
-        watch.lap("signal")
-        data = compress_towards(
-            lambda first, end: target[:, :, first:end], prepared.header, backend=backend, image=prepared.image,
-            sound=sound,
-        )  # fmt: skip
-        watch.lap("choices")
-    return data, target, watch.stages
-
-
-def _decode(data: bytes, backend: Backend) -> tuple[torch.Tensor, Stages]:
-    with stopwatch(backend) as watch:
-        decoder = Decoder(data, backend=backend)
-        latent = decoder.latent()
-        watch.lap("choices")
-        sound_of(latent, decoder.header, backend, decoder.image)
-        watch.lap("signal")
-    return latent, watch.stages
+        once()
+    return _round_trip(sound, backend, once, runs)
 
 
 def published_trip(sound: Waveform, params: Published, backend: Backend) -> RoundTrip:
     """The same of a published codec, once and without warming up: what it chooses takes the place of a stream's
-    choices, and all around it, level, mel, autoencoder and vocoder, is the codec's."""
-    memory, info = PeakMemory(backend.device), backend.info
+    choices; level, features, autoencoder and vocoder are those of the codec."""
+    return _round_trip(sound, backend, partial(_published, sound, params, backend), 1)
+
+
+def _round_trip(sound: Waveform, backend: Backend, once: Callable[[], _Pass], runs: int) -> RoundTrip:
+    memory, passes = PeakMemory(backend.device), [once() for _ in range(runs)]
+    last = passes[-1]
+    error = (last.latent - last.target).square().mean() / last.target.square().mean()
+    return RoundTrip(
+        sound.duration, 8 * last.byte_count / sound.duration, last.calls, _call_seconds(last.header, backend, runs),
+        _medians([one.encode for one in passes]), _medians([one.decode for one in passes]),
+        float(10 * torch.log10(error)), memory.resident(), memory.reserved(),
+    )  # fmt: skip
+
+
+def _coded(sound: Waveform, options: EncodeOptions, backend: Backend) -> _Pass:
+    with stopwatch(backend) as there:
+        prepared = prepare(sound, options, backend)
+        target = prepared.latent
+        there.lap("signal")
+        data = compress_towards(
+            lambda first, end: target[:, :, first:end], prepared.header, backend=backend, image=prepared.image,
+            sound=sound,
+        )  # fmt: skip
+        there.lap("choices")
+    with stopwatch(backend) as back:
+        decoder = Decoder(data, backend=backend)
+        latent = decoder.latent()
+        back.lap("choices")
+        sound_of(latent, decoder.header, backend, decoder.image)
+        back.lap("signal")
+    layout = Layout.of_header(decoder.header, backend.info)
+    calls = layout.segment_count * layout.steps
+    return _Pass(len(data), calls, decoder.header, target, latent, there.stages, back.stages)
+
+
+def _published(sound: Waveform, params: Published, backend: Backend) -> _Pass:
+    info = backend.info
     header = header_of(sound, EncodeOptions(), info)
     coder = PublishedCoder(params, info, header.channel_mode.latents, Timeline.of(header, info).frames)
     tail = tail_after(coder.plan[-1].s, info.schedule)
@@ -153,34 +163,29 @@ def published_trip(sound: Waveform, params: Published, backend: Backend) -> Roun
         back.lap("choices")
         sound_of(latent, header, backend)
         back.lap("signal")
-    return RoundTrip(
-        sound.duration, 8 * len(payload) / sound.duration, len(coder.plan), call_seconds(header, backend, runs=1),
-        there.stages, back.stages, _nmse_db(latent, target), memory.resident(), memory.reserved(),
-    )  # fmt: skip
-
-
-def _nmse_db(latent: torch.Tensor, target: torch.Tensor) -> float:
-    """Squared error over energy, dB."""
-    return float(10 * torch.log10((latent - target).square().mean() / target.square().mean()))
+    return _Pass(len(payload), len(coder.plan), header, target, latent, there.stages, back.stages)
 
 
 def _medians(runs: Sequence[Stages]) -> Stages:
     return {stage: median(run[stage] for run in runs) for stage in runs[0]}
 
 
-def call_seconds(header: Header, backend: Backend, *, runs: int) -> float:
-    """Seconds of one call of the denoiser on noise shaped as a segment: median, or mean over the segments of a long
-    sound."""
+def _call_seconds(header: Header, backend: Backend, runs: int) -> float:
+    """Seconds of one call of the denoiser on noise shaped as a segment: the mean of all segments, median of the
+    runs."""
     layout, info = Layout.of_header(header, backend.info), backend.info
     denoise, middle = over_timeline(backend, tag=header.tag or 0), len(info.schedule) // 2
+    sounds = [
+        torch.randn(layout.channels, info.latent_channels, end - start, info.latent_bins, device=backend.device)
+        for start, end in layout.segments()
+    ]
     times = []
     for _ in range(runs):
-        for start, end in layout.segments():
-            x = torch.randn(layout.channels, info.latent_channels, end - start, info.latent_bins, device=backend.device)
-            begun = clock(backend.device)
+        begun = _clock(backend.device)
+        for x in sounds:
             denoise(x, middle)
-            times.append(clock(backend.device) - begun)
-    return sum(times) / len(times) if layout.segment_count > 1 else median(times)
+        times.append((_clock(backend.device) - begun) / len(sounds))
+    return median(times)
 
 
 class Stopwatch:
@@ -193,11 +198,11 @@ class Stopwatch:
     def __init__(self, stages: Sequence[str], device: torch.device) -> None:
         self.model = dict.fromkeys(stages, 0.0)
         self._between = {"choices": 0.0, "signal": 0.0}
-        self._device, self._seen, self._since = device, 0.0, clock(device)
+        self._device, self._seen, self._since = device, 0.0, _clock(device)
 
     def lap(self, name: str) -> None:
         """Count as `name`, "choices" or "signal", what of the time since the last lap the model did not take."""
-        now, model = clock(self._device), sum(self.model.values())
+        now, model = _clock(self._device), sum(self.model.values())
         self._between[name] += now - self._since - (model - self._seen)
         self._since, self._seen = now, model
 
@@ -210,9 +215,9 @@ class Stopwatch:
         """The method, which adds its seconds to a stage."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            start = clock(self._device)
+            start = _clock(self._device)
             result = method(*args, **kwargs)
-            self.model[stage] += clock(self._device) - start
+            self.model[stage] += _clock(self._device) - start
             return result
 
         return timed
@@ -232,7 +237,7 @@ def stopwatch(backend: Backend) -> Iterator[Stopwatch]:
             delattr(backend, method)  # what was set on the object hid the method of its class
 
 
-def clock(device: torch.device) -> float:
+def _clock(device: torch.device) -> float:
     """Seconds, when all that was asked of the device is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -242,29 +247,23 @@ def clock(device: torch.device) -> float:
 
 
 class PeakMemory:
-    """The most memory a stretch of work took, from when this is made.
-
-    Attributes:
-        since_start: the peak is that of the whole process, where its system keeps no other (all but Linux).
-    """
+    """The most memory that work took since this was made; outside Linux since the process began."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        self.since_start = not _CLEAR.exists()
-        if not self.since_start:
+        if _CLEAR.exists():
             _CLEAR.write_text("5")  # proc(5): resets the peak of the resident set
 
     def resident(self) -> int | None:
-        """Bytes of main memory; None where the system does not tell."""
-        if not self.since_start:
-            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-            return 1024 * int(line.split()[1])
-        if sys.platform == "win32":
+        """Bytes of main memory; None where the system does not say."""
+        if _STATUS.exists() and (peak := re.search(r"VmHWM:\s*(\d+) kB", _STATUS.read_text())):
+            return 1024 * int(peak[1])
+        try:
+            import resource
+        except ImportError:  # Windows
             return None
-        import resource
-
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
     def reserved(self) -> int | None:

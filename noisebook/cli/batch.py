@@ -17,8 +17,7 @@ from noisebook.synthesis.options import ReconstructOptions
 
 if TYPE_CHECKING:
     from noisebook.batch.planning import Plan
-    from noisebook.batch.runs import Summary
-    from noisebook.batch.timing import Estimate
+    from noisebook.batch.runs import Estimate, Summary
 
 __all__ = ["batch"]
 
@@ -153,7 +152,7 @@ def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) 
     chosen = {name: options[name] for name in ("executor", "workers", "batch_size", "resume", "force")}
     wanted = Batch(options["source"], options["target"], settings, **chosen)
     if options["dry_run"]:
-        from noisebook.batch.timing import estimate
+        from noisebook.batch.runs import estimate
 
         plan = dry_run(wanted)
         _report_plan(plan, estimate(wanted, plan))

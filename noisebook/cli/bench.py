@@ -75,7 +75,7 @@ def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dic
     from importlib.util import find_spec
 
     from noisebook.audio.waveform import Waveform
-    from noisebook.batch.timing import throughput
+    from noisebook.batch.runs import throughput
     from noisebook.batch.verbs import Settings
 
     size = min(sound.sample_count // files, round(_PIECE * sound.sample_rate))
@@ -87,8 +87,7 @@ def _corpus(sound: Waveform, files: int, options: Mapping[str, Any]) -> list[dic
     rows = []
     for executor, workers, batch_size in ways:
         click.echo(f"timing a corpus: {executor}, {workers} workers, {batch_size} files together", err=True)
-        found = throughput(pieces, settings, executor=executor, workers=workers, batch_size=batch_size)
-        rows.append(vars(found))
+        rows.append(throughput(pieces, settings, executor=executor, workers=workers, batch_size=batch_size))
     return rows
 
 

@@ -32,8 +32,8 @@ from noisebook.audio.mel import log_mel
 from noisebook.errors import ConfigError
 from noisebook.metrics.signals import check_rate, check_samples, resample
 
-__all__ = ["bootstrap_interval", "frechet_distance", "frechet_distance_extrapolated", "kernel_distance", "mel_bands",
-           "mel_embedding", "mel_patches"]  # fmt: skip
+__all__ = ["bootstrap_interval", "frechet_distance", "frechet_distance_extrapolated", "kernel_distance",
+           "mel_patches"]  # fmt: skip
 
 _RATE, _FRAME = 16000, 640  # Hz; samples of 4 mel frames, of which a sound keeps whole ones
 _PATCH = 16  # mel frames, 0.16 s
@@ -134,11 +134,11 @@ def bootstrap_interval(
     return float(samples.mean()), float(ends[0]), float(ends[1])
 
 
-def mel_bands(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`[frames, 16]`, the log-mel of a sound (natural logarithm, 100 frames/s) in 16 bands, at a peak of 0.5.
+def mel_patches(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """`[patches, 48]`: how loud each of 16 bands of the log-mel is in each 0.16 s, how it varies and how it steps.
 
-    The front end is that of `noisebook.audio.mel`; loudness is taken away, silence stays silent. Sounds below
-    0.16 s are extended with silence.
+    Means, standard deviations and mean absolute differences of successive frames, in nepers, of `noisebook.audio.mel`
+    at a peak of 0.5: loudness is taken away, silence stays silent. Sounds below 0.16 s are extended with silence.
     """
     import torch
 
@@ -147,23 +147,10 @@ def mel_bands(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     sound = np.pad(sound, (0, max(0, _PATCH * 160 - sound.size)))
     sound = apply_gain(sound, coding_gain(sound))[: sound.size // _FRAME * _FRAME].astype(np.float32)
     mel = log_mel(torch.from_numpy(sound[None]))[0, 0].numpy().astype(np.float64)
-    return mel.reshape(len(mel), _BANDS, -1).mean(2)
-
-
-def mel_patches(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`[patches, 48]`: in each band of each 0.16 s the level, how it varies and how it steps, in nepers.
-
-    Means, standard deviations and mean absolute differences of successive frames of `mel_bands`.
-    """
-    bands = mel_bands(samples, sample_rate)
+    bands = mel.reshape(len(mel), _BANDS, -1).mean(2)
     patches = bands[: len(bands) // _PATCH * _PATCH].reshape(-1, _PATCH, _BANDS)
     steps = np.abs(np.diff(patches, axis=1)).mean(1)
     return np.concatenate((patches.mean(1), patches.std(1), steps), axis=1)
-
-
-def mel_embedding(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`[48]`, the mean of `mel_patches`: one row for one sound."""
-    return mel_patches(samples, sample_rate).mean(axis=0)
 
 
 def _sets(a: ArrayLike, b: ArrayLike, *, least: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ auditory filter shapes from notched-noise data", Hearing Research 1990 (bands).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ _EXPONENT, _RANGE = 0.3, 1e-6
 _BLOCK = 1024  # spectra at a time
 
 
-@dataclass(frozen=True)
-class _Image:
+class _Image(NamedTuple):
     """Level difference in dB, coherence (the real part) and energy, each `[bands, T]`."""
 
     level: np.ndarray
@@ -66,9 +65,9 @@ def image_coherence(reference: np.ndarray, estimate: np.ndarray, *, sample_rate:
 
 def mean_coherence(sound: np.ndarray, *, sample_rate: int, weights: np.ndarray | None = None) -> float:
     """Mean coherence of left and right of `[2, N]`, weighted by its energies or by those of `weights`, `[2, N]` too."""
-    heard, got = _images(sound if weights is None else weights, sound, sample_rate)
-    weight = _weights(heard.energy)
-    return float((got.coherence * weight).sum() / weight.sum()) if weight.any() else 1.0
+    weighting, image = _images(sound if weights is None else weights, sound, sample_rate)
+    weight = _weights(weighting.energy)
+    return float((image.coherence * weight).sum() / weight.sum()) if weight.any() else 1.0
 
 
 def _images(reference: np.ndarray, estimate: np.ndarray, sample_rate: int) -> tuple[_Image, _Image]:

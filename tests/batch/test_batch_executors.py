@@ -11,8 +11,9 @@ import pytest
 
 from noisebook.batch import executors
 from noisebook.batch.executors import Executor, InProcess, Processes, executor_of, hand_out
+from noisebook.batch.planning import Task
 from noisebook.batch.runs import run
-from noisebook.batch.worker import Outcome, Task
+from noisebook.batch.worker import Outcome
 from noisebook.errors import MissingExtra, ModelError
 from tests.batch.conftest import contents, done
 
@@ -68,14 +69,14 @@ def test_each_file_comes_out_once():
 
 def test_files_of_a_dead_worker_are_tried_again_one_by_one():
     executor = Dying({"b": 1})
-    outcomes = list(hand_out(executor, [tasks("ab"), tasks("c")]))
+    outcomes = list(hand_out(executor, [tasks("ab"), tasks("c")], print))
     assert sorted(outcome.task.source for outcome in outcomes) == list("abc")
     assert all(outcome.error is None for outcome in outcomes)
     assert executor.log == [["a", "b"], ["c"], ["a"], ["b"]]
 
 
 def test_a_file_that_kills_every_worker_fails_and_no_other():
-    outcomes = {outcome.task.source: outcome.error for outcome in hand_out(Dying({"b": 99}), [tasks("abc")])}
+    outcomes = {outcome.task.source: outcome.error for outcome in hand_out(Dying({"b": 99}), [tasks("abc")], print)}
     assert outcomes == {"a": None, "c": None, "b": "3 workers died over it; is it too long for the memory?"}
 
 
@@ -111,7 +112,7 @@ def test_processes_give_the_same_files_and_survive_kills(corpus, batch_of, undis
 
 
 def test_workers_are_ended_in_the_middle_of_their_work(batch_of):
-    executor = Processes(batch_of().work, 2)
+    executor = Processes(batch_of(), 2)
     try:
         executor.start()
         futures = [pool.submit(time.sleep, 600) for pool in executor._pools.values()]
@@ -125,7 +126,7 @@ def test_workers_are_ended_in_the_middle_of_their_work(batch_of):
 def test_a_model_that_cannot_be_loaded_is_told_by_the_worker(corpus, batch_of, tmp_path):
     for name in ("vae", "denoiser", "vocoder"):
         (tmp_path / f"{name}.safetensors").write_bytes(b"no weights")
-    executor = Processes(batch_of().work.with_model(model=str(tmp_path)), 1)
+    executor = Processes(batch_of().with_model(model=str(tmp_path)), 1)
     try:
         with pytest.raises(ModelError):
             executor.start()
@@ -141,15 +142,15 @@ def test_workers_take_turns_with_gpus(device, count, devices, batch_of, monkeypa
     import torch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    work = batch_of().work.with_model(device=device)
-    assert [executors._on_own_gpu(work, index).settings.model.device for index in range(3)] == devices
+    batch = batch_of().with_model(device=device)
+    assert [executors._on_own_gpu(batch, index).settings.model.device for index in range(3)] == devices
 
 
 def test_one_local_worker_is_this_process(batch_of):
-    assert isinstance(executor_of(batch_of().work, "local", 1), InProcess)
+    assert isinstance(executor_of(batch_of()), InProcess)
 
 
 def test_without_ray_the_install_line_is_told(batch_of, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"pip install 'noisebook\[batch,ray\]'"):
-        executor_of(batch_of().work, "ray", 1)
+        executor_of(batch_of(executor="ray"))

@@ -47,7 +47,7 @@ def test_a_cluster_gives_the_same_files_though_a_worker_is_killed(corpus, batch_
         ({"workers": 1, "model": "src"}, ModelError, "holds no model"),
     ):
         with pytest.raises(error, match=message):
-            executors.RayActors(batch_of(**options).work, options["workers"]).start()
+            executors.RayActors(batch_of(**options), options["workers"]).start()
     summary = run(batch_of(executor="ray", workers=2))
     assert len(killed) == 1
     assert (summary.done, summary.failed) == (5, [])

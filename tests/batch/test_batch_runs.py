@@ -211,7 +211,7 @@ def test_a_url_is_as_good_as_a_folder(corpus, batch_of):
             memory.write(path.relative_to(corpus).as_posix(), path.read_bytes())
     batch = batch_of(source=memory.url, target=f"memory://{name}/out")
     assert run(batch).done == 5
-    streams = batch.work.storages()[1]
+    streams = batch.results
     expected = contents(Path("out"))
     assert {name: streams.read(name) for name in streams.files() if name.endswith(".ddcm")} == expected
     memory.write("a.wav", (corpus / "d.wav").read_bytes())
@@ -257,7 +257,7 @@ def test_a_dry_run_writes_nothing(corpus, batch_of):
 
 @pytest.mark.parametrize("verb", ["compress", "decompress", "reconstruct", "verify"])
 def test_an_estimate_comes_near(verb, corpus, batch_of):
-    from noisebook.batch.timing import estimate
+    from noisebook.batch.runs import estimate
 
     options = {"metrics": ["snr_db"], "controls": False, "ceilings": False} if verb == "verify" else None
     if verb in ("decompress", "verify"):

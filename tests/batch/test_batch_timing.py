@@ -6,7 +6,7 @@ import pytest
 
 from noisebook.api.models import ModelOptions
 from noisebook.audio.waveform import Waveform
-from noisebook.batch.timing import throughput
+from noisebook.batch.runs import throughput
 from noisebook.batch.verbs import Settings
 from noisebook.errors import Error
 from tests.batch.conftest import FAST, tone
@@ -15,10 +15,11 @@ from tests.batch.conftest import FAST, tone
 def test_it_says_how_much_in_which_time(tiny_model):
     settings = Settings("compress", FAST, ModelOptions(str(tiny_model), device="cpu", threads=1))
     measured = throughput([tone(index) for index in range(3)], settings, batch_size=2)
-    assert (measured.verb, measured.executor, measured.workers, measured.batch_size) == ("compress", "local", 1, 2)
-    assert (measured.files, measured.audio_seconds) == (3, pytest.approx(0.6))
-    assert measured.rate == pytest.approx(0.6 / measured.seconds)
-    assert measured.start_seconds > 0
+    ran = {"verb": "compress", "executor": "local", "workers": 1, "batch_size": 2, "files": 3}
+    assert ran.items() <= measured.items()
+    assert measured["audio_seconds"] == pytest.approx(0.6)
+    assert measured["rate"] == pytest.approx(0.6 / measured["seconds"])
+    assert measured["start_seconds"] > 0
 
 
 def test_a_sound_that_fails_is_no_number(tiny_model):

@@ -12,7 +12,7 @@ import torch
 from noisebook import api
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.batch.batching import each_with
+from noisebook.batch.batching import side_by_side
 from noisebook.codec import timeline as timelines
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import compress_towards, header_of, prepare, target_latent
@@ -185,8 +185,8 @@ def test_damaged_ones_are_refused_and_play_as_far_as_they_go(backend):
 def test_info_and_batches(backend):
     sounds = [broken(3.84), broken(3.84, floor=1e-5)]
     alone = [coded(sound, backend, variable_rate=True) for sound in sounds]
-    jobs = [partial(lambda sound, model: coded(sound, model, variable_rate=True), sound) for sound in sounds]
-    assert each_with(backend, jobs) == alone
+    jobs = [partial(lambda sound, share: coded(sound, share(backend), variable_rate=True), sound) for sound in sounds]
+    assert side_by_side(jobs) == alone
     shown = api.read_info(alone[0], info=backend.info)
     size = container.overhead(container.parse_header(alone[0])[0], 1)
     assert (shown.pauses, shown.intact, shown.payload_bytes) == (1, True, len(alone[0]) - size)

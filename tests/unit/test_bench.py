@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from noisebook.backends.mini_files import model_info
 from noisebook.benchmark.baselines import CLASSIC_BITS, MAX_DENSE_VALUES, baselines
-from noisebook.benchmark.runs import Check, checks
+from noisebook.benchmark.runs import check, checks
 from noisebook.benchmark.timing import PeakMemory
 
 ROW = {"preset": "3000", "encode_seconds": 1.1, "allowance": 1.0}
@@ -52,27 +53,27 @@ def test_a_part_of_the_steps_stands_for_all(info):
 def test_checks_find_what_is_wrong():
     results = {"presets": [ROW], "durations": LENGTHS, "rivals": [OURS, TURBO, UNITS]}
     found = checks(results)
-    assert all(check.ok for check in found)
+    assert all(row["ok"] for row in found)
     assert len(found) == 8
     worse = {
         "presets": [{**ROW, "encode_seconds": 1.3}],
         "durations": [*LENGTHS, {**LENGTHS[-1], "encode_real_time": 0.6, "decode_real_time": 0.7, "resident": 2**32}],
         "rivals": [OURS, {**TURBO, "faster": 4.0}, {**UNITS, "nmse_db": -13.0}],
     }
-    assert not any(check.ok for check in checks(worse))
+    assert not any(row["ok"] for row in checks(worse))
 
 
 def test_what_was_not_measured_is_not_checked():
     assert checks({"presets": [], "durations": [], "rivals": []}) == []
-    assert [check.name for check in checks({"presets": [], "durations": [], "rivals": [OURS, UNITS]})] == [
+    assert [row["name"] for row in checks({"presets": [], "durations": [], "rivals": [OURS, UNITS]})] == [
         "latent error below turbo, by units, dB"
     ]
 
 
 def test_a_limit_itself_is_kept():
-    assert Check("", 1.2, 1.2).ok
-    assert Check("", 5, 5, at_most=False).ok
-    assert not Check("", 4.9, 5, at_most=False).as_dict()["ok"]
+    assert check("", 1.2, 1.2)["ok"]
+    assert check("", 5, 5, at_most=False)["ok"]
+    assert not check("", 4.9, 5, at_most=False)["ok"]
 
 
 def test_the_peak_is_that_of_the_work_since():
@@ -87,4 +88,4 @@ def test_the_peak_is_that_of_the_work_since():
     assert memory.reserved() is None
     low = again.resident()
     assert low is not None
-    assert again.since_start or low < high - 2**28
+    assert low < high - 2**28 or not Path("/proc/self/clear_refs").exists()
