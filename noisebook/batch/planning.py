@@ -30,40 +30,25 @@ _SOUND_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 
 @dataclass(frozen=True)
 class Task:
-    """One file.
+    """One file."""
 
-    Attributes:
-        source: its name in the storage of sources.
-        target: the name of its result in the storage of results; None where nothing is written.
-        other: verify: the name of what is compared with it, in the storage of results.
-    """
-
-    source: str
-    target: str | None
-    other: str | None = None
+    source: str  # its name in the folder of sources
+    target: str | None  # the name of its result in the folder of results; None where nothing is written
+    other: str | None = None  # verify: the name of what is compared with it, in the folder of results
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A verb over a tree. Plain values: workers in other processes and on other machines begin with it.
+    """A verb over a tree. Plain values: workers in other processes and on other machines begin with it."""
 
-    Attributes:
-        source, target: folders, or URLs that fsspec knows.
-        settings: what is done to each file.
-        executor, workers: where workers run (`executors`), and how many.
-        batch_size: files that go through the denoiser in one call.
-        resume: skip what is done with the same settings and source.
-        force: overwrite what this command did not write, and do anew what it did (with resume, only the former).
-    """
-
-    source: str
-    target: str
-    settings: Settings
-    executor: str = "local"
+    source: str  # a folder, or a URL that fsspec knows
+    target: str  # the same, for the results
+    settings: Settings  # what is done to each file
+    executor: str = "local"  # where workers run: local or ray
     workers: int = 1
-    batch_size: int = 1
-    resume: bool = False
-    force: bool = False
+    batch_size: int = 1  # files that go through the denoiser in one call
+    resume: bool = False  # skip what is done with the same settings and source
+    force: bool = False  # overwrite what no batch wrote; without resume, also do anew what is done
 
     @property
     def sources(self) -> Storage:
@@ -92,21 +77,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files of a tree.
+    """The files of a tree."""
 
-    Attributes:
-        todo: files to do.
-        sizes: bytes of their sources, by name.
-        skipped: how many are done already.
-        refused: files that cannot be done, and why.
-        left_out: files of SRC that the verb does not take.
-    """
-
-    todo: list[Task]
-    sizes: Mapping[str, int]
-    skipped: int
-    refused: list[tuple[Task, str]]
-    left_out: int
+    todo: list[Task]  # files to do
+    sizes: Mapping[str, int]  # bytes of their sources, by name
+    skipped: int  # how many are done already
+    refused: list[tuple[Task, str]]  # files that cannot be done, and why
+    left_out: int  # files of SRC that the verb does not take
 
 
 def targets(sources: Iterable[str], suffix: str) -> dict[str, str]:

@@ -31,50 +31,29 @@ OnFile = Callable[[int, int], None]  # (files done, files to do)
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a batch will take, about.
+    """What a batch will take, about."""
 
-    Attributes:
-        files: to do.
-        unknown: those among them whose length only decoding would tell; the rest leaves them out.
-        source_bytes: of all files to do.
-        audio_seconds: of sound to do.
-        trial: the file that was tried, and how much of it: None if none could be.
-        seconds: of work, without loading models.
-        bytes: of what will be written; 0 for a verb that writes nothing.
-    """
-
-    files: int
-    unknown: int
-    source_bytes: int
-    audio_seconds: float
-    trial: tuple[str, float] | None = None
-    seconds: float | None = None
-    bytes: int | None = None
+    files: int  # to do
+    unknown: int  # those among them whose length only decoding would tell; the rest leaves them out
+    source_bytes: int  # of all files to do
+    audio_seconds: float  # of sound to do
+    trial: tuple[str, float] | None = None  # the file that was tried, and how much of it: None if none could be
+    seconds: float | None = None  # of work, without loading models
+    bytes: int | None = None  # of what will be written; 0 for a verb that writes nothing
 
 
 @dataclass
 class Summary:
-    """How a run ended.
+    """How a run ended."""
 
-    Attributes:
-        done: files that were done.
-        skipped: files that were done before.
-        left_out: files that the verb does not take.
-        failed: source and reason of the others.
-        bytes: of what was written.
-        audio_seconds: of sound that was done.
-        loading_seconds: until every worker had its model.
-        seconds: of the whole run.
-    """
-
-    done: int = 0
-    skipped: int = 0
-    left_out: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    bytes: int = 0
-    audio_seconds: float = 0.0
-    loading_seconds: float = 0.0
-    seconds: float = 0.0
+    done: int = 0  # files that were done
+    skipped: int = 0  # files that were done before
+    left_out: int = 0  # files that the verb does not take
+    failed: list[tuple[str, str]] = field(default_factory=list)  # source and reason of the others
+    bytes: int = 0  # of what was written
+    audio_seconds: float = 0.0  # of sound that was done
+    loading_seconds: float = 0.0  # until every worker had its model
+    seconds: float = 0.0  # of the whole run
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

@@ -36,22 +36,14 @@ def suffix_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is done to every file.
+    """What is done to every file; ConfigError for another verb or suffix."""
 
-    Attributes:
-        verb: compress, decompress, reconstruct or verify.
-        options: keyword arguments of the function of the facade, as JSON can hold them; of compress also `codec`.
-        model: where none is named, of a stream the one that made it, else the one inside the package.
-        suffix: of sounds that are written, a key of `WRITABLE`; decides the format.
-
-    Raises:
-        ConfigError: another verb or suffix.
-    """
-
-    verb: str
+    verb: str  # compress, decompress, reconstruct or verify
+    # keyword arguments of the function of the facade, as JSON can hold them; of compress also `codec`
     options: Mapping[str, Any] = field(default_factory=dict)
+    # where none is named, of a stream the one that made it, else the one inside the package
     model: ModelOptions = ModelOptions()
-    suffix: str = ".wav"
+    suffix: str = ".wav"  # of sounds that are written, a key of `WRITABLE`; decides the format
 
     def __post_init__(self) -> None:
         if self.verb not in _VERBS:
@@ -116,17 +108,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Processed:
-    """What a verb made of a file.
+    """What a verb made of a file."""
 
-    Attributes:
-        data: the bytes of the target; None for a verb that writes none.
-        audio_seconds: of sound that went through.
-        values: what else the manifest says.
-    """
-
-    data: bytes | None
-    audio_seconds: float
-    values: Mapping[str, Any] = field(default_factory=dict)
+    data: bytes | None  # the bytes of the target; None for a verb that writes none
+    audio_seconds: float  # of sound that went through
+    values: Mapping[str, Any] = field(default_factory=dict)  # what else the manifest says
 
 
 def process(

@@ -22,19 +22,12 @@ __all__ = ["Outcome", "Worker"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file.
+    """What became of a file."""
 
-    Attributes:
-        task: which.
-        values: for its record: digests, sizes, seconds.
-        error: why it failed; None: it did not.
-        fatal: the same would happen to every file that follows.
-    """
-
-    task: Task
-    values: dict[str, Any]
-    error: str | None = None
-    fatal: bool = False
+    task: Task  # which
+    values: dict[str, Any]  # for its record: digests, sizes, seconds
+    error: str | None = None  # why it failed; None: it did not
+    fatal: bool = False  # the same would happen to every file that follows
 
 
 class Worker:

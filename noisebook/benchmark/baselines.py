@@ -24,15 +24,14 @@ import torch
 
 from noisebook import rng
 from noisebook.coding.bitio import BitReader, BitWriter
-from noisebook.ddcm.codebooks import Key
 from noisebook.ddcm.partition import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.noise import start_noise
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import ConfigError, CorruptStream
 
-__all__ = ["CLASSIC_BITS", "MAX_DENSE_VALUES", "Baseline", "DenseCodebook", "Published", "PublishedCoder", "Subset",
-           "baselines", "rank", "subset_bits", "unrank"]  # fmt: skip
+__all__ = ["CLASSIC_BITS", "MAX_DENSE_VALUES", "Baseline", "Published", "PublishedCoder", "Subset",
+           "baselines", "dense_atoms", "rank", "subset_bits", "unrank"]  # fmt: skip
 
 MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
 _TURBO_ATOMS, _UNIT_ATOMS, _CLASSIC_ATOMS = 14, 12, 10  # log2 K; the paper of DDCM has 1000
@@ -71,21 +70,13 @@ def unrank(rank: int, K: int, M: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Published:
-    """Atoms for each unit of time from a dense Gaussian codebook.
+    """Atoms for each unit of time from a dense Gaussian codebook."""
 
-    Attributes:
-        log2_K: of atoms.
-        M: signed atoms of Turbo-DDCM; 0: one atom without a sign, as DDCM has it.
-        unit_frames: latent frames that an atom is long.
-        steps: coded steps.
-        kappa_percent: 0, uniform steps, as published; else matched as those of the presets.
-    """
-
-    log2_K: int
-    M: int
-    unit_frames: int
-    steps: int
-    kappa_percent: int = 0
+    log2_K: int  # of atoms
+    M: int  # signed atoms of Turbo-DDCM; 0: one atom without a sign, as DDCM has it
+    unit_frames: int  # latent frames that an atom is long
+    steps: int  # coded steps
+    kappa_percent: int = 0  # 0, uniform steps, as published; else matched as those of the presets
 
     def __post_init__(self) -> None:
         if not (0 <= self.M <= 2**self.log2_K and min(self.unit_frames, self.steps) >= 1):
@@ -146,44 +137,21 @@ class Subset:
         return Subset(self.indices.to(device), self.signs.to(device))
 
 
-@dataclass(frozen=True)
-class DenseCodebook:
-    """K independent Gaussian atoms of d values a step, shared by all units, each of mean square 1."""
-
-    part: int
-    size: int
-
-    def correlate(self, parts: torch.Tensor, key: Key) -> torch.Tensor:
-        """Inner products of each part `[P, d]` with all atoms, `[P, K]`."""
-        return parts @ _dense_atoms(key, self.size, self.part).to(parts.device).T
-
-    def synthesize(self, indices: torch.Tensor, signs: torch.Tensor, key: Key) -> torch.Tensor:
-        """Sums of signed atoms `[P, d]`: `indices [P, M]` int64, `signs [P, M]` of +-1."""
-        atoms = _dense_atoms(key, self.size, self.part).to(indices.device)
-        return (atoms[indices] * signs.to(torch.float32)[..., None]).sum(1)
-
-
 @lru_cache(maxsize=1)  # drawing them is most of the work, and the encoder needs those of a step twice
-def _dense_atoms(key: Key, size: int, part: int) -> torch.Tensor:
-    """`[K, d]`, each atom scaled to mean square 1 exactly."""
-    purpose = rng.Purpose.DENSE
-    drawn = rng.gaussian(size * part, seed=key.seed, purpose=purpose, segment=key.segment, step=key.step)
+def dense_atoms(step: int, size: int, part: int) -> torch.Tensor:
+    """The independent Gaussian atoms of a step, `[K, d]`, shared by all units, each scaled to mean square 1."""
+    drawn = rng.gaussian(size * part, seed=0, purpose=rng.Purpose.DENSE, segment=0, step=step)
     atoms = torch.from_numpy(drawn).view(size, part)
     return atoms * torch.rsqrt(atoms.square().mean(1, keepdim=True))
 
 
 @dataclass(frozen=True)
 class PublishedCoder:
-    """What encoder and decoder share; satisfies `codec.segment.Coder`.
+    """What encoder and decoder share; satisfies `codec.segment.Coder`."""
 
-    Attributes:
-        params: coding parameters.
-        info: of the model.
-        channels, frames: of the latent.
-    """
-
-    params: Published
-    info: BackendInfo
+    params: Published  # coding parameters
+    info: BackendInfo  # of the model
+    # channels, frames: of the latent
     channels: int
     frames: int
 
@@ -192,22 +160,27 @@ class PublishedCoder:
         params, schedule = self.params, self.info.schedule
         if not params.kappa_percent:
             return coded_plan(schedule, uniform_timesteps(schedule, steps=params.steps, last=_LAST))
-        bits, kappa = params.choice_bits / self.codebook.part, params.kappa_percent / 100
+        bits, kappa = params.choice_bits / self.part, params.kappa_percent / 100
         matched = kl_matched_timesteps(schedule, self.info.curve, steps=params.steps, bits_per_value=bits, kappa=kappa)
         return coded_plan(schedule, matched)
 
     @cached_property
     def partition(self) -> Partition:
         shape = (self.channels, self.info.latent_channels, self.frames, self.info.latent_bins)
-        return Partition(shape, self.params.unit_frames, self.codebook.part)
+        return Partition(shape, self.params.unit_frames, self.part)
 
-    @cached_property
-    def codebook(self) -> DenseCodebook:
-        return DenseCodebook(self.params.unit_frames * self.info.frame_values, 2**self.params.log2_K)
+    @property
+    def part(self) -> int:
+        """Values of an atom."""
+        return self.params.unit_frames * self.info.frame_values
+
+    def atoms(self, step: int, device: torch.device) -> torch.Tensor:
+        """`[K, d]`, those that can be chosen at a step."""
+        return dense_atoms(step, 2**self.params.log2_K, self.part).to(device)
 
     def choose(self, residual: torch.Tensor, step: int) -> Subset:
         """The atoms of largest inner product: one, or M in magnitude with their signs."""
-        products = self.codebook.correlate(self.partition.split(residual, step), Key(0, 0, step))
+        products = self.partition.split(residual, step) @ self.atoms(step, residual.device).T
         if not self.params.M:
             best = products.argmax(1, keepdim=True)
             return Subset(best, torch.ones_like(best))
@@ -220,18 +193,14 @@ class PublishedCoder:
         if not self.params.M:
             writer.write_array(indices[:, 0], self.params.log2_K)
             return
-        width = subset_bits(self.codebook.size, self.params.M)
+        width = subset_bits(2**self.params.log2_K, self.params.M)
         for row, signs in zip(indices, minus, strict=True):
             writer.write(rank(row), width)
             writer.write_array(signs, 1)
 
     def read(self, reader: BitReader) -> Subset:
-        """What `write` left; on the CPU.
-
-        Raises:
-            StreamError: no encoder writes this.
-        """
-        parts, size, M = self.partition.parts, self.codebook.size, self.params.M
+        """What `write` left; on the CPU. StreamError if no encoder writes this."""
+        parts, size, M = self.partition.parts, 2**self.params.log2_K, self.params.M
         if not M:
             indices = torch.from_numpy(reader.read_array(parts, self.params.log2_K))[:, None]
             return Subset(indices, torch.ones_like(indices))
@@ -243,7 +212,8 @@ class PublishedCoder:
 
     def noise(self, choice: Subset, step: int) -> torch.Tensor:
         """`[channels, C, frames, F']`: the sum of the atoms, with mean square 1."""
-        total = self.codebook.synthesize(choice.indices, choice.signs, Key(0, 0, step))
+        atoms = self.atoms(step, choice.indices.device)
+        total = (atoms[choice.indices] * choice.signs.to(torch.float32)[..., None]).sum(1)
         if choice.indices.shape[1] > 1:
             total = total * torch.rsqrt(total.square().mean(1, keepdim=True).clamp_min(1e-12))
         return self.partition.join(total, step)

@@ -37,24 +37,17 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured.
+    """What is measured."""
 
-    Attributes:
-        presets: each on `seconds` of sound.
-        seconds: of the sound.
-        durations: (preset, seconds) of sounds whose time and memory are compared; those of a minute or more run once.
-        against: preset that is compared with the published codecs at its bitrate; None for none.
-        whole: run the published codecs whole; else the time of the slow ones is extrapolated from some of their
-            steps, and their error is not known.
-        runs: of which the median is taken.
-    """
-
-    presets: tuple[str, ...] = tuple(preset.name for preset in PRESETS)
-    seconds: float = 10.0
+    presets: tuple[str, ...] = tuple(preset.name for preset in PRESETS)  # each on `seconds` of sound
+    seconds: float = 10.0  # of the sound
+    # (preset, seconds) of sounds whose time and memory are compared; those of a minute or more run once
     durations: tuple[tuple[str, float], ...] = ((DEFAULT, 5.0), (DEFAULT, 10.0), (DEFAULT, 30.0))
-    against: str | None = DEFAULT
+    against: str | None = DEFAULT  # preset that is compared with the published codecs at its bitrate; None for none
+    # whether all steps of the published codecs are run; else the time of the slow ones is extrapolated from some of
+    # them, and their error is not known
     whole: bool = False
-    runs: int = 3
+    runs: int = 3  # of which the median is taken
 
     @classmethod
     def quick(cls) -> Options:
@@ -75,8 +68,6 @@ def benchmark(
 
     Args:
         sound: repeated where more of it is needed; mixed down, and at the model's rate, so that only coding is timed.
-        backend: the model.
-        options: what is measured.
         tell: called with what is measured next.
 
     Raises:

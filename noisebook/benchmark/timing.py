@@ -39,28 +39,17 @@ Stages = dict[str, float]
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """A sound compressed and decompressed; times are medians over the runs.
+    """A sound compressed and decompressed; times are medians over the runs."""
 
-    Attributes:
-        sound_seconds: of the sound.
-        bit_per_second: of the whole file.
-        calls: of the denoiser over the whole timeline, compressing.
-        call_seconds: of one such call by itself.
-        encode, decode: seconds by stage: those of the model, "choices" (codebooks, selection, bits, container,
-            windows) and "signal" (level, channels, rate, cutting).
-        nmse_db: error of the decoded latent over its target; None where not all of its steps were run.
-        resident, reserved: the most bytes of main memory, and of a CUDA device.
-    """
-
-    sound_seconds: float
-    bit_per_second: float
-    calls: int
-    call_seconds: float
-    encode: Stages
+    sound_seconds: float  # of the sound
+    bit_per_second: float  # of the whole file
+    calls: int  # of the denoiser over the whole timeline, compressing
+    call_seconds: float  # of one such call by itself
+    encode: Stages  # seconds by stage: those of the model, and what lies between them (`Stopwatch.lap`)
     decode: Stages
-    nmse_db: float | None
-    resident: int | None
-    reserved: int | None
+    nmse_db: float | None  # error of the decoded latent over its target; None where not all of its steps were run
+    resident: int | None  # the most bytes of main memory
+    reserved: int | None  # the most bytes of a CUDA device
 
     @property
     def encode_seconds(self) -> float:
@@ -96,11 +85,7 @@ class _Pass(NamedTuple):
 
 
 def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int, warm: bool = True) -> RoundTrip:
-    """Compress and decompress `runs` times, after once to warm up.
-
-    Raises:
-        AudioError, ConfigError: as `encoder.compress`.
-    """
+    """Compress and decompress `runs` times, after once to warm up; errors as of `compress`."""
     once = partial(_coded, sound, options, backend)
     if warm:
         once()
@@ -201,7 +186,11 @@ class Stopwatch:
         self._device, self._seen, self._since = device, 0.0, _clock(device)
 
     def lap(self, name: str) -> None:
-        """Count as `name`, "choices" or "signal", what of the time since the last lap the model did not take."""
+        """Count what of the time since the last lap the model did not take.
+
+        Args:
+            name: "choices" (codebooks, selection, bits, container, windows) or "signal" (level, channels, rate).
+        """
         now, model = _clock(self._device), sum(self.model.values())
         self._between[name] += now - self._since - (model - self._seen)
         self._since, self._seen = now, model

@@ -24,21 +24,15 @@ _ROUNDING = 1e-9  # correlations closer than this are equal
 
 @dataclass(frozen=True)
 class Alignment:
-    """Two signals cut to what they have in common.
+    """Two signals cut to what they have in common."""
 
-    Attributes:
-        reference, estimate: `[M]` float64, levels untouched.
-        lag: samples by which the estimate came late.
-        gain_db: level of the estimate over that of the reference in the common part, `10 log10` of the ratio of
-            energies. Not the least-squares gain, which new phases pull towards -inf. +-inf where one side is silent.
-        correlation: normalised cross-correlation at that lag, -1 to 1: how much the lag means.
-    """
-
-    reference: np.ndarray
-    estimate: np.ndarray
-    lag: int
+    reference: np.ndarray  # `[M]` float64
+    estimate: np.ndarray  # `[M]` float64, its level untouched
+    lag: int  # samples by which the estimate came late
+    # level of the estimate over that of the reference in the common part, `10 log10` of the ratio of energies. Not the
+    # least-squares gain, which new phases pull towards -inf. +-inf where one side is silent.
     gain_db: float
-    correlation: float
+    correlation: float  # normalised cross-correlation at that lag, -1 to 1: how much the lag means
 
 
 def align(

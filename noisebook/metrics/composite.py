@@ -36,15 +36,10 @@ WEIGHTS = MappingProxyType({  # of what both scores share, by the names of the f
 
 @dataclass(frozen=True)
 class Composite:
-    """A weighted sum and what went into it.
+    """A weighted sum and what went into it."""
 
-    Attributes:
-        score: up to 1 (`verify_score`), about 1.1 (`summary_score`, whose SNR is not limited).
-        parts: `{name: value}` before weighting, by the names of the metrics' table.
-    """
-
-    score: float
-    parts: dict[str, float]
+    score: float  # up to 1 (`verify_score`), about 1.1 (`summary_score`, whose SNR is not limited)
+    parts: dict[str, float]  # `{name: value}` before weighting, by the names of the metrics' table
 
 
 def summary_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> Composite:

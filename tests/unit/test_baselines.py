@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from noisebook import rng
-from noisebook.benchmark.baselines import DenseCodebook, Published, PublishedCoder
+from noisebook.benchmark.baselines import Published, PublishedCoder, Subset, dense_atoms
 from noisebook.codec.segment import decode_segment, encode_segment
 from noisebook.coding.bitio import BitReader, BitWriter
-from noisebook.ddcm.codebooks import Key
 from noisebook.errors import ConfigError, CorruptStream
 
-KEY = Key(seed=3, segment=1, step=5)
 PARAMS = [Published(5, 0, 8, 4), Published(8, 5, 8, 3), Published(6, 2, 5, 3, 80), Published(6, 3, 24, 3)]
 
 
@@ -25,19 +23,9 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_dense_atoms_have_mean_square_one_and_are_those_of_the_rng():
-    drawn = rng.gaussian(40 * 96, seed=3, purpose=rng.Purpose.DENSE, segment=1, step=5).reshape(40, 96).astype(float)
+    drawn = rng.gaussian(40 * 96, seed=0, purpose=rng.Purpose.DENSE, segment=0, step=5).reshape(40, 96).astype(float)
     expected = drawn / np.sqrt(np.square(drawn).mean(1, keepdims=True))
-    one = torch.arange(40)[:, None]
-    assert np.allclose(DenseCodebook(96, 40).synthesize(one, torch.ones_like(one), KEY).numpy(), expected, atol=1e-6)
-
-
-def test_synthesize_and_correlate_are_adjoint():
-    codebook, x = DenseCodebook(200, 64), normal(4, 200)
-    indices = torch.tensor([[0, 5, 63], [1, 2, 3], [9, 10, 60], [7, 20, 21]])
-    signs = torch.tensor([[1, -1, 1]] * 4)
-    left = (codebook.synthesize(indices, signs, KEY) * x).sum(1)
-    right = (codebook.correlate(x, KEY).gather(1, indices) * signs).sum(1)
-    torch.testing.assert_close(left, right, rtol=0, atol=1e-3)
+    assert np.allclose(dense_atoms(5, 40, 96).numpy(), expected, atol=1e-6)
 
 
 def test_bits_of_a_choice():
@@ -66,7 +54,7 @@ def test_the_choice_is_the_best(M, backend):
     coder = PublishedCoder(Published(3, M, 1, 1), backend.info, 1, 1)
     residual = normal(1, 8, 1, 16, seed=M)
     choice = coder.choose(residual, 0)
-    products = coder.codebook.correlate(coder.partition.split(residual, 0), Key(0, 0, 0))[0]
+    products = (coder.partition.split(residual, 0) @ coder.atoms(0, residual.device).T)[0]
     own = float((products[choice.indices[0]] * choice.signs[0]).sum())
     signs = (1, -1) if M else (1,)
     every = [
@@ -86,8 +74,6 @@ def test_noise_has_mean_square_1(backend):
 
 def test_the_order_of_the_bits(backend):
     """The rank of {1, 3} among pairs of 4 is 4 of 0..5; then the signs + -."""
-    from noisebook.benchmark.baselines import Subset
-
     coder, writer = PublishedCoder(Published(2, 2, 8, 1), backend.info, 1, 8), BitWriter()
     coder.write(Subset(torch.tensor([[1, 3]]), torch.tensor([[1, -1]])), writer)
     assert (writer.getvalue(), writer.bit_count) == (bytes([0b10001000]), 5)
