@@ -7,15 +7,13 @@ JavaScript (`templates/`). Without JavaScript it still shows everything, with on
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from noisebook._version import __version__
@@ -28,11 +26,10 @@ from noisebook.metrics import METRICS
 from noisebook.report import results as reading
 from noisebook.report.results import ARROWS, COLOURS, GROUPS, cells, members, number, ordered, rate
 
-__all__ = ["MAX_GAIN_DB", "asset_of", "colour_css", "environment_of", "inside", "matched_gains", "outline", "render",
-           "write_page", "write_verification"]  # fmt: skip
+__all__ = ["MAX_GAIN_DB", "inside", "matched_gains", "outline", "render", "templates", "write_page",
+           "write_verification"]  # fmt: skip
 
 MAX_GAIN_DB = 20.0  # a nearly silent sound is not blown up further
-_PACKAGE = "noisebook.report"
 _MAX_MEGABYTES = 64.0  # of sounds in one page; browsers load more, slowly, and web hosts refuse 100
 
 Json = dict[str, Any]
@@ -60,7 +57,10 @@ def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float 
         for method in results["methods"]
     ]
     facts = _facts(results | {"metrics": metrics, "methods": methods}, folder, max_megabytes)
-    page = render("page.html.jinja", number=number, colour=reading.colour, infinity=math.inf, **facts)
+    page = render(
+        "page.html.jinja", colour=reading.colour, infinity=math.inf, picture=partial(_picture, folder),
+        max_megabytes=max_megabytes, **facts,
+    )  # fmt: skip
     write_bytes_atomic(path, page.encode("utf-8"), overwrite=True)
 
 
@@ -90,7 +90,7 @@ def write_verification(
     ]
     page = render(
         "verification.html.jinja",
-        noisebook=__version__, names=names, found=found, number=number, rows=_verification_rows(found),
+        noisebook=__version__, names=names, found=found, rows=_verification_rows(found),
         columns=[*found["ceilings"], *(found["metrics"][0]["controls"] if found["metrics"] else ())],
         tracks=_tracks(facts, sounds), seconds=sounds[0].duration, rate=max(sound.sample_rate for sound in sounds),
         outline=outline(sounds[0]),
@@ -122,21 +122,16 @@ def _tracks(facts: Sequence[Json], sounds: Sequence[Waveform]) -> list[Json]:
 
 
 def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
-    metrics = {metric["name"]: metric["label"] for metric in results["metrics"]}
     titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
     labels = {method["id"]: method["label"] for method in results["methods"]}
-    return {name: results[name] for name in ("noisebook", "created", "metrics", "methods", "skipped")} | {
+    return {name: results[name] for name in ("noisebook", "created", "metrics", "methods", "skipped", "figures")} | {
         "tiles": list(_tiles(results)),
         "groups": [(name, title) for name, title in GROUPS.items() if members(results, name)],
         "series": reading.names(results),
         "rankings": [_ranking(results, metric) for metric in results["metrics"]],
         "cells": _table_cells(results),
-        "curves": [
-            {"label": metrics[curve["metric"]], "uri": _picture(folder, curve["file"])}
-            for curve in results["figures"]["rate_quality"]
-        ],
         "inputs": list(_inputs(results, folder, max_megabytes)),
-        "max_megabytes": max_megabytes,
+        "labels": {one["name"]: one["label"] for one in results["metrics"]},
         "failures": [
             {"title": titles[row["input"]], "label": labels[row["method"]], "error": row["error"]}
             for row in results["rows"]
@@ -212,11 +207,8 @@ def _inputs(results: Json, folder: Path, max_megabytes: float) -> Iterator[Json]
         if room < 0:
             tracks, room = [], 0.0
         original = read(inside(folder, sound["file"]))
-        residuals = [f for f in results["figures"]["residuals"] if f["input"] == sound["id"]]
         yield sound | {
             "index": index,
-            "figure": _picture(folder, sound["figure"]) if sound["figure"] else None,
-            "residuals": [_picture(folder, figure["file"]) for figure in residuals],
             "judged": {"rate": original.sample_rate, "channels": original.channels},
             "outline": outline(original) if tracks else "",
             "tracks": tracks,
@@ -257,31 +249,25 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, "" if value is None else str(value)
 
 
-def render(template: str, **facts: object) -> str:
-    """One file of `templates/`, filled in. All text is escaped; a name that the template asks for and was not given
-    raises. `asset(name)` puts in a style sheet or script of the same folder, as it is."""
-    return environment_of(_PACKAGE, _asset).get_template(template).render(**facts)
-
-
 @cache
-def environment_of(package: str, asset: Callable[[str], Markup]) -> Environment:
-    """The templates of a package, strict about names and escaping all text, which can call `asset`."""
-    loader = PackageLoader(package, "templates")
+def templates(*packages: str) -> Environment:
+    """The templates of some packages, of those of one name the first. All text is escaped, and a name that a template
+    asks for and was not given raises. `asset(name)` puts in a style sheet or script of the same folders, as it is."""
+    loader = ChoiceLoader([PackageLoader(package, "templates") for package in packages])
     environment = Environment(
         autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"asset": asset, "colour_css": colour_css, "colours": COLOURS}
+
+    def asset(name: str) -> Markup:
+        return Markup(loader.get_source(environment, name)[0])
+
+    environment.globals |= {"asset": asset, "colour_css": colour_css, "colours": COLOURS, "number": number}
     return environment
 
 
-def asset_of(package: str, name: str) -> Markup:
-    """A style sheet or script of a package's `templates/`, as it is."""
-    text = files(package).joinpath("templates", name).read_text(encoding="utf-8")
-    assert not re.search(r"</(script|style)", text, re.IGNORECASE), f"{name} would end its own element"
-    return Markup(text)
-
-
-_asset = partial(asset_of, _PACKAGE)
+def render(template: str, **facts: object) -> str:
+    """A template of this package, filled in."""
+    return templates("noisebook.report").get_template(template).render(**facts)
 
 
 def colour_css() -> Markup:

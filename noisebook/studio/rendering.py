@@ -14,7 +14,7 @@ from markupsafe import Markup
 from noisebook.audio.formats import encode
 from noisebook.audio.waveform import Waveform
 from noisebook.metrics.suite import METRICS
-from noisebook.report.page import asset_of, colour_css, environment_of, matched_gains, outline
+from noisebook.report.page import matched_gains, outline, templates
 from noisebook.report.results import ARROWS, goodness, number, rate
 from noisebook.studio.files import ResultStore
 from noisebook.studio.jobs import Result, Track
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["head", "look", "message", "render_result", "store_sounds"]
 
 Json = dict[str, Any]
-_SHARED = ("base.css", "page.css", "synced.js", "transport.js")  # of noisebook.report
 _YARDSTICKS = ("zimtohrli", "mel_db_mae")  # that order results in a sentence, the first that was measured
 _LABELS = {metric.name: metric.label for metric in METRICS}
 
@@ -78,20 +77,22 @@ def message(sentence: str, *, problem: bool = True) -> str:
 
 def head() -> str:
     """What the page's head needs: the element that shows results, and the players in it."""
-    sheets = (colour_css(), *(_asset(name) for name in ("base.css", "page.css", "studio.css")))
-    css = "".join(map(str, sheets)).replace(":root", ":host")
-    return environment_of("noisebook.studio", _asset).get_template("head.html.jinja").render(css=css)
+    return _rendered("head.html.jinja")
 
 
 def look() -> str:
     """The style of Gradio's part of the page."""
-    return str(_asset("gradio.css"))
+    return _rendered("gradio.css")
 
 
 def _wrapped(template: str, **facts: Any) -> str:
     """In an attribute, since Gradio compares what is inside of elements and misses templates."""
-    content = environment_of("noisebook.studio", _asset).get_template(template).render(number=number, **facts)
-    return str(Markup('<noisebook-result content="{}"></noisebook-result>').format(content))
+    return str(Markup('<noisebook-result content="{}"></noisebook-result>').format(_rendered(template, **facts)))
+
+
+def _rendered(template: str, **facts: Any) -> str:
+    """A template of the studio, or a style sheet, or one that it shares with the reports."""
+    return templates("noisebook.studio", "noisebook.report").get_template(template).render(**facts)
 
 
 def _sounds(result: Result) -> list[tuple[str, Waveform, Track | None]]:
@@ -173,7 +174,3 @@ def _table(result: Result) -> Json | None:
         for row in first
     ]  # fmt: skip
     return {"tracks": [label for label, _ in judged], "controls": list(first[0].controls), "rows": rows}
-
-
-def _asset(name: str) -> Markup:
-    return asset_of("noisebook.report" if name in _SHARED else "noisebook.studio", name)

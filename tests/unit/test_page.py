@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import noisebook
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, ConfigError
@@ -194,3 +195,10 @@ def test_a_sound_says_its_rate_gain_and_kind(made):
     assert about[0] == "reference"
     assert "3010 bit/s · +10.4 dB · generative" in about
     assert not any("-0.0" in text or "+0.0" in text for text in about)
+
+
+def test_no_style_sheet_or_script_ends_its_own_element():
+    for package in ("report", "studio"):
+        folder = Path(noisebook.__file__).parent / package / "templates"
+        for path in (*folder.glob("*.css"), *folder.glob("*.js")):
+            assert not re.search(r"</(script|style)", path.read_text("utf-8"), re.IGNORECASE), path
