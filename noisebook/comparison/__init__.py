@@ -8,7 +8,6 @@ programs    Opus, MP3, Codec2 and Speex: executables of the machine
 neural      EnCodec, DAC and SNAC, where their packages and weights are on the machine
 inputs      the sounds that are compared
 judging     delay of a codec, metrics, verdict
-store       what has been done already, in the folder of the comparison
-runs        from what is asked for to rows: the loop over inputs and methods
+runs        from what is asked for to rows: the loop over inputs and methods, and what has been done already
 publishing  means with intervals, results.json, figures, tables, pages
 """

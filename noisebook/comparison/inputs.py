@@ -42,10 +42,10 @@ class Input:
 
 
 def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path, mono: bool = False) -> tuple[Input, ...]:
-    """The sounds of files and folders, in order, each file once.
+    """The sounds of files, and of folders and their folders by name, each file once.
 
     Args:
-        sources: files, and folders whose sounds are taken by name, with those of their folders.
+        sources: files and folders.
         limit_seconds: of the beginning of each file.
         beside: a folder whose sounds are not taken: that of the comparison itself.
         mono: take the mean of two channels.

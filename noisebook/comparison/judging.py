@@ -33,14 +33,8 @@ __all__ = ["DEFAULT_METRICS", "Placed", "delay_of", "measured_delay", "metric_na
            "verdict"]  # fmt: skip
 
 DEFAULT_METRICS = (
-    "mel_db_mae",
-    "multi_resolution_stft",
-    "log_spectral_distance_db",
-    "zimtohrli",
-    "estoi",
-    "pesq_wb",
-    "si_sdr_db",
-)
+    "mel_db_mae", "multi_resolution_stft", "log_spectral_distance_db", "zimtohrli", "estoi", "pesq_wb", "si_sdr_db",
+)  # fmt: skip
 _STEREO = ("image_level_db", "image_coherence")
 _LEVEL_MATCHED = ("visqol", "zimtohrli")  # opinions on quality, for which a listener would set the level
 

@@ -72,11 +72,7 @@ class Method:
 
 
 def choose(methods: Sequence[Method], names: Iterable[str]) -> tuple[Method, ...]:
-    """The methods with these names, in table order.
-
-    Args:
-        methods: the table.
-        names: each an id, a series, a family, a pattern of ids such as `opus-*`, or `all`.
+    """The methods with these names, in table order: ids, series, families, patterns of ids such as `opus-*`, or `all`.
 
     Raises:
         ConfigError: a name that is none of these, or no name at all.

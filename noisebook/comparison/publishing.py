@@ -15,8 +15,7 @@ import numpy as np
 from noisebook._version import __version__
 from noisebook.comparison.inputs import SAMPLE_RATE, Input
 from noisebook.comparison.methods import Method
-from noisebook.comparison.runs import ORIGINAL, Run
-from noisebook.comparison.store import Store
+from noisebook.comparison.runs import ORIGINAL, Run, Store
 from noisebook.metrics import METRICS, bootstrap_interval
 from noisebook.report import blind, figures, page
 from noisebook.report import results as reading
@@ -33,10 +32,7 @@ _GRID_COLUMNS, _GRID_MOST = 3, 35
 def results_of(run: Run, rows: list[Json], *, command: str, seed: int = 0, settings: Json | None = None) -> Json:
     """The results as `results.json` holds them (docs/howto/compare.md), without figures.
 
-    Args:
-        run: what was compared.
-        rows: of it.
-        command, seed, settings: what somebody needs beside the results' manifest who wants the same numbers.
+    Command, seed and settings go into the manifest, for somebody who wants the same numbers.
     """
     table = {metric.name: metric for metric in METRICS}
     metrics = [_facts(table[name], "name", "label", "unit", "direction") for name in run.metrics]
@@ -135,8 +131,7 @@ def publish(
         results: of `results_of`; the figures' names are filled in.
         store: of the comparison.
         with_figures, with_page: whether those are wanted.
-        blind_design, blind_methods: of a listening kit; None is none, and all methods but controls.
-        seed: of the listening kit.
+        blind_design, blind_methods, seed: of a listening kit; None is none, and all methods but controls.
 
     Raises:
         ConfigError: a listening kit of too many sounds.

@@ -38,14 +38,12 @@ Json = dict[str, Any]
 def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float = _MAX_MEGABYTES) -> None:
     """Write the page of a comparison, atomically; an existing one is replaced.
 
-    Inputs are given players in their order as long as the sounds of all, as FLAC in base64, stay within
-    `max_megabytes`; the page says so of the others and links to their files instead.
-
     Args:
         results: the dictionary of results.json.
         folder: where the files that it names are.
         path: the page, usually `folder/index.html`, for then the links to files hold.
-        max_megabytes: room for sounds, in 10^6 bytes.
+        max_megabytes: room for sounds, in 10^6 bytes. Inputs are given players in their order as long as the sounds of
+            all, as FLAC in base64, fit; the page says so of the others and links to their files instead.
 
     Raises:
         AudioError: a sound that cannot be read, or a page that cannot be written.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from noisebook.audio.waveform import Waveform
-from noisebook.comparison.store import Store
+from noisebook.comparison.runs import Store
 from noisebook.errors import ConfigError
 
 SOUND = Waveform((0.5 * np.sin(np.arange(800)))[None].astype(np.float32), 16000)
