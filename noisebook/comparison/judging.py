@@ -8,7 +8,7 @@ survives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -137,22 +137,20 @@ def metric_names(names: Sequence[str] | None, *, stereo: bool = False) -> tuple[
     return tuple(dict.fromkeys(chosen))
 
 
-def score(reference: Waveform, estimate: Placed, names: Iterable[str], *, speech: bool) -> dict[str, float | None]:
+def score(reference: Waveform, estimate: Placed, names: Sequence[str], *, speech: bool) -> dict[str, float | None]:
     """Each metric's value over the part that was decoded.
 
     ViSQOL and Zimtohrli hear it at the level of the reference. None for a metric of speech on other sound, for one of
     stereo where the reference is mono, and for what is not finite.
     """
-    kinds = {metric.name: metric.kind for metric in METRICS}
-    values: dict[str, float | None] = {}
     part = slice(estimate.start, estimate.end)
     both = (sound.samples[:, part] for sound in (reference, estimate.sound))
     original, heard = (samples[0] if len(samples) == 1 else samples for samples in both)  # as metrics take them
     matched = heard * np.float32(10 ** (-(estimate.gain_db or 0.0) / 20))
-    for name in names:
-        if (kinds[name] == "speech" and not speech) or (kinds[name] == "stereo" and original.ndim == 1):
-            values[name] = None
-            continue
+    meaningful = {"all": True, "speech": speech, "stereo": original.ndim == 2}
+    chosen = [metric.name for metric in METRICS if metric.name in names and meaningful[metric.kind]]
+    values: dict[str, float | None] = dict.fromkeys(names)
+    for name in chosen:
         judged = matched if name in _LEVEL_MATCHED else heard
         value = evaluate(original, judged, sample_rate=reference.sample_rate, names=[name])[name]
         values[name] = value if isfinite(value) else None
@@ -162,9 +160,6 @@ def score(reference: Waveform, estimate: Placed, names: Iterable[str], *, speech
 def verdict(reference: Waveform, estimate: Placed) -> dict[str, Any]:
     """Whether the estimate is related to the reference at all, as `noisebook verify` decides it."""
     part = slice(estimate.start, estimate.end)
-    mean = (
-        Waveform(s.samples[:, part].mean(axis=0, keepdims=True), s.sample_rate) for s in (reference, estimate.sound)
-    )
-    original, heard = (resample(sound, SAMPLE_RATE).samples[0] for sound in mean)
-    found = judge(features(original), features(heard))
+    parts = (Waveform(sound.samples[:, part], sound.sample_rate) for sound in (reference, estimate.sound))
+    found = judge(*(features(resample(downmix(sound), SAMPLE_RATE).samples[0]) for sound in parts))
     return {name: getattr(found, name) for name in ("related", "score", "threshold", "p_value", "n_controls")}

@@ -11,6 +11,7 @@ piecewise cubic Hermite interpolation, as in ITU-T HSTP-VID-WPOM, 2020.
 from __future__ import annotations
 
 import csv
+import html
 import math
 from collections.abc import Iterable
 from io import StringIO
@@ -277,5 +278,5 @@ def _cell(line: Json | None, winner: bool) -> str:
 
 def _escape(text: str) -> str:
     """Text that stays in its cell and means nothing in Markdown or HTML."""
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = html.escape(" ".join(text.split()), quote=False)
     return "".join(f"\\{letter}" if letter in "\\|*_`[]" else letter for letter in text)
