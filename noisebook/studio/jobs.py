@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
     from noisebook.verification.sounds import Verification
 
-__all__ = ["CLIPS", "READY", "Cancelled", "Result", "Tell", "Track", "compared", "open_stream", "ready_made", "run"]
+__all__ = [
+    "CLIPS", "READY", "READY_PRESETS", "Cancelled", "Result", "Tell", "Track", "compared", "open_stream", "ready_made",
+    "run",
+]  # fmt: skip
 
 READY = Path(__file__).parents[1] / "assets" / "ready"  # what docs/make_sounds.py made of the bundled clips
 READY_PRESETS = ("3000", "300", "30")
