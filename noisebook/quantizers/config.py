@@ -78,7 +78,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class CodebookConfig:
-    """Shape and kind of a codebook, checked.
+    """Shape and kind of a codebook; a ConfigError says what is allowed.
 
     Attributes:
         unit: "clip" (one atom is `clip_frames` latent frames), "frame" (C F' values) or "position" (C values).
@@ -92,9 +92,6 @@ class CodebookConfig:
         clip_frames: clip: latent frames of an atom.
         bits_per_frame: adaptive: the budget where `encode` is given none.
         seed: of drawn atoms, and of the fit.
-
-    Raises:
-        ConfigError: says what is allowed.
     """
 
     unit: str

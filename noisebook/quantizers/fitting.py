@@ -220,8 +220,7 @@ def _drawn(limit: int, count: int, generator: np.random.Generator) -> torch.Tens
 
 def _vectors(latents: Latents, config: CodebookConfig) -> list[torch.Tensor]:
     """`[B, R, P, d]` of each latent; without clips that are filled up, which would teach silence."""
-    vectors = [split(latent, config) for latent in latents]
-    whole = [rows[:, : latent.shape[2] // config.row_frames] for rows, latent in zip(vectors, latents, strict=True)]
+    whole = [split(latent, config)[:, : latent.shape[2] // config.row_frames] for latent in latents]
     whole = [rows for rows in whole if rows.numel()]
     if not whole:
         raise ConfigError(f"no sound fills a clip of {config.clip_frames} latent frames; give longer ones")

@@ -114,11 +114,10 @@ class Examined(NamedTuple):
     """What a damaged sound still says.
 
     Attributes:
-        sound: as far as signal processing alone restores it: silence in gaps, whatever was there; clipped samples drawn
-            out; and for a lost band a sample rate that can carry it.
+        sound: as far as signal processing alone restores it: silence in gaps, clipped samples drawn out, and for a lost
+            band a sample rate that can carry it.
         form: its format, with an image of what is not lost.
-        known: its features, `[channels, 1, T, bins]`, as far as they are known.
-        guess: at all of them.
+        known, guess: its features `[channels, 1, T, bins]` as far as they are known, and a guess at all of them.
     """
 
     sound: Waveform
