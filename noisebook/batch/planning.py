@@ -107,11 +107,11 @@ def counterparts(source: str, others: Collection[str]) -> list[str]:
 
 def check_folders(source: Storage, target: Storage) -> None:
     """Raise ConfigError for what is not two folders."""
-    if source.has():
+    if source.is_file():
         raise ConfigError(f"{source.url} is a file: name a folder, or use the command of the same name without batch")
     if not source.exists():
         raise ConfigError(f"there is no folder {source.url}")
-    if target.has():
+    if target.is_file():
         raise ConfigError(f"{target.url} is a file: name a folder for the results")
     if source.contains(target) and target.contains(source):
         raise ConfigError(f"{target.url} is the folder of the sources: name another one for the results")

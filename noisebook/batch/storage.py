@@ -60,10 +60,15 @@ class Storage:
         with self._named_errors("list", self.url):
             return bool(self._fs.isdir(self._root))
 
-    def has(self, name: str = "") -> bool:
-        """Whether there is a file of that name; without one, whether the "folder" itself is a file."""
+    def is_file(self) -> bool:
+        """Whether a file has the name of the folder."""
+        with self._named_errors("list", self.url):
+            return bool(self._fs.isfile(self._root))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
         with self._named_errors("read", self.shown(name)):
-            return bool(self._fs.isfile(self._path(name) if name else self._root))
+            return bool(self._fs.isfile(self._path(name)))
 
     def make(self) -> None:
         """Make the folder if it is missing; not in an object store, which has none and would make a bucket instead,

@@ -64,14 +64,11 @@ class Options:
 def benchmark(
     sound: Waveform, *, backend: Backend, options: Options = Options(), tell: Tell = lambda _: None
 ) -> dict[str, Any]:
-    """Measure a model; the result is ready for JSON.
+    """Measure a model; the result is ready for JSON. ConfigError for a preset that does not exist.
 
     Args:
         sound: repeated where more of it is needed; mixed down, and at the model's rate, so that only coding is timed.
         tell: called with what is measured next.
-
-    Raises:
-        ConfigError: no such preset.
     """
     info = backend.info
     for name in options.presets:

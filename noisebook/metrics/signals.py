@@ -23,13 +23,8 @@ class MetricFunction(Protocol):
 def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Check a pair of signals and return both as float64, so that energies do not lose digits.
 
-    Args:
-        reference: `[N]` real samples, N >= 1.
-        estimate: `[N]` real samples, aligned to the reference by the caller.
-        sample_rate: Hz, positive, of both signals.
-
     Raises:
-        AudioError: not `[N]`, no sample at all, lengths that differ, complex or non-finite samples.
+        AudioError: not `[N]`, N >= 1, real, finite and of equal length.
         ConfigError: a sample rate that is not positive.
     """
     check_rate(sample_rate)

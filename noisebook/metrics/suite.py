@@ -120,12 +120,7 @@ METRICS: tuple[Metric, ...] = (
 
 
 def available(*, speech: bool = True, stereo: bool = False) -> tuple[str, ...]:
-    """Names of the metrics that can run here, in table order.
-
-    Args:
-        speech: with those that mean nothing on other sound.
-        stereo: with those that compare two channels.
-    """
+    """Names of the metrics that can run here, in table order, with those that are for speech or for stereo only."""
     kinds = {"all": True, "speech": speech, "stereo": stereo}
     return tuple(m.name for m in METRICS if m.installed and kinds[m.kind])
 
