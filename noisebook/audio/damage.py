@@ -216,11 +216,8 @@ def sparsely_declipped(waveform: Waveform, threshold: float) -> Waveform:
 
 
 def consistent(clipped: np.ndarray, restored: np.ndarray, lost: np.ndarray, threshold: float) -> np.ndarray:
-    """`restored` made to agree with `clipped`, arrays of one shape.
-
-    Where nothing is lost it is the clipped sound, to the bit; where something is, it has the sign of the clipped
-    sample, and at least its magnitude.
-    """
+    """`restored` made to agree with `clipped`, arrays of one shape: the clipped sound to the bit where nothing is lost,
+    and elsewhere with the sign of the clipped sample and at least its magnitude."""
     sign = np.sign(clipped)
     magnitude = np.clip(sign * restored, np.abs(clipped), max(_HEADROOM * threshold, float(np.abs(clipped).max())))
     return np.where(lost, sign * magnitude, clipped).astype(np.float32)

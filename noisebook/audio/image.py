@@ -115,11 +115,9 @@ def image_bands(sample_rate: int) -> int:
 
 
 def measure_image(samples: np.ndarray, sample_rate: int) -> StereoImage:
-    """The image of `[2, N]`.
+    """The image of `[2, N]`, of the size `image_shape(N, sample_rate)`.
 
-    Returns:
-        `image_bands(sample_rate)` bands and `image_frames(N, sample_rate)` frames. A band keeps its values while it is
-        silent, of weight 0; a channel that is silent in a frame is so in all bands.
+    A band keeps its values while it is silent, of weight 0; a channel that is silent in a frame is so in all bands.
 
     Raises:
         AudioError: samples that are not `[2, N]`.

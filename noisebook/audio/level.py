@@ -10,7 +10,6 @@ import numpy as np
 
 from noisebook.audio.resample import resampled_blocks
 from noisebook.audio.waveform import Processed, Sound, Waveform
-from noisebook.errors import AudioError
 
 __all__ = [
     "SETTLED_SECONDS",
@@ -30,6 +29,7 @@ __all__ = [
 ]
 
 SPECTRUM_FRAME = 2048  # samples
+_CODED_PEAK = 0.5  # of full scale
 _PIECE = 2**18  # samples of a channel whose spectra are held
 
 
@@ -38,25 +38,11 @@ def peak_db(samples: np.ndarray) -> float:
     return _decibel(_peak(samples) ** 2)
 
 
-def coding_gain(samples: np.ndarray, *, target_peak: float = 0.5) -> int:
-    """Gain in half-dB steps that brings the peak nearest to `target_peak`.
-
-    Args:
-        samples: any shape, full scale 1.0.
-        target_peak: wanted magnitude, above 0.
-
-    Returns:
-        An int8, -128 to 127 (-64 dB to +63.5 dB, clamped); 0 for digital silence.
-
-    Raises:
-        AudioError: `target_peak` is not above 0.
-    """
-    if not target_peak > 0:
-        raise AudioError(f"a target peak of {target_peak}: give a magnitude above 0")
+def coding_gain(samples: np.ndarray) -> int:
+    """Gain in half-dB steps that brings the peak of an array of any shape nearest to 0.5: an int8, -128 to 127 (-64 dB
+    to +63.5 dB, clamped); 0 for digital silence."""
     peak = _peak(samples)
-    if peak == 0:
-        return 0
-    return max(-128, min(127, round(40 * (log10(target_peak) - log10(peak)))))
+    return max(-128, min(127, round(40 * (log10(_CODED_PEAK) - log10(peak))))) if peak > 0 else 0
 
 
 def coding_gain_of(sound: Sound) -> int:

@@ -113,16 +113,10 @@ class Checkpoint:
         return files
 
     def load(self, part: str, classes: Sequence[str], dtype: torch.dtype, *, as_class: str | None = None) -> nn.Module:
-        """The network of a part, for inference.
-
-        Args:
-            part: its folder.
-            classes: that it may be of.
-            dtype: of its weights.
-            as_class: load it with this class, whose weights are the same.
+        """The network of a part, for inference; `as_class` names another class that has the same weights.
 
         Raises:
-            ModelError: another class, damaged weights, or weights that do not fit the configuration.
+            ModelError: none of the `classes`, damaged weights, or weights that do not fit the configuration.
         """
         library, name = self.parts.get(part, ("", ""))
         if name not in classes:
@@ -137,14 +131,14 @@ class Checkpoint:
         network_class = getattr(_library(own), as_class or name)
         with quiet():
             try:
-                network, told = network_class.from_pretrained(
+                network, report = network_class.from_pretrained(
                     self.folder, subfolder=part, variant=variant, use_safetensors=True, local_files_only=True,
                     output_loading_info=True, ignore_mismatched_sizes=True, **{_DTYPE_ARGUMENT[own]: dtype},
                 )  # fmt: skip
             except Exception as error:  # the libraries raise a dozen kinds
                 raise ModelError(f"{self.name}: {part} cannot be loaded: {_first_line(error)}") from error
-        missing = [key for key in told.get("missing_keys", ()) if "position_ids" not in key]
-        wrong = [*missing, *(key for key, *_ in told.get("mismatched_keys", ())), *told.get("error_msgs", ())]
+        missing = [key for key in report.get("missing_keys", ()) if "position_ids" not in key]
+        wrong = [*missing, *(key for key, *_ in report.get("mismatched_keys", ())), *report.get("error_msgs", ())]
         if wrong:
             raise ModelError(f"{self.name}: the weights of {part} do not fit its configuration, {_some(wrong)} for "
                              "one; download it again")  # fmt: skip
@@ -258,7 +252,7 @@ def _download(hub_id: str, parts: Sequence[str], *, offline: bool) -> Path:
 
 
 def _size(hub_id: str, patterns: Sequence[str]) -> str:
-    """What files of a repository weigh, in words; whether they can be had at all is told by their download."""
+    """The size of files of a repository, in words; whether they can be had at all shows when they are downloaded."""
     try:
         files = _library("huggingface_hub").model_info(hub_id, files_metadata=True).siblings
         sizes = [file.size or 0 for file in files if any(fnmatch(file.rfilename, pattern) for pattern in patterns)]

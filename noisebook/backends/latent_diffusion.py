@@ -68,10 +68,10 @@ class LatentDiffusion(PipelineBackend, FeatureModel):
         super().__init__(checkpoint, **where)
         self._scale = float(checkpoint.config("vae").get("scaling_factor", 0.18215))  # the library's default
         self._prediction = checkpoint.config("scheduler").get("prediction_type", "epsilon")
-        told = checkpoint.store(self.weights_digest(checkpoint)) / "licence-told.txt"
-        if checkpoint.pipeline == "AudioLDM2Pipeline" and not told.is_file():
+        shown = checkpoint.store(self.weights_digest(checkpoint)) / "licence-told.txt"
+        if checkpoint.pipeline == "AudioLDM2Pipeline" and not shown.is_file():
             _log.warning("%s", _NOTICE)
-            write_text(told, _NOTICE + "\n")
+            write_text(shown, _NOTICE + "\n")
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
         return self._encoded(features, lambda distribution: distribution.mode())
@@ -164,11 +164,7 @@ class LatentDiffusion(PipelineBackend, FeatureModel):
 
 
 def _schedule_of(config: dict[str, Any], name: str) -> Schedule:
-    """The noise schedule of a scheduler's configuration.
-
-    Raises:
-        ModelError: one that noisebook does not know.
-    """
+    """The noise schedule of a scheduler's configuration; a `ModelError` for one that noisebook does not know."""
     kind, prediction = config.get("beta_schedule"), config.get("prediction_type", "epsilon")
     betas = (config.get("beta_start", 0.0001), config.get("beta_end", 0.02), config.get("num_train_timesteps", 1000))
     if config.get("trained_betas") or config.get("rescale_betas_zero_snr"):

@@ -89,12 +89,7 @@ class PipelineBackend(ABC):
     BATCH: ClassVar[int]  # windows that go through the denoiser together
 
     def __init__(
-        self,
-        checkpoint: Checkpoint,
-        *,
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        offload: bool = False,
+        self, checkpoint: Checkpoint, *, device: str = "cpu", dtype: torch.dtype = torch.float32, offload: bool = False
     ) -> None:
         self.checkpoint, self.info = checkpoint, self.info_of(checkpoint)
         self.device, self._dtype = usable_device(device, dtype), dtype
@@ -149,11 +144,7 @@ class PipelineBackend(ABC):
 
     @classmethod
     def load_part(cls, checkpoint: Checkpoint, part: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
-        """The network of a part, for inference.
-
-        Raises:
-            ModelError: its class is unknown, or its weights are damaged.
-        """
+        """The network of a part, for inference; errors as of `Checkpoint.load`."""
         return checkpoint.load(part, cls.CLASSES[part], dtype, as_class=cls.LOADED_AS.get(part))
 
     @classmethod

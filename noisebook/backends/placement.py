@@ -29,13 +29,7 @@ class Networks:
         offload: bring one at a time to the device and keep the others on the CPU.
     """
 
-    def __init__(
-        self,
-        load: Callable[[str], nn.Module],
-        device: torch.device,
-        *,
-        offload: bool = False,
-    ) -> None:
+    def __init__(self, load: Callable[[str], nn.Module], device: torch.device, *, offload: bool = False) -> None:
         self._load, self._device, self._offload = load, device, offload
         self._loaded: dict[str, nn.Module] = {}
         self._resident: str | None = None
@@ -56,8 +50,8 @@ class Networks:
     def _make_room(self, network: nn.Module) -> None:
         """Before anything of its memory is touched: safetensors are mapped, and read when they are computed with."""
         if self._device.type == "cpu" and any(map(_is_large, (network, *self._loaded.values()))):
-            for name in self.loaded:
-                self.forget(name)
+            for name in tuple(self._loaded):
+                self._forget(name)
 
     @contextmanager
     def briefly(self, name: str) -> Iterator[Any]:
@@ -67,10 +61,9 @@ class Networks:
             yield self(name)
         finally:
             if not kept:
-                self.forget(name)
+                self._forget(name)
 
-    def forget(self, name: str) -> None:
-        """Have a network leave memory; the next call loads it again."""
+    def _forget(self, name: str) -> None:
         self._loaded.pop(name, None)
         if self._resident == name:
             self._resident = None

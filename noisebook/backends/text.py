@@ -91,11 +91,7 @@ class Prompts:
 def language_model_steps(base: torch.nn.Module, x: torch.Tensor, mask: torch.Tensor, steps: int) -> torch.Tensor:
     """The `steps` vectors `[B, steps, D]` with which a language model continues the vectors `[B, L, D]`.
 
-    Args:
-        base: a transformer without a head, called with `inputs_embeds` and `attention_mask`.
-        x: the vectors so far.
-        mask: `[B, L]`, 0 where a vector is padding.
-        steps: how many to append.
+    `base` is a transformer without a head; `mask` `[B, L]` is 0 where a vector is padding.
     """
     for _ in range(steps):
         hidden = base(inputs_embeds=x, attention_mask=mask, use_cache=False).last_hidden_state[:, -1:]

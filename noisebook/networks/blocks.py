@@ -10,24 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["ResidualBlock", "Taps", "with_neighbours"]
-
-
-def with_neighbours(x: torch.Tensor) -> torch.Tensor:
-    """Concatenate each frame with the one before and the one after (zeros at the ends): `[B, T, C] -> [B, T, 3 C]`."""
-    padded = F.pad(x, (0, 0, 1, 1))
-    return torch.cat((padded[:, :-2], x, padded[:, 2:]), dim=-1)
+__all__ = ["ResidualBlock", "Taps"]
 
 
 class Taps(nn.Module):
-    """A three-tap convolution over time, `[B, T, inputs] -> [B, T, outputs]`, as one matrix product."""
+    """A convolution of three taps over time, as one matrix product; zeros at the ends: `[B, T, inputs -> outputs]`."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.linear = nn.Linear(3 * inputs, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.linear(with_neighbours(x))
+        padded = F.pad(x, (0, 0, 1, 1))
+        return self.linear(torch.cat((padded[:, :-2], x, padded[:, 2:]), dim=-1))
 
 
 class ResidualBlock(nn.Module):
