@@ -66,8 +66,7 @@ def write_blind(
         folder: where the files that it names are.
         design: "mushra": one trial for each input. "abx": trials for each input and method, of each method at least 8,
             12 or 16, as the listener chooses.
-        seed: draws the names and, for ABX, what X is. Each listener has an order of their own, drawn by the page; its
-            seed is in the sheet.
+        seed: of the names and, for ABX, of what X is. (The page draws the order anew for each listener.)
         methods: ids of those to test; by default all but controls.
         max_megabytes: room for sounds in the page, in 10^6 bytes.
 

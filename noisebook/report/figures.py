@@ -103,11 +103,6 @@ def rate_quality(results: Json, metric: Json, path: Path) -> bool:
     A curve for each codec with bands or bars for the intervals, and for ceilings and controls a dashed line each, with
     its value in the legend. One that is far from the curves has no line, so that the curves stay apart.
 
-    Args:
-        results: the dictionary of results.json.
-        metric: one of its metrics.
-        path: of the file.
-
     Returns:
         Whether there is anything to draw.
 
@@ -140,12 +135,9 @@ def rate_quality(results: Json, metric: Json, path: Path) -> bool:
 
 
 def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Error of the latent after every coded step, as a PNG or SVG at `path`.
+    """Error of the latent after 0, 1, ... coded steps, in dB relative to its energy, as a PNG or SVG at `path`.
 
-    Args:
-        traces: dB relative to the latent's energy after 0, 1, ... steps; the last value is of the decoded latent, after
-            the steps without bits, and is drawn as a ring.
-        path: of the file.
+    The last value is of the decoded latent, after the steps without bits, and is drawn as a ring.
 
     Raises:
         MissingExtra: matplotlib is not installed.

@@ -70,8 +70,7 @@ def write_verification(
 
     Args:
         found: the dictionary of a `Verification`.
-        reference, estimate: what was compared, of any rate; the beginning of the later one is left out, so that both
-            are in step.
+        reference, estimate: what was compared, of any rate; the beginning of the later one is left out.
         names: of the two.
 
     Raises:

@@ -55,12 +55,7 @@ class SetComparison:
 
 
 def compare_sets(references: Sequence[np.ndarray], estimates: Sequence[np.ndarray], *, seed: int = 0) -> SetComparison:
-    """Compare two sets of sounds.
-
-    Args:
-        references: each `[N]` at 16 kHz; four at least.
-        estimates: likewise; two at least.
-        seed: of the resampling.
+    """Compare two sets of sounds, each `[N]` at 16 kHz: four references at least, and two estimates.
 
     Raises:
         ConfigError: too few sounds.

@@ -134,16 +134,11 @@ def verify_sounds(
     ceilings: Mapping[str, Waveform] | None = None,
     on_step: OnStep | None = None,
 ) -> Verification:
-    """Compare two sounds of any rate, length and channels.
+    """Compare two sounds of any rate, length and channels, as `noisebook.verify`, which explains the arguments.
 
     Args:
-        reference, estimate: what is judged is the estimate, by how like the reference it is.
-        lag: samples at 16 kHz by which the estimate is late; None: 0 or that of the best cross-correlation, by log-mel.
-        metrics: names of rows of `metrics.METRICS`, and of composite scores, "summary" and "verify"; None takes all
-            that can run here, those for speech only if the reference sounds like speech.
-        controls: whether metrics and composite scores are shown with controls; the verdict always has its own.
+        metrics: names of rows of `metrics.METRICS`, and of composite scores, "summary" and "verify".
         further_controls, ceilings: sounds to compare in the same way, in time with the reference.
-        on_step: called with (sounds judged, sounds in all).
 
     Raises:
         AudioError, ConfigError, MissingExtra: as `metrics.evaluate` and `metrics.alignment.align`.

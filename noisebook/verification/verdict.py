@@ -73,7 +73,6 @@ def judge(
     """The verdict on the `features` of two sounds of equal length that are aligned.
 
     Args:
-        reference, estimate: the two.
         lag: frames between the two alignments of which the better one was taken; 0 where there was no choice. Every
             control is given the same choice.
         others: `other_sounds` of the reference and lag, where they are known already.
