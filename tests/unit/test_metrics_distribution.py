@@ -117,6 +117,7 @@ def test_the_interval_of_few_and_of_infinite_values() -> None:
     mean, low, high = bootstrap_interval([1.0, 2.0, math.inf])
     assert mean == high == math.inf
     assert 1 <= low < math.inf
+    assert bootstrap_interval([math.inf] * 3) == (math.inf,) * 3
 
 
 @pytest.mark.parametrize(
