@@ -227,16 +227,16 @@ def compress_with_codebook(
 
 def prepare(sound: Sound, options: EncodeOptions, backend: Backend) -> Prepared:
     """Header, latent and image of a sound; errors as of `compress`."""
-    header, samples = _heard(sound, options, backend.info)
+    header, samples = _header_and_samples(sound, options, backend.info)
     return _prepared(sound, header, samples, backend)
 
 
 def header_of(sound: Sound, options: EncodeOptions, info: BackendInfo) -> Header:
     """The header of the stream of a sound, with the gain at which its samples are coded; errors as of `compress`."""
-    return _heard(sound, options, info)[0]
+    return _header_and_samples(sound, options, info)[0]
 
 
-def _heard(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Header, np.ndarray]:
+def _header_and_samples(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Header, np.ndarray]:
     """The header, and the samples `[channels, N']` at the model's rate and the header's gain."""
     mode = _channel_mode(sound, options.channel_mode, info)
     if options.tag is not None and options.tag not in info.tags:
@@ -346,10 +346,10 @@ def targets(
             aim = shaped(part, denoise, backend.info.schedule, layout.plan[-1].s or 0)
         if weights is None:
             return part if aim is None else aim
-        heard = weights[start:end]
+        weight = weights[start:end]
 
         def weighted(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-            return x0_hat + heard * ((part if aim is None else aim(step, x0_hat)) - x0_hat)
+            return x0_hat + weight * ((part if aim is None else aim(step, x0_hat)) - x0_hat)
 
         return weighted
 
