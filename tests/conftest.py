@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +53,13 @@ def stored_model(folder: Path, *networks: Any) -> Path:
     import torch
 
     from noisebook.backends.mini_files import FILES, save_network
+    from noisebook.config import to_dict
     from tests.mels import CURVE
 
     for name, network in zip(FILES, networks, strict=True):
         for parameter in network.parameters():  # the zero-initialised layers too
             parameter.data += 0.02 * torch.randn_like(parameter)
-        save_network(folder / name, network, {"curve": asdict(CURVE)})
+        save_network(folder / name, network, {"curve": to_dict(CURVE)})
     return folder
 
 

@@ -27,6 +27,8 @@ _MEAN, _SCALE, _STD = -5.0, 1.5, 0.3
 class MelModel(MiniBackend):
     """Each 4 x 4 patch of the mel becomes 8 values; a mel becomes sound by a burst of noise for each bin and frame."""
 
+    audible_residual = None  # there are no weights of hearing for its mels
+
     def __init__(self, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.device, self.dtype = torch.device("cpu"), torch.float32

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from noisebook.audio.bands import HOP_LENGTH, SAMPLE_RATE, log_bands
+from noisebook.audio.hearing import band_weights
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.configs import PATCH
-from training.codec_stage import band_weights
 from training.sounds import Sounds
 
 _CLIPS, _FRAMES = 960, 128

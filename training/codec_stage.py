@@ -15,15 +15,13 @@ the denoiser must stay a posterior mean.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from noisebook.audio.bands import BANKS, HOP_LENGTH, log_bands
-from noisebook.audio.features import BAND_FEATURES
+from noisebook.audio.bands import HOP_LENGTH, log_bands
+from noisebook.audio.hearing import NEPER_DB, hearing_weights
 from noisebook.diffusion.plan import LN2, Denoise
 from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.band_vae import BandVae
@@ -33,7 +31,6 @@ from training.run import mixed_precision, on_device
 from training.sounds import Sounds
 
 LATENT_HOP = PATCH * HOP_LENGTH  # samples
-_DB = 20 / np.log(10)
 _LENGTHS = (64, 128, 256)  # latent frames to a clip; `clips` counts those of the shortest
 _SLOPE_DB = 0.5  # at 1.4, the slope of mels at 16 kHz, latents gave up what 3 kbit/s could carry
 _SLOPES = 0.25  # weight of the differences of the error over time and bands
@@ -42,10 +39,6 @@ _KL = 0.004  # of the posterior's variance; at 0.06 latents hold no more than so
 _UNTAGGED, _UNCODED = 0.6, 0.4  # shares of clips without a tag, and of those decoded from the posterior itself
 _VALUES = 3200  # latent values a second
 _RATES = (300.0, 20000.0)  # bit/s between which coded clips end
-_MASKED_DB, _LEAST = 45.0, 0.15  # at so many dB below its surroundings a band counts so much
-_AROUND = (7, 25)  # frames and bands: what surrounds it
-_HIGH_HZ, _HIGH_WEIGHT = 8000.0, 0.4
-_SPOKEN_HZ, _SPOKEN_WEIGHT = 4000.0, 2.0  # bands of the short window below: what is said stands in their envelopes
 
 
 class CodecStage:
@@ -111,8 +104,8 @@ class CodecStage:
             "rate": (squares[:half] * self.rates.weights[t[:half]]).mean(),
             "v": squares[half:].mean(),
             "spread": _SPREAD * x0[:half].var().log().square(),
-            "band_db": _DB * (error.abs() * weight).mean(),
-            "slopes": _SLOPES * _DB / _SLOPE_DB * (in_time.mean() + in_frequency.mean()),
+            "band_db": NEPER_DB * (error.abs() * weight).mean(),
+            "slopes": _SLOPES * NEPER_DB / _SLOPE_DB * (in_time.mean() + in_frequency.mean()),
             "kl": _KL * (0.5 * (log_variance.exp() - 1 - log_variance)).mean(),
         }
 
@@ -165,23 +158,6 @@ class Rates:
         self._density = density / density.sum()
         share = torch.tensor(np.clip(1 - spent / highest, 0, 1), dtype=torch.float32, device=usual.device)
         self.weights = share / usual
-
-
-def hearing_weights(bands: torch.Tensor) -> torch.Tensor:
-    """What an error of `[B, 1, T, F]` counts: less where a band is far below what surrounds it, which masks it, and
-    above 8 kHz."""
-    around = F.max_pool2d(bands, _AROUND, 1, tuple(n // 2 for n in _AROUND))
-    heard = (1 - _DB * (around - bands) / _MASKED_DB * (1 - _LEAST)).clamp_min(_LEAST)
-    return heard * band_weights(bands.device)
-
-
-@lru_cache(maxsize=4)
-def band_weights(device: torch.device) -> torch.Tensor:
-    """What an error of each band counts, masking aside: `[F]` of mean 1."""
-    hertz = BAND_FEATURES.centres
-    short = np.arange(len(hertz)) >= BANKS[0].count
-    weights = np.where(hertz > _HIGH_HZ, _HIGH_WEIGHT, np.where(short & (hertz < _SPOKEN_HZ), _SPOKEN_WEIGHT, 1.0))
-    return torch.from_numpy(weights / weights.mean()).float().to(device)
 
 
 def noised(x0: torch.Tensor, alpha: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

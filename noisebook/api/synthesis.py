@@ -219,7 +219,7 @@ class RestoredSound:
     Attributes:
         sound: as long as the damaged one, with its channels and level. Its rate is the damaged one's, or the model's
             where a lost band does not fit into that. What was clipped may exceed full scale.
-        damage: what was restored, as given or as found.
+        damage: what was restored, as told or as found.
         unknown: words of the prompt that the model does not know, and that had no effect.
     """
 
@@ -234,7 +234,7 @@ class RestoredStream:
 
     Attributes:
         data: the .ddcm stream.
-        damage: what was restored, as given or as found.
+        damage: what was restored, as told or as found.
     """
 
     data: bytes

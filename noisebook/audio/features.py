@@ -52,6 +52,11 @@ class Features:
         return self.edges[:, 1]
 
     @property
+    def top(self) -> float:
+        """Hz, above which nothing is heard."""
+        return float(self.edges.max())
+
+    @property
     def bins(self) -> int:
         """Of all banks."""
         return len(self.edges)

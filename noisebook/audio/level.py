@@ -4,6 +4,7 @@ peak guard. All of them work block by block and at any rate, for sounds of hours
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from math import inf, log10
 
 import numpy as np
@@ -14,6 +15,7 @@ from noisebook.audio.waveform import Processed, Sound, Waveform
 __all__ = [
     "SETTLED_SECONDS",
     "SPECTRUM_FRAME",
+    "BandPower",
     "PeakGuard",
     "apply_gain",
     "coding_gain",
@@ -26,6 +28,7 @@ __all__ = [
     "loudness_of",
     "peak_db",
     "power_spectrum",
+    "typical_change_db",
 ]
 
 SPECTRUM_FRAME = 2048  # samples
@@ -160,6 +163,57 @@ def _block_power(blocks: Iterable[np.ndarray]) -> np.ndarray:
         count = _HOP * len(energy) + len(rest)
         return np.array([energy.sum() + rest.sum()]) / max(1, count)
     return np.convolve(energy, np.ones(_HOPS_PER_BLOCK), mode="valid") / (_HOP * _HOPS_PER_BLOCK)
+
+
+# ---------------------------------------------------------------- levels of bands
+
+_WELCH = 4096  # samples
+_COUNTS = 0.1  # exponent of a band's power in what it counts: ten bands outweigh one that is 100 dB louder
+_FAINT_DB = 70.0  # below the loudest band, from where on a band does not count
+
+
+class BandPower:
+    """The power of third octaves of a sound whose blocks pass."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._bins = np.fft.rfftfreq(_WELCH, 1 / sample_rate)
+        self._edges = np.searchsorted(self._bins, 50 * 2 ** (np.arange(28) / 3))  # 50 Hz to 25.6 kHz
+        self._sum, self._rest = np.zeros(len(self._bins)), np.zeros((1, 0))
+
+    def of(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The blocks `[C, n]`, measured."""
+        for block in blocks:
+            joined = np.concatenate([np.broadcast_to(self._rest, (len(block), self._rest.shape[1])), block], axis=1)
+            whole = joined.shape[1] // _WELCH * _WELCH
+            self._add(joined[:, :whole])
+            self._rest = joined[:, whole:]
+            yield block
+
+    @property
+    def bands(self) -> np.ndarray:
+        """`[27]`, on no particular scale; 0 for bands above half the sample rate."""
+        last = np.abs(np.fft.rfft(self._rest * np.hanning(self._rest.shape[1]), n=_WELCH)) ** 2
+        power = self._sum + last.sum(0)
+        return np.array([power[first:end].sum() for first, end in pairwise(self._edges)])
+
+    def _add(self, samples: np.ndarray) -> None:
+        frames = samples.reshape(len(samples), -1, _WELCH) * np.hanning(_WELCH)
+        self._sum += (np.abs(np.fft.rfft(frames)) ** 2).sum((0, 1))
+
+
+def typical_change_db(before: np.ndarray, after: np.ndarray) -> float:
+    """By how many dB the bands of one sound lie over those of another: their median, in which louder bands count more.
+
+    Args:
+        before, after: `BandPower.bands` of sounds of one length and rate.
+    """
+    there = (before > before.max() * 10 ** (-_FAINT_DB / 10)) & (after > 0)
+    if not there.any():
+        return 0.0
+    changes = 10 * np.log10(after[there] / before[there])
+    order, weights = np.argsort(changes), before[there] ** _COUNTS
+    middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    return float(changes[order][min(middle, len(order) - 1)])
 
 
 # ---------------------------------------------------------------- peak guard

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -15,17 +14,19 @@ from noisebook.audio.band_synthesis import synthesise_bands
 from noisebook.backends.mini_files import FILES, WEIGHTS, load_network, model_info, read_metadata, save_network
 from noisebook.backends.placement import usable_device
 from noisebook.backends.vocabulary import tag_weights
+from noisebook.config import to_dict
 from noisebook.diffusion.backend import Condition, FeatureModel
 from noisebook.diffusion.plan import Curve
 from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
+from noisebook.networks.refinement import audible_residual, with_partials
 
 __all__ = ["MiniBackend", "store_curve"]
 
 
 class MiniBackend(FeatureModel):
-    """Satisfies `noisebook.diffusion.backend.FeatureBackend`.
+    """Satisfies `noisebook.diffusion.backend.HearingBackend`.
 
     Args:
         folder: holds the files named in `FILES`.
@@ -44,7 +45,11 @@ class MiniBackend(FeatureModel):
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
         with self._inference():
-            return self._vae.encode(features).float()
+            return with_partials(self._vae, self._vae.encode(features).float(), features)
+
+    def audible_residual(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        with self._inference():
+            return audible_residual(self._vae, latent, features)
 
     def posterior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with self._inference():
@@ -91,7 +96,7 @@ def store_curve(folder: Path, curve: Curve) -> Path:
     network = load_network(path, Denoiser, DenoiserConfig)
     record = json.loads(read_metadata(path).get("record", "{}"))
     try:
-        save_network(path, network, {**record, "curve": asdict(curve)})
+        save_network(path, network, {**record, "curve": to_dict(curve)})
     except OSError as error:
         raise ModelError(f"{path} cannot be written: {error.strerror}") from error
     return path

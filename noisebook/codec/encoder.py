@@ -19,7 +19,15 @@ import torch
 
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.audio.image import StereoImage, measure_image
-from noisebook.audio.level import PeakGuard, apply_gain, coding_gain_of, high_passed, loudness_of
+from noisebook.audio.level import (
+    BandPower,
+    PeakGuard,
+    apply_gain,
+    coding_gain_of,
+    high_passed,
+    loudness_of,
+    typical_change_db,
+)
 from noisebook.audio.waveform import Sound
 from noisebook.codec.options import CodebookOptions, EncodeOptions, Priority
 from noisebook.codec.presets import (
@@ -50,7 +58,7 @@ from noisebook.coding.container import (
     LatentCode,
     LatentRule,
 )
-from noisebook.diffusion.backend import Backend, BackendInfo, with_features
+from noisebook.diffusion.backend import Backend, BackendInfo, HearingBackend, with_features, with_hearing
 from noisebook.diffusion.guidance import counted, over_timeline
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import Denoise, Step
@@ -65,11 +73,16 @@ __all__ = ["MEASURES", "Prepared", "compress", "compress_to", "compress_towards"
            "targets"]  # fmt: skip
 
 _SHARE = 0.9  # of `shaped`; measured: flat from 0.7 to 1
+_AUDIBLE, _AUDIBLE_SNR = 1.0, 4.0  # of `audible`: its factor; the SNR from which on it counts (docs/training.md)
 _SNR_MARGIN = 3.0  # of where the denoiser looks, over the ratio at which the bits end; measured, flat from 1 to 3
 _RUNGS = 32  # of the ladder of bitrates; nearly a quarter octave apart
 _GATE = -70.0  # LUFS: what is below counts as that
 _LEAST_GAIN, _MOST_GAIN = -128, 127  # half dB
+_BEYOND_TYPICAL = 3.0  # dB
 _NEAR, _MOST_ADDED = 0.5, 12  # LU; half dB that are added for what the peak guard takes
+
+
+Aim = Callable[[Step, torch.Tensor], torch.Tensor]  # (step, x0_hat) -> target, all shaped as the latent
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +94,14 @@ class Prepared:
         header: of its stream, with the gain at which its samples were coded.
         latent: `[latents, C, L, F']`, which a decoder is to come near to.
         image: of a sound with the channel mode IMAGE.
+        features: `[latents, 1, T, bins]` float16, where the encoder listens to what it decodes.
     """
 
     sound: Sound
     header: Header
     latent: torch.Tensor
     image: StereoImage | None
+    features: torch.Tensor | None = None
 
 
 def compress(
@@ -101,7 +116,7 @@ def compress(
     if options.target is not None:
         return compress_to(sound, *options.target, backend=backend, options=options, on_step=on_step)
     prepared = prepare(sound, options, backend)
-    target_of = targets(prepared.latent, prepared.header, options, backend)
+    target_of = targets(prepared.latent, prepared.header, options, backend, prepared.features)
     return compress_towards(
         target_of, prepared.header, backend=backend, image=prepared.image, sound=sound, on_step=on_step
     )
@@ -144,7 +159,8 @@ def compress_to(
         if rung not in tried:
             own = replace(plain, params=params_for(ladder[rung], quality=options.quality, info=info))
             header = header_of(sound, own, info)
-            choices, decoded = _choose(targets(prepared.latent, header, own, backend), header, backend, tail=True)
+            target_of = targets(prepared.latent, header, own, backend, prepared.features)
+            choices, decoded = _choose(target_of, header, backend, tail=True)
             tried[rung] = error_of(decoded), header, choices, decoded
             if on_step is not None:
                 on_step(len(tried), _RUNGS.bit_length() + 1)
@@ -227,16 +243,16 @@ def compress_with_codebook(
 
 def prepare(sound: Sound, options: EncodeOptions, backend: Backend) -> Prepared:
     """Header, latent and image of a sound; errors as of `compress`."""
-    header, samples = _header_and_samples(sound, options, backend.info)
-    return _prepared(sound, header, samples, backend)
+    header, samples = _heard(sound, options, backend.info)
+    return _prepared(sound, header, samples, backend, listens=options.search == "shaped")
 
 
 def header_of(sound: Sound, options: EncodeOptions, info: BackendInfo) -> Header:
     """The header of the stream of a sound, with the gain at which its samples are coded; errors as of `compress`."""
-    return _header_and_samples(sound, options, info)[0]
+    return _heard(sound, options, info)[0]
 
 
-def _header_and_samples(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Header, np.ndarray]:
+def _heard(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Header, np.ndarray]:
     """The header, and the samples `[channels, N']` at the model's rate and the header's gain."""
     mode = _channel_mode(sound, options.channel_mode, info)
     if options.tag is not None and options.tag not in info.tags:
@@ -260,9 +276,14 @@ def _header_and_samples(sound: Sound, options: EncodeOptions, info: BackendInfo)
     return replace(header, pauses=pauses_of(samples, header, layout, below_db=below)), samples
 
 
-def _prepared(sound: Sound, header: Header, samples: np.ndarray, backend: Backend) -> Prepared:
-    image = measure_image(samples, backend.info.sample_rate) if header.channel_mode is ChannelMode.IMAGE else None
-    return Prepared(sound, header, analyse(samples, Timeline.of(header, backend.info), backend), image)
+def _prepared(
+    sound: Sound, header: Header, samples: np.ndarray, backend: Backend, *, listens: bool = False
+) -> Prepared:
+    info, timeline = backend.info, Timeline.of(header, backend.info)
+    image = measure_image(samples, info.sample_rate) if header.channel_mode is ChannelMode.IMAGE else None
+    model = with_hearing(backend) if listens else None
+    features = None if model is None else features_of(samples, timeline, model).half()
+    return Prepared(sound, header, analyse(samples, timeline, backend), image, features)
 
 
 def header_with(
@@ -329,36 +350,44 @@ def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Te
 
 
 def targets(
-    latent: torch.Tensor, header: Header, options: EncodeOptions, backend: Backend
+    latent: torch.Tensor,
+    header: Header,
+    options: EncodeOptions,
+    backend: Backend,
+    features: torch.Tensor | None = None,
 ) -> Callable[[int, int], Target]:
     """What `compress_towards` aims at, for a latent `[channels, C, L, F']` and the options' search and priorities.
+
+    With features `[channels, 1, T, bins]` of a model that has an audible residual, the search `shaped` minds them.
 
     Raises:
         ConfigError: priorities that the model cannot have.
     """
     layout, denoise, weights = Layout.of_header(header, backend.info), over_timeline(backend, tag=header.tag or 0), None
+    model, schedule = with_hearing(backend), backend.info.schedule
     if options.priorities:
         weights = priority_weights(options.priorities, layout).to(latent.device)
 
     def target_of(start: int, end: int) -> Target:
         part, aim = latent[:, :, start:end], None
         if options.search != "none":
-            aim = shaped(part, denoise, backend.info.schedule, layout.plan[-1].s or 0)
+            aim = shaped(part, denoise, schedule, layout.plan[-1].s or 0)
+            if model is not None and features is not None:
+                first, end = (frame * backend.info.feature_frames for frame in (start, end))
+                aim = audible(aim, features[:, :, first:end].float(), model, schedule)
         if weights is None:
             return part if aim is None else aim
-        weight = weights[start:end]
+        heard = weights[start:end]
 
         def weighted(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-            return x0_hat + weight * ((part if aim is None else aim(step, x0_hat)) - x0_hat)
+            return x0_hat + heard * ((part if aim is None else aim(step, x0_hat)) - x0_hat)
 
         return weighted
 
     return target_of
 
 
-def shaped(
-    latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int, *, share: float = _SHARE
-) -> Callable[[Step, torch.Tensor], torch.Tensor]:
+def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int, *, share: float = _SHARE) -> Aim:
     """A target whose residual is in part the latent's, and to `share` what the denoiser sees of it.
 
     With one noise n for all steps and `D(u) = denoise(sqrt(alpha) u + sqrt(1 - alpha) n)`, the residual is
@@ -386,6 +415,28 @@ def shaped(
         return x0_hat + (1 - share) * (latent - x0_hat) + share * (goal - seen(x0_hat))
 
     return aim
+
+
+def audible(aim: Aim, features: torch.Tensor, model: HearingBackend, schedule: Schedule) -> Aim:
+    """The aim with its residual moved towards what is heard of the error: to the residual is added, at its own length
+    times a factor, the gradient of the error of the decoded features. The first steps leave out too much of a sound
+    for its features to mean anything; there the aim stays.
+
+    Args:
+        aim: to begin with.
+        features: `[channels, 1, T, bins]`, of the segment.
+        model: that decodes them.
+        schedule: of the denoiser.
+    """
+
+    def aim_by_ear(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        plain = aim(step, x0_hat)
+        if schedule.snr(step.t) < _AUDIBLE_SNR:
+            return plain
+        residual = model.audible_residual(x0_hat, features.to(x0_hat.device))
+        return plain + _AUDIBLE * (plain - x0_hat).norm() / residual.norm().clamp_min(1e-9) * residual
+
+    return aim_by_ear
 
 
 def priority_weights(priorities: tuple[Priority, ...], timeline: Timeline) -> torch.Tensor:
@@ -457,7 +508,8 @@ def matched_header(
     A decode is quieter by what the model leaves open: the tail ends near the mean of what may be meant, which has less
     energy than each, the more so the fewer bits (docs/studies.md). The gain in the header, by which a decoder divides,
     makes up for it. A sound that was clipped peaks higher when it is decoded, and the peak guard takes some of its
-    loudness; so much is added as brings what the guard leaves within half a unit.
+    loudness; so much is added as brings what the guard leaves within half a unit. What lost its loudest bands alone is
+    not lifted to their loudness, which would lift all others too: the gain stays within 3 dB of the typical band's.
 
     Args:
         sound: the original.
@@ -475,11 +527,14 @@ def matched_header(
             peak = max(peak, float(np.abs(block).max(initial=0)))
             yield block
 
-    wanted = max(_GATE, loudness_of((apply_gain(block, gain) for block in high_passed(sound).blocks()), rate))
+    original, found_bands = BandPower(rate), BandPower(rate)
+    gained = (apply_gain(block, gain) for block in high_passed(sound).blocks())
+    wanted = max(_GATE, loudness_of(original.of(gained), rate))
     if wanted == _GATE and not any(block.any() for block in sound.blocks()):
         return replace(header, gain_half_db=_MOST_GAIN)  # digital silence, of which no decode may make a noise
-    found = max(_GATE, loudness_of(decoded(), rate))
-    written = max(_LEAST_GAIN, min(_MOST_GAIN, gain + round(2 * (found - wanted))))
+    change = max(_GATE, loudness_of(found_bands.of(decoded()), rate)) - wanted
+    change = max(change, typical_change_db(original.bands, found_bands.bands) - _BEYOND_TYPICAL)
+    written = max(_LEAST_GAIN, min(_MOST_GAIN, gain + round(2 * change)))
     if peak > 10 ** (written / 40) and all(np.abs(block).max() <= 1 for block in sound.blocks()):
 
         def is_near(half_db: int) -> bool:

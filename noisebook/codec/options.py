@@ -1,4 +1,4 @@
-"""Options of the encoder, and how they are written on the command line. No tensors."""
+"""What an encoder may be told, and how people write it. No tensors."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def parse_rate(text: str) -> float:
         ConfigError: no such number.
     """
     with suppress(ValueError):
-        return float(text)  # the codec checks the range
+        return float(text)  # what is possible is the codec's to tell
     found = _RATE.fullmatch(text.strip())
     if found is None:
         raise ConfigError(f"{text!r} is no bitrate: give bit/s, such as 500, 6000 or 6k")

@@ -36,7 +36,7 @@ _CHEAPEST, _USUAL, _DEAREST = 1e-3, 1.0, 1e3  # prices in errors a bit
 _STRETCH = 400  # frames that are chosen together: 64 s
 _LOWEST, _HIGHEST = (-LEVELS, 0), (LEVELS, len(COHERENCES) - 1)  # of levels and coherences
 _STEP, _MOST = 24, 1024  # what a symbol adds to its count; the sum of a table at which all counts are halved
-_LOOK_BACK = 4  # values of the same frame, the last ones coded, whose changes predict another
+_LOOK_BACK = 4  # values of the same frame, the last ones coded, whose changes foretell another
 
 
 def image_payload(image: StereoImage | None, sound: SoundFormat, bitrate: float) -> tuple[bytes, ...]:
@@ -117,7 +117,7 @@ def _cheapest(image: StereoImage, price: float) -> StereoImage:
         steps = np.abs(np.arange(len(errors))[:, None] - np.arange(len(errors)))
         bits = np.where(
             steps == 0, _STAY, _CHANGE + _DOUBLE * np.log2(np.maximum(steps, 1))
-        )  # [predicted, coded], about
+        )  # [foretold, coded], about
         toll = (price * bits).astype(np.float32)
         values = np.empty(indices.shape, np.int64)
         before: np.ndarray | int = LEVELS if errors is _level_errors() else 0
@@ -235,7 +235,7 @@ class _Coding:
 
 
 class _Tables:
-    """All tables of a message. Flags: (0 as predicted, 1 changed). Differences: by size and then by sign."""
+    """All tables of a message. Flags: (0 as foretold, 1 changed). Differences: by size and then by sign."""
 
     def __init__(self) -> None:
         self.frame = [_Table((24, 24)) for _ in range(2)]
@@ -243,7 +243,7 @@ class _Tables:
         contexts = product((0, 1), (0, 1), (0, 1, 2), (0, 1))
         self.flags = {key: _Table((40 - 12 * key[2], 12 + 12 * key[2])) for key in contexts}
         self.differences: dict[tuple[int, int], _Table] = {}
-        for kind in (0, 1):  # counts of 1, -1, 2, -2, ... with the predicted sign and against it
+        for kind in (0, 1):  # counts of 1, -1, 2, -2, ... as foretold and against it
             sizes = range(1, _HIGHEST[kind] - _LOWEST[kind] + 1)
             falling = tuple(max(1, share // size**2) for size in sizes for share in (96, 48))
             self.differences |= {(first, kind): _Table(falling) for first in (0, 1)}
@@ -281,21 +281,21 @@ def _walk_frame(code: _Coding, tables: _Tables, now: list[list[int]], last: list
     for band in range(len(now[0])):
         level_changed = 0
         for kind in range(2):
-            predicted = last[kind][band] if last else now[kind][band - 1] if band else 0
+            foretold = last[kind][band] if last else now[kind][band - 1] if band else 0
             context = (int(last is None), kind, min(2, sum(changes[-_LOOK_BACK:])), level_changed)
-            flag = code(tables.flags[context], int(now[kind][band] != predicted))
+            flag = code(tables.flags[context], int(now[kind][band] != foretold))
             changes.append(flag)
             if not flag:
-                now[kind][band] = predicted
+                now[kind][band] = foretold
                 continue
-            up = direction[kind] or (1 if predicted <= 0 else -1)
-            # A difference that is not 0, of which the sign is predicted: its size, then whether it goes the other way.
-            difference = now[kind][band] - predicted
+            up = direction[kind] or (1 if foretold <= 0 else -1)
+            # A difference that is not 0, of which the sign is foretold: its size, then whether it goes the other way.
+            difference = now[kind][band] - foretold
             wanted = 2 * (abs(difference) - 1) + int(difference * up < 0)
             symbol = code(tables.differences[context[:2]], wanted)
             found = (symbol // 2 + 1) * (-up if symbol % 2 else up)
-            if not _LOWEST[kind] <= predicted + found <= _HIGHEST[kind]:
+            if not _LOWEST[kind] <= foretold + found <= _HIGHEST[kind]:
                 raise CorruptStream("a value of the stereo image is out of range: damaged payload")
-            now[kind][band] = predicted + found
+            now[kind][band] = foretold + found
             direction[kind] = 1 if found > 0 else -1
             level_changed = int(kind == 0)

@@ -186,7 +186,7 @@ def _diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int)
     started = time.perf_counter()
     options = EncodeOptions(preset=preset, bitrate=bitrate, seed=seed)
     prepared = prepare(job.sound, options, backend)
-    latent, target_of = prepared.latent, targets(prepared.latent, prepared.header, options, backend)
+    latent, target_of = prepared.latent, targets(prepared.latent, prepared.header, options, backend, prepared.features)
     errors: defaultdict[int, float] = defaultdict(float)  # of each step, summed over segments
 
     def traced(start: int, end: int) -> Target:

@@ -143,6 +143,14 @@ class FeatureBackend(Backend, Protocol):
         """To `[B, T * hop_length]`; `first_frame` as of `to_waveform`, of features."""
 
 
+class HearingBackend(FeatureBackend, Protocol):
+    """A model whose decoder can be differentiated, and whose features have weights for what is heard of them."""
+
+    def audible_residual(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Where a latent `[B, C, T', F']` has to move for the error of its features to be heard less, shaped alike;
+        `features` are those that it is to decode to."""
+
+
 class RankingBackend(Backend, Protocol):
     """A model with an encoder of sounds beside that of its prompts."""
 
@@ -180,6 +188,11 @@ def with_features(backend: Backend) -> FeatureBackend:
     """The backend, where its autoencoder hears features; ConfigError where it hears waveforms."""
     front_end_of(backend.info)
     return cast(FeatureBackend, backend)
+
+
+def with_hearing(backend: Backend) -> HearingBackend | None:
+    """The backend, where it has an audible residual; else None."""
+    return cast(HearingBackend, backend) if getattr(backend, "audible_residual", None) else None
 
 
 def with_ranking(backend: Backend) -> RankingBackend:

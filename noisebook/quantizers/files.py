@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from noisebook.config import from_dict
+from noisebook.config import from_dict, to_dict
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.config import DRAWN, CodebookConfig
 
@@ -40,7 +40,7 @@ class CodebookRecord:
         """The record as a file holds it beside the tensors."""
         return {
             "format": _FORMAT,
-            "config": json.dumps(asdict(self.config)),
+            "config": json.dumps(to_dict(self.config)),
             "record": json.dumps(dict(self.record)),
             "fingerprint": self.fingerprint.hex(),
         }

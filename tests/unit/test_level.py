@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from noisebook.audio.level import apply_gain, coding_gain, loudness_lufs, loudness_of, peak_db
+from noisebook.audio.level import (
+    BandPower,
+    apply_gain,
+    coding_gain,
+    loudness_lufs,
+    loudness_of,
+    peak_db,
+    typical_change_db,
+)
 from noisebook.audio.waveform import Waveform
 
 SHELF = [1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585]
@@ -124,3 +132,30 @@ def test_loudness_of_blocks_is_that_of_the_whole(size: int, seconds: float) -> N
 
 def test_loudness_of_nothing() -> None:
     assert loudness_of(iter([]), 48000) == -inf
+
+
+def powers(samples: np.ndarray, *, cuts: tuple[int, ...] = ()) -> np.ndarray:
+    measured = BandPower(48000)
+    passed = list(measured.of(np.split(samples, cuts, axis=1)))
+    assert np.array_equal(np.concatenate(passed, axis=1), samples)
+    return measured.bands
+
+
+def test_power_of_bands_does_not_depend_on_blocks() -> None:
+    samples = np.random.default_rng(0).standard_normal((2, 50_000))
+    assert powers(samples, cuts=(1, 700, 700, 30_000)) == pytest.approx(powers(samples))
+    tone = powers(sine(48000)[None])
+    assert tone.argmax() == 12  # 800 to 1008 Hz
+    assert tone[12] > 0.99 * tone.sum()
+
+
+def test_the_typical_change_is_that_of_most_bands() -> None:
+    noise = np.random.default_rng(0).standard_normal((1, 96_000))
+    assert typical_change_db(powers(noise), powers(0.5 * noise)) == pytest.approx(-6.02, abs=0.01)
+    with_tone = noise + 10 * sine(48000, seconds=2)[None]  # a decode that lost its loudest band
+    assert typical_change_db(powers(with_tone), powers(noise)) == pytest.approx(0, abs=0.3)
+    tone = sine(48000, seconds=2)[None]  # nothing else is there
+    assert typical_change_db(powers(tone + 1e-7 * noise), powers(0.5 * tone + 1e-7 * noise)) == pytest.approx(
+        -6, abs=0.1
+    )
+    assert typical_change_db(powers(0 * noise), powers(noise)) == 0
