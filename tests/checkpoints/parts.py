@@ -230,7 +230,13 @@ def audioldm2_unet(*, real: bool = False) -> Any:
     from diffusers import AudioLDM2UNet2DConditionModel
 
     contexts = (None, 768, 1024) if real else (None, 16, 32)
-    return AudioLDM2UNet2DConditionModel(**_unet_shape(real), sample_size=256, cross_attention_dim=[contexts] * 4)
+    unet = AudioLDM2UNet2DConditionModel(**_unet_shape(real), sample_size=256, cross_attention_dim=[contexts] * 4)
+    if not real:
+        for transformer in unet.mid_block.attentions:
+            transformer.proj_out.weight.data *= 10  # or words hardly matter
+            for block in transformer.transformer_blocks:
+                block.attn2.to_out[0].weight.data *= 10
+    return unet
 
 
 def film_unet() -> Any:
@@ -257,8 +263,9 @@ def _unet_shape(real: bool) -> dict[str, Any]:
         "layers_per_block": 2 if real else 1,
         "norm_num_groups": 32 if real else 8,
         "attention_head_dim": 8,  # the number of heads: the library's misnomer
-        "down_block_types": ("DownBlock2D",) + ("CrossAttnDownBlock2D",) * 3,
-        "up_block_types": ("CrossAttnUpBlock2D",) * 3 + ("UpBlock2D",),
+        # Most of the time goes to attention: a small one has it in the middle block only.
+        "down_block_types": ("DownBlock2D",) + ("CrossAttnDownBlock2D" if real else "DownBlock2D",) * 3,
+        "up_block_types": ("CrossAttnUpBlock2D" if real else "UpBlock2D",) * 3 + ("UpBlock2D",),
     }
 
 

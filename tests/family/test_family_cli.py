@@ -20,7 +20,7 @@ from noisebook.api.models import load_backend
 from noisebook.audio.damage import clip, low_pass, silence
 from noisebook.audio.io import read, write
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.presets import PRESETS
+from noisebook.codec.presets import DEFAULT, PRESETS
 from noisebook.synthesis.reconstruction_presets import PRESETS as RECONSTRUCTIONS
 from tests.family.conftest import LICENCE, noise
 
@@ -68,7 +68,7 @@ def test_a_stream_in_one_process_and_its_sound_in_another(run, engine, sound):
 
 @pytest.mark.parametrize(
     ("count", "sample_rate", "channels"),
-    [(1, 16000, 1), (159, 16000, 1), (641, 16000, 2), (28665, 22050, 1), (5, 8000, 2)],
+    [(1, 16000, 1), (5, 8000, 2), (28665, 22050, 2)],
 )
 def test_every_length_rate_and_number_of_channels_comes_back(run, count, sample_rate, channels):
     write("x.wav", Waveform(noise(2, channels=channels).samples[:, :count], sample_rate))
@@ -80,12 +80,12 @@ def test_every_length_rate_and_number_of_channels_comes_back(run, count, sample_
     assert run("info", "x.ddcm")["channel_mode"] == ("mono" if channels == 1 else "image")
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-def test_every_preset(run, preset):
+@pytest.mark.parametrize("preset", [PRESETS[0].name, DEFAULT, PRESETS[-1].name])
+def test_presets(run, preset):
     write("short.wav", noise(0.3))
-    size = run("compress", "short.wav", "-p", preset.name)["bytes"]
+    size = run("compress", "short.wav", "-p", preset)["bytes"]
     shown = run("info", "short.ddcm")
-    assert (shown["preset"], shown["intact"], shown["channel_mode"]) == (preset.name, True, "mono")
+    assert (shown["preset"], shown["intact"], shown["channel_mode"]) == (preset, True, "mono")
     assert shown["file_bytes"] == size == Path("short.ddcm").stat().st_size
     assert run("decompress", "short.ddcm", "back.wav", "--tail-steps", 1)["duration"] == 0.3
     assert np.abs(read("back.wav").samples).max() > 1e-4
