@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,23 @@ def backend():  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Segments have 40 latent frames, 1.6 s, in place of 1600; the last one has 10 at least."""
+    monkeypatch.setattr("noisebook.codec.timeline.SEGMENT_FRAMES", 40)
+    monkeypatch.setattr("noisebook.codec.timeline._SHORTEST_SEGMENT", 10)
+    return 40
+
+
+@pytest.fixture
+def quick_vocoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of that of bands, which takes as long as all that most tests measure."""
+    from noisebook.audio.features import BAND_FEATURES
+    from tests.mels import Bursts
+
+    monkeypatch.setattr("noisebook.backends.mini.synthesise_bands", Bursts(BAND_FEATURES))
+
+
+@pytest.fixture
 def chirp() -> np.ndarray:
     """1.5 s at 16 kHz: a rising tone with decay, `[1, 24000]` float32."""
     time = np.arange(24000) / 16000
@@ -121,4 +139,6 @@ def make_checkpoint(folders: pytest.TempPathFactory, family: str, **options: str
         pytest.importorskip(library, reason=f"checkpoints of other projects need {library}")
     from tests.checkpoints import family as builders
 
-    return getattr(builders, f"build_{family}")(folders.mktemp(family), **options)
+    folder = getattr(builders, f"build_{family}")(folders.mktemp(family), **options)
+    gc.freeze()  # the libraries are large, and whenever a network leaves memory all garbage is collected
+    return folder

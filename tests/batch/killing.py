@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir"}
+_FILES = "fsspec.implementations.local"
 MOST = 6  # changes of a file before a kill
 
 
@@ -39,13 +40,16 @@ def main() -> int:
 
 
 def _warm(arguments: list[str]) -> None:
+    import numpy as np
     import torch
 
     from noisebook import api
 
-    importlib.import_module("noisebook.batch.runs")
+    for name in ("noisebook.batch.runs", "noisebook.cli.batch", "noisebook.cli.codec", "soundfile", _FILES):
+        importlib.import_module(name)
     torch.set_num_threads(1)
-    api.load_backend(arguments[arguments.index("--model") + 1], device="cpu")
+    backend = api.load_backend(arguments[arguments.index("--model") + 1], device="cpu")
+    api.compress(np.ones((1, 1600), np.float32), sample_rate=16000, backend=backend, preset="8")
 
 
 def _run(arguments: list[str], *, nth: int | None = None, seconds: float | None = None) -> int:

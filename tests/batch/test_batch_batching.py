@@ -16,6 +16,8 @@ from noisebook.codec.decoder import decode_latent
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import tone
 
+pytestmark = pytest.mark.usefixtures("quick_vocoder")
+
 
 class Counting:
     """A backend that writes down the batch sizes of its denoiser's calls."""

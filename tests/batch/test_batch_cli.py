@@ -12,6 +12,8 @@ from noisebook.audio.io import write
 from tests.batch.conftest import contents, lines, tone
 from tests.cli.conftest import run_main
 
+pytestmark = pytest.mark.usefixtures("quick_vocoder")
+
 STEADY = ("--device", "cpu", "--threads", 1)
 
 

@@ -112,7 +112,7 @@ def test_processes_give_the_same_files_and_survive_kills(corpus, batch_of, undis
 
 
 def test_workers_are_ended_in_the_middle_of_their_work(batch_of):
-    executor = Processes(batch_of(), 2)
+    executor = Processes(batch_of(), 1)
     try:
         executor.start()
         futures = [pool.submit(time.sleep, 600) for pool in executor._pools.values()]

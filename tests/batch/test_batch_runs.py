@@ -20,6 +20,8 @@ from noisebook.batch.verbs import Settings
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import FAST, contents, done, lines, make_corpus, tone
 
+pytestmark = pytest.mark.usefixtures("quick_vocoder")
+
 STREAMS = ["a.flac.ddcm", "a.wav.ddcm", "d.ddcm", "x/b.ddcm", "x/y/c.ddcm"]
 
 

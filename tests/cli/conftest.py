@@ -39,7 +39,6 @@ class Ran(NamedTuple):
 
 
 Command = Callable[..., Ran]
-_VOCODER = "noisebook.backends.mini.synthesise_bands"
 
 
 def run_main(*arguments: object, stdin: bytes = b"") -> Ran:
@@ -83,10 +82,9 @@ def engine(tiny_model: Path) -> list[object]:
 
 
 @pytest.fixture(autouse=True)
-def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_vocoder: None) -> None:
     """Every test works in an empty folder of its own, and the small model of bands has a quick vocoder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_VOCODER, Bursts(BAND_FEATURES))
 
 
 @pytest.fixture
@@ -102,7 +100,7 @@ def stream_bytes(engine: list[object], tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("stream")
     write(folder / "song.wav", tone(1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_VOCODER, Bursts(BAND_FEATURES))
+        patch.setattr("noisebook.backends.mini.synthesise_bands", Bursts(BAND_FEATURES))
         assert run_main("compress", folder / "song.wav", *engine).status == 0
     return (folder / "song.ddcm").read_bytes()
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from noisebook.batch import executors
 from noisebook.cli.main import cli
 
 STAGES = {"mel": 0.1, "denoiser": 1.0}
@@ -105,6 +106,7 @@ def test_quick_and_full_are_no_pair(engine, seen):
 
 def test_a_corpus_is_coded_by_workers_too(engine, seen, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no Ray: its start takes longer than all else
+    monkeypatch.setattr(executors, "Processes", executors.InProcess)  # as the start of processes does
     result = run(engine, "--corpus", "4", "--json")
     rows = json.loads(result.stdout)["corpus"]
     assert [(row["executor"], row["workers"], row["batch_size"]) for row in rows] == [

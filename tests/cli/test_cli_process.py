@@ -81,12 +81,10 @@ def test_version_and_bare_command(noisebook):
 
 
 def test_round_trip_across_processes_is_reproducible(noisebook, engine, sound, monkeypatch):
-    """Once through files, once through a pipe; and the same as inside this process."""
+    """A pipe between two processes gives the sound that files and this process give."""
     monkeypatch.setattr("noisebook.backends.mini.synthesise_bands", synthesise_bands)  # as other processes have it
-    assert noisebook("compress", sound, "here.ddcm", *engine).status == 0
-    assert command("compress", sound, *engine).returncode == 0
-    assert command("decompress", "song.ddcm", "back.wav", *engine).returncode == 0
-    assert Path("song.ddcm").read_bytes() == Path("here.ddcm").read_bytes()
+    assert noisebook("compress", sound, *engine).status == 0
+    assert noisebook("decompress", "song.ddcm", "back.wav", *engine).status == 0
     words = [[*COMMAND, verb, "-", "--quiet", *map(str, engine)] for verb in ("compress", "decompress")]
     with (
         sound.open("rb") as file,
@@ -96,7 +94,7 @@ def test_round_trip_across_processes_is_reproducible(noisebook, engine, sound, m
         piped = second.communicate(timeout=120)[0]
     assert (first.returncode, second.returncode) == (0, 0)
     assert piped == Path("back.wav").read_bytes()
-    assert sorted(os.listdir()) == ["back.wav", "here.ddcm", "song.ddcm", "song.wav"]
+    assert sorted(os.listdir()) == ["back.wav", "song.ddcm", "song.wav"]
 
 
 def test_a_closed_pipe_is_quiet():

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.audio.features import BAND_FEATURES
 from noisebook.audio.io import read, write
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 from tests.cli.conftest import run_main
 from tests.docs.test_readme import COMMANDS
-from tests.mels import Bursts
 
 ASSETS = Path(api.__file__).parents[1] / "assets"
 SKIPPED = ("studio", "play")  # one serves until it is stopped, the other needs loudspeakers
 FASTER = {  # added to the commands of a verb
     "verify": ["--metrics", "mel_db_mae"],
     "compare": ["--methods", "ddcm,control", "--rates", "300", "--metrics", "mel_db_mae", "--limit-seconds", "2"],
-    "bench": ["--quick", "--seconds", "1"],
+    "bench": ["--quick", "--presets", "300", "--seconds", "1"],
+    "batch": ["--workers", "1"],
+    "codebook": ["--size", "16"],
 }
 REACHED = {"--target-mel-db": "25"}  # by a model with random weights
 
@@ -35,18 +35,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     song, talk = (read(ASSETS / name) for name in ("demo.flac", "demo-speech.flac"))
     left = np.tile(song.samples[0], 3)[: 9 * song.sample_rate]
     write("song.mp3", Waveform(np.stack((left, 0.5 * left)), song.sample_rate))
-    write("talk.wav", Waveform(talk.samples[:, : 3 * talk.sample_rate], talk.sample_rate))
+    write("talk.wav", Waveform(talk.samples[:, : 2 * talk.sample_rate], talk.sample_rate))
     write("old.wav", resample(resample(read("talk.wav"), 8000), talk.sample_rate))
-    long = np.resize(talk.samples, (1, 45 * talk.sample_rate))  # a codebook of 1024 atoms has to have 41 s
-    for name, seconds in (("recordings/a.wav", 1), ("recordings/deep/b.flac", 1), ("my-sounds/a.wav", 45)):
+    for name in ("recordings/a.wav", "recordings/deep/b.flac", "my-sounds/a.wav"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        write(name, Waveform(long[:, : seconds * talk.sample_rate].copy(), talk.sample_rate))
+        write(name, Waveform(talk.samples[:, : talk.sample_rate], talk.sample_rate))
     return tmp_path
 
 
 @pytest.fixture
 def _small(
-    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, quick_vocoder: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """A small model in the place of the embedded one, and its codebook in that of the shipped."""
     from noisebook.quantizers import files as shipped
@@ -57,7 +56,6 @@ def _small(
     noise = Waveform.of(0.1 * rng.normal(size=16000), 16000)
     api.fit_codebook([noise], backend=backend, size=4, stages=2).save(codebooks / "frame-residual.safetensors")
     monkeypatch.setattr("noisebook.backends.mini_files.WEIGHTS", tiny_model)
-    monkeypatch.setattr("noisebook.backends.mini.synthesise_bands", Bursts(BAND_FEATURES))  # a quick vocoder
     monkeypatch.setattr(shipped, "FOLDER", codebooks)
     shipped._fingerprints.cache_clear()
     yield

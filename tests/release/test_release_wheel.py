@@ -169,15 +169,15 @@ def test_the_command_works_without_extras(python: Path, tmp_path: Path) -> None:
     command = python.with_name("noisebook")
     assert json.loads(run(command, "doctor", "--json", cwd=tmp_path))
     code = (
-        "from importlib.resources import files; from pathlib import Path;"
-        "Path('demo.flac').write_bytes((files('noisebook') / 'assets/demo.flac').read_bytes())"
+        "from importlib.resources import files; import soundfile as s;"
+        "sound, rate = s.read(str(files('noisebook') / 'assets/demo.flac')); s.write('demo.flac', sound[:rate], rate)"
     )
     run(python, "-c", code, cwd=tmp_path)
     run(command, "compress", "demo.flac", "--preset", "300", "--quiet", "--device", "cpu", cwd=tmp_path)
     run(command, "decompress", "demo.ddcm", "--quiet", "--device", "cpu", cwd=tmp_path)
     told = json.loads(run(command, "info", "demo.ddcm", "--json", cwd=tmp_path))
     assert told["intact"]
-    assert (tmp_path / "demo.ddcm").stat().st_size < 400
+    assert (tmp_path / "demo.ddcm").stat().st_size < 100
     code = "import soundfile as s; a, b = s.info('demo.flac'), s.info('demo.wav'); print(a.frames == b.frames > 0)"
     assert run(python, "-c", code, cwd=tmp_path).strip() == "True"
 

@@ -12,7 +12,7 @@ from noisebook import api
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import timeline as timelines
-from noisebook.codec.timeline import SEGMENT_FRAMES, Layout
+from noisebook.codec.timeline import Layout
 from noisebook.coding import container
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream
 
@@ -45,9 +45,8 @@ class Placed:
         return (0.1 * torch.sin(0.05 * samples)).float().expand(len(features), -1)
 
 
-def test_every_piece_is_told_where_it_begins(backend, monkeypatch):
-    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 40)
-    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
+@pytest.mark.usefixtures("short_segments")
+def test_every_piece_is_told_where_it_begins(backend):
     placed, noise = Placed(backend), sound(5.3, 16000)
     stream = api.compress(noise, sample_rate=16000, backend=backend, preset="300")
     whole = api.decompress(stream, backend=placed).samples
@@ -79,10 +78,9 @@ def test_blocks_join_to_the_whole(stream, backend):
     np.testing.assert_allclose(joined, whole.samples, atol=2e-5 * np.abs(whole.samples).max())
 
 
+@pytest.mark.usefixtures("short_segments")
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2)])
-def test_what_goes_to_a_file_is_the_whole_to_the_bit(backend, monkeypatch, rate, channels):
-    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 40)
-    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
+def test_what_goes_to_a_file_is_the_whole_to_the_bit(backend, rate, channels):
     data = api.compress(sound(4.3, rate, channels), sample_rate=rate, backend=backend, preset="100")
     whole = api.decompress(data, backend=backend)
     decoding = api.decompress_to_blocks(data, backend=backend)
@@ -108,18 +106,18 @@ def test_a_recording_is_coded_as_the_sound_that_is_in_it(backend, tmp_path):
             assert api.compress(recording, **options) == api.compress(held, **options)
 
 
-def test_only_the_segments_of_a_part_are_decoded(backend):
-    info = backend.info
-    seconds = (2 * SEGMENT_FRAMES + 400) / info.frames_per_second
-    data = api.compress(sound(seconds, 16000), sample_rate=16000, backend=backend, preset="30")
+def test_only_the_segments_of_a_part_are_decoded(backend, short_segments):
+    across = short_segments / backend.info.frames_per_second
+    data = api.compress(sound(2.5 * across, 16000), sample_rate=16000, backend=backend, preset="30")
     calls: list[int] = []
-    part = api.decompress(data, backend=backend, start=70, end=71, on_step=lambda done, total: calls.append(total))
-    assert part.sample_count == 16000
+    part = api.decompress(
+        data, backend=backend, start=1.45 * across, end=1.55 * across, on_step=lambda done, total: calls.append(total)
+    )
+    assert part.sample_count == round(0.1 * across * 16000)
     assert 0 < len(calls) <= calls[0] / 3 + 1
-    across = SEGMENT_FRAMES / info.frames_per_second
     whole = api.decompress(data, backend=backend).samples
-    part = api.decompress(data, backend=backend, start=across - 1, end=across + 1).samples
-    first = round((across - 1) * 16000)
+    part = api.decompress(data, backend=backend, start=across - 0.5, end=across + 0.5).samples
+    first = round((across - 0.5) * 16000)
     np.testing.assert_allclose(part, whole[:, first : first + part.shape[1]], atol=2e-5 * np.abs(whole).max())
 
 
@@ -166,14 +164,14 @@ def test_a_flipped_bit_is_refused_and_played_on_demand(backend):
     assert not np.array_equal(heard.samples, whole.samples)
 
 
-def test_what_is_behind_a_cut_is_not_played(backend):
+def test_what_is_behind_a_cut_is_not_played(backend, short_segments):
     info = backend.info
-    seconds = (SEGMENT_FRAMES + 400) / info.frames_per_second
+    seconds = (short_segments + 20) / info.frames_per_second
     data = api.compress(sound(seconds, 16000), sample_rate=16000, backend=backend, preset="30")
     header, size = container.parse_header(data)
     first = next(Layout.of_header(header, info).payload_sizes())
     heard = api.decompress(data[: size + first + 2], backend=backend, damaged=True)
-    assert heard.sample_count == SEGMENT_FRAMES * info.frame_samples
+    assert heard.sample_count == short_segments * info.frame_samples
 
 
 def test_the_peak_guard_is_the_same_whole_in_parts_and_block_by_block(backend, monkeypatch):

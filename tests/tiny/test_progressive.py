@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from noisebook import api
-from noisebook.codec import timeline as timelines
 from noisebook.codec.stream import Stream
 from noisebook.codec.timeline import Layout
 from noisebook.coding import container
@@ -18,10 +17,7 @@ SEGMENT, SEGMENTS = 40, 3  # frames, in place of 1600; 1.6 s
 SECONDS = 4.6  # of sound
 
 
-@pytest.fixture(autouse=True)
-def _short_segments(monkeypatch):
-    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", SEGMENT)
-    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
+pytestmark = pytest.mark.usefixtures("short_segments")
 
 
 def streams(backend, **options) -> tuple[bytes, bytes]:

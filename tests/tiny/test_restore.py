@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +10,6 @@ import torch
 
 from noisebook import api
 from noisebook.audio.damage import FADE, clip, low_pass, silence
-from noisebook.audio.io import read
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.encoder import header_of
 from noisebook.codec.options import EncodeOptions
@@ -252,16 +248,6 @@ def test_what_is_lost_has_no_part_in_a_stream_s_choices(backend):
         options = RestoreOptions(strength=0.2)
         made.append(restore_stream(sound, damage, backend=backend, options=options, coding=CODING))
     assert made[0] == made[1]
-
-
-def test_a_stream_decodes_the_same_in_another_process(bands, tiny_model, tmp_path: Path):
-    sound = damaged("bandwidth", noise(0.6))
-    data = api.restore_stream(sound, "bandwidth", backend=bands, preset="300", cutoff=3000.0).data
-    (tmp_path / "a.ddcm").write_bytes(data)
-    own = api.decompress(data, backend=bands)
-    command = ["decompress", "a.ddcm", "a.wav", "--model", str(tiny_model), "--device", "cpu", "--threads", "1"]
-    subprocess.run([sys.executable, "-m", "noisebook", *command], check=True, cwd=tmp_path)
-    assert np.abs(read(tmp_path / "a.wav").samples - own.samples).max() < 1e-4
 
 
 def test_full_scale(backend):

@@ -11,8 +11,7 @@ import pytest
 from noisebook import api
 from noisebook.audio.image import FRAME_SECONDS, LEVELS, StereoImage, image_bands, image_frames, measure_image
 from noisebook.audio.waveform import Waveform
-from noisebook.codec import timeline as timelines
-from noisebook.codec.encoder import prepare
+from noisebook.codec.encoder import header_of
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import PRESETS, image_bitrate
 from noisebook.codec.signal import Rendered
@@ -50,10 +49,10 @@ def test_the_presets_bitrate_is_that_of_the_file(backend):
     """Image and choices of a minute are within 3 % of the preset's name; at 30 bit/s, where an image has few values
     that it could spend a rest of its bits on, within 5 %."""
     sound = Waveform(wandering(61.44), 16000)  # six windows of the model: no unit is cut
+    measured = measure_image(sound.samples, backend.info.sample_rate)
     for preset in PRESETS:
-        prepared = prepare(sound, EncodeOptions(preset=preset.name), backend)
-        header = prepared.header
-        image = image_payload(prepared.image, header, image_bitrate(header, backend.info))
+        header = header_of(sound, EncodeOptions(preset=preset.name), backend.info)
+        image = image_payload(measured, header, image_bitrate(header, backend.info))
         assert (header.channel_mode, len(image)) == (ChannelMode.IMAGE, 1)
         payload = len(image[0]) + Layout.of_header(header, backend.info).payload_size
         assert 8 * payload / sound.duration == pytest.approx(
@@ -63,7 +62,7 @@ def test_the_presets_bitrate_is_that_of_the_file(backend):
 
 
 def test_a_bitrate_is_that_of_the_file(backend):
-    sound = wandering(20.48)
+    sound = wandering(10.24)
     for bitrate in (300, 1000, 4000):
         stream = api.compress(sound, sample_rate=16000, backend=backend, bitrate=bitrate, search="none")
         shown = api.read_info(stream, info=backend.info)
@@ -115,9 +114,8 @@ def test_channels_are_not_exchanged(backend):
         assert 10 * np.log10(left / right) == pytest.approx(10 * np.log10(first / second), abs=2)
 
 
-def test_blocks_and_parts_are_the_whole(backend, monkeypatch):
-    monkeypatch.setattr(timelines, "SEGMENT_FRAMES", 40)
-    monkeypatch.setattr(timelines, "_SHORTEST_SEGMENT", 10)
+@pytest.mark.usefixtures("short_segments")
+def test_blocks_and_parts_are_the_whole(backend):
     stream = api.compress(wandering(6.1), sample_rate=16000, backend=backend, preset="700", search="none")
     whole = api.decompress(stream, backend=backend).samples
     joined = np.concatenate([b.samples for b in api.decompress_to_blocks(stream, backend=backend).blocks], axis=1)

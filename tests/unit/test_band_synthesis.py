@@ -13,7 +13,7 @@ from noisebook.audio.features import BAND_FEATURES
 RATE, HOP = SAMPLE_RATE, HOP_LENGTH
 
 
-def tones(*hertz: float, seconds: float = 4.0, level: float = 0.2) -> torch.Tensor:
+def tones(*hertz: float, seconds: float = 3.0, level: float = 0.2) -> torch.Tensor:
     time = torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE
     return sum((level * torch.sin(2 * np.pi * f * time + f) for f in hertz), torch.zeros(())).float()[None]
 
@@ -25,7 +25,7 @@ def loudest_hertz(sound: np.ndarray, low: float, high: float) -> float:
     return float(hertz[inside][spectrum[inside].argmax()])
 
 
-@pytest.mark.parametrize("hertz", [55.0, 82.41, 110.0, 220.0, 440.0, 987.77, 1600.0, 3017.0, 8000.0])
+@pytest.mark.parametrize("hertz", [55.0, 110.0, 440.0, 1600.0, 8000.0])
 def test_a_tone_stays_in_tune_and_at_its_level(hertz: float) -> None:
     sound = tones(hertz)
     made = synthesise_bands(log_bands(sound))[0].numpy()
@@ -44,10 +44,10 @@ def test_a_chord_keeps_its_notes() -> None:
 
 def test_a_piece_sounds_as_the_whole_does() -> None:
     generator = torch.Generator().manual_seed(0)
-    sound = tones(220.0, 331.0, seconds=14.0) + 0.02 * torch.randn(1, 14 * RATE, generator=generator)
+    sound = tones(220.0, 331.0, seconds=11.0) + 0.02 * torch.randn(1, 11 * RATE, generator=generator)
     bands = log_bands(sound)
     whole = synthesise_bands(bands)
-    first, last = 290, 1300  # not of a block
+    first, last = 90, 1000  # not of a block
     piece = synthesise_bands(bands[:, :, first:last], first_frame=first)
     start, end = (first + SYNTHESIS_REACH) * HOP, (last - SYNTHESIS_REACH) * HOP
     assert end - start > 2 * PHASE_BLOCK * HOP // 2
