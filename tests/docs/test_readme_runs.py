@@ -21,7 +21,7 @@ SKIPPED = ("studio", "play")  # one serves until it is stopped, the other needs 
 FASTER = {  # added to the commands of a verb
     "verify": ["--metrics", "mel_db_mae"],
     "compare": ["--methods", "ddcm,control", "--rates", "300", "--metrics", "mel_db_mae", "--limit-seconds", "2"],
-    "bench": ["--quick", "--presets", "300", "--seconds", "1"],
+    "bench": ["--quick"],  # as `_small` has it
     "batch": ["--workers", "1"],
     "codebook": ["--size", "16"],
 }
@@ -47,9 +47,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _small(
     tiny_model: Path, quick_vocoder: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """A small model in the place of the embedded one, and its codebook in that of the shipped."""
+    """A small model in the place of the embedded one, its codebook in that of the shipped, and a short benchmark."""
+    from noisebook.benchmark.runs import Options
     from noisebook.quantizers import files as shipped
 
+    quick = Options(presets=("300",), seconds=0.5, durations=(("300", 0.5), ("300", 1.0)), against=None, runs=1)
+    monkeypatch.setattr(Options, "quick", lambda: quick)
     backend = api.load_backend(str(tiny_model), device="cpu")
     codebooks = tmp_path_factory.mktemp("codebooks")
     rng = np.random.default_rng(0)

@@ -79,14 +79,14 @@ def test_every_plan_has_the_promised_steps(embedded):
 
 
 def test_long_sound_has_no_seams_at_window_joints(embedded):
-    """A steady tone over more than two windows: the level moves no more where windows meet than elsewhere."""
-    time = np.arange(18 * 48_000) / 48_000
+    """A steady tone over two windows: the level moves no more where they meet than elsewhere."""
+    time = np.arange(14 * 48_000) / 48_000
     tone = Waveform((0.3 * np.sin(2 * np.pi * 440 * time))[None].astype(np.float32), 48_000)
-    decoded = api.decompress(api.compress(tone, backend=embedded, preset="1500"), backend=embedded).samples[0]
+    decoded = api.decompress(api.compress(tone, backend=embedded, preset="300"), backend=embedded).samples[0]
     levels = np.sqrt(np.square(decoded.reshape(-1, 2400)).mean(1))
     jumps = np.abs(np.diff(levels))
-    starts = window_starts(450, 256, 64)
-    assert len(starts) == 3
+    starts = window_starts(350, 256, 64)
+    assert len(starts) == 2
     edges = sorted({edge for start in starts[1:] for edge in (start, start + 64)})
     near = np.zeros(len(jumps), bool)
     for edge in edges:
