@@ -34,7 +34,7 @@ ALLOWED = {
     ("metrics/signals.py", "import_module"): "optional packages, by literal names",
     ("comparison/neural.py", "huggingface_hub"): "asks whether a model is on this machine already; downloads nothing",
     ("studio/server.py", "socket"): "listens, where the user asks for the studio",
-    ("cli/studio.py", "webbrowser"): "opens the studio's own page",
+    ("cli/machine.py", "webbrowser"): "opens the studio's own page",
     ("metrics/perceptual.py", "torch.load"): "weights that lie in the package cdpam, whose code has just been imported",
 }
 
