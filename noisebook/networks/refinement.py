@@ -35,7 +35,7 @@ def audible_residual(vae: BandVae, latent: torch.Tensor, bands: torch.Tensor) ->
     Returns:
         Shaped as the latent.
     """
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
         moved = latent.detach().clone().requires_grad_(True)
         error = vae.decode(moved) - bands
         loss = (error.square() * hearing_weights(bands, _PROMINENT)).sum() / 2
@@ -58,8 +58,8 @@ def with_partials(vae: BandVae, latent: torch.Tensor, bands: torch.Tensor) -> to
     if not near.any():
         return latent
     tokens = near[:, None, :, None]
-    weights = hearing_weights(bands, 2.0) * tokens.repeat_interleave(PATCH, 2)
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        weights = hearing_weights(bands, 2.0) * tokens.repeat_interleave(PATCH, 2)
         moved = latent.detach().clone().requires_grad_(True)
         optimizer = torch.optim.Adam([moved], lr=_RATE, betas=(0.9, 0.99))
         for step in range(_STEPS):
