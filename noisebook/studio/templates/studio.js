@@ -60,6 +60,7 @@ class NoisebookResult extends HTMLElement {
     content.innerHTML = this.getAttribute("content");
     const shadow = this.shadowRoot ?? this.open(), coming = content.content.querySelector(".result");
     const token = coming?.dataset.token;
+    const numbers = token && this.past.has(token) && !("ready" in coming.dataset); // come after the sound
     if (!token) this.changed = false; // a message: what is made from now on is of the settings as they are
     else this.past.set(token, this.getAttribute("content"));
     while (this.past.size > NoisebookResult.kept) this.past.delete(this.past.keys().next().value);
@@ -68,6 +69,7 @@ class NoisebookResult extends HTMLElement {
       shown.querySelector(".details").replaceWith(coming.querySelector(".details"));
       return;
     }
+    if (numbers) return; // of a result that is no longer shown: they are kept for when it is shown again
     this.show(content.content);
     const below = this.getBoundingClientRect().top > innerHeight / 2; // on a phone
     if (token && !("ready" in coming.dataset) && below) this.scrollIntoView({behavior: "smooth"});
