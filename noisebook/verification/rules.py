@@ -84,7 +84,7 @@ RULES: tuple[Rule, ...] = (
     Rule("preset", ("compress",), ("voice",), "speech", "3000",
          "words are the first thing that fewer bits lose: ESTOI 0.88, 0.83 at 1.5 kbit/s (results.md)", "1500"),
     Rule("preset", ("compress",), ("ambience",), "noise-like, with few onsets", "700",
-         "nobody follows the detail of noise; effects gain 0.28 in ViSQOL from 300 to 1500 bit/s, music 0.41 "
+         "nobody follows the detail of noise; effects gain 0.37 in ViSQOL from 300 to 1500 bit/s, music 0.42 "
          "(codecs.md)", "300"),
     Rule("preset", ("compress",), ("short-effect",), "short, under 2 s", "3000",
          "2 s are 750 bytes; effects have ViSQOL 3.40, 3.47 at 6 kbit/s (codecs.md)", "6000"),
