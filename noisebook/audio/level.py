@@ -185,7 +185,8 @@ class BandPower:
         for block in blocks:
             joined = np.concatenate([np.broadcast_to(self._rest, (len(block), self._rest.shape[1])), block], axis=1)
             whole = joined.shape[1] // _WELCH * _WELCH
-            self._add(joined[:, :whole])
+            for start in range(0, whole, _PIECE):
+                self._add(joined[:, start : min(start + _PIECE, whole)])
             self._rest = joined[:, whole:]
             yield block
 

@@ -4,7 +4,7 @@ by tags, from safetensors files."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,9 +47,8 @@ class MiniBackend(FeatureModel):
         with self._inference():
             return with_partials(self._vae, self._vae.encode(features).float(), features)
 
-    def audible_residual(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        with self._inference():
-            return audible_residual(self._vae, latent, features)
+    def audible_residual(self, features: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        return self._inference()(audible_residual(self._vae, features))
 
     def posterior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with self._inference():

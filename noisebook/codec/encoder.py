@@ -73,7 +73,7 @@ __all__ = ["MEASURES", "Prepared", "compress", "compress_to", "compress_towards"
            "targets"]  # fmt: skip
 
 _SHARE = 0.9  # of `shaped`; measured: flat from 0.7 to 1
-_AUDIBLE, _AUDIBLE_SNR = 1.0, 4.0  # of `audible`: its factor; the SNR from which on it counts (docs/training.md)
+_AUDIBLE_SNR = 4.0  # from which on `audible` counts (docs/training.md)
 _SNR_MARGIN = 3.0  # of where the denoiser looks, over the ratio at which the bits end; measured, flat from 1 to 3
 _RUNGS = 32  # of the ladder of bitrates; nearly a quarter octave apart
 _GATE = -70.0  # LUFS: what is below counts as that
@@ -282,8 +282,11 @@ def _prepared(
     info, timeline = backend.info, Timeline.of(header, backend.info)
     image = measure_image(samples, info.sample_rate) if header.channel_mode is ChannelMode.IMAGE else None
     model = with_hearing(backend) if listens else None
-    features = None if model is None else features_of(samples, timeline, model).half()
-    return Prepared(sound, header, analyse(samples, timeline, backend), image, features)
+    if model is None:
+        return Prepared(sound, header, analyse(samples, timeline, backend), image)
+    features = features_of(samples, timeline, model)
+    latent = segmentwise(model.encode, features, timeline, reads=info.feature_frames, writes=1)
+    return Prepared(sound, header, latent, image, features.half())
 
 
 def header_with(
@@ -373,8 +376,8 @@ def targets(
         if options.search != "none":
             aim = shaped(part, denoise, schedule, layout.plan[-1].s or 0)
             if model is not None and features is not None:
-                first, end = (frame * backend.info.feature_frames for frame in (start, end))
-                aim = audible(aim, features[:, :, first:end].float(), model, schedule)
+                of_segment = slice(*(frame * backend.info.feature_frames for frame in (start, end)))
+                aim = audible(aim, features[:, :, of_segment].float().to(latent.device), model, schedule)
         if weights is None:
             return part if aim is None else aim
         heard = weights[start:end]
@@ -418,9 +421,9 @@ def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int
 
 
 def audible(aim: Aim, features: torch.Tensor, model: HearingBackend, schedule: Schedule) -> Aim:
-    """The aim with its residual moved towards what is heard of the error: to the residual is added, at its own length
-    times a factor, the gradient of the error of the decoded features. The first steps leave out too much of a sound
-    for its features to mean anything; there the aim stays.
+    """The aim with its residual moved towards what is heard of the error: to the residual is added, as long as it is,
+    the gradient of the error of the decoded features. The first steps leave out too much of a sound for its features
+    to mean anything; there the aim stays.
 
     Args:
         aim: to begin with.
@@ -429,12 +432,14 @@ def audible(aim: Aim, features: torch.Tensor, model: HearingBackend, schedule: S
         schedule: of the denoiser.
     """
 
+    residual_of = model.audible_residual(features)
+
     def aim_by_ear(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         plain = aim(step, x0_hat)
         if schedule.snr(step.t) < _AUDIBLE_SNR:
             return plain
-        residual = model.audible_residual(x0_hat, features.to(x0_hat.device))
-        return plain + _AUDIBLE * (plain - x0_hat).norm() / residual.norm().clamp_min(1e-9) * residual
+        residual = residual_of(x0_hat)
+        return plain + (plain - x0_hat).norm() / residual.norm().clamp_min(1e-9) * residual
 
     return aim_by_ear
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -15,8 +16,8 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "RankingBackend", "front_end_of",
-           "with_features", "with_ranking"]  # fmt: skip
+__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "HearingBackend", "RankingBackend",
+           "front_end_of", "with_features", "with_hearing", "with_ranking"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class FeatureBackend(Backend, Protocol):
         """To the mode of the posterior, `[B, C, T', F']`."""
 
     def posterior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean (what `encode` gives) and standard deviation of the latent, each `[B, C, T', F']`."""
+        """Mean and standard deviation, each `[B, C, T', F']`; `encode` may move the mean to what decodes better."""
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """`[B, C, T', F']` to features."""
@@ -146,9 +147,9 @@ class FeatureBackend(Backend, Protocol):
 class HearingBackend(FeatureBackend, Protocol):
     """A model whose decoder can be differentiated, and whose features have weights for what is heard of them."""
 
-    def audible_residual(self, latent: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Where a latent `[B, C, T', F']` has to move for the error of its features to be heard less, shaped alike;
-        `features` are those that it is to decode to."""
+    def audible_residual(self, features: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """For features that latents are to decode to: of a latent `[B, C, T', F']`, where it has to move for the error
+        of its features to be heard less, shaped alike."""
 
 
 class RankingBackend(Backend, Protocol):

@@ -7,6 +7,8 @@ refined in the same way, Campos et al. 2019). A stream does not know how its lat
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
@@ -16,30 +18,34 @@ from noisebook.networks.configs import PATCH
 
 __all__ = ["audible_residual", "with_partials"]
 
-_PROMINENT = 1.0  # in the residual: what stands out counts more
+_PROMINENT, _LOST = 1.0, 2.0  # how much more counts what stands out: in the residual, and where partials are lost
 _OUT_DB, _LOST_DB, _LOUD_DB = 10.0, 6.0, 20.0  # a partial stands out, is lost, and is loud beside what surrounds it
 _AROUND = (25, 49)  # frames and bands, of which a loud one is within 20 dB
 _REACH = 2  # tokens beside a lost partial that may move
 _STEPS, _RATE, _HELD = 15, 0.02, 0.1  # of Adam; how dear it is to leave the encoder's guess
 
 
-def audible_residual(vae: BandVae, latent: torch.Tensor, bands: torch.Tensor) -> torch.Tensor:
+def audible_residual(vae: BandVae, bands: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     """Where a latent has to move for its error to be heard less: minus the gradient of half the squared error of its
     bands, weighted by hearing. To first order it is the error of the latent, weighted by the decoder.
 
     Args:
         vae: the autoencoder.
-        latent: `[B, C, T', F']`.
-        bands: `[B, 1, 4 T', F]`, which it is to decode to.
+        bands: `[B, 1, 4 T', F]`, natural logarithms, which latents are to decode to.
 
     Returns:
-        Shaped as the latent.
+        Of a latent `[B, C, T', F']` its residual, shaped alike.
     """
-    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
-        moved = latent.detach().clone().requires_grad_(True)
-        error = vae.decode(moved) - bands
-        loss = (error.square() * hearing_weights(bands, _PROMINENT)).sum() / 2
-        return -torch.autograd.grad(loss, moved)[0]
+    with torch.inference_mode(False):  # whatever the caller has switched off, also below
+        weights = hearing_weights(bands, _PROMINENT)
+
+    def residual(latent: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            moved = latent.detach().clone().requires_grad_(True)
+            loss = ((vae.decode(moved) - bands).square() * weights).sum() / 2
+            return -torch.autograd.grad(loss, moved)[0]
+
+    return residual
 
 
 def with_partials(vae: BandVae, latent: torch.Tensor, bands: torch.Tensor) -> torch.Tensor:
@@ -49,7 +55,7 @@ def with_partials(vae: BandVae, latent: torch.Tensor, bands: torch.Tensor) -> to
     Args:
         vae: the autoencoder.
         latent: `[B, C, T', F']`, of the encoder.
-        bands: `[B, 1, 4 T', F]`, of which it is.
+        bands: `[B, 1, 4 T', F]`, natural logarithms, of which it is.
 
     Returns:
         Shaped as the latent.
@@ -59,7 +65,7 @@ def with_partials(vae: BandVae, latent: torch.Tensor, bands: torch.Tensor) -> to
         return latent
     tokens = near[:, None, :, None]
     with torch.inference_mode(False), torch.enable_grad():
-        weights = hearing_weights(bands, 2.0) * tokens.repeat_interleave(PATCH, 2)
+        weights = hearing_weights(bands, _LOST) * tokens.repeat_interleave(PATCH, 2)
         moved = latent.detach().clone().requires_grad_(True)
         optimizer = torch.optim.Adam([moved], lr=_RATE, betas=(0.9, 0.99))
         for step in range(_STEPS):

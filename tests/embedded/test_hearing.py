@@ -15,8 +15,9 @@ from noisebook.audio.hearing import NEPER_DB, hearing_weights, prominence
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import compress_towards, matched_header, prepare, targets
-from noisebook.codec.options import EncodeOptions
+from noisebook.codec.options import EncodeOptions, Priority
 from noisebook.diffusion.backend import with_hearing
+from noisebook.diffusion.plan import Step
 from noisebook.networks.refinement import with_partials
 from tests.mels import MelModel
 
@@ -69,9 +70,9 @@ def test_a_step_along_the_audible_residual_is_heard_less(model, whistles):
     def heard(z: torch.Tensor) -> float:
         return float(((model.decode(z) - bands).square() * weights).sum())
 
-    residual = model.audible_residual(latent, bands)
+    residual = model.audible_residual(bands)(latent)
     with torch.inference_mode():  # as a user may have it
-        assert torch.equal(model.audible_residual(latent.clone(), bands.clone()), residual)
+        assert torch.equal(model.audible_residual(bands.clone())(latent.clone()), residual)
     assert residual.shape == latent.shape
     assert not residual.requires_grad
     step = 0.02 * latent.norm() / residual.norm()
@@ -105,6 +106,16 @@ def test_what_lost_its_loudest_bands_is_not_lifted_to_their_loudness(model, whis
     assert abs(matched.gain_half_db - prepared.header.gain_half_db) / 2 < 5
     alone = matched_header(Waveform(0.1 * noise, RATE), prepared.header, latent, (), model)
     assert (prepared.header.gain_half_db - alone.gain_half_db) / 2 == pytest.approx(40, abs=2)  # all bands lack it
+
+
+def test_priorities_and_the_ear_in_every_segment(model):
+    """Both are cut out of what belongs to the whole sound, each at its own rate."""
+    frames, priority = 12, Priority(3.0, start=0.1)
+    options = EncodeOptions(preset="3000", priorities=(priority,))
+    prepared = prepare(Waveform(np.zeros((1, frames * 1920), np.float32), RATE), options, model)
+    aim_of = targets(prepared.latent, prepared.header, options, model, prepared.features)
+    x0_hat = torch.zeros_like(prepared.latent[:, :, 4:8])
+    assert aim_of(4, 8)(Step(5, None, 1.0, 0.0, 0.0), x0_hat).shape == x0_hat.shape
 
 
 def test_a_model_of_mels_has_no_ear():
