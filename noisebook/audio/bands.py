@@ -17,19 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "BAND_FLOOR",
-    "BANKS",
-    "HOP_LENGTH",
-    "PADDING",
-    "PHASE_BLOCK",
-    "SAMPLE_RATE",
-    "SYNTHESIS_REACH",
-    "Bank",
-    "band_filters",
-    "log_bands",
-]
-
 SAMPLE_RATE, HOP_LENGTH = 48_000, 480
 PADDING = 2  # times as fine as those of the window are the bins: bands of few Hz take their share of each
 _BEND = 400.0  # Hz; far below it the scale of the bands is linear, far above it logarithmic

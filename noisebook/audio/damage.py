@@ -21,23 +21,6 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
 from noisebook.errors import ConfigError
 
-__all__ = [
-    "FADE",
-    "Span",
-    "clip",
-    "clipped_samples",
-    "consistent",
-    "faded_in",
-    "find_cutoff",
-    "find_gaps",
-    "find_threshold",
-    "low_pass",
-    "runs",
-    "silence",
-    "sparsely_declipped",
-    "with_band_above",
-]
-
 Span = tuple[int, int]  # first sample, and the one after the last
 
 _SHORTEST_GAP, _LONGEST_GAP = 0.005, 2.0  # seconds; a longer silence is a pause, not a loss

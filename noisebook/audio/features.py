@@ -14,8 +14,6 @@ from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_edges, mel_fi
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BAND_FEATURES", "MEL_FEATURES", "Features", "amplified"]
-
 _BLOCK, _MARGIN = 4096, 8  # frames that `amplified` works on at a time, and sees beyond
 
 

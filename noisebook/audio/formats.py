@@ -13,8 +13,6 @@ from noisebook.audio.level import PeakGuard
 from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
 from noisebook.errors import AudioError
 
-__all__ = ["BITS", "WRITABLE", "Virtual", "encode", "encode_blocks", "pipe_wav", "subtype_of"]
-
 _PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT")
 # suffix -> libsndfile's name of the container and of the sample formats it may hold, the default first
 WRITABLE: dict[str, tuple[str, tuple[str, ...]]] = {

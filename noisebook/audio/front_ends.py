@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from noisebook.audio.features import Features
 
-__all__ = ["FRONT_ENDS", "MATCHED", "FrontEnd", "Mapping", "by_name", "levels", "to_matched"]
-
 MATCHED = "matched"
 _POWER_FLOOR, _FLOOR_DB = 1e-10, -100.0
 _NEPERS_PER_DB = log(10) / 20

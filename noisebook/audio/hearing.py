@@ -14,8 +14,6 @@ from noisebook.audio.features import BAND_FEATURES
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NEPER_DB", "band_weights", "hearing_weights", "prominence"]
-
 NEPER_DB = 20 / log(10)  # features are natural logarithms
 _MASKED_DB, _LEAST = 45.0, 0.15  # at so many dB below its surroundings a band counts so much
 _AROUND = (7, 25)  # frames and bands: what surrounds it

@@ -12,8 +12,6 @@ from noisebook.audio.formats import encode
 from noisebook.audio.level import peak_db
 from noisebook.audio.waveform import Waveform, downmix
 
-__all__ = ["data_uri", "sound_html", "sound_uri"]
-
 _SECONDS = 60.0  # that are in the player: a notebook keeps what it shows
 _TYPES = {"FLAC": "audio/flac", "WAV": "audio/wav"}
 _RANGE_DB = 80.0  # of the picture, below its peak

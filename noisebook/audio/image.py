@@ -19,20 +19,6 @@ import numpy as np
 
 from noisebook.errors import AudioError, ConfigError
 
-__all__ = [
-    "COHERENCES",
-    "FRAME_SECONDS",
-    "LEVELS",
-    "SPREAD_MARGIN_SECONDS",
-    "StereoImage",
-    "image_bands",
-    "image_frames",
-    "image_shape",
-    "measure_image",
-    "power_mean",
-    "spread",
-]
-
 # An image frame is 4 / 25 s; integers, so that a count of frames is the same everywhere.
 _FRAME = 4, 25
 FRAME_SECONDS = _FRAME[0] / _FRAME[1]

@@ -24,8 +24,6 @@ from noisebook.errors import AudioError, Error
 if TYPE_CHECKING:
     import soundfile
 
-__all__ = ["Recording", "bundled_clips", "read", "wav_bytes", "write", "write_atomic", "write_bytes_atomic"]
-
 _BLOCK = 2**18  # samples of a channel at a time
 _NOTICED = 1e-3  # share of missing sound from which a file is cut short: less is a header that counts its padding
 _UNKNOWN = 0x7FFFF000  # bytes from which a size means "not known yet", as in what was written to a pipe

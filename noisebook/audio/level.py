@@ -12,25 +12,6 @@ import numpy as np
 from noisebook.audio.resample import resampled_blocks
 from noisebook.audio.waveform import Processed, Sound, Waveform
 
-__all__ = [
-    "SETTLED_SECONDS",
-    "SPECTRUM_FRAME",
-    "BandPower",
-    "PeakGuard",
-    "apply_gain",
-    "coding_gain",
-    "coding_gain_of",
-    "guard_margin",
-    "guarded",
-    "high_passed",
-    "high_passed_blocks",
-    "loudness_lufs",
-    "loudness_of",
-    "peak_db",
-    "power_spectrum",
-    "typical_change_db",
-]
-
 SPECTRUM_FRAME = 2048  # samples
 _CODED_PEAK = 0.5  # of full scale
 _PIECE = 2**18  # samples of a channel whose spectra are held

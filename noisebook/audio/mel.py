@@ -19,17 +19,6 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "LOG_FLOOR",
-    "MelConfig",
-    "hz_to_mel",
-    "log_mel",
-    "magnitudes",
-    "mel_edges",
-    "mel_filter_bank",
-    "noise_level",
-]
-
 _CLAMP = 1e-5
 LOG_FLOOR = log(_CLAMP)  # the value of silence, -11.513
 

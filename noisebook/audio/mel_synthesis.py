@@ -28,8 +28,6 @@ from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_filter_bank
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
 
-__all__ = ["ITERATIONS", "griffin_lim", "synthesise_mel", "tones_of"]
-
 _MEL = MelConfig()
 ITERATIONS = 64  # of Griffin-Lim
 _MOMENTUM = 0.99

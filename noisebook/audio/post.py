@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
     from noisebook.audio.features import Features
 
-__all__ = [
-    "HIGHS",
-    "band_lifted",
-    "energy",
-    "high_band_energy",
-    "high_band_loss_db",
-    "high_passed",
-    "lifted",
-    "loudness_ratio",
-    "peak_gain",
-    "smoothed",
-]
-
 HIGHS = 4000.0  # Hz, from here up
 _LIFTED_FROM = 3700.0  # Hz: bins that peak above it, of 64 mels those from 48 on
 _RAMP_BINS, _RAMP_HZ = 4, 500.0

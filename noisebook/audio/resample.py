@@ -9,8 +9,6 @@ import numpy as np
 from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform, check_sample_rate
 from noisebook.errors import AudioError
 
-__all__ = ["resample", "resampled_blocks", "resampled_count"]
-
 OnBlock = Callable[[np.ndarray], np.ndarray]  # [C, n] -> [C, n]
 
 

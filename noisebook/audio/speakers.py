@@ -14,8 +14,6 @@ import numpy as np
 from noisebook.audio.formats import pipe_wav
 from noisebook.errors import AudioError, MissingExtra
 
-__all__ = ["Speakers", "speakers"]
-
 Speakers = Callable[[Iterable[np.ndarray], tuple[int, int], int], None]  # (blocks [C, n], [C, N], Hz)
 _PIPED = (  # they begin with the first block
     ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error", "-"),

@@ -12,18 +12,6 @@ from numpy.typing import ArrayLike
 
 from noisebook.errors import AudioError
 
-__all__ = [
-    "MAX_SAMPLES",
-    "MAX_SAMPLE_RATE",
-    "MIN_SAMPLE_RATE",
-    "Processed",
-    "Sound",
-    "Waveform",
-    "check_finite",
-    "check_sample_rate",
-    "downmix",
-]
-
 # Between any two rates of this range soxr takes milliseconds for a second of sound. Beyond it does not: 384 kHz
 # to 1 Hz costs 10 s for a single sample, and 1 Hz to 384 kHz fills the memory from a small file.
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 384_000  # Hz

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["cache_folder", "file_digest", "remembered", "write_tensors", "write_text"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["ALIASES", "Checkpoint", "is_hub_id", "open_checkpoint", "quiet"]
-
 _INSTALL = "pip install 'noisebook[audioldm2]'"
 ALIASES = {
     "audioldm2": "cvssp/audioldm2",

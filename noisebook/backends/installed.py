@@ -22,8 +22,6 @@ from noisebook.backends.cache import remembered
 from noisebook.diffusion.released import RELEASED, told
 from noisebook.errors import ModelError, WrongModel
 
-__all__ = ["GROUP", "InstalledModel", "find", "install", "installed", "models_folder"]
-
 GROUP = "noisebook.models"
 _USER = "your folder of models"
 _STREAM_ID = 4  # hexadecimal digits of a fingerprint that a stream carries

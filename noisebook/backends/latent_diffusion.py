@@ -25,8 +25,6 @@ from noisebook.diffusion.schedule import Schedule, linear, scaled_linear
 from noisebook.diffusion.windows import over_windows
 from noisebook.errors import ModelError
 
-__all__ = ["LatentDiffusion"]
-
 _MEL = MEL_FEATURES
 _OVERLAP = 64  # latent frames that neighbouring windows of the autoencoder share
 _SCHEDULES = {"scaled_linear": scaled_linear, "linear": linear}

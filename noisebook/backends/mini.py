@@ -22,8 +22,6 @@ from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig, x0_from_v
 from noisebook.networks.refinement import audible_residual, with_partials
 
-__all__ = ["MiniBackend", "store_curve"]
-
 
 class MiniBackend(FeatureModel):
     """Satisfies `noisebook.diffusion.backend.HearingBackend`.

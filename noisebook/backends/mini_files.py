@@ -26,18 +26,6 @@ from noisebook.networks.configs import PATCH, BandVaeConfig, DenoiserConfig
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = [
-    "FILES",
-    "WEIGHTS",
-    "count_parameters",
-    "describe",
-    "fingerprint",
-    "load_network",
-    "model_info",
-    "read_metadata",
-    "save_network",
-]
-
 WEIGHTS = Path(__file__).parent / "weights"
 FILES = ("vae.safetensors", "denoiser.safetensors")
 # Guidance's loudness is taken back whole, which is nearest to real sound (docs/systems.md); Lin et al. 2024 take 0.7.

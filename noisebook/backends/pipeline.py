@@ -30,8 +30,6 @@ from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.denoiser import x0_from_v
 
-__all__ = ["PREDICTIONS", "PipelineBackend", "family_of", "load_curve", "store_curve", "typical_curve"]
-
 _PIPELINES = {  # class of the pipeline -> module and class here
     "AudioLDM2Pipeline": ("latent_diffusion", "LatentDiffusion"),
     "AudioLDMPipeline": ("latent_diffusion", "LatentDiffusion"),

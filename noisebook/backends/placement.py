@@ -12,8 +12,6 @@ from torch import nn
 
 from noisebook.errors import ConfigError, Error, MissingExtra, ModelError
 
-__all__ = ["Networks", "automatic_dtype", "computing", "free_memory", "usable_device"]
-
 _LARGE = 2**29  # bytes
 _BFLOAT16_GPU = (8, 0)  # compute capability from which CUDA multiplies in it
 

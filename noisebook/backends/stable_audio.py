@@ -23,8 +23,6 @@ from noisebook.diffusion.samplers import Sampling
 from noisebook.diffusion.schedule import cosine
 from noisebook.errors import ModelError
 
-__all__ = ["StableAudio"]
-
 _MARGIN = 16  # latent frames; its convolutions reach ten
 
 

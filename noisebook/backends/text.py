@@ -29,17 +29,6 @@ from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.placement import computing
 from noisebook.errors import ModelError
 
-__all__ = [
-    "ENCODERS",
-    "EncodedPrompt",
-    "Prompts",
-    "Tokens",
-    "clap_of_sounds",
-    "clap_of_text",
-    "language_model_steps",
-    "tokens",
-]
-
 Embedding = dict[str, torch.Tensor]  # arguments of the denoiser, batch size 1
 Part = Callable[[str], AbstractContextManager[Any]]  # a network by its part, for as long as it is needed
 _MOST_TOKENS = 512

@@ -6,8 +6,6 @@ import re
 
 from noisebook.errors import ConfigError
 
-__all__ = ["tag_weights"]
-
 # By tag. A word under several of them counts in equal shares for each.
 _WORDS = {
     "music": """

@@ -26,8 +26,6 @@ from torch.nn import functional
 from noisebook.errors import ConfigError
 from noisebook.quantizers.config import CodebookConfig, View
 
-__all__ = ["assigned", "join", "mixed", "nearest", "read", "soft_assign", "spend", "split", "valid_values", "write"]
-
 _SCORES = 2**18  # held at once: 1 MiB, which stays in a core's cache
 _HALVINGS = 60
 

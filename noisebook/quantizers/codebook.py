@@ -36,8 +36,6 @@ from noisebook.quantizers.config import (
     View,
 )  # fmt: skip
 
-__all__ = ["Codes", "LatentCodebook", "hybrid", "ideal_bits", "load", "quantise"]
-
 Codes = tuple[torch.Tensor, ...]
 
 

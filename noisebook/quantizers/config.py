@@ -8,9 +8,6 @@ from itertools import pairwise
 
 from noisebook.errors import ConfigError
 
-__all__ = ["DRAWN", "FLAT", "METHODS", "MIX", "RULES", "SOFT_ATOMS", "TEMPERATURE", "UNITS", "WEIGHT_SIZES",
-           "WEIGHT_STEPS", "CodebookConfig", "Stage", "View"]  # fmt: skip
-
 UNITS = ("clip", "frame", "position")
 DRAWN = ("gaussian", "uniform")  # atoms drawn by `noisebook.rng`: only their statistics are stored
 FLAT = (*DRAWN, "kmeans", "ema")  # one table, one index a unit

@@ -17,9 +17,6 @@ from noisebook.config import from_dict, to_dict
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.config import DRAWN, CodebookConfig
 
-__all__ = ["FOLDER", "CodebookRecord", "find_shipped", "opened", "read_record", "shapes_of", "shipped_names",
-           "shipped_path"]  # fmt: skip
-
 FOLDER = Path(__file__).parent / "codebooks"
 _FORMAT = "noisebook-codebook-1"
 

@@ -35,8 +35,6 @@ from noisebook.quantizers.chain import assigned, nearest, read, soft_assign, spl
 from noisebook.quantizers.codebook import LatentCodebook, ideal_bits
 from noisebook.quantizers.config import DRAWN, SOFT_ATOMS, CodebookConfig
 
-__all__ = ["ema", "fit", "kmeans", "measure"]
-
 Latents = Sequence[torch.Tensor]
 Tensors = dict[str, torch.Tensor]
 _DEFAULTS: dict[str, dict[str, Any]] = {

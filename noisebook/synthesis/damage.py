@@ -27,8 +27,6 @@ from noisebook.errors import ConfigError
 from noisebook.synthesis.options import DamageOptions
 from noisebook.synthesis.sound import AudioFormat
 
-__all__ = ["TASKS", "Damage", "Examined", "damage_of", "examined"]
-
 TASKS = {"inpaint": "gaps", "bandwidth": "cutoff", "declip": "threshold"}  # and the option that says what is damaged
 _LOWEST = 500  # Hz, of a cutoff: below there is too little to restore the rest from
 _HIGHEST_SHARE = 0.97  # of the model's bandwidth: a cutoff above leaves no band to restore

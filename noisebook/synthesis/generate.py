@@ -37,8 +37,6 @@ from noisebook.options import OnStep
 from noisebook.synthesis.options import GenerateOptions, GenerateStreamOptions
 from noisebook.synthesis.sound import AudioFormat, from_latent
 
-__all__ = ["generate", "generate_best", "generate_latents", "generate_stream", "within_full_scale"]
-
 _LONGEST = 86400  # seconds
 _UNIT_FRAMES = 256  # of a stream: one choice a step for each 10.24 s, the denoiser's window
 

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["GENERATE_PRESETS", "TRANSFORM_METHODS", "DamageOptions", "GenerateOptions", "GenerateStreamOptions",
-           "ReconstructOptions", "RestoreOptions", "TransformOptions"]  # fmt: skip
-
 _MOST_SEED = 2**64 - 1
 
 

@@ -29,8 +29,6 @@ from noisebook.metrics import log_mel_l1_db, log_spectral_distance_db
 from noisebook.synthesis.reconstruction_presets import LIMITS, POSTERIORS, VOCODERS, LatentLimit, Post, Preset
 from noisebook.synthesis.sound import AudioFormat, Vocoder, first_working
 
-__all__ = ["Original", "Ran", "Reconstruction", "finished", "limited", "reconstruct"]
-
 _SHARES = (1.0, 0.5, 0.25)  # of the measured loss, tried in turn
 _LEAST_LIFT_DB = 0.1
 _BLOCK_SECONDS = 60

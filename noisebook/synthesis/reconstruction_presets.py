@@ -15,9 +15,6 @@ from noisebook.audio.front_ends import FRONT_ENDS, MATCHED
 from noisebook.errors import ConfigError
 from noisebook.options import Options, named, option
 
-__all__ = ["DEFAULT", "HISTORICAL", "LIMITS", "POSTERIORS", "PRESETS", "VOCODERS", "LatentLimit", "Post", "Preset",
-           "by_name", "same_by_default", "with_axes"]  # fmt: skip
-
 DEFAULT = "matched"
 HISTORICAL = "historical"  # the front end that a preset's script had
 POSTERIORS = {"mode": 0.0, "sample": 1.0, "blend": 0.3}  # how much of a sample is mixed with the mode

@@ -35,8 +35,6 @@ from noisebook.synthesis.damage import Damage, examined
 from noisebook.synthesis.options import DamageOptions, RestoreOptions
 from noisebook.synthesis.sound import AudioFormat, from_latent
 
-__all__ = ["STRENGTHS", "restore", "restore_stream", "restored_latent"]
-
 STRENGTHS = {"inpaint": 0.4, "bandwidth": 0.2, "declip": 0.2}
 _RELIABLE = 0.99  # a segment of which every value is as reliable as that stays as it is
 _MOST_GAIN = 3.0  # nepers

@@ -31,8 +31,6 @@ from noisebook.coding.container import ChannelMode
 from noisebook.diffusion.backend import Backend, BackendInfo, FeatureBackend, front_end_of
 from noisebook.errors import AudioError, ConfigError, ModelError
 
-__all__ = ["AudioFormat", "Vocoder", "first_working", "from_latent", "to_latent", "vocoded"]
-
 _log = logging.getLogger(__name__)
 _NATURAL = (-10.0, 2.0)  # of log magnitudes: what clamping leaves
 _AUDIBLE = 4  # nepers above silence: 35 dB

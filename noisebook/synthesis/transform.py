@@ -33,8 +33,6 @@ from noisebook.quantizers.fitting import fit
 from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
 from noisebook.synthesis.sound import from_latent, to_latent
 
-__all__ = ["chosen_noise", "own_codebook", "quantised_latent", "transform", "transform_latent"]
-
 _PARAMS = by_name("6000").params  # of chosen noise: parts of 64 values; nothing is sent, so bits cost nothing
 _OWN_SIZE = 1024  # atoms of a sound's own codebook, at most
 _VECTORS_PER_ATOM = 4  # with fewer, a codebook fitted to a sound would merely copy it
