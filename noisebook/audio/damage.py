@@ -96,11 +96,7 @@ def clipped_samples(samples: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def clip(waveform: Waveform, threshold: float) -> Waveform:
-    """The sound limited to `-threshold..threshold`.
-
-    Raises:
-        ConfigError: a threshold that is not above 0.
-    """
+    """The sound limited to `-threshold..threshold`. ConfigError for a threshold that is not above 0."""
     if not threshold > 0:
         raise ConfigError(f"a threshold of {threshold:g}: give a magnitude above 0")
     return Waveform(np.clip(waveform.samples, -threshold, threshold), waveform.sample_rate)
@@ -108,10 +104,7 @@ def clip(waveform: Waveform, threshold: float) -> Waveform:
 
 def low_pass(waveform: Waveform, cutoff: float) -> Waveform:
     """The sound without what is above `cutoff` Hz: through a lower sample rate and back, linear phase, no delay.
-
-    Raises:
-        ConfigError: a cutoff that is not below the sound's Nyquist frequency, or lower than a sample rate can carry.
-    """
+    ConfigError for a cutoff that is not below the sound's Nyquist frequency, or lower than a sample rate can carry."""
     rate = round(2 * cutoff / _PASSED) if isfinite(cutoff) else 0
     if not (rate >= MIN_SAMPLE_RATE and cutoff < waveform.sample_rate / 2):
         lowest = MIN_SAMPLE_RATE * _PASSED / 2

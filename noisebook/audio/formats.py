@@ -39,11 +39,8 @@ _32_BIT_SIZES = ("WAV", "AIFF")  # containers that end at 4 GiB
 
 
 def subtype_of(suffix: str, bits: str | None) -> str:
-    """The sample format of a key of `WRITABLE` for a key of `BITS`; its default for None.
-
-    Raises:
-        AudioError: other bits, or bits that the format does not have.
-    """
+    """The sample format of a key of `WRITABLE` for a key of `BITS`; its default for None. AudioError for other bits, or
+    bits that the format does not have."""
     _, subtypes = WRITABLE[suffix]
     if bits is None:
         return subtypes[0]

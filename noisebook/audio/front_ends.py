@@ -109,11 +109,7 @@ FRONT_ENDS = (
 
 
 def by_name(name: str) -> FrontEnd:
-    """The study front end of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The study front end of that name. ConfigError where there is none."""
     listed = f"{MATCHED} and {', '.join(front_end.name for front_end in FRONT_ENDS)}"
     return named("front end", FRONT_ENDS, name, listed)
 

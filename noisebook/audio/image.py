@@ -104,9 +104,7 @@ def measure_image(samples: np.ndarray, sample_rate: int) -> StereoImage:
     """The image of `[2, N]`, of the size `image_shape(N, sample_rate)`.
 
     A band keeps its values while it is silent, of weight 0; a channel that is silent in a frame is so in all bands.
-
-    Raises:
-        AudioError: samples that are not `[2, N]`.
+    AudioError for other shapes.
     """
     size, hop, count = _window_size(sample_rate), _hop(sample_rate), _checked(samples).shape[1]
     bands, frames = image_shape(count, sample_rate)
@@ -161,10 +159,7 @@ def power_mean(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """`[2, N] -> [N]`, a sound with the power mean of left and right as its short-time spectrum.
 
     Its phases are those of `L + R exp(i angle)`, the angle that of the two in each band: what a downmix is for a model
-    that hears waveforms, without the cancellations of `(L + R) / 2`.
-
-    Raises:
-        AudioError: samples that are not `[2, N]`.
+    that hears waveforms, without the cancellations of `(L + R) / 2`. AudioError for other shapes.
     """
     size, count = _window_size(sample_rate), _checked(samples).shape[1]
     result = np.empty(count, np.float32)

@@ -197,10 +197,8 @@ def _through_ffmpeg(file: IO[bytes], path: Path | None) -> IO[bytes]:
 
     AU is a header and samples, without a length that would have to be known before the end. Only the file itself is
     opened: no network and no other file, whatever it names. A stream, which has no path, goes into a file first: some
-    formats (an m4a with its index at the end) cannot be read from a pipe.
-
-    Raises:
-        AudioError: ffmpeg is not on the PATH, or does not read the file.
+    formats (an m4a with its index at the end) cannot be read from a pipe. AudioError where ffmpeg is not on the PATH,
+    or does not read the file.
     """
     executable = shutil.which("ffmpeg")
     if executable is None:

@@ -25,11 +25,7 @@ _OF_FILES = ("afplay",)  # of macOS
 
 
 def speakers() -> Speakers:
-    """What plays sound here; looked for before the work that makes the sound.
-
-    Raises:
-        MissingExtra: nothing does.
-    """
+    """What plays sound here; looked for before the work that makes the sound. MissingExtra where nothing does."""
     with suppress(ImportError, OSError):  # OSError: PortAudio is not there
         import sounddevice
 

@@ -72,11 +72,8 @@ class Waveform:
     def of(cls, array: ArrayLike, sample_rate: int) -> Waveform:
         """Waveform from `[N]` or `[C, N]` of any real dtype; copies only where the dtype has to change.
 
-        Integers are divided by their full scale (int16 by 32768); unsigned ones are centred first, so that
-        128 is silence in uint8.
-
-        Raises:
-            AudioError: also for more channels than samples, the mark of an array that is `[N, C]`.
+        Integers are divided by their full scale (int16 by 32768); unsigned ones are centred first, so that 128 is
+        silence in uint8. AudioError also for more channels than samples, the mark of an array that is `[N, C]`.
         """
         try:
             samples = np.asarray(array)
@@ -160,11 +157,7 @@ def downmix(sound: Sound) -> Sound:
 
 
 def check_sample_rate(sample_rate: int) -> int:
-    """The rate as a plain int.
-
-    Raises:
-        AudioError: not a whole number, or outside `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE` Hz.
-    """
+    """The rate as a plain int. AudioError where it is not whole, or outside `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE` Hz."""
     try:
         rate = index(sample_rate)
     except TypeError:
@@ -186,11 +179,8 @@ def _to_float32(array: np.ndarray) -> np.ndarray:
 
 
 def check_finite(samples: np.ndarray, *, first: int = 0) -> None:
-    """Refuse samples `[C, N]`, of which the first is sample `first` of the sound, that are no numbers.
-
-    Raises:
-        AudioError: says how many and where.
-    """
+    """Refuse samples `[C, N]`, of which the first is sample `first` of the sound, that are no numbers. The AudioError
+    says how many and where."""
     starts = range(0, samples.shape[1], _BLOCK)
     if all(np.isfinite(samples[:, start : start + _BLOCK]).all() for start in starts):
         return

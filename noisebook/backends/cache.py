@@ -33,11 +33,8 @@ def file_digest(path: Path) -> bytes:
 
 
 def remembered(kind: str, paths: Sequence[Path], compute: Callable[[], bytes]) -> bytes:
-    """A SHA-256 of some kind of files' contents, remembered by their places, sizes and times of change.
-
-    Raises:
-        OSError: a file that is not there.
-    """
+    """A SHA-256 of some kind of files' contents, remembered by their places, sizes and times of change. OSError where
+    one is not there."""
     states = ((path.resolve(), path.stat()) for path in paths)
     key = "\n".join(f"{path} {status.st_size} {status.st_mtime_ns}" for path, status in states)
     store = cache_folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"

@@ -64,11 +64,8 @@ class Checkpoint:
     offline: bool = False
 
     def require(self, parts: Iterable[str]) -> None:
-        """Have these parts here, downloaded if the user named a repository of the hub.
-
-        Raises:
-            ModelError: the model index names no such part, or its folder is missing.
-        """
+        """Have these parts here, downloaded if the user named a repository of the hub. ModelError where the model index
+        names no such part, or its folder is missing."""
         parts = list(parts)
         wanted = [part for part in parts if not self._is_here(part)]
         unknown = [part for part in wanted if part not in self.parts]
@@ -94,11 +91,8 @@ class Checkpoint:
         return _read_json(self.folder / part / name)
 
     def weights(self, part: str) -> list[Path]:
-        """The weight files of a part, each checked to be whole.
-
-        Raises:
-            ModelError: none, only pickles, or damaged or missing ones.
-        """
+        """The weight files of a part, each checked to be whole. ModelError where there are none, only pickles, or
+        damaged or missing ones."""
         self.require([part])
         folder = self.folder / part
         files = sorted(folder.glob("*.safetensors"))
@@ -111,11 +105,8 @@ class Checkpoint:
         return files
 
     def load(self, part: str, classes: Sequence[str], dtype: torch.dtype, *, as_class: str | None = None) -> nn.Module:
-        """The network of a part, for inference; `as_class` names another class that has the same weights.
-
-        Raises:
-            ModelError: none of the `classes`, damaged weights, or weights that do not fit the configuration.
-        """
+        """The network of a part, for inference; `as_class` names another class that has the same weights. ModelError
+        for none of the `classes`, damaged weights, or weights that do not fit the configuration."""
         library, name = self.parts.get(part, ("", ""))
         if name not in classes:
             raise ModelError(f"{self.name}: {part} is a {name or 'part that model_index.json does not name'}; "
@@ -143,11 +134,7 @@ class Checkpoint:
         return network.eval().requires_grad_(False)
 
     def preprocessor(self, part: str) -> Any:
-        """The tokenizer, or the feature extractor of sounds, in a part's folder.
-
-        Raises:
-            ModelError: there is none that can be loaded.
-        """
+        """The tokenizer, or the feature extractor of sounds, in a part's folder. ModelError where none can be loaded."""
         self.require([part])
         kind = "AutoFeatureExtractor" if part == "feature_extractor" else "AutoTokenizer"
         with quiet():

@@ -61,10 +61,7 @@ def models_folder() -> Path:
 
 def installed() -> Iterator[InstalledModel]:
     """Every model at hand, the embedded one first; others that cannot be read are told of in the log and left out.
-
-    Raises:
-        ModelError: the embedded model cannot be read.
-    """
+    ModelError where the embedded model cannot be read."""
     yield _read(mini_files.WEIGHTS, "inside the package")
     for folder, source in (*_of_user(), *_of_packages()):
         try:
@@ -75,11 +72,7 @@ def installed() -> Iterator[InstalledModel]:
 
 def find(stream_id: bytes) -> InstalledModel:
     """The model whose fingerprint begins so, as a stream says; the embedded one, if it fits, before all others.
-
-    Raises:
-        WrongModel: none is at hand, or several.
-        ModelError: the embedded model cannot be read.
-    """
+    WrongModel where there is none, or several; ModelError where the embedded model cannot be read."""
     looked: list[InstalledModel] = []
     for model in installed():
         if model.embedded and model.fingerprint.startswith(stream_id.hex()):
@@ -99,10 +92,7 @@ def find(stream_id: bytes) -> InstalledModel:
 
 def install(folder: Path) -> InstalledModel:
     """Copy a model into the user's folder, under its fingerprint; one that is at hand already stays where it is.
-
-    Raises:
-        ModelError: no model, one that streams could not tell from another, or a place that cannot be written to.
-    """
+    ModelError for no model, one that streams could not tell from another, or a place that cannot be written to."""
     fingerprint = mini_files.model_info(folder).fingerprint.hex()
     for model in installed():
         if model.fingerprint == fingerprint:

@@ -84,11 +84,8 @@ class MiniBackend(FeatureModel):
 
 
 def store_curve(folder: Path, curve: Curve) -> Path:
-    """Write a measured error curve into the denoiser's record; the path of its file.
-
-    Raises:
-        ModelError: the file is damaged or cannot be written.
-    """
+    """Write a measured error curve into the denoiser's record; the path of its file. ModelError where the file is
+    damaged or cannot be written."""
     path = folder / FILES[1]
     network = load_network(path, Denoiser, DenoiserConfig)
     record = json.loads(read_metadata(path).get("record", "{}"))

@@ -57,11 +57,8 @@ def describe(folder: Path) -> dict[str, dict[str, object]]:
 
 
 def model_info(folder: Path = WEIGHTS) -> BackendInfo:
-    """What is fixed about a model, read from its files without building its networks.
-
-    Raises:
-        ModelError: a file is missing, damaged, or of another model than the other.
-    """
+    """What is fixed about a model, read from its files without building its networks. ModelError where one is missing,
+    damaged, or of another model than the other."""
     _require_files(folder)
     if read_metadata(folder / FILES[0]).get("network") == "MelVae":
         raise ModelError(f"{folder} holds a model of mels at 16 kHz, which noisebook 0.1 reads and no later version")
@@ -103,11 +100,8 @@ def save_network(path: Path, network: nn.Module, record: dict[str, Any]) -> None
 
 
 def load_network(path: Path, network_class: type[Network], config_class: type) -> Network:
-    """Rebuild the network of `path` in float32, in evaluation mode.
-
-    Raises:
-        ModelError: no such file, not safetensors, another network, or tensors that do not fit its configuration.
-    """
+    """Rebuild the network of `path` in float32, in evaluation mode. ModelError where there is no such file, or it holds
+    no safetensors, another network, or tensors that do not fit its configuration."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -122,11 +116,8 @@ def load_network(path: Path, network_class: type[Network], config_class: type) -
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file (`network`, `config`, `record`: JSON texts) without its tensors.
-
-    Raises:
-        ModelError: no such file, or not safetensors.
-    """
+    """The metadata of a safetensors file (`network`, `config`, `record`: JSON texts) without its tensors. ModelError
+    where there is no such file, or it is not safetensors."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

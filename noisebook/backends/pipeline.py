@@ -53,11 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 def family_of(checkpoint: Checkpoint) -> type[PipelineBackend]:
-    """The class for a checkpoint's pipeline.
-
-    Raises:
-        ModelError: there is none.
-    """
+    """The class for a checkpoint's pipeline. ModelError where there is none."""
     if checkpoint.pipeline not in _PIPELINES:
         raise ModelError(f"{checkpoint.name} is a {checkpoint.pipeline}; noisebook knows {', '.join(_PIPELINES)}")
     module, name = _PIPELINES[checkpoint.pipeline]
@@ -104,11 +100,8 @@ class PipelineBackend(ABC):
     @classmethod
     @abstractmethod
     def info_of(cls, checkpoint: Checkpoint) -> BackendInfo:
-        """What is fixed about a checkpoint, from its files, without building its networks.
-
-        Raises:
-            ModelError: a part is missing or damaged, or is not of this family's shape.
-        """
+        """What is fixed about a checkpoint, from its files, without building its networks. ModelError where a part is
+        missing or damaged, or is not of this family's shape."""
 
     @classmethod
     @abstractmethod
@@ -195,11 +188,8 @@ def typical_curve(schedule: Schedule) -> Curve:
 
 
 def load_curve(path: Path) -> Curve | None:
-    """The curve that was measured for a model and stored in a file; None where there is none.
-
-    Raises:
-        ModelError: a damaged file.
-    """
+    """The curve that was measured for a model and stored in a file; None where there is none. ModelError for a damaged
+    file."""
     if not path.is_file():
         return None
     try:
@@ -209,11 +199,7 @@ def load_curve(path: Path) -> Curve | None:
 
 
 def store_curve(path: Path, curve: Curve | None) -> None:
-    """Keep a measured curve in a file, or forget it.
-
-    Raises:
-        ModelError: its folder cannot be written.
-    """
+    """Keep a measured curve in a file, or forget it. ModelError where its folder cannot be written."""
     if curve is None:
         try:
             path.unlink(missing_ok=True)

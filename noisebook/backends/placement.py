@@ -79,11 +79,8 @@ def _is_large(network: nn.Module) -> bool:
 
 @contextmanager
 def computing(part: str) -> Iterator[None]:
-    """Name the part of a checkpoint that cannot compute: files do not tell whether one part fits the next.
-
-    Raises:
-        ModelError: for whatever torch or the network's library raises.
-    """
+    """Name the part of a checkpoint that cannot compute: files do not tell whether one part fits the next. Whatever
+    torch or the network's library raises becomes a ModelError."""
     try:
         yield
     except Error:
@@ -95,11 +92,8 @@ def computing(part: str) -> Iterator[None]:
 
 
 def usable_device(name: str, dtype: torch.dtype = torch.float32) -> torch.device:
-    """A device of torch on which a denoiser can compute in `dtype`; "auto" is the fastest at hand.
-
-    Raises:
-        ConfigError: it is not there, or float16 on a CPU.
-    """
+    """A device of torch on which a denoiser can compute in `dtype`; "auto" is the fastest at hand. ConfigError where it
+    is not there, and for float16 on a CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -128,11 +122,7 @@ def automatic_dtype(device: torch.device) -> torch.dtype:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be taken on a device.
-
-    Raises:
-        MissingExtra: main memory, and psutil is not installed.
-    """
+    """Bytes that can still be taken on a device. MissingExtra for main memory where psutil is not installed."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:

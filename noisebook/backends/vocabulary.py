@@ -48,10 +48,8 @@ _SILENT = frozenset(_STOP_WORDS.split())
 def tag_weights(text: str, tags: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[str, ...]]:
     """Weights over "no tag" and `tags` that add up to 1, and the words of the text that are not known.
 
-    Every known word counts the same. The empty text is "no tag". Stop words are neither counted nor reported.
-
-    Raises:
-        ConfigError: a text without a known word; says which are known.
+    Every known word counts the same. The empty text is "no tag". Stop words are neither counted nor reported. The
+    ConfigError for a text without a known word says which are known.
     """
     if not text.strip():
         return (1.0, *(0.0 for _ in tags)), ()
