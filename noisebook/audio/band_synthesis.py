@@ -6,8 +6,9 @@
 **Magnitudes** of the bins are those of the bands around them. **Phases** go on as in a phase vocoder (Flanagan & Golden
 1966), by the frequency of the partial to which a bin belongs: the mode of the fine bands that mean shift (Comaniciu &
 Meer 2002) reaches from it, right to two cents for a lone partial. Above the fine bands they are random, but for
-partials that stand alone. In a **round of consistency**, after Griffin & Lim (1984), the front end hears the sound, its
-STFT is multiplied by what is wanted over what is found, and put together again; for each bank in turn.
+partials that stand alone and for the harmonics of a voice, which go on to some 4 kHz. In a **round of consistency**,
+after Griffin & Lim (1984), the front end hears the sound, its STFT is multiplied by what is wanted over what is found,
+and put together again; for each bank in turn.
 
 A sum of frequencies would remember all that was before it. So phases begin anew every `PHASE_BLOCK` frames of the
 timeline, and what they miss of that beginning is spread over the block before it, a detuning of at most 0.2 Hz: nothing
@@ -25,6 +26,7 @@ import torch.nn.functional as F
 
 from noisebook.audio.bands import BAND_FLOOR, BANKS, HOP_LENGTH, PADDING, PHASE_BLOCK, SAMPLE_RATE, Bank, band_filters
 from noisebook.audio.features import BAND_FEATURES
+from noisebook.audio.voicing import Pitch, find_pitch
 
 __all__ = ["synthesise_bands"]
 
@@ -37,7 +39,8 @@ _KERNEL_HZ, _KERNEL_BANDS, _SHARPNESS = 5.0, 0.8, 2.0
 _DELAY = 0.02  # seconds over which the partials of a block begin one after the other, against a click
 _LOBE = 2.0  # bins of the window's main lobe to either side: a partial further away is not this bin's
 _ALONE = (0.6, 1.2)  # nepers (5 and 10 dB) over its surroundings from which a partial may be, and is, alone
-_FOOT = 0.01  # of a main lobe
+_FOOT, _VOICE_FOOT = 0.01, 0.1  # of a main lobe: of a partial that stands alone, of a harmonic of a voice
+_BREATH = (4000.0, 2000.0)  # Hz: around here, over so many, a voice becomes noise
 _FADED = 0.93  # of the top of a bank: from there the next one takes over
 _MOST = 1.4  # nepers (12 dB) by which one round changes a band
 _AT_ONCE = 256  # frames of an STFT that are held
@@ -74,9 +77,13 @@ def _first_guess(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
         end = min(count, start + PHASE_BLOCK - into)
         piece = wanted[:, start:end]
         lone = _lone_partials(piece[..., _FINE.count :])
-        magnitude = (piece @ _envelope(device)).clamp(max=1.0).exp() * lone.lobe
-        phases = _phases(_turns(piece) + lone.beyond, into)
-        noise = _noise(block, device)[into : into + end - start] * (1 - lone.certain)
+        voice = _harmonics(find_pitch(piece[..., : _FINE.count]), into)
+        voiced = voice.certain * (1 - lone.certain)
+        lobe = lone.lobe * torch.lerp(torch.ones_like(voiced), voice.lobe, voiced)
+        magnitude = (piece @ _envelope(device)).clamp(max=1.0).exp() * lobe
+        turns = _since_beginning(_turns(piece) + lone.beyond, into)
+        phases = _beginning(device) + torch.where(voiced > 0, voice.turns, turns)
+        noise = _noise(block, device)[into : into + end - start] * (1 - torch.maximum(lone.certain, voiced))
         spectrum = torch.polar(magnitude, (torch.remainder(phases + noise, 1.0) * 2 * torch.pi).float())
         for head, total, part in zip(_HEADS, totals, spectrum.split([head.count for head in _HEADS], -1), strict=True):
             head.overlap_add(total, part, start)
@@ -175,14 +182,14 @@ def _interpolated(sound: torch.Tensor, factor: int) -> torch.Tensor:
     return samples.transpose(1, 2).flatten(1)
 
 
-def _phases(turns: torch.Tensor, into: int) -> torch.Tensor:
-    """Phases, in turns `[B, t, bins]`, of a stretch of a block that begins `into` it, by what they turn in each hop."""
-    beginning = _beginning(turns.device)
+def _since_beginning(turns: torch.Tensor, into: int) -> torch.Tensor:
+    """What phases `[B, t, bins]` of a stretch of a block that begins `into` it have turned since the block began, by
+    what they turn in each hop; a block ends with whole turns."""
     before = F.pad(turns.cumsum(1), (0, 0, 1, 0))  # [B, t + 1, bins]
     whole = into + turns.shape[1] == PHASE_BLOCK
     if into and whole:  # its beginning was cut away: it ends as it should
-        return beginning + before[:, :-1] - before[:, -1:]
-    phases = beginning + before[:, :-1]
+        return before[:, :-1] - before[:, -1:]
+    phases = before[:, :-1]
     if whole:
         missed = torch.remainder(0.5 - before[:, -1:], 1.0) - 0.5
         phases = phases + missed * torch.arange(PHASE_BLOCK, device=turns.device)[:, None] / PHASE_BLOCK
@@ -233,11 +240,34 @@ def _lone_partials(coarse: torch.Tensor) -> _Lone:
     near = own["near"].long()
     certain = certain[..., near] * own["above"]
     distance = centroid.gather(-1, owner)[..., near] - own["hertz"]
-    bins = (distance / own["lobe"] * _LOBE).abs()
-    hann = torch.sinc(bins) + (torch.sinc(bins - 1) + torch.sinc(bins + 1)) / 2
-    lobe = torch.where(bins < _LOBE, hann, 0.0).clamp_min(_FOOT)
+    lobe = _lobe(distance, own["lobe"], _FOOT)
     beyond = torch.where(distance.abs() < own["lobe"], distance, 0.0) * (certain > 0)
     return _Lone(beyond.double() * (_HOP / _RATE), certain, torch.lerp(torch.ones_like(lobe), lobe, certain))
+
+
+class _Harmonics(NamedTuple):
+    """Of a voice above the fine bands, each `[B, t, bins]`: the turns of the harmonic nearest to a bin since the block
+    began, how certain it is, and the height of its main lobe."""
+
+    turns: torch.Tensor
+    certain: torch.Tensor
+    lobe: torch.Tensor
+
+
+def _harmonics(pitch: Pitch, into: int) -> _Harmonics:
+    """The harmonics of a pitch in a stretch of a block: multiples of one phase, the pulses of a voice."""
+    own = _coarse(pitch.hertz.device)
+    number = torch.round(own["hertz"] / pitch.hertz)
+    turns = number * _since_beginning(pitch.hertz * (_HOP / _RATE), into)
+    distance = (number * pitch.hertz - own["hertz"]).float()
+    return _Harmonics(turns, pitch.certain * own["voiced"], _lobe(distance, own["lobe"], _VOICE_FOOT))
+
+
+def _lobe(distance: torch.Tensor, width: torch.Tensor, foot: float) -> torch.Tensor:
+    """Height of a main lobe of half `width`, in Hz, of Hann's window, at a `distance` from its top; at least `foot`."""
+    bins = (distance / width * _LOBE).abs()
+    hann = torch.sinc(bins) + (torch.sinc(bins - 1) + torch.sinc(bins + 1)) / 2
+    return torch.where(bins < _LOBE, hann, 0.0).clamp_min(foot)
 
 
 def _risen(hertz: np.ndarray, middle: float, width: float) -> np.ndarray:
@@ -317,11 +347,12 @@ def _fine(device: torch.device) -> dict[str, torch.Tensor]:
 
 @lru_cache(maxsize=2)
 def _coarse(device: torch.device) -> dict[str, torch.Tensor]:
-    """What `_lone_partials` needs: the coarse bands, and of each bin the nearest of them."""
+    """What lone partials and harmonics need: the coarse bands, and of each bin the nearest of them."""
     centres, hertz = BANKS[1].edges[1:-1], _bins("hertz")
     near = np.abs(hertz[:, None] - centres).argmin(1)
     arrays = {"centres": centres, "spacing": np.gradient(centres), "hertz": hertz, "lobe": _bins("lobe"),
-              "near": near, "above": hertz > _FINE_HZ}  # fmt: skip
+              "near": near, "above": hertz > _FINE_HZ,
+              "voiced": (hertz > _FINE_HZ) * (1 - _risen(hertz, *_BREATH))}  # fmt: skip
     return {name: torch.as_tensor(array, dtype=torch.float32, device=device) for name, array in arrays.items()}
 
 

@@ -23,7 +23,7 @@ TORCH_INSIDE = ("audio", "metrics", "diffusion/plan", "diffusion/schedule", "dif
                 "codec/stream", "codec/options", "codec/presets", "verification",
                 "api", "cli", "benchmark/doctor", "quantizers/config",
                 "quantizers/files")  # torch within functions only  # fmt: skip
-ALL_TENSORS = {"audio/band_synthesis", "audio/mel_synthesis"}  # which others import when they call it
+ALL_TENSORS = {"audio/band_synthesis", "audio/mel_synthesis", "audio/voicing"}  # which others import when they call it
 NEVER_ON_TOP = {"matplotlib", "ray", "gradio", "diffusers", "transformers", "librosa"}
 LATE = {"studio/page": {"gradio"}}  # modules that are only imported once the library is known to be there
 
