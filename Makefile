@@ -16,8 +16,8 @@ SECONDS ?= 60  # of each target of fuzz
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo-out
 
-test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+test: $(VENV)/.dev  # in the order of the folders: files of few and long tests do not come last
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CODE)

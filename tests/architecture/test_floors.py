@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "noisebook"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -87,20 +85,18 @@ def test_a_wrong_floor_would_be_noticed(tmp_path):
     assert "noisebook.codec.segment -> noisebook.ddcm.codebooks" in result.stdout
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_heavy_libraries_wait_until_they_are_needed(path):
-    name = name_of(path).removesuffix(".py")
-    on_load = set(imported(tree_of(path), inside_functions=False))
-    ever = set(imported(tree_of(path), inside_functions=True))
-    assert not on_load & NEVER_ON_TOP - LATE.get(name, set())
-
-    def within(places: tuple[str, ...]) -> bool:
+def test_heavy_libraries_wait_until_they_are_needed():
+    def within(name: str, places: tuple[str, ...]) -> bool:
         return any(name == place or name.startswith(f"{place}/") for place in places)
 
-    if within(NUMPY_ONLY):
-        assert "torch" not in ever
-    if within(TORCH_INSIDE) and name not in ALL_TENSORS:
-        assert "torch" not in on_load
+    for path in MODULES:
+        name = name_of(path).removesuffix(".py")
+        on_load = set(imported(tree_of(path), inside_functions=False))
+        assert not on_load & NEVER_ON_TOP - LATE.get(name, set()), name
+        if within(name, NUMPY_ONLY):
+            assert "torch" not in set(imported(tree_of(path), inside_functions=True)), name
+        if within(name, TORCH_INSIDE) and name not in ALL_TENSORS:
+            assert "torch" not in on_load, name
 
 
 def test_what_needs_no_tensors_loads_no_torch():
@@ -109,26 +105,28 @@ def test_what_needs_no_tensors_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=name_of)
-def test_public_functions_and_classes_have_docstrings(path):
-    bare = [
-        node.name
+def test_public_functions_and_classes_have_docstrings():
+    bare = {
+        f"{name_of(path)}:{node.name}"
+        for path in MODULES + SCRIPTS
         for node in tree_of(path).body
         if isinstance(node, Function | ast.ClassDef)
         if not node.name.startswith("_") and not ast.get_docstring(node)
         if "overload" not in {ast.unparse(decorator) for decorator in node.decorator_list}
-    ]
-    if path in SCRIPTS and ast.get_docstring(tree_of(path)):
-        bare = [name for name in bare if name != "main"]  # its docstring is the module's
-    assert not bare
+    }
+    # The docstring of a script's main is the module's.
+    assert not bare - {f"{name_of(path)}:main" for path in SCRIPTS if ast.get_docstring(tree_of(path))}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_command_line_prints(path):
-    if path.relative_to(PACKAGE).parts[0] == "cli":
-        return
-    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
-    assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+def test_only_the_command_line_prints():
+    calls = {
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        if path.relative_to(PACKAGE).parts[0] != "cli"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert not calls
 
 
 def test_functions_are_short():

@@ -1,9 +1,8 @@
-"""Kills, full disks, closed pipes, locked folders: nothing is lost, doubled or half there."""
+"""Kills, closed pipes, locked folders, a disk that fills up: nothing is lost, doubled or half there."""
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from noisebook.batch.runs import run
 from tests.batch.conftest import AS_TYPED, contents, done, lines, make_corpus, tone
 
 HERE = Path(__file__).parent
-KILLS = 8
+KILLS = 6
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def killing(tiny_model):
 
 
 def test_a_batch_that_is_killed_again_and_again_ends_as_an_undisturbed_one(corpus, batch_of, killing):
-    for index in range(7):
+    for index in range(3):
         write(f"src/more{index}.wav", tone(index, 1600))
     began = time.perf_counter()
     run(batch_of(target="undisturbed"))
@@ -66,25 +65,6 @@ def test_a_single_compress_that_is_killed_leaves_its_target_whole_or_absent(kill
     probe = "from pathlib import Path\nfor path in Path().glob('song.ddcm'): print(path.read_bytes().hex())"
     out = killing(6, probe, ["compress", "song.wav", "song.ddcm", "-p", "300"], ["-f"], 0.4)
     assert set(out.split()) <= {Path("song.ddcm").read_bytes().hex()}
-
-
-def test_a_full_disk_ends_the_run_in_a_sentence_and_resume_goes_on(corpus, batch_of, tiny_model):
-    def with_little_room():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # a write beyond says EFBIG
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    limit = 1500  # bytes: the manifest meets it after a few lines
-    command = [sys.executable, "-m", "noisebook", "batch", "compress", "src", "out", "-p", "300"]
-    command += ["--model", str(tiny_model), "--device", "cpu"]
-    ran = subprocess.run(command, capture_output=True, text=True, preexec_fn=with_little_room)
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "noisebook: cannot write out/manifest.jsonl: No space left on device\n"
-    assert all(line["state"] in ("run", "started", "done") for line in lines(Path("out")))
-    before = len(done(Path("out")))
-    assert run(batch_of(resume=True, options=AS_TYPED)).skipped == before > 0
-    run(batch_of(target="undisturbed"))
-    assert contents(Path("out")) == contents(Path("undisturbed"))
-    assert sorted(done(Path("out"))) == sorted(done(Path("undisturbed")))
 
 
 def test_a_disk_that_fills_up_under_a_result_ends_the_run(corpus, batch_of, monkeypatch):
@@ -138,7 +118,7 @@ def test_a_closed_pipe_ends_without_a_trace(corpus, tiny_model):
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupt_or_a_kill_ends_all_workers_and_resume_goes_on(end, tiny_model, batch_of):
     make_corpus(Path("src"))
-    for index in range(10):
+    for index in range(6):
         write(f"src/more{index}.wav", tone(index, 8000))
     command = [sys.executable, "-m", "noisebook", "batch", "compress", "src", "out", "-p", "300", "--workers", "2"]
     command += ["--model", str(tiny_model), "--device", "cpu"]
@@ -160,12 +140,12 @@ def test_an_interrupt_or_a_kill_ends_all_workers_and_resume_goes_on(end, tiny_mo
         assert time.monotonic() < deadline
         time.sleep(0.05)
     before = len(done(Path("out")))
-    assert 0 < before < 15
+    assert 0 < before < 11
     if end == signal.SIGINT:
         assert all(name.endswith(".ddcm") for name in contents(Path("out")))
     summary = run(batch_of(resume=True, options=AS_TYPED))
-    assert (summary.done, summary.skipped) == (15 - before, before)
-    assert len(contents(Path("out"))) == 15
+    assert (summary.done, summary.skipped) == (11 - before, before)
+    assert len(contents(Path("out"))) == 11
     assert all(name.endswith(".ddcm") for name in contents(Path("out")))
 
 

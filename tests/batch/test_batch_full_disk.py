@@ -14,11 +14,13 @@ import pytest
 
 from noisebook.batch.runs import run
 from noisebook.batch.storage import OutOfSpace
-from tests.batch.conftest import contents, done, lines, make_corpus, tone
+from tests.batch.conftest import AS_TYPED, contents, done, lines, make_corpus, tone
 
 TESTS = Path(__file__).parents[1]
 run_main = run_path(str(TESTS / "cli" / "conftest.py"))["run_main"]
 PAGE = 4096
+
+pytestmark = pytest.mark.usefixtures("quick_vocoder")
 
 
 @pytest.fixture
@@ -132,3 +134,17 @@ def test_a_batch_onto_a_small_disk_ends_and_goes_on_when_there_is_room(
     assert run(batch_of(verb, source, out, resume=True)).skipped == before
     assert contents(out) == expected
     assert sorted(done(out)) == sorted(done(Path("undisturbed")))
+
+
+def test_a_manifest_that_may_not_grow_ends_the_run_in_a_sentence_and_resume_goes_on(
+    corpus: Path, batch_of: Callable[..., Any], tiny_model: Path
+) -> None:
+    with files_of(1500):  # bytes: the manifest meets it after a few lines
+        ran = run_main("batch", "compress", "src", "out", "-p", "300", "--model", tiny_model, "--device", "cpu")
+    assert ran == (1, b"", "noisebook: cannot write out/manifest.jsonl: No space left on device\n")
+    assert all(line["state"] in ("run", "started", "done") for line in lines(Path("out")))
+    before = len(done(Path("out")))
+    assert run(batch_of(resume=True, options=AS_TYPED)).skipped == before > 0
+    run(batch_of(target="undisturbed"))
+    assert contents(Path("out")) == contents(Path("undisturbed"))
+    assert sorted(done(Path("out"))) == sorted(done(Path("undisturbed")))

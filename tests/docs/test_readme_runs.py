@@ -20,7 +20,7 @@ ASSETS = Path(api.__file__).parents[1] / "assets"
 SKIPPED = ("studio", "play")  # one serves until it is stopped, the other needs loudspeakers
 FASTER = {  # added to the commands of a verb
     "verify": ["--metrics", "mel_db_mae"],
-    "compare": ["--methods", "ddcm,control", "--rates", "300", "--metrics", "mel_db_mae", "--limit-seconds", "2"],
+    "compare": ["--methods", "ddcm,control", "--rates", "300", "--metrics", "mel_db_mae", "--limit-seconds", "1"],
     "bench": ["--quick"],  # as `_small` has it
     "batch": ["--workers", "1"],
     "codebook": ["--size", "16"],
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     song, talk = (read(ASSETS / name) for name in ("demo.flac", "demo-speech.flac"))
     left = np.tile(song.samples[0], 3)[: 9 * song.sample_rate]
     write("song.mp3", Waveform(np.stack((left, 0.5 * left)), song.sample_rate))
-    write("talk.wav", Waveform(talk.samples[:, : 2 * talk.sample_rate], talk.sample_rate))
+    write("talk.wav", Waveform(talk.samples[:, : talk.sample_rate], talk.sample_rate))
     write("old.wav", resample(resample(read("talk.wav"), 8000), talk.sample_rate))
     for name in ("recordings/a.wav", "recordings/deep/b.flac", "my-sounds/a.wav"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)

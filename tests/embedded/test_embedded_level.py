@@ -37,7 +37,7 @@ def levels_db(samples: np.ndarray) -> np.ndarray:
     return 10 * np.log10(power + 1e-10)
 
 
-def test_an_offset_makes_no_bursts(embedded, speech):
+def test_an_offset_makes_no_bursts(embedded, speech, quick_vocoder):
     def decoded(samples: np.ndarray) -> np.ndarray:
         stream = api.compress(samples, sample_rate=16000, backend=embedded, preset="300", search="none")
         return levels_db(api.decompress(stream, backend=embedded).samples)

@@ -7,6 +7,11 @@ import pytest
 from experiments import accelerator
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "_SECONDS", 1.28)
+
+
 def test_every_model_precision_and_preset_has_a_row(tiny_model, capsys) -> None:
     accelerator.main(["--models", str(tiny_model), "--device", "cpu", "--presets", "300,1500", "--runs", "1"])
     lines = capsys.readouterr().out.strip().splitlines()

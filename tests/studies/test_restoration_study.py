@@ -9,7 +9,7 @@ from noisebook.audio.waveform import Waveform
 
 
 def test_the_tables(measured, monkeypatch):
-    monkeypatch.setattr(restoration, "_CUT", slice(0, 96_000))
+    monkeypatch.setattr(restoration, "_CUT", slice(0, 57_600))
     monkeypatch.setattr(restoration, "_GAP", (0.5, 0.7))
     monkeypatch.setattr(restoration, "_CLIPPING", (12,))
     monkeypatch.setattr(restoration, "KINDS", ("music",))
@@ -21,7 +21,7 @@ def test_the_tables(measured, monkeypatch):
     assert parts["restored"].splitlines()[0].endswith("| beats damaged | beats repair | beats guess |")
 
 
-SOUND = Waveform(0.1 * np.random.default_rng(0).standard_normal((1, 96_000)).astype(np.float32), 48_000)
+SOUND = Waveform(0.1 * np.random.default_rng(0).standard_normal((1, 57_600)).astype(np.float32), 48_000)
 
 
 def test_damage_is_where_the_region_says(monkeypatch):

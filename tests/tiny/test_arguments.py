@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -44,48 +45,41 @@ def good(backend):
     }  # fmt: skip
 
 
-CASES = [
-    (function, name)
-    for function in FUNCTIONS
-    for name in inspect.signature(getattr(api, function)).parameters
-    if name not in ("axes", "keywords")  # of any name: checked by the table of presets, and by `Options`
-]
-OPTIONS = [
-    (function, name)
-    for function in FUNCTIONS
-    for one in inspect.signature(getattr(api, function)).parameters.values()
-    if isinstance(one.default, Options)
-    for name in one.default.names()
-    if name != "params"
-]
+def parameters_of(function: str) -> dict[str, inspect.Parameter]:
+    """All but those of any name, which the table of presets, or `Options`, checks."""
+    found = inspect.signature(getattr(api, function)).parameters
+    return {name: one for name, one in found.items() if name not in ("axes", "keywords")}
 
 
-@pytest.mark.parametrize(("function", "name"), CASES)
-def test_wrong_types_are_named(function, name):
-    parameter = inspect.signature(getattr(api, function)).parameters[name]
-    if isinstance(parameter.default, Options):
-        return  # one class is asked for
-    annotation = str(parameter.annotation)
-    kind = KINDS[frozenset(annotation.split(" | ")) - {"None"}]  # every argument is checked
-    told = []
-    for value in WRONG:
-        try:
-            taken = kind(name, value)
-            if hasattr(taken, "__next__"):
-                list(taken)
-        except (AudioError, ConfigError, StreamError) as error:
-            told.append(str(error))
-    assert told
-    assert all(line.startswith((f"{name} is ", f"each of {name} is ")) for line in told), told
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_wrong_types_are_named(function):
+    for name, parameter in parameters_of(function).items():
+        if isinstance(parameter.default, Options):
+            continue  # one class is asked for
+        annotation = str(parameter.annotation)
+        kind = KINDS[frozenset(annotation.split(" | ")) - {"None"}]  # every argument is checked
+        told = []
+        for value in WRONG:
+            try:
+                taken = kind(name, value)
+                if hasattr(taken, "__next__"):
+                    list(taken)
+            except (AudioError, ConfigError, StreamError) as error:
+                told.append(str(error))
+        assert told, name
+        assert all(line.startswith((f"{name} is ", f"each of {name} is ")) for line in told), told
 
 
-@pytest.mark.parametrize(("function", "name"), OPTIONS)
-def test_every_option_is_a_keyword_that_is_checked(function, name, good):
-    called = getattr(api, function)
-    assert f"    {name}: " in called.__doc__
-    needed = {key: good[key] for key in inspect.signature(called).parameters if key in good and key != "sample_rate"}
-    with pytest.raises(ConfigError, match=rf"^{name} is .*, not object: <object"):
-        called(**(needed | {name: object()}))
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_option_is_a_keyword_that_is_checked(function, good):
+    called, parameters = getattr(api, function), parameters_of(function)
+    needed = {key: good[key] for key in parameters if key in good and key != "sample_rate"}
+    options = (one.default.names() for one in parameters.values() if isinstance(one.default, Options))
+    for name in chain.from_iterable(options):
+        if name != "params":
+            assert f"    {name}: " in called.__doc__
+            with pytest.raises(ConfigError, match=rf"^{name} is .*, not object: <object"):
+                called(**(needed | {name: object()}))
 
 
 def test_an_option_that_there_is_not_is_told(backend):
@@ -100,16 +94,16 @@ def test_options_and_keywords_give_the_same(backend):
     assert options.to_dict() == {"preset": "100", "search": "none"}
 
 
-@pytest.mark.parametrize(("function", "name"), CASES)
-def test_every_function_checks(function, name, good):
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_checks(function, good):
     """An object that is nothing at all is refused before anything else happens."""
-    called = getattr(api, function)
-    parameters = inspect.signature(called).parameters
-    given = {key: good[key] for key, one in parameters.items() if one.default is one.empty and key in good}
-    given[name] = object()
-    texts = given.pop("texts", ())  # any number of them, by position
-    with pytest.raises(Error, match=rf"^{name} is .*, not object: <object"):
-        next(called(*((given.pop("backend"), texts) if texts else ()), **given), None)
+    called, parameters = getattr(api, function), parameters_of(function)
+    needed = {key: good[key] for key, one in parameters.items() if one.default is one.empty and key in good}
+    for name in parameters:
+        given = needed | {name: object()}
+        texts = given.pop("texts", ())  # any number of them, by position
+        with pytest.raises(Error, match=rf"^{name} is .*, not object: <object"):
+            next(called(*((given.pop("backend"), texts) if texts else ()), **given), None)
 
 
 def test_neighbouring_types_are_taken(backend):

@@ -148,16 +148,15 @@ def test_a_silence_that_ends_is_exact_until_shortly_before() -> None:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("level", [-8, -2, 0, 3, 10])
-@pytest.mark.parametrize("coherence", [0, 2, 4, 6, 8, 10])
-def test_level_and_coherence_are_those_asked_for_and_energy_stays(rate: int, level: int, coherence: int) -> None:
+def test_level_and_coherence_are_those_asked_for_and_energy_stays(rate: int, level: int) -> None:
     mono = noise(2 * rate)[0]
-    image = constant(image_bands(rate), image_frames(2 * rate, rate), level, coherence)
-    left, right = spread(mono, image, rate)
-    assert db(left) - db(right) == pytest.approx(image.level_db[0, 0], abs=0.3)
-    assert float(left @ right / np.sqrt((left @ left) * (right @ right))) == pytest.approx(
-        COHERENCES[coherence], abs=0.03
-    )
-    assert 10 * np.log10((left @ left + right @ right) / (2 * mono @ mono)) == pytest.approx(0, abs=0.2)
+    for coherence in (0, 2, 4, 6, 8, 10):
+        image = constant(image_bands(rate), image_frames(2 * rate, rate), level, coherence)
+        left, right = spread(mono, image, rate)
+        assert db(left) - db(right) == pytest.approx(image.level_db[0, 0], abs=0.3)
+        together = float(left @ right / np.sqrt((left @ left) * (right @ right)))
+        assert together == pytest.approx(COHERENCES[coherence], abs=0.03)
+        assert 10 * np.log10((left @ left + right @ right) / (2 * mono @ mono)) == pytest.approx(0, abs=0.2)
 
 
 @pytest.mark.parametrize("hz", [60.0, 440.0, 3000.0])

@@ -171,13 +171,13 @@ def test_segment_count_needs_no_walk(monkeypatch, segment, shortest):
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-@pytest.mark.parametrize("frames", [1, 250, 1855, 1856, 5000])
-def test_payload_size_is_the_sum(preset, frames):
-    timeline = layout_of_frames(frames, channels=2, params=preset.params)
-    sizes = list(timeline.payload_sizes())
-    assert timeline.payload_size == sum(sizes)
-    bits = [timeline.steps * timeline.segment_bits(index) for index in range(timeline.segment_count)]
-    assert sizes == [-(-count // 8) for count in bits]
+def test_payload_size_is_the_sum(preset):
+    for frames in (1, 250, 1855, 1856, 5000):
+        timeline = layout_of_frames(frames, channels=2, params=preset.params)
+        sizes = list(timeline.payload_sizes())
+        assert timeline.payload_size == sum(sizes)
+        bits = [timeline.steps * timeline.segment_bits(index) for index in range(timeline.segment_count)]
+        assert sizes == [-(-count // 8) for count in bits]
 
 
 def test_bits_of_a_step_by_hand():

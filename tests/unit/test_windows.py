@@ -83,12 +83,12 @@ def test_weights_are_a_partition_of_unity_even_where_three_windows_meet():
     torch.testing.assert_close(out, torch.ones_like(out), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("frames", range(33, 140))
-def test_windows_cover_the_timeline_and_end_with_it(frames):
-    starts = window_starts(frames, 32, 8)
-    assert starts[0] == 0
-    assert starts[-1] + 32 == frames
-    assert all(0 < b - a <= 24 for a, b in pairwise(starts))
+def test_windows_cover_the_timeline_and_end_with_it():
+    for frames in range(33, 140):
+        starts = window_starts(frames, 32, 8)
+        assert starts[0] == 0
+        assert starts[-1] + 32 == frames
+        assert all(0 < b - a <= 24 for a, b in pairwise(starts)), frames
 
 
 @pytest.mark.parametrize("overlap", [-1, 0, 32, 40])
