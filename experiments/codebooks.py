@@ -22,12 +22,13 @@ from experiments.study import Bench, Parts, Row, Study, mean_of, nmse_db, table
 from noisebook import api
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.decoder import Decoder, decode_latent
+from noisebook.codec.decoder import Decoder
 from noisebook.codec.encoder import target_latent
 from noisebook.codec.presets import HIGHEST, LOWEST
 from noisebook.codec.signal import sound_of
 from noisebook.codec.vq import write_codes
 from noisebook.coding import container
+from noisebook.diffusion.backend import Backend
 from noisebook.metrics import evaluate
 from noisebook.quantizers.codebook import LatentCodebook
 from noisebook.quantizers.files import shipped_names
@@ -40,7 +41,7 @@ _WAYS: dict[str, tuple[dict[str, Any], ...]] = {
     "frame-adaptive": ({"bitrate": 500.0}, {"bitrate": 1000.0}, {"bitrate": 2000.0}),
 }
 _CLIP_BOOKS = ("clip-gaussian", "clip-kmeans")
-_RATE, _SECONDS = 16000, 10.0
+_RATE, _SECONDS = 16000, 5.0
 _ERRORS = {"nmse": "{:.2f}", "energy": "{:+.2f}", "mel": "{:.2f}"}
 _HEADS = ("latent NMSE dB", "energy dB", "mel dB")
 
@@ -51,7 +52,7 @@ def run(bench: Bench) -> Parts:
     books = sorted(bench.rows(measure, ways), key=lambda row: row["rate"])
     (index,) = bench.rows(measure_index, [{}])
     lines = [
-        [" ".join([row["book"], *map(_told, row["options"].items())]), f"{row['bytes']:.1f}", f"{row['rate']:.0f}",
+        [" ".join([row["book"], *_shown(row["options"])]), f"{row['bytes']:.1f}", f"{row['rate']:.0f}",
          *_cells(row), f"{row['perplexity']:.0f}", *(_cells(row["ddcm"])[::2] if row["ddcm"] else ["", ""])]
         for row in books
     ]  # fmt: skip
@@ -63,8 +64,8 @@ def run(bench: Bench) -> Parts:
     }  # fmt: skip
 
 
-def _told(option: tuple[str, Any]) -> str:
-    return f"{option[1]:g} bit/s" if option[0] == "bitrate" else str(option[1])
+def _shown(options: dict[str, Any]) -> list[str]:
+    return [f"{value:g} bit/s" if name == "bitrate" else str(value) for name, value in options.items()]
 
 
 def _cells(row: Row) -> list[str]:
@@ -96,6 +97,11 @@ def errors(bench: Bench, place: int, size: int, latent: torch.Tensor) -> Row:
     }
 
 
+def decoded(stream: bytes, book: LatentCodebook | None, backend: Backend) -> torch.Tensor:
+    """The latent of a stream of a codebook, or of one of chosen noise."""
+    return Decoder(stream, backend=backend, codebook_for=(lambda _: book) if book else None).latent()
+
+
 def means(rows: Iterable[Row]) -> Row:
     """Of every column."""
     found = list(rows)
@@ -108,7 +114,7 @@ def measure(bench: Bench, book: str, options: dict[str, Any]) -> Row:
     rows = []
     for place, (sound, _, _) in enumerate(_targets(bench)):
         stream = api.compress_with_codebook(sound, backend=backend, codebook=codebook, **options)
-        latent = Decoder(stream, backend=backend, codebook_for=lambda _: codebook).latent()
+        latent = decoded(stream, codebook, backend)
         rows.append(errors(bench, place, len(stream), latent))
     found = means(rows)
     used = measure_codebook(codebook, [target for _, _, target in _targets(bench)])["perplexity"][0]
@@ -123,7 +129,7 @@ def _matched(bench: Bench, rate: float) -> Row:
         bitrate = (rate * sound.duration - overhead) * bench.backend.info.frames_per_second / target.shape[2]
         if LOWEST <= bitrate <= HIGHEST:
             stream = api.compress(sound, backend=bench.backend, bitrate=bitrate)
-            rows.append(errors(bench, place, len(stream), decode_latent(stream, backend=bench.backend)[1]))
+            rows.append(errors(bench, place, len(stream), decoded(stream, None, bench.backend)))
     return means(rows) if rows else {}
 
 
@@ -137,20 +143,16 @@ def measure_index(bench: Bench) -> Row:
         other = targets[(place + 1) % len(targets)][0]
         by_frame = mean.view(1, target.shape[1], 1, -1).expand_as(target)
         rows.setdefault("mean latent", []).append(errors(bench, place, 0, by_frame))
+        streams = {}
         for name, book in books.items():
             own, another = (api.compress_with_codebook(one, backend=backend, codebook=book) for one in (sound, other))
-            random = random_index(own, book, target.shape[2], generator)
-
-            def given(_: bytes, book: LatentCodebook = book) -> LatentCodebook:
-                return book
-
-            for variant, stream in (("", own), (", another clip", another), (", random", random)):
-                latent = Decoder(stream, backend=backend, codebook_for=given).latent()
-                rows.setdefault(name + variant, []).append(errors(bench, place, len(stream), latent))
+            streams[name] = (own, another, random_index(own, book, target.shape[2], generator))
         own, another = (api.compress(one, backend=backend, preset="8") for one in (sound, other))
-        for variant, stream in (("", own), (", another clip", another), (", random", random_choices(own, generator))):
-            latent = decode_latent(stream, backend=backend)[1]
-            rows.setdefault("ddcm 8" + variant, []).append(errors(bench, place, len(stream), latent))
+        streams["ddcm 8"] = (own, another, random_choices(own, generator))
+        for name, variants in streams.items():
+            for title, stream in zip(("", ", another clip", ", random"), variants, strict=True):
+                latent = decoded(stream, books.get(name), backend)
+                rows.setdefault(name + title, []).append(errors(bench, place, len(stream), latent))
     return {name: means(of) for name, of in rows.items()}
 
 
@@ -168,4 +170,4 @@ def random_choices(stream: bytes, generator: np.random.Generator) -> bytes:
     return container.pack(header, [generator.bytes(len(stream) - size - 2)])
 
 
-STUDY = Study("codebooks", "quantised latents beside chosen noise", run, ("docs/systems.md",), limit=2, minutes=8)
+STUDY = Study("codebooks", "quantised latents beside chosen noise", run, ("docs/systems.md",), limit=1, minutes=5)

@@ -2,16 +2,14 @@
 
 likeness   Frechet distance of log-mel patches to the held-out sounds of the same kind: generated sounds, and as
            controls white noise, silence and held-out sounds whose pieces of 10 ms are shuffled in time
-kinds      what the sounds are heard as (`noisebook.verification.listening`: a logistic regression, no network)
-seeds      the largest correlation between the latents of two seeds
+kinds      what the sounds are taken for (`noisebook.verification.listening`: a logistic regression, no network)
 guidance   standard deviation of latents against the scale of guidance, with and without rescaling
-streams    generated streams, two of each kind, by coded steps and candidates: size, deviation, likeness, identity
+streams    generated streams, two of each kind, by coded steps: size, deviation, likeness, identity
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +32,8 @@ _COUNT = 16  # sounds of each kind
 _FRAMES = 128  # latent frames of a generated sound, 5.12 s
 _BATCH = 8
 _SCALES = (1.0, 3.0, 5.0, 7.5, 10.0)
-_RESCALES = (0.0, 0.7, 1.0)
-_STREAMS = ((50, None), (100, None), (200, None), (100, 2))  # coded steps, candidates
+_RESCALES = (0.0, 1.0)
+_STREAMS = (50, 100)  # coded steps
 _STREAM_SECONDS = 2.56
 
 Sounds = Mapping[str, list[np.ndarray]]
@@ -45,9 +43,7 @@ def run(bench: Bench) -> Parts:
     """The tables of part D of docs/systems.md."""
     (sounds,) = bench.rows(measure_sounds, [{}])
     scales = bench.rows(measure_guidance, ({"scale": scale} for scale in _SCALES))
-    streams = bench.rows(measure_streams, ({"steps": steps, "candidates": count} for steps, count in _STREAMS))
-    for row in streams:
-        row["candidates"] = row["candidates"] or "default (1)"
+    streams = bench.rows(measure_streams, ({"steps": steps} for steps in _STREAMS))
     guidance = ([f"{row['scale']:g}", *(f"{row[f'{share:g}']:.2f}" for share in _RESCALES)] for row in scales)
     return {
         "about": f"{len(KINDS) * _COUNT} sounds of 5.12 s beside {len(bench.clips())} held-out clips",
@@ -60,8 +56,9 @@ def run(bench: Bench) -> Parts:
 def measure_sounds(bench: Bench) -> Row:
     """Everything about sounds of each kind, of the default settings."""
     backend, held_out = bench.features, held_out_sounds(bench)
-    sounds = {kind: heard(generated(kind, _COUNT, backend, GenerateOptions()), backend) for kind in KINDS}
-    free = heard(generated("", _COUNT, backend, GenerateOptions(guidance=1.0)), backend)
+    chosen = {kind: GenerateOptions(prompt=kind) for kind in KINDS} | {"": GenerateOptions(prompt="", guidance=1.0)}
+    sounds = {name: heard(generated(one, _COUNT, _FRAMES, backend), backend) for name, one in chosen.items()}
+    free = sounds.pop("")
     return {
         "likeness": likeness(sounds, held_out, free=free),
         "kinds": heard_as({"generated": sounds, "held out": held_out}),
@@ -76,14 +73,10 @@ def held_out_sounds(bench: Bench) -> dict[str, list[np.ndarray]]:
     }
 
 
-def generated(
-    prompt: str, count: int, backend: FeatureBackend, options: GenerateOptions, frames: int = 0
-) -> torch.Tensor:
-    """`count` latents `[count, C, frames, F']` of a prompt, seeds from 0."""
-    chosen = replace(options, prompt=prompt)
-    batches = [range(i, min(i + _BATCH, count)) for i in range(0, count, _BATCH)]
-    made = (generate_latents(chosen, seeds=seeds, frames=frames or _FRAMES, backend=backend) for seeds in batches)
-    return torch.cat(list(made))
+def generated(options: GenerateOptions, count: int, frames: int, backend: FeatureBackend) -> torch.Tensor:
+    """`count` latents `[count, C, frames, F']`, seeds from 0."""
+    batches = (range(i, min(i + _BATCH, count)) for i in range(0, count, _BATCH))
+    return torch.cat([generate_latents(options, seeds=seeds, frames=frames, backend=backend) for seeds in batches])
 
 
 def heard(latents: torch.Tensor, backend: FeatureBackend) -> list[np.ndarray]:
@@ -92,31 +85,27 @@ def heard(latents: torch.Tensor, backend: FeatureBackend) -> list[np.ndarray]:
     return [resample(Waveform(sound, backend.info.sample_rate), _RATE).samples[0] for sound in sounds]
 
 
-def likeness(sounds: Sounds, held_out: Sounds, *, free: list[np.ndarray] | None = None) -> list[dict[str, Any]]:
+def likeness(sounds: Sounds, held_out: Sounds, *, free: list[np.ndarray]) -> list[dict[str, Any]]:
     """Frechet distances to the held-out sounds of each kind, and to all together; `free` ones have no prompt."""
     rng = np.random.default_rng(0)
-    noise = patch_features([rng.normal(0, 0.1, 160000).astype(np.float32) for _ in range(9)])
-    broken = {kind: [shuffled(sound, rng) for sound in held_out[kind]] for kind in KINDS}
-    candidates = {
-        "generated": _features(sounds),
-        "control: white noise": dict.fromkeys(KINDS, noise),
-        "control: silence": dict.fromkeys(KINDS, patch_features([np.zeros(160000, np.float32)])),
-        "control: held out, shuffled in time": _features(broken),
-    }
-    whole = half = _features(held_out)
+    noise = [rng.normal(0, 0.1, 160000).astype(np.float32) for _ in range(9)]
+    candidates: dict[str, tuple[Sounds, Sounds]] = {
+        "generated": (sounds, held_out),
+        "control: white noise": (dict.fromkeys(KINDS, noise), held_out),
+        "control: silence": ({kind: [np.zeros(160000, np.float32)] for kind in KINDS}, held_out),
+        "control: held out, shuffled in time": (
+            {kind: [shuffled(sound, rng) for sound in of] for kind, of in held_out.items()}, held_out
+        ),
+    }  # fmt: skip
     if min(map(len, held_out.values())) > 1:
-        candidates["ceiling: half of the held-out against the other"] = _features({k: held_out[k][::2] for k in KINDS})
-        half = _features({k: held_out[k][1::2] for k in KINDS})
+        halves = tuple({kind: of[first::2] for kind, of in held_out.items()} for first in (0, 1))
+        candidates["ceiling: half of the held-out against the other"] = (halves[0], halves[1])
     rows: list[dict[str, Any]] = []
-    for name, features in candidates.items():
-        reference = half if name.startswith("ceiling: half") else whole
-        distances = {kind: frechet_distance(features[kind], reference[kind]) for kind in KINDS}
-        distances["all"] = frechet_distance(_together(features), _together(reference))
-        rows.append({"": name} | {kind: round(distance, 1) for kind, distance in distances.items()})
-    if free is not None:
-        distance = frechet_distance(patch_features(free), _together(whole))
-        rows.append({"": "generated without a prompt"} | dict.fromkeys(KINDS) | {"all": round(distance, 1)})
-    return rows
+    for name, both in candidates.items():
+        ours, theirs = map(_features, both)
+        rows.append({"": name} | {kind: round(frechet_distance(ours[kind], theirs[kind]), 1) for kind in ours})
+    distance = round(frechet_distance(patch_features(free), _features(held_out)["all"]), 1)
+    return [*rows, {"": "generated without a prompt"} | dict.fromkeys(KINDS) | {"all": distance}]
 
 
 def shuffled(sound: np.ndarray, rng: np.random.Generator, piece: int = 160) -> np.ndarray:
@@ -126,43 +115,41 @@ def shuffled(sound: np.ndarray, rng: np.random.Generator, piece: int = 160) -> n
 
 
 def heard_as(sets: Mapping[str, Sounds]) -> list[dict[str, Any]]:
-    """Shares of the sounds that are heard as each kind."""
+    """Shares of the sounds that are taken for each kind."""
     rows = []
     for title, sounds in sets.items():
         for kind in KINDS:
             votes = [listen(Waveform.of(sound, _RATE)).kind for sound in sounds[kind]]
-            shares = {f"heard as {name}": f"{votes.count(name) / len(votes):.0%}" for name in KINDS}
+            shares = {f"taken for {name}": f"{votes.count(name) / len(votes):.0%}" for name in KINDS}
             rows.append({"": f"{title}: {kind}"} | shares)
     return rows
 
 
 def measure_guidance(bench: Bench, scale: float) -> Row:
     """Standard deviation of latents by share of rescaling; real ones have 0.9 to 1.0."""
-    row = {}
-    for share in _RESCALES:
-        options = GenerateOptions(guidance=scale, rescale=share)
-        made = [generated(kind, 2, bench.features, options, _FRAMES // 2) for kind in KINDS]
-        row[f"{share:g}"] = float(torch.cat(made).std())
-    return row
+
+    def deviation(rescale: float) -> float:
+        chosen = (GenerateOptions(prompt=kind, guidance=scale, rescale=rescale) for kind in KINDS)
+        return float(torch.cat([generated(one, 2, _FRAMES // 2, bench.features) for one in chosen]).std())
+
+    return {f"{share:g}": deviation(share) for share in _RESCALES}
 
 
-def measure_streams(bench: Bench, steps: int, candidates: int | None) -> Row:
-    """Size, latent deviation, likeness to all held-out sounds, and whether the decoder hears the same."""
+def measure_streams(bench: Bench, steps: int) -> Row:
+    """Size, latent deviation, likeness to all held-out sounds, and whether the decoder gives the same."""
     backend = bench.backend
-    made = []
-    for kind in KINDS:
-        for seed in (0, 1):
-            options = GenerateStreamOptions(
-                prompt=kind, seconds=_STREAM_SECONDS, steps=steps, candidates=candidates, seed=seed, choice_seed=0
-            )
-            made.append(generate_stream(options, backend=backend))
+    chosen = [
+        GenerateStreamOptions(prompt=kind, seconds=_STREAM_SECONDS, steps=steps, seed=seed, choice_seed=0)
+        for kind in KINDS for seed in (0, 1)
+    ]  # fmt: skip
+    made = [generate_stream(options, backend=backend) for options in chosen]
     decoded = [decode_latent(data, backend=backend) for data, _ in made]
     same = [
         np.array_equal(sound_of(latent, header, backend).samples, sound.samples)
         for (header, latent), (_, sound) in zip(decoded, made, strict=True)
     ]
     sounds = (resample(sound, _RATE).samples[0] for _, sound in made)
-    reference = _together(_features(held_out_sounds(bench)))
+    reference = _features(held_out_sounds(bench))["all"]
     return {
         "bytes": len(made[0][0]),
         "std of latents": round(float(torch.cat([latent for _, latent in decoded]).std()), 2),
@@ -182,11 +169,9 @@ def patch_features(sounds: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _features(sounds: Sounds) -> dict[str, np.ndarray]:
-    return {kind: patch_features(sounds[kind]) for kind in KINDS}
+    """Of each kind, and of all together."""
+    features = {kind: patch_features(sounds[kind]) for kind in KINDS}
+    return features | {"all": np.concatenate(list(features.values()))}
 
 
-def _together(features: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.concatenate([features[kind] for kind in KINDS])
-
-
-STUDY = Study("generation", "generated sounds beside real ones", run, ("docs/systems.md",), limit=16, minutes=9)
+STUDY = Study("generation", "generated sounds beside real ones", run, ("docs/systems.md",), limit=16, minutes=7)

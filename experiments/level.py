@@ -1,78 +1,91 @@
-"""How loud decodes are beside their originals, as they are written in 16 bits, and what each stage takes.
+"""How loud decodes are beside their originals, as they are written, and what each stage takes.
 
-Beside held-out clips there are sounds that are hard on a level: speech through a telephone, speech that was turned up
-until it clipped, chords.
+Beside the clips of `experiments.results`, with their streams, there are sounds that are hard on a level: speech through
+a telephone, speech that was turned up until it clipped, chords.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
-import torch
 
-from experiments.study import KINDS, Bench, Parts, Row, Study, mean_of, table
+from experiments.results import decodes
+from experiments.study import Bench, Parts, Row, Study, clip_paths, mean_of, table
 from noisebook import api
 from noisebook.audio.io import read, wav_bytes
 from noisebook.audio.level import coding_gain_of, loudness_lufs
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.decoder import decode_latent
-from noisebook.codec.encoder import header_of
-from noisebook.codec.options import EncodeOptions
-from noisebook.codec.signal import levelled, sound_of
-from noisebook.diffusion.backend import FeatureBackend
+from noisebook.coding.container import parse_header
 
-BITRATES = ("30", "300", "3000")
-_SECONDS, _RATE = 6, 16000
-_CLIPPED = (2, 8)  # times louder, and cut at full scale
+BITRATES = ("300", "3000")
+_SECONDS, _RATE = 4, 16000  # of the sounds that are made
+_CLIPPED = 8  # times louder, and cut at full scale
 _CHORDS = (131, 220)  # Hz, the root of a major chord of notes with five partials
 
 
 def run(bench: Bench) -> Parts:
     """The tables of docs/studies.md."""
-    rows = bench.rows(measure, ({"place": place} for place in range(len(sounds_of(bench)))))
-    held_out = [row for row in rows if row["kind"] in KINDS]
-    groups = {kind: [row for row in rows if row["kind"] == kind] for kind in dict.fromkeys(row["kind"] for row in rows)}
+    count = len(clip_paths(bench.options.clips, bench.options.limit))
+    clips = bench.rows(measure, ({"place": place} for place in range(count)))
+    made = bench.rows(measure_made, ({"place": place} for place in range(len(made_sounds(bench)))))
+    groups = {kind: [row for row in (*clips, *made) if row["kind"] == kind]
+              for kind in dict.fromkeys(row["kind"] for row in (*clips, *made))}  # fmt: skip
     decodes = [
         [kind, str(len(of)), *(_spread([row[rate] for row in of]) for rate in BITRATES)]
-        for kind, of in {**groups, "all held-out clips": held_out}.items()
+        for kind, of in {**groups, "all held-out clips": clips}.items()
     ]
     stages = [
-        [kind, *(f"{mean_of(of, key):.1f}" for key in ("vocoder", "autoencoder", *(f"{r} coded" for r in BITRATES)))]
+        [kind, *(f"{mean_of(of, key):.1f}" if key in of[0] else ""
+                 for key in ("vocoder", "autoencoder", *(f"{rate} coded" for rate in BITRATES)))]
         for kind, of in groups.items()
-    ]
+    ]  # fmt: skip
     rates = [f"{rate} bit/s" for rate in BITRATES]
     return {
-        "about": f"{len(held_out)} held-out clips of {_SECONDS} s",
+        "about": f"The {count} clips of [results](results.md), their streams, and {len(made)} sounds of {_SECONDS} s",
         "decodes": table(["sounds", "number", *rates], decodes),
         "stages": table(["sounds", "vocoder", "autoencoder", *rates], stages),
     }
 
 
-def sounds_of(bench: Bench) -> list[tuple[str, Waveform]]:
-    """Held-out clips and what is made here, each with its kind."""
-    sounds = [(clip.kind, clip.sound) for clip in bench.clips(seconds=_SECONDS, sample_rate=_RATE)]
-    speech = [sound for kind, sound in sounds if kind == "speech"][:2]
-    sounds += [("telephone speech", telephone(sound)) for sound in speech]
-    for times in _CLIPPED:
-        name = f"speech clipped at {times} times"
-        sounds += [(name, Waveform(np.clip(times * _full(sound), -1, 1), _RATE)) for sound in speech]
-    return sounds + [("chords", chord(root)) for root in _CHORDS]
-
-
 def measure(bench: Bench, place: int) -> Row:
-    """LU of a decode over its sound: as written in 16 bits, without the encoder's correction, and of each stage."""
-    backend = bench.features
-    kind, sound = sounds_of(bench)[place]
+    """LU of what each stage and each stream make of a clip over the clip."""
+    source, made = decodes(bench, place, ("ceiling", *(f"ddcm-{rate}" for rate in BITRATES)))
+    level = loudness_lufs(source.sound)
+    row: Row = {"kind": source.kind}
+    row |= {name: loudness_lufs(made[name].sound) - level for name in ("vocoder", "autoencoder")}
+    for rate in BITRATES:
+        one = made[f"ddcm-{rate}"]
+        row |= of_stream(one.file, one.sound, source.sound, rate)
+    return row
+
+
+def measure_made(bench: Bench, place: int) -> Row:
+    """LU of each stream of a sound that is made here over the sound."""
+    kind, sound = made_sounds(bench)[place]
     row: Row = {"kind": kind}
-    original = loudness_lufs(sound)
-    for bitrate in BITRATES:
-        header, latent = decode_latent(api.compress(sound, backend=backend, preset=bitrate), backend=backend)
-        written = as_written(sound_of(latent, header, backend))
-        coded = sound_of(latent, replace(header, gain_half_db=coding_gain_of(sound)), backend)
-        row |= {bitrate: loudness_lufs(written) - original, f"{bitrate} coded": loudness_lufs(coded) - original}
-    return row | lost_by(sound, backend)
+    for rate in BITRATES:
+        file = api.compress(sound, backend=bench.backend, preset=rate)
+        row |= of_stream(file, as_written(api.decompress(file, backend=bench.backend)), sound, rate)
+    return row
+
+
+def of_stream(file: bytes, decoded: Waveform, sound: Waveform, rate: str) -> Row:
+    """LU of a decode over its sound, as it is and without the encoder's correction of the gain."""
+    louder = loudness_lufs(decoded) - loudness_lufs(sound)
+    corrected = (parse_header(file)[0].gain_half_db - coding_gain_of(sound)) / 2  # dB that the decoder divides by
+    return {rate: louder, f"{rate} coded": louder + corrected}
+
+
+def made_sounds(bench: Bench) -> list[tuple[str, Waveform]]:
+    """Kinds and sounds: two of each."""
+    speech = [clip.sound for clip in bench.clips(seconds=_SECONDS, sample_rate=_RATE) if clip.kind == "speech"][:2]
+    return [
+        *(("telephone speech", telephone(sound)) for sound in speech),
+        *((f"speech clipped at {_CLIPPED} times", Waveform(np.clip(_CLIPPED * _full(sound), -1, 1), _RATE))
+          for sound in speech),
+        *(("chords", chord(root)) for root in _CHORDS),
+    ]  # fmt: skip
 
 
 def telephone(sound: Waveform) -> Waveform:
@@ -98,18 +111,6 @@ def as_written(sound: Waveform) -> Waveform:
     return read(BytesIO(wav_bytes(sound)))
 
 
-def lost_by(sound: Waveform, backend: FeatureBackend) -> dict[str, float]:
-    """LU by which the vocoder, and autoencoder and vocoder, are louder than the sound at the codec's level."""
-    header, info = header_of(sound, EncodeOptions(), backend.info), backend.info
-    samples = levelled(sound, header.gain_half_db, info.sample_rate)
-    padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % info.frame_samples)))
-    mel = backend.features(torch.from_numpy(padded).to(backend.device))
-    made = {"vocoder": backend.vocode(mel), "autoencoder": backend.vocode(backend.decode(backend.encode(mel)))}
-    level = loudness_lufs(Waveform(samples, info.sample_rate))
-    heard = {name: wave.cpu().numpy().reshape(1, -1)[:, : samples.shape[1]] for name, wave in made.items()}
-    return {name: loudness_lufs(Waveform.of(wave, info.sample_rate)) - level for name, wave in heard.items()}
-
-
 def _spread(values: list[float]) -> str:
     return f"{np.mean(np.abs(values)):.2f} ({max(values, key=abs):+.2f})"
 
@@ -119,4 +120,4 @@ def _full(sound: Waveform) -> np.ndarray:
     return sound.samples / np.abs(sound.samples).max()
 
 
-STUDY = Study("level", "how loud decodes are", run, ("docs/studies.md",), limit=2, minutes=6)
+STUDY = Study("level", "how loud decodes are", run, ("docs/studies.md",), limit=16, minutes=3)

@@ -14,12 +14,13 @@ import torch
 from experiments.study import KINDS, Bench, Parts, Row, Study, table
 from noisebook.audio.mel import log_mel
 from noisebook.audio.mel_synthesis import griffin_lim, synthesise_mel
-from noisebook.metrics import estoi, log_mel_l1_db, tuning_10, tuning_25, tuning_grid, zimtohrli
+from noisebook.metrics import evaluate, log_mel_l1_db
 
 _SECONDS, _RATE = 6.0, 16_000
 _VOCODERS = {"griffin-lim": griffin_lim, "tones": synthesise_mel}
+_METRICS = ("tuning_10", "tuning_25", "tuning_grid", "zimtohrli", "estoi")
 _COLUMNS = {
-    "tuning_10": "in 10 cents", "tuning_25": "in 25 cents", "grid": "on a grid", "mel": "mel dB",
+    "tuning_10": "in 10 cents", "tuning_25": "in 25 cents", "tuning_grid": "on a grid", "mel": "mel dB",
     "zimtohrli": "Zimtohrli", "estoi": "ESTOI", "cost": "CPU s for 1 s",
 }  # fmt: skip
 
@@ -52,16 +53,8 @@ def measure(bench: Bench, place: int, vocoder: str) -> Row:
         others = [clip for clip in clips if clip.kind == clips[place].kind]
         heard = others[others.index(clips[place]) - 1].sound.samples[0]
     cost = (time.process_time() - started) / _SECONDS
-    pair = (original, heard)
-    return {
-        "tuning_10": tuning_10(*pair, sample_rate=_RATE),
-        "tuning_25": tuning_25(*pair, sample_rate=_RATE),
-        "grid": tuning_grid(*pair, sample_rate=_RATE),
-        "mel": log_mel_l1_db(mel.numpy(), log_mel(torch.from_numpy(heard[None])).numpy()),
-        "zimtohrli": zimtohrli(*pair, sample_rate=_RATE),
-        "estoi": estoi(*pair, sample_rate=_RATE),
-        "cost": cost,
-    }
+    error = log_mel_l1_db(mel.numpy(), log_mel(torch.from_numpy(heard[None])).numpy())
+    return evaluate(original, heard, sample_rate=_RATE, names=_METRICS) | {"mel": error, "cost": cost}
 
 
 STUDY = Study(

@@ -9,7 +9,7 @@ autoencoder hears, that of the energy from 4 kHz up, log spectral distance, and 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -105,28 +105,25 @@ def _heard(samples: np.ndarray, features: Features) -> np.ndarray:
 
 def presets_table(rows: list[Row]) -> str:
     """Means of each preset, on matched features and on those of its script."""
-    lines = []
-    for name in dict.fromkeys(row["preset"] for row in rows if row["part"] == "presets"):
-        own = [row for row in rows if row["part"] == "presets" and row["preset"] == name]
-        matched, historical = (
-            [r for r in own if r["front_end"] == front_end] for front_end in ("matched", "historical")
-        )
-        lines.append([name, *_means(matched, _COLUMNS), *_means(historical, ("error", "lsd"))])
+    names = dict.fromkeys(row["preset"] for row in rows if row["part"] == "presets")
+    lines = (
+        [name, *_means(rows, _COLUMNS, part="presets", preset=name, front_end="matched"),
+         *_means(rows, ("error", "lsd"), part="presets", preset=name, front_end="historical")] for name in names
+    )  # fmt: skip
     return table(["preset", *_COLUMNS.values(), "historical: features dB", "historical: LSD dB"], lines)
 
 
 def front_ends_table(rows: list[Row]) -> str:
     """Means of each front end, with what its mapping alone loses."""
-    matched = [row for row in rows if row.get("preset") == "matched"]
-    lines = [["matched", "0.00", *_means(matched, _COLUMNS)]]
-    for front_end in FRONT_ENDS:
-        own = [row for row in rows if row["part"] == "front ends" and row["front_end"] == front_end.name]
-        lines.append([front_end.name, *_means(own, ("mapping", *_COLUMNS))])
+    lines = [["matched", "0.00", *_means(rows, _COLUMNS, preset="matched")]]
+    names = (front_end.name for front_end in FRONT_ENDS)
+    lines += [[name, *_means(rows, ("mapping", *_COLUMNS), part="front ends", front_end=name)] for name in names]
     return table(["front end", "mapping alone: features dB", *_COLUMNS.values()], lines)
 
 
-def _means(rows: list[Row], keys: Any) -> list[str]:
-    values = ([row[key] for row in rows if key in row] for key in keys)
+def _means(rows: list[Row], keys: Iterable[str], **chosen: str) -> list[str]:
+    own = [row for row in rows if chosen.items() <= row.items()]
+    values = ([row[key] for row in own if key in row] for key in keys)
     return [f"{np.mean(column):.2f}" if column else "" for column in values]
 
 

@@ -1,7 +1,7 @@
 """The codec on held-out clips at 48 kHz, beside other codecs: docs/results.md, docs/codecs.md, README's table.
 
-The report is the folder of a comparison too (docs/howto/compare.md): what is there of the same model is not made again.
-All that the pages say lies in docs/results.json.
+A folder of the report is that of a comparison (docs/howto/compare.md): what is there of the same model is not made
+again, neither for these pages nor for other studies (`decodes`). All that the pages say lies in docs/results.json.
 
     compared   every method on every clip: quality, tuning, treble, sizes
     steady     tones that stand still, through some of the methods
@@ -14,29 +14,32 @@ from __future__ import annotations
 
 import json
 import platform
-import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
 import torch
 
 from experiments import results_tables
 from experiments.steady import through, worst
 from experiments.study import ROOT, Bench, Options, Parts, Row, Study, clip_paths, nmse_db
 from noisebook import api
+from noisebook.audio.waveform import Waveform
+from noisebook.benchmark.timing import trip
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import target_latent
+from noisebook.codec.options import EncodeOptions
 from noisebook.codec.timeline import Layout
 from noisebook.coding import container
 from noisebook.comparison import publishing
 from noisebook.comparison.catalogue import catalogue
+from noisebook.comparison.inputs import Input
 from noisebook.comparison.methods import Method, choose
 from noisebook.comparison.runs import Run
 from noisebook.diffusion.backend import Backend
+from noisebook.errors import ConfigError
 
 RATES = ("100", "300", "1500", "3000", "6000")
 METHODS = (
@@ -117,13 +120,39 @@ def _short(row: Row, run: Run) -> Row:
     return kept | {"nmse_db": row["residuals_db"][-1], "predicted_bytes": predicted}
 
 
-@lru_cache(maxsize=1)
-def _run(options: Options) -> Run:
+@lru_cache(maxsize=4)
+def _run(options: Options, methods: tuple[str, ...] | None = None) -> Run:
+    """The comparison of all methods, or of some of them without any metrics."""
+    options.report.mkdir(parents=True, exist_ok=True)
     return Run(
-        clip_paths(options.clips, options.limit), options.report, catalogue=_methods(options.model),
-        load_backend=lambda: api.load_backend(options.model, device="cpu"), methods=METHODS, metrics=METRICS,
-        limit_seconds=SECONDS, mono=True, verdicts=False,
+        clip_paths(options.clips, options.limit), options.report / "comparison", catalogue=_methods(options.model),
+        load_backend=lambda: api.load_backend(options.model, device="cpu"), methods=methods or METHODS,
+        metrics=() if methods else METRICS, limit_seconds=SECONDS, mono=True, verdicts=False,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Decode:
+    """What a method made of a clip: its sound, and its file where it makes one."""
+
+    sound: Waveform
+    file: bytes
+
+
+def decodes(bench: Bench, place: int, methods: tuple[str, ...]) -> tuple[Input, dict[str, Decode]]:
+    """A clip of the comparison and what some methods made of it, by their ids; done now where it has not been done.
+
+    Raises:
+        ConfigError: a method failed.
+    """
+    run = _run(bench.options, methods)
+    found = {}
+    for row in run.rows_of(place):
+        if row["error"]:
+            raise ConfigError(f"{row['method']} on {row['input']}: {row['error']}")
+        file = (run.store.folder / row["stream"]).read_bytes() if row["stream"] else b""
+        found[row["method"]] = Decode(run.store.read_sound(row["input"], row["method"]), file)
+    return run.inputs[place], found
 
 
 def _compare_one(options: Options, index: int) -> None:
@@ -136,10 +165,8 @@ def _methods(model: str) -> tuple[Method, ...]:
 
 
 def _stream(bench: Bench, place: int, rate: str) -> bytes:
-    """The file that the codec made of an input of the comparison."""
-    run = _run(bench.options)
-    (row,) = (row for row in run.rows_of(place) if row["method"] == f"ddcm-{rate}")
-    return (run.store.folder / row["stream"]).read_bytes()
+    """The file that the codec made of a clip."""
+    return decodes(bench, place, (f"ddcm-{rate}",))[1][f"ddcm-{rate}"].file
 
 
 # ---------------------------------------------------------------- what a comparison does not say
@@ -198,51 +225,18 @@ def _largest_difference(latents: list[torch.Tensor], references: list[torch.Tens
     return max((nmse_db(a, b) for a, b in pairs if not torch.equal(a, b)), default=None)
 
 
-class _Timed:
-    """A backend that adds up the time spent in its networks."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend, self.seconds = backend, 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._backend, name)
-        if name not in ("to_latent", "to_waveform", "denoise", "decode"):
-            return attribute
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            started = time.perf_counter()
-            result = attribute(*args, **kwargs)
-            self.seconds += time.perf_counter() - started
-            return result
-
-        return timed
-
-
 def measure_time(bench: Bench, rate: str) -> Row:
     """Median seconds to encode and decode the first clip at a rate, and the share outside the networks."""
     sound = _run(bench.options).inputs[0].sound
-    stream = api.compress(sound, backend=bench.backend, preset=rate)  # warm
-    ways: dict[str, Callable[[Any], object]] = {
-        "encode": lambda backend: api.compress(sound, backend=backend, preset=rate),
-        "decode": lambda backend: api.decompress(stream, backend=backend),
-    }
+    timed = trip(sound, EncodeOptions(preset=rate), bench.backend, runs=RUNS).as_dict()
     row: Row = {"preset": rate}
-    for name, way in ways.items():
-        seconds, share = np.median([_timed_share(way, bench.backend) for _ in range(RUNS)], axis=0)
-        row |= {f"{name}_seconds": seconds, f"{name}_share": share}
+    for way in ("encode", "decode"):
+        outside = timed[way]["choices"] + timed[way]["signal"]
+        row |= {f"{way}_seconds": timed[f"{way}_seconds"], f"{way}_share": outside / sum(timed[way].values())}
     return row
-
-
-def _timed_share(way: Callable[[Any], object], backend: Backend) -> tuple[float, float]:
-    """Seconds of one run, and the share of them outside the networks."""
-    timed = _Timed(backend)
-    started = time.perf_counter()
-    way(timed)
-    total = time.perf_counter() - started
-    return total, 1 - timed.seconds / total
 
 
 STUDY = Study(
     "results", "quality against bitrate, beside other codecs", run,
-    ("docs/results.md", "docs/codecs.md", "README.md"), limit=16, minutes=80,
+    ("docs/results.md", "docs/codecs.md", "README.md"), limit=16, minutes=100,
 )  # fmt: skip

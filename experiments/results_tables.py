@@ -11,24 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study import Parts, table
+from experiments.study import Parts, columns, table
 from noisebook.metrics.distribution import bootstrap_interval
 
 _KINDS = ("music", "speech", "effects")
 Column = tuple[str, str, str | None, str]  # key of a row or metric, title, kind of sound (None: all), format
-_TREBLE: Column = ("treble_level_db", "8-16 kHz level dB (music)", "music", "{:.1f}")
-_SHOWN: tuple[Column, ...] = (
-    ("visqol", "ViSQOL", None, "{:.2f}"),
-    ("zimtohrli", "Zimtohrli", None, "{:.2f}"),
-    ("tuning_25", "in tune (music)", "music", "{:.2f}"),
-    ("tuning_25", "in tune (speech)", "speech", "{:.2f}"),
-    _TREBLE,
-    ("estoi", "ESTOI (speech)", "speech", "{:.2f}"),
-    ("pesq_wb", "PESQ-wb (speech)", "speech", "{:.2f}"),
-    ("mel_db_mae", "mel_db_mae dB", None, "{:.2f}"),
-    ("nmse_db", "latent NMSE dB", None, "{:.1f}"),
-)
-_CONTROLS = ("another clip", "random indices")
 _COLUMNS: tuple[Column, ...] = (
     ("visqol", "ViSQOL", None, "{:.2f}"),
     *(("visqol", kind, kind, "{:.2f}") for kind in _KINDS),
@@ -40,6 +27,8 @@ _COLUMNS: tuple[Column, ...] = (
     ("pesq_wb", "PESQ-wb (speech)", "speech", "{:.2f}"),
     ("mel_db_mae", "mel_db_mae dB", None, "{:.2f}"),
 )
+_SHOWN = (*(column for column in _COLUMNS if column[1] not in _KINDS), ("nmse_db", "latent NMSE dB", None, "{:.1f}"))
+_CONTROLS = ("another clip", "random indices")
 _TUNING = (
     ("tuning_10", "within 10 cents", "{:.2f}"),
     ("tuning_25", "within 25", "{:.2f}"),
@@ -68,11 +57,11 @@ def parts(results: dict[str, Any]) -> Parts:
         "about": f"{len(kinds)} clips of {results['seconds']:g} s from held-out sources ({counts}; no source was "
         "trained on), at 48 kHz and in one channel",
         "quality": quality(results, own, _SHOWN, _short_label),
-        "steady": _steady(results["steady"]),
+        "steady": columns(results["steady"], _STEADY),
         "controls": _controls(results),
         "sizes": _sizes(results),
         "drift": _drift(results["drift"]),
-        "time": f"On {results['machine']}:\n\n{_time(results['time'])}",
+        "time": f"On {results['machine']}:\n\n{columns(results['time'], _TIME)}",
         "codecs": quality(results, methods, _COLUMNS, label_of),
         "programs": f"Programs: {programs}.",
         "tuning": f"Music:\n\n{tuning['music']}\n\nSpeech:\n\n{tuning['speech']}",
@@ -87,7 +76,7 @@ def parts(results: dict[str, Any]) -> Parts:
 def quality(
     results: dict[str, Any],
     methods: Iterable[dict[str, Any]],
-    columns: Sequence[Column],
+    shown: Sequence[Column],
     label: Callable[[dict[str, Any]], str],
 ) -> str:
     """Means of some methods of a comparison, with half the width of their 95 % bootstrap intervals in brackets."""
@@ -98,10 +87,10 @@ def quality(
         rate = rate_of(results, method)
         cells = (
             _with_interval([_value(row, key) for row in rows if kind in (None, kinds[row["input"]])], form)
-            for key, _, kind, form in columns
+            for key, _, kind, form in shown
         )
         lines.append([label(method), "" if rate is None else f"{rate:.0f}", *cells])
-    return table(["", "bit/s", *(column[1] for column in columns)], lines)
+    return table(["", "bit/s", *(column[1] for column in shown)], lines)
 
 
 def ordered(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -142,13 +131,10 @@ def _with_interval(values: Sequence[float | None], form: str) -> str:
     return f"{form.format(mean)} ({form.format((high - low) / 2)})"
 
 
-def _steady(rows: list[dict[str, Any]]) -> str:
-    columns = (
-        ("median_cents", "median cents"), ("cents", "worst cents"), ("level_db", "worst level dB"),
-        *((f"ripple_{hertz}_db", f"ripple at {hertz} Hz, dB") for hertz in (25, 50, 100)),
-    )  # fmt: skip
-    lines = ([row["label"], *(f"{row[key]:g}" for key, _ in columns)] for row in rows)
-    return table(["", *(title for _, title in columns)], lines)
+_STEADY = {
+    "": "{label}", "median cents": "{median_cents:g}", "worst cents": "{cents:g}", "worst level dB": "{level_db:g}",
+    **{f"ripple at {hertz} Hz, dB": f"{{ripple_{hertz}_db:g}}" for hertz in (25, 50, 100)},
+}  # fmt: skip
 
 
 def _controls(results: dict[str, Any]) -> str:
@@ -185,15 +171,10 @@ def _decibel(value: float | None) -> str:
     return "same bits" if value is None else f"{value:.0f} dB"
 
 
-def _time(rows: list[dict[str, Any]]) -> str:
-    columns: tuple[tuple[str, Callable[[float], str]], ...] = (
-        ("encode_seconds", "{:.2f}".format),
-        ("encode_share", "{:.1%}".format),
-        ("decode_seconds", "{:.2f}".format),
-        ("decode_share", "{:.1%}".format),
-    )
-    body = ([row["preset"], *(show(row[key]) for key, show in columns)] for row in rows)
-    return table(["preset", "encode s", "outside networks", "decode s", "outside networks"], body)
+_TIME = {
+    "preset": "{preset}", "encode s": "{encode_seconds:.2f}", "encode, outside networks": "{encode_share:.1%}",
+    "decode s": "{decode_seconds:.2f}", "decode, outside networks": "{decode_share:.1%}",
+}  # fmt: skip
 
 
 Duel = tuple[str, str, str, str, str, float, float, float, str]

@@ -174,18 +174,20 @@ def _timed(bench: Bench, measure: Callable[..., Row], setting: Row) -> tuple[Row
     return measure(bench, **setting), time.perf_counter() - started
 
 
-def clip_paths(folder: Path, limit: int) -> list[Path]:
-    """`limit` files of each kind, as many of each package as there are, evenly spread over their names; all where there
-    are fewer.
+def clip_paths(
+    folder: Path, limit: int, *, kinds: Sequence[str] = KINDS, fits: Callable[[Path], bool] = lambda _: True
+) -> list[Path]:
+    """`limit` files of each kind that fit, as many of each package, evenly spread over their names; all where there are
+    fewer.
 
     Raises:
         ConfigError: there are none.
     """
     chosen: list[Path] = []
-    for kind in KINDS:
+    for kind in kinds:
         by_package: dict[str, list[Path]] = {}
         for path in sorted(folder.glob(f"{kind}-*")):
-            if path.suffix.lower() in AUDIO_SUFFIXES:
+            if path.suffix.lower() in AUDIO_SUFFIXES and fits(path):
                 package = next((one.name for one in HELD_OUT if f"-{one.name}-" in path.name), "")
                 by_package.setdefault(package, []).append(path)
         left = limit
@@ -194,7 +196,7 @@ def clip_paths(folder: Path, limit: int) -> list[Path]:
             chosen += [paths[i * len(paths) // count] for i in range(count)]
             left -= count
     if not chosen:
-        raise ConfigError(f"{folder}: no clips; files are named music-..., speech-... and sfx-...")
+        raise ConfigError(f"{folder}: no clips that fit; files are named {', '.join(f'{kind}-...' for kind in kinds)}")
     return sorted(chosen, key=lambda path: (KINDS.index(path.name.split("-")[0]), path.name))
 
 
@@ -239,6 +241,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, all columns but the first to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def columns(rows: Iterable[Row], shown: Mapping[str, str]) -> str:
+    """A table of rows, whose columns are format strings with the keys of a row, by their titles."""
+    return table(list(shown), ([form.format_map(row) for form in shown.values()] for row in rows))
 
 
 def nmse_db(estimate: torch.Tensor, target: torch.Tensor) -> float:

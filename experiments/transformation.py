@@ -4,8 +4,8 @@ Speech is transformed with the prompt "music", music with "speech", effects with
 
     similarity  to the input: log-mel error in dB and correlation of log-mels (of the sounds, vocoder included), and
                 latent NMSE against the encoder's latent
-    prompt      p(kind of the prompt) as `noisebook.verification.listening` hears it: a regression of statistics, no
-                network, never seen by the model
+    prompt      p(kind of the prompt) of `noisebook.verification.listening`: a regression of statistics, no network,
+                never seen by the model
     controls    another clip, the clip with its seconds in another order, and new sounds from the same prompts
 """
 
@@ -28,12 +28,10 @@ from noisebook.synthesis.options import TransformOptions
 from noisebook.synthesis.sound import AudioFormat, from_latent, to_latent
 from noisebook.synthesis.transform import transform_latent
 from noisebook.verification.listening import listen
-from training.clips import PREFIX_OF_KIND
 
 _SECONDS, _STEPS = 5.0, 10
-_STRENGTHS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
-_KIND = {prefix: kind for kind, prefix in PREFIX_OF_KIND.items()}
-_PROMPT = {"music": "speech", "speech": "music", "effects": "music"}
+_STRENGTHS = (0.0, 0.15, 0.3, 0.45, 0.6, 1.0)
+_PROMPT = {"music": "speech", "speech": "music", "sfx": "music"}
 _VARIANTS: dict[str, dict[str, Any]] = {
     "input-based, no codebook": {"codebook": "none"},
     "input-based": {},
@@ -72,17 +70,12 @@ def run(bench: Bench) -> Parts:
 
 @dataclass(frozen=True)
 class Input:
-    """A clip of 5 s with its latent, and its log-mel at coding level."""
+    """A clip of 5 s with its latent, its log-mel at coding level, and the prompt that it is transformed with."""
 
-    name: str
-    kind: str
+    prompt: str
     latent: torch.Tensor
     form: AudioFormat
     mel: torch.Tensor
-
-    @property
-    def prompt(self) -> str:
-        return _PROMPT[self.kind]
 
 
 @cache
@@ -91,7 +84,7 @@ def inputs(bench: Bench) -> list[Input]:
     found = []
     for clip in bench.clips(seconds=_SECONDS):
         latent, form = to_latent(clip.sound, backend=bench.backend)
-        found.append(Input(clip.name, _KIND[clip.kind], latent, form, _mel(clip.sound, form)))
+        found.append(Input(_PROMPT[clip.kind], latent, form, _mel(clip.sound, form)))
     return found
 
 
@@ -139,4 +132,4 @@ def _cells(rows: list[Mapping[str, float]]) -> list[str]:
     return [form.format(np.mean([row[key] for row in rows])) for key, _, form in _MEASURES]
 
 
-STUDY = Study("transformation", "input and prompt by strength", run, ("docs/systems.md",), limit=2, minutes=10)
+STUDY = Study("transformation", "input and prompt by strength", run, ("docs/systems.md",), limit=1, minutes=5)

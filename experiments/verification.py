@@ -1,102 +1,117 @@
 """The verdict of `noisebook verify` on held-out sound: how often it is wrong, in either direction.
 
-pairs       every clip as the estimate of every other one, which no stream of it is: a verdict of "related" is wrong
-streams     of every clip at some presets, decoded: a verdict of "not related" is wrong
-composite   the predecessor's two scores of some of the same unrelated pairs, and of the streams, against the levels
-            that its table calls related
+The clips are those of `experiments.results`, and so are their streams.
+
+    pairs       every clip as the estimate of every other one: a verdict of "related" is wrong
+    streams     of every clip, decoded: a verdict of "not related" is wrong; beside another clip one of "related"
+    composites  the predecessor's two scores of some of the unrelated pairs and of the streams, against the levels that
+                its table calls related
+    kinds       what whole clips are taken for
 """
 
 from __future__ import annotations
 
 from functools import cache
-from itertools import permutations
 
 import numpy as np
 
+from experiments.results import decodes
 from experiments.study import Bench, Parts, Row, Study, clip_paths, table
-from noisebook import api
 from noisebook.audio.io import read
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.resample import resample
 from noisebook.metrics.alignment import align
 from noisebook.metrics.composite import summary_score, verify_score
 from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 from noisebook.verification.verdict import Verdict, judge, other_sounds
-from training.clips import KINDS, PREFIX_OF_KIND, kind_of
+from training.clips import KINDS, kind_of
 
 PRESETS = ("100", "300", "1500")
-SECONDS = (1.0, 5.0)
-_LISTENED = 20  # clips of each kind whose kind is told
+_LISTENED = 20  # clips of each kind
 _LEVELS = {"improved DDCM": 0.2857, "basic DDCM": 0.3261, "hybrid": 0.4017, "VAE": 0.5066}  # the predecessor's table
 _SCORES = {"summary": summary_score, "verify": verify_score}
-Controls = list[dict[str, np.ndarray]]
-_KIND = {prefix: kind for kind, prefix in PREFIX_OF_KIND.items()}
 
 
 def run(bench: Bench) -> Parts:
     """The tables of docs/verification.md."""
-    count = len(bench.clips(seconds=SECONDS[-1]))
-    pairs = bench.rows(measure_pairs, ({"seconds": s, "place": place} for s in SECONDS for place in range(count)))
+    count = len(clip_paths(bench.options.clips, bench.options.limit))
+    clips = bench.rows(measure, ({"place": place} for place in range(count)))
     (kinds,) = bench.rows(measure_kinds, [{}])
-    streams = bench.rows(measure_streams, ({"preset": preset} for preset in PRESETS))
-    unrelated = [row for row in pairs if row["seconds"] == SECONDS[-1]]
-    composites = {f"{sum(len(row['summary']) for row in unrelated)} unrelated pairs": unrelated}
-    composites |= {f"own stream, {row['preset']} bit/s": [row] for row in streams}
+    streams = {preset: [clip["streams"][preset] for clip in clips] for preset in PRESETS}
+    composites = {f"{count} unrelated pairs": clips}
+    composites |= {f"own stream, {preset} bit/s": rows for preset, rows in streams.items()}
     return {
-        "about": f"{count} held-out clips of {SECONDS[-1]:g} s",
-        "pairs": _pairs_table(pairs),
+        "about": f"The {count} clips of [results](results.md) and their streams",
+        "pairs": _pairs_table(clips),
         "streams": table(
             ["stream", "related", "median score", "least score", "median threshold", "of another clip"],
-            ([f"{row['preset']} bit/s", f"{sum(row['related'])} of {len(row['related'])}",
-              f"{np.median(row['scores']):.2f}", f"{min(row['scores']):.2f}", f"{np.median(row['thresholds']):.2f}",
-              f"{np.mean(row['wrong']):.1%}"] for row in streams),
+            ([f"{preset} bit/s", f"{sum(row['related'] for row in rows)} of {len(rows)}",
+              *(f"{reduce([row['score'] for row in rows]):.2f}" for reduce in (np.median, min)),
+              f"{np.median([row['threshold'] for row in rows]):.2f}",
+              f"{np.mean([row['wrong'] for row in rows]):.1%}"] for preset, rows in streams.items()),
         ),
         "composites": table(
             ["", "median", *(f"from {level} ({name})" for name, level in _LEVELS.items())],
-            ([f"{name}, {score}", *_above([value for row in rows for value in row[score]])]
-             for name, rows in composites.items() for score in _SCORES),
+            ([f"{title}, {name}", *_above([row[name] for row in rows])]
+             for title, rows in composites.items() for name in _SCORES),
         ),
         "kinds": kinds_table(kinds["heard"]),
     }  # fmt: skip
 
 
 @cache
-def _heard(bench: Bench, seconds: float) -> tuple[list[str], list[np.ndarray], list[Features], Controls]:
-    """Kinds, samples, features and controls of the clips."""
-    clips = bench.clips(seconds=seconds, sample_rate=SAMPLE_RATE)
-    sounds = [clip.sound.samples[0] for clip in clips]
-    heard = [features(sound) for sound in sounds]
-    return [_KIND[clip.kind] for clip in clips], sounds, heard, [other_sounds(one) for one in heard]
+def _sounds(bench: Bench) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Of each clip its kind, its samples at 16 kHz (`""`) and those of its streams by preset."""
+    found = []
+    for place in range(len(clip_paths(bench.options.clips, bench.options.limit))):
+        source, made = decodes(bench, place, tuple(f"ddcm-{preset}" for preset in PRESETS))
+        sounds = {"": source.sound} | {preset: made[f"ddcm-{preset}"].sound for preset in PRESETS}
+        found.append((source.kind or "", {name: resample(one, SAMPLE_RATE).samples[0] for name, one in sounds.items()}))
+    return found
 
 
-def measure_pairs(bench: Bench, seconds: float, place: int) -> Row:
-    """A clip beside every other one: kinds, whether related, for some also after a search for the lag, and scores."""
-    kinds, sounds, heard, others = _heard(bench, seconds)
-    row: Row = {"kind": kinds[place], "related": [], "searched": [], **{name: [] for name in _SCORES}}
-    for other in range(len(sounds)):
-        if other == place:
-            continue
-        row["related"].append((kinds[other], judge(heard[place], heard[other], others=others[place]).related))
-        if (place + other) % 3 == 0:
-            row["searched"].append((kinds[other], _searched(sounds[place], sounds[other]).related))
-            for name, score in _SCORES.items():
-                row[name].append(score(sounds[place], sounds[other], sample_rate=SAMPLE_RATE).score)
+@cache
+def _features(bench: Bench, preset: str) -> list[Features]:
+    return [features(samples[preset]) for _, samples in _sounds(bench)]
+
+
+def measure(bench: Bench, place: int) -> Row:
+    """A clip beside all the others, and beside its own streams and theirs."""
+    sounds, heard = _sounds(bench), _features(bench, "")
+    kind, own = sounds[place]
+    controls = other_sounds(heard[place])
+    others = [other for other in range(len(sounds)) if other != place]
+    following = (place + 1) % len(sounds)  # mostly of the same kind; judged by what takes long, too
+    beside = sounds[following][1][""]
+    related = [(sounds[i][0], judge(heard[place], heard[i], others=controls).related) for i in others]
+    searched = [(sounds[following][0], _searched(own[""], beside).related)]
+    row: Row = {"kind": kind, "streams": {}, "related": related, "searched": searched, **_scores(own[""], beside)}
+    for preset in PRESETS:
+        verdicts = [judge(heard[place], one, others=controls) for one in _features(bench, preset)]
+        verdict = verdicts[place]
+        row["streams"][preset] = {
+            "related": verdict.related, "score": verdict.score, "threshold": verdict.threshold,
+            "wrong": np.mean([verdicts[i].related for i in others]),
+            **_scores(own[""], own[preset]),
+        }  # fmt: skip
     return row
+
+
+def _scores(reference: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
+    return {name: score(reference, estimate, sample_rate=SAMPLE_RATE).score for name, score in _SCORES.items()}
 
 
 def _pairs_table(rows: list[Row]) -> str:
     lines = []
-    for seconds in SECONDS:
-        for name in ("all", *KINDS):
-            cells = []
-            for key in ("related", "searched"):
-                found = [
-                    related
-                    for row in rows if row["seconds"] == seconds and name in ("all", row["kind"])
-                    for kind, related in row[key] if name in ("all", kind)
-                ]  # fmt: skip
-                cells += [str(len(found)), f"{sum(found)} ({sum(found) / max(1, len(found)):.1%})"]
-            lines.append([f"{seconds:g} s, {name if name == 'all' else f'{name} beside {name}'}", *cells])
+    for kind in ("all", *KINDS):
+        cells = []
+        for key in ("related", "searched"):
+            found = [
+                related for row in rows if kind in ("all", row["kind"])
+                for other, related in row[key] if kind in ("all", other)
+            ]  # fmt: skip
+            cells += [str(len(found)), f"{sum(found)} ({sum(found) / max(1, len(found)):.1%})"]
+        lines.append([kind if kind == "all" else f"{kind} beside {kind}", *cells])
     return table(["pairs", "number", "wrongly related", "number, lag searched", "wrongly related"], lines)
 
 
@@ -109,24 +124,6 @@ def _searched(reference: np.ndarray, estimate: np.ndarray) -> Verdict:
     return max(verdicts, key=lambda verdict: verdict.score)
 
 
-def measure_streams(bench: Bench, preset: str) -> Row:
-    """Streams of all clips beside what was coded, and, wrongly, beside everything else."""
-    _, sounds, heard, others = _heard(bench, SECONDS[-1])
-    decoded = []
-    for samples in sounds:
-        data = api.compress(Waveform.of(samples, SAMPLE_RATE), backend=bench.backend, preset=preset)
-        decoded.append(api.decompress(data, backend=bench.backend).samples[0])
-    estimates = [features(sound) for sound in decoded]
-    verdicts = [judge(a, b, others=c) for a, b, c in zip(heard, estimates, others, strict=True)]
-    wrong = [judge(heard[i], estimates[j], others=others[i]).related for i, j in permutations(range(len(heard)), 2)]
-    scores = {
-        name: [score(a, b, sample_rate=SAMPLE_RATE).score for a, b in zip(sounds, decoded, strict=True)]
-        for name, score in _SCORES.items()
-    }
-    return {"related": [one.related for one in verdicts], "scores": [one.score for one in verdicts],
-            "thresholds": [one.threshold for one in verdicts], "wrong": wrong, **scores}  # fmt: skip
-
-
 def _above(values: list[float]) -> list[str]:
     """The median, and the share from each level of the predecessor's table on."""
     found = np.array(values)
@@ -134,7 +131,7 @@ def _above(values: list[float]) -> list[str]:
 
 
 def measure_kinds(bench: Bench) -> Row:
-    """How many clips of each kind, whole ones, are heard as which kind."""
+    """How many clips of each kind, whole ones, are taken for which kind."""
     paths = clip_paths(bench.options.clips, _LISTENED)
     heard = [(kind_of(path), listen(read(path)).kind) for path in paths]
     return {"heard": [[heard.count((kind, other)) for other in KINDS] for kind in KINDS]}
@@ -144,10 +141,7 @@ def kinds_table(heard: list[list[int]]) -> str:
     """The confusion matrix, and how much of it is right."""
     right = sum(line[place] for place, line in enumerate(heard))
     lines = ([kind, *map(str, line)] for kind, line in zip(KINDS, heard, strict=True))
-    return (
-        f"Heard as the kind that they are: {right} of {sum(map(sum, heard))}.\n\n"
-        + table(["is, heard as", *KINDS], lines)
-    )  # fmt: skip
+    return f"Classified rightly: {right} of {sum(map(sum, heard))}.\n\n" + table(["is, classified as", *KINDS], lines)
 
 
-STUDY = Study("verification", "how often a verdict is wrong", run, ("docs/verification.md",), limit=6, minutes=12)
+STUDY = Study("verification", "how often a verdict is wrong", run, ("docs/verification.md",), limit=16, minutes=2)

@@ -17,11 +17,10 @@ from typing import Any
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, ConfigError, MissingExtra
-from training.clips import FULL_RATE, PREFIX_OF_KIND, Samples, read_sound
+from training.clips import FULL_RATE, PREFIX_OF_KIND, Samples, read_sound, sound_files
 from training.cutting import (
     JUDGED,
     Piece,
-    audio_files,
     judging_pieces,
     thin,
     training_pieces,
@@ -101,7 +100,11 @@ def _cut_kind(
     folder: Path, package: Package, kind: str, out: Path, *, hours: float | None, held_out: bool, version: str
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Write the pieces of one kind of one package; its manifest rows, and the files that did not decode."""
-    files = [p for p in audio_files(folder) if package.kind_of("/" + p.relative_to(folder).as_posix()) == kind]
+    files = [
+        p
+        for p in sound_files(folder, required=False)
+        if package.kind_of("/" + p.relative_to(folder).as_posix()) == kind
+    ]
     unreadable: list[str] = []
     cut = judging_pieces if held_out else training_pieces
     # The seed only places the gaps; taking it from the name keeps a package the same in any build.

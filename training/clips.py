@@ -1,6 +1,6 @@
-"""Training sound as one flat mono int16 file: write it once, then draw random crops from a memory map.
+"""Sounds to train on: their files and kinds, and all of them as one flat mono int16 file.
 
-folder of clips --pack_folder--> audio.i16 + index.json --PackedAudio.sample--> waveform [B, N], kind ids [B]
+folder of clips --pack_folder--> audio.i16 + index.json --read_packed--> samples [N] and clips (--> training.sounds)
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import downmix
 from noisebook.errors import AudioError, ConfigError
 
-SAMPLE_RATE = 16_000  # of the mel model
-FULL_RATE = 48_000  # of clips, and of the model of bands
+FULL_RATE = 48_000  # Hz, of clips and of the embedded model
 KINDS = ("music", "speech", "effects")  # the order is the id
 PREFIX_OF_KIND = {"music": "music", "speech": "speech", "effects": "sfx"}
 AUDIO_SUFFIXES = (".ogg", ".oga", ".opus", ".wav", ".flac", ".mp3")
@@ -60,7 +59,20 @@ def kind_of(path: Path, default: str | None = None) -> str:
     return default
 
 
-def read_mono(path: Path, sample_rate: int = SAMPLE_RATE) -> Samples:
+def sound_files(folder: Path, *, required: bool = True) -> list[Path]:
+    """Sound files of a folder and of those in it, by name; links are left out, since their targets are there.
+
+    Raises:
+        ConfigError: there are none, and some are required.
+    """
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    found = sorted(path for path in paths if path.is_file() and not path.is_symlink())
+    if required and not found:
+        raise ConfigError(f"{folder}: no sound files; allowed are {', '.join(AUDIO_SUFFIXES)}; give a folder of clips")
+    return found
+
+
+def read_mono(path: Path, sample_rate: int) -> Samples:
     """The whole sound at `path`, mixed to mono, [N] float32 at `sample_rate` Hz; AudioError when unreadable."""
     samples: Samples = resample(downmix(read(path)), sample_rate).samples[0]
     return samples
@@ -96,9 +108,7 @@ def pack_folder(
     names. Memory holds one file at a time. Files appear under their final names only when complete.
     Returns the index; raises AudioError for a file that does not decode, ConfigError for one of no kind.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-    if not paths:
-        raise ConfigError(f"{folder}: no sound files; allowed are {', '.join(AUDIO_SUFFIXES)}; give a folder of clips")
+    paths = sound_files(folder)
     names = [path.relative_to(folder) for path in paths]
     kinds = [kind_of(name, default_kind) for name in names]  # before any decoding, so that it fails early
     out.mkdir(parents=True, exist_ok=True)
@@ -137,10 +147,8 @@ def write_opus(folder: Path, out: Path, *, size: int, bitrate: int) -> tuple[flo
     import soundfile
 
     by_kind: dict[str, list[Path]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
+    for path in sound_files(folder):
         by_kind.setdefault(kind_of(path.relative_to(folder)), []).append(path)
-    if not by_kind:
-        raise ConfigError(f"{folder}: no sound files; allowed are {', '.join(AUDIO_SUFFIXES)}; give a folder of clips")
     out.mkdir(parents=True, exist_ok=True)
     seconds, count, used = 0.0, 0, 0
     # All of a kind, any beginning evenly spread over their order (golden-ratio steps); kinds take turns.
@@ -160,57 +168,32 @@ def write_opus(folder: Path, out: Path, *, size: int, bitrate: int) -> tuple[flo
     return seconds / 3600, count
 
 
-class PackedAudio:
-    """Memory-mapped reader of a packed folder.
+@dataclass(frozen=True)
+class Packed:
+    """What `pack_folder` wrote: samples int16 `[N]` as a memory map, where the clips lie in it, and the fingerprint."""
 
-    Draws: each kind present is equally likely, a clip within its kind in proportion to its
-    length, then a uniform crop; clips shorter than the crop are zero padded at the end. Raises ConfigError where there
-    is nothing packed, or at another rate than the one that is wanted.
+    audio: npt.NDArray[np.int16]
+    clips: tuple[ClipEntry, ...]
+    sample_rate: int
+    fingerprint: str
+
+
+def read_packed(folder: Path, sample_rate: int = FULL_RATE) -> Packed:
+    """A packed folder.
+
+    Raises:
+        ConfigError: nothing is packed there, or at another rate than the one that is wanted.
+        AudioError: samples are missing.
     """
-
-    def __init__(self, path: str | Path, sample_rate: int = SAMPLE_RATE) -> None:
-        folder = Path(path)
-        try:
-            index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ConfigError(f"{folder}: no index.json; make one with the pack verb") from error
-        self.clips = tuple(ClipEntry(**clip) for clip in index["clips"])
-        self.sample_rate: int = index["sample_rate"]
-        if self.sample_rate != sample_rate:
-            raise ConfigError(f"{folder} is packed at {self.sample_rate} Hz: pack it with --rate {sample_rate}")
-        self.fingerprint: str = index["fingerprint"]
-        self._audio = np.memmap(folder / "audio.i16", dtype="<i2", mode="r")
-        expected = sum(clip.length for clip in self.clips)
-        if len(self._audio) != expected:
-            raise AudioError(
-                f"{folder}: audio.i16 has {len(self._audio)} samples, index.json says {expected}; pack again"
-            )
-        self._starts = np.array([clip.start for clip in self.clips], np.int64)
-        self._lengths = np.array([clip.length for clip in self.clips], np.int64)
-        ids = np.array([KINDS.index(clip.kind) for clip in self.clips], np.int64)
-        self._members = {int(kind): np.flatnonzero(ids == kind) for kind in np.unique(ids)}
-        self._cumulative = {kind: np.cumsum(self._lengths[rows]) for kind, rows in self._members.items()}
-
-    @property
-    def hours(self) -> float:
-        """Total duration in hours."""
-        return len(self._audio) / self.sample_rate / 3600
-
-    def sample(self, batch: int, samples: int, rng: np.random.Generator) -> tuple[Samples, npt.NDArray[np.int64]]:
-        """Random crops: waveform [batch, samples] float32 in [-1, 1) and kind ids [batch] int64."""
-        if batch < 1 or samples < 1:
-            raise ConfigError(f"batch {batch}, samples {samples}: both must be at least 1; give positive sizes")
-        kind_ids = rng.choice(np.array(list(self._members), np.int64), size=batch)
-        waveform = np.zeros((batch, samples), np.float32)
-        for row, kind in zip(waveform, kind_ids.tolist(), strict=True):
-            self._crop_into(row, kind, rng)
-        return waveform, kind_ids
-
-    def _crop_into(self, row: Samples, kind: int, rng: np.random.Generator) -> None:
-        ends = self._cumulative[kind]
-        drawn = np.searchsorted(ends, rng.integers(ends[-1]), side="right")
-        clip = int(self._members[kind][drawn])
-        length = int(self._lengths[clip])
-        count = min(len(row), length)
-        start = int(self._starts[clip]) + int(rng.integers(length - count + 1))
-        row[:count] = self._audio[start : start + count].astype(np.float32) / 32768.0
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{folder}: no index.json; make one with the pack verb") from error
+    if index["sample_rate"] != sample_rate:
+        raise ConfigError(f"{folder} is packed at {index['sample_rate']} Hz: pack it with --rate {sample_rate}")
+    clips = tuple(ClipEntry(**clip) for clip in index["clips"])
+    audio = np.memmap(folder / "audio.i16", "<i2", "c")  # copy on write: torch asks for a writable one
+    expected = sum(clip.length for clip in clips)
+    if len(audio) != expected:
+        raise AudioError(f"{folder}: audio.i16 has {len(audio)} samples, index.json says {expected}; pack again")
+    return Packed(audio, clips, sample_rate, index["fingerprint"])

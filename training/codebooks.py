@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from noisebook import api
@@ -23,7 +22,7 @@ from noisebook.diffusion.backend import Backend
 from noisebook.quantizers.files import FOLDER
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis.sound import to_latent
-from training.clips import PackedAudio
+from training.sounds import Sounds
 
 # All together at most 6 MB. The seeds' sizes: 1024 atoms of 8 values (position) and of a whole clip.
 BOOKS: dict[str, dict[str, Any]] = {
@@ -57,14 +56,14 @@ def main() -> None:
 
 def crops(packed: Path, hours: float, backend: Backend) -> list[torch.Tensor]:
     """Latents `[1, C, 512, F']` of random crops."""
-    audio, rng = PackedAudio(packed, backend.info.sample_rate), np.random.default_rng(0)
-    samples = _CROP_FRAMES * backend.info.frame_samples
-    count = max(1, round(hours * 3600 * backend.info.sample_rate / samples))
+    rate, samples = backend.info.sample_rate, _CROP_FRAMES * backend.info.frame_samples
+    sounds = Sounds(packed, "cpu", [0], synthetic=0.0, sample_rate=rate)
+    count = max(1, round(hours * 3600 * rate / samples))
     latents = []
     for index in range(count):
         if index % 50 == 0:
             print(f"encoding {index}/{count}", flush=True)
-        sound = Waveform(audio.sample(1, samples, rng)[0], audio.sample_rate)
+        sound = Waveform(sounds.crops(1, samples)[0].numpy(), rate)
         latents.append(to_latent(sound, backend=backend)[0])
     return latents
 

@@ -79,12 +79,6 @@ def unpack_archives(folder: Path) -> None:
             _convert(path)
 
 
-def audio_files(folder: Path) -> list[Path]:
-    """Sound files under `folder` in a fixed order; links are left out, since their targets are there."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    return sorted(path for path in found if path.is_file() and not path.is_symlink())
-
-
 def _stem(source: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", Path(source).stem).strip("-") or "sound"
 

@@ -21,7 +21,7 @@ import click
 
 from noisebook.errors import ConfigError, Error
 from training.building import build_package, fetch
-from training.clips import AUDIO_SUFFIXES, FULL_RATE, KINDS, PackedAudio, pack_folder, write_opus
+from training.clips import FULL_RATE, KINDS, pack_folder, sound_files, write_opus
 from training.packages import HELD_OUT, TRAIN, Package, choose, is_held_out_name
 
 STATE = ".state"  # OUT/.state/PACKAGE.json: one record per finished package
@@ -61,7 +61,7 @@ def refuse_mixture(out: Path, *, held_out: bool) -> None:
 
 
 def _refuse_mixed_clips(folder: Path) -> None:
-    names = [path.name for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+    names = [path.name for path in sound_files(folder)]
     held_out = [name for name in names if is_held_out_name(name)]
     if held_out and len(held_out) < len(names):
         raise ConfigError(
@@ -99,7 +99,7 @@ def _summary(package: Package, record: dict[str, Any]) -> str:
 
 @click.group(help=__doc__.split("\n", 1)[0] if __doc__ else None)
 def cli() -> None:
-    """Verbs of this recipe."""
+    """What can be done."""
 
 
 @cli.command()
@@ -151,9 +151,9 @@ def build(
 def pack(folder: Path, out: Path, kind: str | None, rate: int) -> None:
     """Decode every sound of FOLDER into OUT/audio.i16 (mono int16) with OUT/index.json."""
     _refuse_mixed_clips(folder)
-    pack_folder(folder, out, sample_rate=rate, default_kind=kind)
-    packed = PackedAudio(out, rate)
-    click.echo(f"{len(packed.clips)} clips, {packed.hours:.2f} h, fingerprint {packed.fingerprint[:16]}")
+    index = pack_folder(folder, out, sample_rate=rate, default_kind=kind)
+    hours = sum(clip["length"] for clip in index["clips"]) / rate / 3600
+    click.echo(f"{len(index['clips'])} clips, {hours:.2f} h, fingerprint {index['fingerprint'][:16]}")
 
 
 @cli.command()

@@ -18,7 +18,7 @@ import torch
 from noisebook.errors import ConfigError
 from noisebook.verification.listening import KINDS_FILE, kind_statistics
 from noisebook.verification.similarity import SAMPLE_RATE, features
-from training.clips import AUDIO_SUFFIXES, KINDS, kind_of, read_mono
+from training.clips import KINDS, kind_of, read_mono, sound_files
 
 _MOST = {"music": 25, "speech": 70, "effects": 140}  # sounds of a package
 _HEARD = 20  # seconds of a sound, of which crops are taken
@@ -42,7 +42,7 @@ def fit_kinds(folder: Path) -> None:
     rows, kinds, packages = [], [], []
     for number, path in enumerate(_chosen(folder)):
         kind = KINDS.index(kind_of(path))
-        for crop in _crops(read_mono(path)[: _HEARD * SAMPLE_RATE], number):
+        for crop in _crops(read_mono(path, SAMPLE_RATE)[: _HEARD * SAMPLE_RATE], number):
             if len(crop) >= SAMPLE_RATE // 2 and not features(crop).silent:
                 rows.append(kind_statistics(crop))
                 kinds.append(kind)
@@ -93,9 +93,7 @@ def _weights(kinds: np.ndarray, packages: np.ndarray) -> np.ndarray:
 
 def _chosen(folder: Path) -> list[Path]:
     """Of each kind of each package some sounds, drawn; no variants (`__v`) of others, and none with a wrong kind."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    if not paths:
-        raise ConfigError(f"{folder}: no sound files in it; allowed are {', '.join(AUDIO_SUFFIXES)}")
+    paths = sound_files(folder)
     generator, chosen = np.random.default_rng(0), []
     for (kind, _), group in groupby(paths, lambda path: (kind_of(path), _package(path))):
         own = list(group)

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from noisebook.errors import ConfigError
-from training.clips import AUDIO_SUFFIXES, FULL_RATE, KINDS, PackedAudio, kind_of, read_words
+from training.clips import FULL_RATE, KINDS, kind_of, read_packed, read_words, sound_files
 from training.notes import notes
 from training.run import on_device
 
@@ -33,6 +32,7 @@ class Sounds:
         device: of torch; the sound lies there.
         seed: of the draws; the number of a step makes them go on where a stopped training was.
         synthetic: share of sounds that are synthetic notes.
+        sample_rate: Hz, at which the folder is packed.
 
     Attributes:
         hours: of sound.
@@ -42,8 +42,10 @@ class Sounds:
         ConfigError: nothing to train on, or sound of another rate.
     """
 
-    def __init__(self, folder: Path, device: str, seed: list[int], *, synthetic: float) -> None:
-        audio, self._starts, self._lengths, kinds, self.fingerprint = _load(folder)
+    def __init__(
+        self, folder: Path, device: str, seed: list[int], *, synthetic: float, sample_rate: int = FULL_RATE
+    ) -> None:
+        audio, self._starts, self._lengths, kinds, self.fingerprint = _load(folder, sample_rate)
         self._device, self._synthetic = device, synthetic
         self._audio = torch.from_numpy(audio).to(device)
         self._members = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
@@ -51,12 +53,12 @@ class Sounds:
         self._kinds = kinds
         self._rng = np.random.default_rng(seed)
         self._notes = self._first_notes() if synthetic else torch.empty(0)
-        self.hours = len(audio) / FULL_RATE / 3600
+        self.hours = len(audio) / sample_rate / 3600
 
     def batch(self, clips: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Waveforms `[clips, samples]` at levels the codec codes at, and the index of their kind in `KINDS`, `[clips]`;
         every kind of the folder is equally likely."""
-        crops, kinds = self._crops(clips, samples)
+        crops, kinds = self.crops(clips, samples)
         rng = self._rng
         crops = crops * (_PEAK / crops.abs().amax(1, keepdim=True).clamp_min(1e-3))
         mixed = self._there(rng.random(clips) < _MIXED)[:, None]
@@ -68,7 +70,8 @@ class Sounds:
         quieter = 10 ** (-np.abs(rng.normal(0, _QUIETER_DB, (clips, 1))) / 20)
         return crops * self._there(quieter.astype(np.float32)), kinds
 
-    def _crops(self, clips: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def crops(self, clips: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of the sounds as they are; silence follows those that are too short."""
         rng = self._rng
         rows = np.array([self._draw(rng) for _ in range(clips)])
         spare = np.maximum(self._lengths[rows] - samples, 0)
@@ -105,20 +108,17 @@ class Sounds:
         return self._notes[rows, places % size]
 
 
-def _load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
+def _load(folder: Path, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
     """Samples int16 `[N]`; start, length and kind of each clip; and the fingerprint."""
     if (folder / "index.json").is_file():
-        packed = PackedAudio(folder, FULL_RATE)
-        audio: np.ndarray = np.memmap(folder / "audio.i16", "<i2", "c")  # copy on write: torch asks for a writable one
-        fingerprint = packed.fingerprint
+        packed = read_packed(folder, sample_rate)
+        audio, fingerprint = packed.audio, packed.fingerprint
         lengths = np.array([clip.length for clip in packed.clips])
         kinds = np.array([KINDS.index(clip.kind) for clip in packed.clips])
     else:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-        if not paths:
-            raise ConfigError(f"{folder}: neither a packed folder nor one of sounds")
+        paths = sound_files(folder)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            sounds = list(pool.map(lambda path: read_words(path, FULL_RATE), paths))
+            sounds = list(pool.map(lambda path: read_words(path, sample_rate), paths))
         audio, fingerprint = np.concatenate(sounds), ""
         lengths = np.array([len(sound) for sound in sounds])
         kinds = np.array([KINDS.index(kind_of(path.relative_to(folder))) for path in paths])

@@ -20,7 +20,6 @@ EARLIER = {  # pages of an earlier model, until `make numbers` renews them
     "docs/speed.md",
     "docs/studies.md",
     "docs/systems.md",
-    "docs/verification.md",
 }
 _NAMED = re.compile(r"model\s+`([0-9a-f]{4})`")
 _ABOUT = re.compile(r"<!-- numbers (\w+) about -->(.*?)<!-- end -->", re.S)

@@ -26,9 +26,9 @@ def test_the_tables(measured, monkeypatch):
     assert kinds == [
         "music",
         "speech",
-        "sfx",
+        "effects",
         "telephone speech",
-        *(f"speech clipped at {n} times" for n in (2, 8)),
+        "speech clipped at 8 times",
         "chords",
     ]
     assert "| all held-out clips | 3 |" in parts["decodes"]

@@ -11,7 +11,6 @@ from noisebook.audio.waveform import Waveform
 def test_the_tables(measured, monkeypatch):
     monkeypatch.setattr(restoration, "_CUT", slice(0, 57_600))
     monkeypatch.setattr(restoration, "_GAP", (0.5, 0.7))
-    monkeypatch.setattr(restoration, "_CLIPPING", (12,))
     monkeypatch.setattr(restoration, "KINDS", ("music",))
     monkeypatch.setattr(restoration.Bench, "clips", lambda bench, **_: [restoration.Clip("music-a", "music", SOUND)])
     parts = measured("restoration")
@@ -26,8 +25,7 @@ SOUND = Waveform(0.1 * np.random.default_rng(0).standard_normal((1, 57_600)).ast
 
 def test_damage_is_where_the_region_says(monkeypatch):
     monkeypatch.setattr(restoration, "_GAP", (0.5, 0.7))
-    gap, above, *clipped = restoration.cases(SOUND)
-    assert len(clipped) == 3
+    gap, above, _ = restoration.cases(SOUND)
     for case in (gap, above):
         truth, damaged = (restoration.mel_of(one) for one in (case.truth, case.damaged))
         change = np.abs(truth - damaged)

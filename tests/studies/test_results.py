@@ -45,7 +45,7 @@ def test_every_method_is_measured_on_every_clip(measured):
 
 
 def test_clips_are_one_channel_at_48_khz(measured):
-    report = measured[1] / "report" / "sounds" / "music-a"
+    report = measured[1] / "report" / "comparison" / "sounds" / "music-a"
     for name in ("original", "ddcm-300", "vocoder"):
         sound = io.read(report / f"{name}.flac")
         assert (sound.channels, sound.sample_rate, sound.duration) == (1, 48000, 0.8)

@@ -15,7 +15,7 @@ def test_the_tables(measured, monkeypatch):
             "rivals": [found["presets"][0] | {"codec": "slow", "steps": 12, "faster": 2.0, "nmse_db": None}]
         }
 
-    monkeypatch.setattr(speed, "Options", lambda: short)
+    monkeypatch.setattr(speed, "_OPTIONS", short)
     monkeypatch.setattr(speed, "benchmark", with_baseline)
     parts = measured("speed")
     assert parts["encode"].count("\n") == parts["decode"].count("\n") == 3

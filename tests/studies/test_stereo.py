@@ -8,7 +8,7 @@ import pytest
 from experiments import stereo
 from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
-from noisebook.errors import AudioError
+from noisebook.errors import ConfigError
 
 
 def test_only_stereo_music_of_a_folder_is_taken(tmp_path) -> None:
@@ -16,9 +16,9 @@ def test_only_stereo_music_of_a_folder_is_taken(tmp_path) -> None:
     for name in ("music-b", "music-a", "music-c", "speech-a"):
         io.write(tmp_path / f"{name}.wav", Waveform(sound, 16000))
     io.write(tmp_path / "music-aa.wav", Waveform(sound[:1], 16000))
-    assert [path.stem for path in stereo.stereo_paths(tmp_path, 2)] == ["music-a", "music-c"]
+    assert [path.stem for path in stereo.stereo_paths(tmp_path, 2)] == ["music-a", "music-b"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(AudioError, match="no stereo music"):
+    with pytest.raises(ConfigError, match="no clips that fit"):
         stereo.stereo_paths(tmp_path / "none", 2)
 
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from noisebook.errors import ConfigError, MissingExtra
 from training import cutting, data
 from training.building import build_package
-from training.clips import KINDS
+from training.clips import KINDS, sound_files
 from training.cutting import judging_pieces, thin, training_pieces
 from training.packages import HELD_OUT, TRAIN, Package, choose
 
@@ -155,7 +155,7 @@ def test_sound_catalogue_is_opened(tmp_path: Path) -> None:
     (tmp_path / "one.wav").unlink()
     (tmp_path / "all.cat").write_bytes(b"\x18\0\0\0index" + b"name\0".join(sounds))
     cutting.unpack_archives(tmp_path)
-    members = cutting.audio_files(tmp_path)
+    members = sound_files(tmp_path)
     assert [path.read_bytes() for path in members] == sounds
 
 

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from noisebook.errors import AudioError, ConfigError
 from training import data
-from training.clips import KINDS, PackedAudio, kind_of, pack_folder, write_opus
+from training.clips import KINDS, kind_of, pack_folder, read_packed, write_opus
+from training.sounds import Sounds
 
 RATE = 16_000
 
@@ -59,8 +60,8 @@ def test_fingerprint_follows_names_and_samples(tmp_path: Path) -> None:
 
 def test_sampling_is_even_over_kinds_and_by_length_within(tmp_path: Path) -> None:
     pack_folder(clips(tmp_path / "in"), tmp_path / "out", sample_rate=RATE)
-    audio = PackedAudio(tmp_path / "out")
-    waveform, kind_ids = audio.sample(3000, 2000, np.random.default_rng(0))
+    sounds = Sounds(tmp_path / "out", "cpu", [0], synthetic=0.0, sample_rate=RATE)
+    waveform, kind_ids = (tensor.numpy() for tensor in sounds.crops(3000, 2000))
     assert (waveform.shape, waveform.dtype, kind_ids.dtype) == ((3000, 2000), np.float32, np.int64)
     counts = np.bincount(kind_ids, minlength=3)
     assert (np.abs(counts - 1000) < 5 * np.sqrt(3000 * 2 / 9)).all()
@@ -70,9 +71,9 @@ def test_sampling_is_even_over_kinds_and_by_length_within(tmp_path: Path) -> Non
     effects = waveform[kind_ids == KINDS.index("effects")]
     assert np.allclose(effects[:, :1000], 0.5, atol=1e-4)
     assert not effects[:, 1000:].any()
-    again, _ = audio.sample(3000, 2000, np.random.default_rng(0))
+    again, _ = Sounds(tmp_path / "out", "cpu", [0], synthetic=0.0, sample_rate=RATE).crops(3000, 2000)
     np.testing.assert_array_equal(again, waveform)
-    assert audio.hours == pytest.approx(217_000 / RATE / 3600)
+    assert sounds.hours == pytest.approx(217_000 / RATE / 3600)
 
 
 def test_crops_reach_both_ends_of_a_clip(tmp_path: Path) -> None:
@@ -81,19 +82,19 @@ def test_crops_reach_both_ends_of_a_clip(tmp_path: Path) -> None:
     ramp = np.arange(1, 9, dtype=np.int16)
     soundfile.write(folder / "ramp.wav", ramp, RATE)
     pack_folder(folder.parent, tmp_path / "out", sample_rate=RATE)
-    waveform, _ = PackedAudio(tmp_path / "out").sample(400, 6, np.random.default_rng(1))
-    starts = np.unique(np.round(waveform[:, 0] * 32768)).astype(int).tolist()
+    waveform, _ = Sounds(tmp_path / "out", "cpu", [1], synthetic=0.0, sample_rate=RATE).crops(400, 6)
+    starts = np.unique(np.round(waveform[:, 0].numpy() * 32768)).astype(int).tolist()
     assert starts == [1, 2, 3]
 
 
 def test_packed_folder_that_does_not_fit_its_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pack verb"):
-        PackedAudio(tmp_path)
+        read_packed(tmp_path, RATE)
     pack_folder(clips(tmp_path / "in"), tmp_path / "out", sample_rate=RATE)
     with (tmp_path / "out/audio.i16").open("ab") as file:
         file.write(b"\0\0")
     with pytest.raises(AudioError, match="pack again"):
-        PackedAudio(tmp_path / "out")
+        read_packed(tmp_path / "out", RATE)
 
 
 def test_kind_comes_from_name_then_folder_then_option() -> None:
@@ -140,4 +141,4 @@ def test_opus_files_fill_a_size_with_kinds_in_turns(tmp_path: Path) -> None:
 def test_another_rate_is_refused(tmp_path: Path) -> None:
     pack_folder(clips(tmp_path / "in"), tmp_path / "out", sample_rate=48_000)
     with pytest.raises(ConfigError, match="packed at 48000 Hz: pack it with --rate 16000"):
-        PackedAudio(tmp_path / "out")
+        read_packed(tmp_path / "out", RATE)

@@ -105,7 +105,7 @@ def test_batches_have_levels_and_kinds(sounds) -> None:
 
 
 def test_an_empty_folder_is_refused(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="neither a packed folder nor one of sounds"):
+    with pytest.raises(ConfigError, match="no sound files"):
         Sounds(tmp_path, "cpu", [0], synthetic=0.0)
 
 
