@@ -131,4 +131,4 @@ def _mean(column: list[float]) -> str:
     return f"{np.mean(finite):.2f}" if finite else f"{column[0]}"
 
 
-STUDY = Study("metrics", "what metrics say of sounds of known worth", run, ("docs/metrics.md",), limit=16, minutes=4)
+STUDY = Study("metrics", "what metrics say of sounds of known worth", run, ("docs/metrics.md",), limit=16, minutes=3)

@@ -16,7 +16,6 @@ PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
          for page in (*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md")}  # fmt: skip
 MEASURED = [page for page, text in PAGES.items() if re.search(r"<!-- numbers \w+ about -->", text)]
 EARLIER = {  # pages of an earlier model, until `make numbers` renews them
-    "docs/metrics.md",
     "docs/speed.md",
     "docs/studies.md",
     "docs/systems.md",
