@@ -1,9 +1,7 @@
 """Alignment: by how many samples an estimate comes late, how loud it is, and the part that both signals have.
 
-What ordinary codecs add (a delay, a gain) is found and reported, so that the metrics judge the rest. A positive lag is
-a late estimate: its sample `n + lag` belongs to sample `n` of the reference. The gain is reported and never applied.
-Where the phases are made up, as those of a vocoder are, a cross-correlation misleads: give `lag=0` for whatever is
-known to be in time.
+A positive lag is a late estimate: its sample `n + lag` belongs to sample `n` of the reference. The gain is reported and
+never applied. A cross-correlation misleads where phases are invented, as by a vocoder: give `lag=0` if that is known.
 """
 
 from __future__ import annotations
@@ -29,9 +27,7 @@ class Alignment:
     reference: np.ndarray  # `[M]` float64
     estimate: np.ndarray  # `[M]` float64, its level untouched
     lag: int  # samples by which the estimate came late
-    # level of the estimate over that of the reference in the common part, `10 log10` of the ratio of energies. Not the
-    # least-squares gain, which new phases pull towards -inf. +-inf where one side is silent.
-    gain_db: float
+    gain_db: float  # `energy_ratio_db` of the two; not the least-squares gain, which new phases pull towards -inf
     correlation: float  # normalised cross-correlation at that lag, -1 to 1: how much the lag means
 
 

@@ -4,12 +4,9 @@
       + 0.05 (SNR + 20) / 40      `summary_score`
       + 0.05 zero-crossing rate   `verify_score`
 
-Both sounds at 16 kHz, cut to the shorter one, with the definitions of `correlation`. The predecessor called a score
-above 0.2 related, above 0.3 surely so, above 0.5 highly. Unrelated sounds pass those levels (docs/metrics.md): the
-scores are here to be compared with, never to decide.
-
-Where the predecessor got NaN (a constant track, two signals without a beat) a correlation counts as `correlation`
-says; where it got -inf (a silent reference) the power in the SNR is floored at 1e-10, as its noise was.
+Both sounds at 16 kHz, cut to the shorter one, with the definitions of `correlation`. Unrelated sounds pass the levels
+from which on the predecessor called a sound related (docs/metrics.md): the scores are to be compared with, never to
+decide. Where the predecessor got -inf (a silent reference) the power in the SNR is floored at 1e-10, as its noise was.
 """
 
 from __future__ import annotations

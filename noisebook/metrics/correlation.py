@@ -1,14 +1,9 @@
 """Correlation metrics: whether what moves in one signal moves in the other, whatever the levels are.
 
-Of the samples, the spectrum of the whole clip, the mel spectrogram and the tracks of brightness and zero crossings, by
-numpy; of timbre, harmony and rhythm by librosa. Most are parts of the predecessor's scores (`composite`), with its
-definitions, which are librosa's defaults.
-
-`reference` and `estimate` are `[N]` real samples, aligned and of equal length, at any rate; AudioError and ConfigError
-as in `validate`, MissingExtra where librosa is not installed. All work at 16 kHz in frames of 2048 samples every 512,
-and ignore gain. Identical signals give 1. Digital silence on one side, a clip below 10 ms and a track that does not
-move (of one frame: clips below 32 ms) give 0. Most are positive for most pairs of unrelated sounds, since most sounds
-have their energy in the bass: read them beside controls.
+Most are parts of the predecessor's scores (`composite`), with its definitions, which are librosa's defaults. All work
+at 16 kHz in frames of 2048 samples every 512, and ignore gain. Arguments and errors as in `validate`, MissingExtra
+where librosa is needed and not installed. Undefined cases as in `judged`; a track that does not move (of one frame:
+clips below 32 ms) gives 0. Unrelated sounds correlate too, since most have their energy in the bass.
 
 Sources: Peeters, "A large set of audio features for sound description", 2004 (centroid, zero-crossing rate). Davis &
 Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", 1980 (MFCC). Mueller,
@@ -41,19 +36,13 @@ def waveform_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
 
 @_correlation
 def spectrum_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """Pearson correlation of `|FFT|` of the whole clip, both halves of the spectrum, -1 to 1.
-
-    Bins as narrow as this hear new phases, while unrelated sounds agree that the bass is strong.
-    """
+    """Pearson correlation of `|FFT|` of the whole clip, both halves of the spectrum, -1 to 1."""
     return pearson(np.abs(np.fft.fft(reference)), np.abs(np.fft.fft(estimate)))
 
 
 @_correlation
 def mel_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """Pearson correlation of mel power spectrograms, not logarithmic, -1 to 1: the loudest cells decide.
-
-    n_fft 2048, hop 512, Hann, centred with silence; 128 Slaney filters from 0 to 8 kHz.
-    """
+    """Pearson correlation of mel power spectrograms (128 Slaney filters, 0 to 8 kHz), -1 to 1."""
     filters = mel_filter_bank(_MEL).T
     return pearson(_spectrogram(reference) @ filters, _spectrogram(estimate) @ filters)
 
@@ -74,8 +63,7 @@ def zcr_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
 def mfcc_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
     """Pearson correlation of 13 mel-frequency cepstral coefficients, c0 among them, all frames in one, -1 to 1.
 
-    c0, the level, is negative and larger than all others, so that this is high for most pairs of sounds, and for
-    a sound and faint noise. Kept because it is in the predecessor's scores.
+    c0, the level, is negative and larger than all others, so that this is high for most pairs of sounds.
     """
     return pearson(_mfcc(reference), _mfcc(estimate))
 
@@ -90,15 +78,12 @@ def mfcc_correlation_without_c0(reference: np.ndarray, estimate: np.ndarray) -> 
 def chroma_similarity(reference: np.ndarray, estimate: np.ndarray) -> float:
     """Mean over frames of the correlation between the energies of the 12 pitch classes, -1 to 1.
 
-    Over the frames of the reference within 60 dB of its loudest. A correlation, not the usual cosine: energies are
-    positive, so that the cosine of unrelated frames is far from 0, and noise would score.
+    Over the frames of the reference within 60 dB of its loudest. (The usual cosine is far from 0 for noise too, since
+    energies are positive.)
     """
+    librosa, options = require("librosa"), {"n_fft": _N_FFT, "hop_length": _HOP, "tuning": 0.0, "norm": None}
     chroma, chroma_hat = (
-        require("librosa")
-        .feature.chroma_stft(
-            y=_at_least_a_frame(signal), sr=_RATE, n_fft=_N_FFT, hop_length=_HOP, tuning=0.0, norm=None
-        )
-        .T
+        librosa.feature.chroma_stft(y=_at_least_a_frame(signal), sr=_RATE, **options).T
         for signal in (reference, estimate)
     )
     energy = chroma.sum(axis=1)
@@ -121,11 +106,7 @@ def onset_correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
 
 @_correlation
 def tempo_agreement(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-    """`1 - |a - b| / max(a, b)` of the two tempi in beats per minute, 0 to 1; 0 where only one signal has onsets.
-
-    An estimator that hears the double of a tempo halves the score, and one that finds no beat answers near 120: most
-    pairs of sounds agree by more than 0.6.
-    """
+    """`1 - |a - b| / max(a, b)` of the two tempi in beats per minute, 0 to 1; 0 where only one signal has onsets."""
     tempi = _tempo(reference), _tempo(estimate)
     return 1 - abs(tempi[0] - tempi[1]) / max(tempi) if max(tempi) > 0 else None
 

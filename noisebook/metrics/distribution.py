@@ -5,13 +5,9 @@
                                                `-> kernel_distance                no shape assumed, no bias
     values of clips -> bootstrap_interval -> mean, low, high
 
-They judge what has no reference, as generated sound, by the company it keeps. Features are `[n, V]` real and finite,
-one row for one piece of sound. Any embedding can be given; `mel_patches` is one that needs no network. Numbers compare
-only with numbers of the same embedding, and, for `frechet_distance`, of sets of the same size: its bias falls like 1/n,
-and is large where n is not many times V.
-
-The distances raise ConfigError for what is not two sets `[n, V]` of at least two finite features each; functions of a
-sound raise AudioError and ConfigError for a signal or a rate that is none.
+They judge what has no reference, as generated sound. Features are `[n, V]` real and finite, one row for one piece of
+sound, of any embedding; what is not two sets of at least two is a ConfigError. Numbers compare only with numbers of the
+same embedding, and, for `frechet_distance`, of sets of the same size: its bias falls like 1/n.
 
 Sources: Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 (Frechet distance). Kilgour et al.,
 "Frechet Audio Distance", Interspeech 2019. Chong & Forsyth, "Effectively unbiased FID and Inception Score", CVPR 2020,
@@ -61,10 +57,9 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
 def frechet_distance_extrapolated(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> float:
     """The Frechet distance of endless sets, by a line through the distances of subsets over 1 / size.
 
-    Both sets are thinned alike, to ten sizes from a quarter to the whole, drawn by `seed`, so that sounds of one kind
-    come out near 0 on either side of it: unlike the distance, this can be negative. (The tools that extrapolate FAD
-    thin one set only, and keep the other's bias.) Takes features drawn independently; patches of one clip are less
-    than that. A set needs at least 8.
+    Both sets (of at least 8) are thinned alike, to ten sizes from a quarter to the whole, drawn by `seed`, so that
+    sounds of one kind come out near 0 on either side of it. (The tools that extrapolate FAD thin one set only, and keep
+    the other's bias.)
     """
     a, b = _sets(a, b, least=8)
     rng = np.random.default_rng(seed)
@@ -82,8 +77,7 @@ def kernel_distance(a: ArrayLike, b: ArrayLike) -> float:
 
     `mean k(a, a') + mean k(b, b') - 2 mean k(a, b)` over pairs of different features, with
     `k(x, y) = exp(-|x - y|^2 / (2 w^2))` and w the median distance within `a`, the reference (Chung et al. 2025, whose
-    tool prints 100 times this). Without bias at any size, so that sets of one kind come out on either side of 0; n * m
-    kernel values are computed. A reference of which half of the features are equal is a ConfigError too.
+    tool prints 100 times this). A reference of which half of the features are equal is a ConfigError too.
     """
     from scipy.spatial.distance import cdist, pdist
 
@@ -104,19 +98,10 @@ def kernel_distance(a: ArrayLike, b: ArrayLike) -> float:
 def bootstrap_interval(
     values: Sequence[float] | np.ndarray, *, level: float = 0.95, seed: int = 0, resamples: int = 2000
 ) -> tuple[float, float, float]:
-    """Mean of some clips' values and its percentile bootstrap interval.
+    """Mean of `[n]` independent values, n >= 1, with the ends of its percentile bootstrap interval.
 
     Not by `scipy.stats.bootstrap`: the ends are means that were drawn, not points between two of them, so that infinite
-    values make no NaN, and one value has an interval too.
-
-    Args:
-        values: `[n]`, n >= 1, independent of one another. Infinite ones of one sign are taken as they are.
-        level: share of resampled means inside the interval, between 0 and 1.
-        seed: of the resampling.
-        resamples: how many, at least 1.
-
-    Returns:
-        `(mean, low, high)`; of one value, that value three times.
+    values of one sign make no NaN, and one value has an interval too.
 
     Raises:
         ConfigError: no value, NaN, infinities of both signs, a level or a number of resamples out of range.
@@ -138,7 +123,7 @@ def mel_patches(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """`[patches, 48]`: how loud each of 16 bands of the log-mel is in each 0.16 s, how it varies and how it steps.
 
     Means, standard deviations and mean absolute differences of successive frames, in nepers, of `noisebook.audio.mel`
-    at a peak of 0.5: loudness is taken away, silence stays silent. Sounds below 0.16 s are extended with silence.
+    at a peak of 0.5. Sounds below 0.16 s are extended with silence. AudioError and ConfigError as of `validate`.
     """
     import torch
 

@@ -1,13 +1,9 @@
-"""Image metrics: whether a stereo sound is heard from where it came.
+"""Image metrics: errors of the level difference and the coherence of left and right, per band and moment.
 
-Errors of the level difference between left and right, and of their coherence, per band and moment; blind to everything
-that both channels have in common.
-
-`reference` and `estimate` are `[2, N]` real samples, left and right, aligned and of equal length; identical sounds give
-exactly 0. Other shapes, lengths that differ, and complex or non-finite samples are an AudioError; a sample rate below
-1 kHz, where the bands are empty, is a ConfigError. Both metrics are means weighted by `E^0.3`, E the energy of a band
-and moment of the reference in both channels, without what lies 60 dB below its loudest. A silent reference has no
-image: 0 if the estimate is silent too, else the worst.
+`reference` and `estimate` are `[2, N]` real samples, aligned and of equal length, else AudioError; a sample rate below
+1 kHz, where the bands are empty, is a ConfigError. Both metrics are means over 20 bands, evenly spaced on the ERB-rate
+scale up to 8 kHz, and moments of 100 ms, weighted by `E^0.3`, E the energy of the reference there, without what lies
+60 dB below its loudest. Against a silent reference: 0 if the estimate is silent too, else the worst.
 
 Sources: Breebaart, van de Par, Kohlrausch, Schuijers, "Parametric coding of stereo audio", EURASIP JASP 2005: level
 difference and coherence are two of the three things that a stereo image is heard by. Glasberg and Moore, "Derivation of
@@ -41,23 +37,16 @@ class _Image(NamedTuple):
 
 
 def image_level_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Mean absolute error of the level difference between left and right, in dB, 0 to 60.
-
-    In 20 bands, evenly spaced on the ERB-rate scale up to 8 kHz, over 100 ms, differences cut to +-30 dB. Left and
-    right exchanged, a source pulled to the middle, and both channels alike all cost what they move.
-    """
+    """Mean absolute error of the level difference between left and right, cut to +-30 dB, in dB, 0 to 60."""
     true, got = _images(reference, estimate, sample_rate)
     level, level_hat = (np.clip(image.level, -_MOST_DB, _MOST_DB) for image in (true, got))
     return _weighted(np.abs(level - level_hat), true, got, worst=2 * _MOST_DB)
 
 
 def image_coherence(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Mean absolute error of the coherence of left and right, 0 to 2.
+    """Mean absolute error of the coherence (the real part of the normalised cross-spectrum) of left and right, 0 to 2.
 
-    Coherence is the real part of the normalised cross-spectrum of a band over 100 ms: 1 for a source in one place, 0
-    for unlike channels, -1 for opposite ones. Of unlike channels it fluctuates by 0.1 and more around 0, and no two
-    sounds agree in that: a mean error of 0.1 to 0.2 is what the right width has, and `mean_coherence` tells widths
-    apart.
+    The coherence of unlike channels fluctuates around 0: the right width still has an error of 0.1 to 0.2.
     """
     true, got = _images(reference, estimate, sample_rate)
     return _weighted(np.abs(true.coherence - got.coherence), true, got, worst=2.0)

@@ -1,14 +1,7 @@
 """Perceptual metrics: models of a listener's opinion, each in an optional package; nothing is downloaded.
 
-They disagree on generative codecs: ViSQOL forgives invented detail under a right envelope, ESTOI and PESQ show what
-that does to speech. So read them together. DNSMOS and CDPAM are networks that were trained on listeners' answers, and
-know what they were trained on: speech, and the damage of their day.
-
-`reference` and `estimate` are `[N]` real samples in [-1, 1], aligned and of equal length, at any rate; AudioError and
-ConfigError as in `validate`, MissingExtra where the package is not installed. A mean opinion score (MOS) runs from 1 to
-5. A clip on which a measure has no meaning - one side digital silence, shorter than the measure's minimum, or no
-utterance in it - scores the best if the estimate is identical, else the worst: never the high marks that level matching
-gives to silence. Rate, minimum and both ends of the scale are in the line above each metric.
+Arguments and errors as in `validate`, samples in [-1, 1]; MissingExtra where the package is not installed. Undefined
+cases (silence, too short, no utterance) as in `judged`; rate, shortest clip and ends of the scale are in its arguments.
 
 Sources: Chinen et al., "ViSQOL v3", QoMEX 2020. Alakuijala et al., "Zimtohrli", 2025. Taal et al., "An
 algorithm for intelligibility prediction of time-frequency weighted noisy speech", TASLP 2011. Jensen & Taal, "An
@@ -27,47 +20,48 @@ from typing import Any
 
 import numpy as np
 
-from noisebook.metrics.signals import judged, require, resample, validate
+from noisebook.metrics.signals import MetricFunction, judged, require, resample, validate
 
 __all__ = ["cdpam", "dnsmos", "estoi", "pesq_wb", "stoi", "visqol", "zimtohrli"]
 
 _SPEECH_RATE, _DNSMOS_SECONDS = 16000, 0.25
-_intelligibility = judged(_SPEECH_RATE, seconds=0.5, worst=0.0, best=1.0)
 
 
 @judged(48000, seconds=1.0, worst=1.0, best=4.732101)
 def visqol(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """ViSQOL v3 MOS-LQO in audio mode, 1 to 4.73.
+    """ViSQOL v3 MOS-LQO in audio mode, 1 to 4.73, blind to lag and gain.
 
-    Realigns in time by itself, so a lag costs nothing, and matches levels, so gain costs nothing. Its noise floor is
-    absolute: the same defect costs less in a quieter clip, and nothing when the reference lies below about -70 dBFS.
-    The first call compiles for a minute where numba is installed.
+    Its noise floor is absolute: defects cost nothing when the reference lies below about -70 dBFS. The first call
+    compiles for a minute where numba is installed.
     """
     return _visqol_api().measure_from_arrays(reference, estimate, 48000).moslqo
 
 
 @judged(48000, seconds=0.25, worst=1.0, best=5.0)  # below 0.09 s the package corrupts its heap
 def zimtohrli(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """Zimtohrli's mean opinion score, 1 to 5.
-
-    Orders small and moderate defects; under gross ones (noise within some 5 dB of the sound) it rises again.
-    """
+    """Zimtohrli's mean opinion score, 1 to 5; rises again under gross defects (noise within some 5 dB of the sound)."""
     return require("zimtohrli").mos_from_signals(reference, estimate)
 
 
-@_intelligibility
-def stoi(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-    """Short-time objective intelligibility of speech, about 0 to 1: what additive noise and clipping leave."""
-    return _stoi(reference, estimate, extended=False)
+def _intelligibility(*, extended: bool) -> MetricFunction:
+    """(Extended) short-time objective intelligibility of speech, about 0 (nothing understood) to 1."""
+
+    @judged(_SPEECH_RATE, seconds=0.5, worst=0.0, best=1.0)
+    def intelligibility(reference: np.ndarray, estimate: np.ndarray) -> float | None:
+        package = require("pystoi")
+        with warnings.catch_warnings():
+            # pystoi returns 1e-5 with this warning where less than 30 frames carry speech
+            warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
+            try:
+                return package.stoi(reference, estimate, _SPEECH_RATE, extended=extended)
+            except RuntimeWarning:
+                return None
+
+    return intelligibility
 
 
-@_intelligibility
-def estoi(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-    """Extended short-time objective intelligibility of speech, about 0 (nothing understood) to 1.
-
-    Like `stoi`, for maskers that are modulated too: codecs and speech in other speech.
-    """
-    return _stoi(reference, estimate, extended=True)
+stoi = _intelligibility(extended=False)  # of additive noise and clipping
+estoi = _intelligibility(extended=True)  # of modulated maskers too: codecs, and speech in other speech
 
 
 @judged(_SPEECH_RATE, seconds=0.25, worst=1.0, best=4.643888)
@@ -83,10 +77,8 @@ def pesq_wb(reference: np.ndarray, estimate: np.ndarray) -> float | None:
 def dnsmos(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
     """DNSMOS P.835, overall quality of the estimate as speech, 1 to 5, without looking at the reference.
 
-    So it does not see whether the words are right: clean speech of another sentence scores as well. The reference's own
-    score is `dnsmos(reference, reference)`, and what is below it was lost. Music scores near 1. At 16 kHz; clips below
-    9.01 s are repeated by the package; samples beyond full scale are scaled down to it. Silence, and a clip below
-    0.25 s, score 1.
+    Clean speech of another sentence scores as well; what is below `dnsmos(reference, reference)` was lost. At 16 kHz;
+    samples beyond full scale are scaled down to it. Silence, and a clip below 0.25 s, score 1.
     """
     require("onnxruntime")
     package = require("speechmos.dnsmos")
@@ -102,7 +94,7 @@ def dnsmos(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> 
 def cdpam(reference: np.ndarray, estimate: np.ndarray) -> float:
     """CDPAM, a distance that was learned from just noticeable differences of speech, >= 0: above 1 are other sounds.
 
-    Some seconds of one core for a second of sound. Comes with `pip install 'noisebook[cdpam]'`, 98 MB.
+    Takes some seconds of one core for a second of sound.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # the package imports numpy.matlib
@@ -117,17 +109,6 @@ def cdpam(reference: np.ndarray, estimate: np.ndarray) -> float:
 
     with torch.inference_mode():
         return float(network.model_dist(embed(reference), embed(estimate)))
-
-
-def _stoi(reference: np.ndarray, estimate: np.ndarray, *, extended: bool) -> float | None:
-    package = require("pystoi")
-    with warnings.catch_warnings():
-        # pystoi returns 1e-5 with this warning where less than 30 frames carry speech
-        warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
-        try:
-            return package.stoi(reference, estimate, _SPEECH_RATE, extended=extended)
-        except RuntimeWarning:
-            return None
 
 
 @lru_cache(maxsize=1)

@@ -2,11 +2,7 @@
 
 Codecs that synthesise their phases move partials, most of all to multiples of their frame rate. The strongest peaks
 between 60 and 1000 Hz of each quarter of a second of the reference are looked for in the estimate, as its strongest bin
-within two and a half semitones. Chance is far from 0: another clip of music has about an eighth of them within 25
-cents.
-
-`reference` and `estimate` are `[N]` real samples, aligned and of equal length; AudioError and ConfigError as in
-`validate`. Silence on one side, and a clip below a quarter of a second, score the worst unless the two are identical.
+within two and a half semitones. Arguments and errors as in `validate`; undefined cases as in `judged`.
 """
 
 from __future__ import annotations
@@ -15,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noisebook.metrics.signals import judged, windows
+from noisebook.metrics.signals import MetricFunction, judged, windows
 
 __all__ = ["tuning_10", "tuning_25", "tuning_50", "tuning_cents", "tuning_grid"]
 
@@ -27,25 +23,20 @@ _COUNT = 6  # peaks to a frame
 _FAINT, _APART = 0.05, 12  # of the frame's strongest peak, and bins between peaks
 _SEARCHED = 2.5 / 12  # octaves to either side
 _GRID, _NEAR = 50.0, 4.0  # Hz
-_share = judged(_RATE, seconds=_WINDOW, worst=0.0, best=1.0)
 
 
-@_share
-def tuning_10(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-    """Share of the reference's peaks that are within 10 cents in the estimate, 0 to 1."""
-    return _within(10, reference, estimate)
+def _tuning_within(cents: float) -> MetricFunction:
+    """The share of the reference's peaks that the estimate has within so many cents, 0 to 1."""
+
+    @judged(_RATE, seconds=_WINDOW, worst=0.0, best=1.0)
+    def tuning(reference: np.ndarray, estimate: np.ndarray) -> float | None:
+        moved = _moved(reference, estimate)
+        return float(np.mean(moved <= cents)) if moved.size else None
+
+    return tuning
 
 
-@_share
-def tuning_25(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-    """The same, within 25 cents."""
-    return _within(25, reference, estimate)
-
-
-@_share
-def tuning_50(reference: np.ndarray, estimate: np.ndarray) -> float | None:
-    """The same, within 50 cents."""
-    return _within(50, reference, estimate)
+tuning_10, tuning_25, tuning_50 = map(_tuning_within, (10, 25, 50))
 
 
 @judged(_RATE, seconds=_WINDOW, worst=1200 * _SEARCHED, best=0.0)
@@ -62,14 +53,9 @@ def tuning_grid(reference: np.ndarray, estimate: np.ndarray) -> float | None:
     return None if share is None or share_hat is None else max(0.0, share_hat - share)
 
 
-def _within(cents: float, reference: np.ndarray, estimate: np.ndarray) -> float | None:
-    moved = _moved(reference, estimate)
-    return float(np.mean(moved <= cents)) if moved.size else None
-
-
 def _moved(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """Cents, of each peak of the reference."""
-    if np.array_equal(reference, estimate):
+    if np.array_equal(reference, estimate):  # even where there are no peaks
         return np.zeros(1)
     sounding = _sounding(reference)
     hz, original = _spectra(reference, sounding)

@@ -21,10 +21,10 @@ class MetricFunction(Protocol):
 
 
 def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Check a pair of signals and return both as float64, so that energies do not lose digits.
+    """Two aligned signals `[N]`, N >= 1, real, finite and of equal length, as float64.
 
     Raises:
-        AudioError: not `[N]`, N >= 1, real, finite and of equal length.
+        AudioError: signals that are not.
         ConfigError: a sample rate that is not positive.
     """
     check_rate(sample_rate)
@@ -64,15 +64,10 @@ def check_lengths(reference: np.ndarray, estimate: np.ndarray) -> None:
 def judged(
     rate: int, *, seconds: float, worst: float, best: float
 ) -> Callable[[Callable[[np.ndarray, np.ndarray], float | None]], MetricFunction]:
-    """Make a metric of a measure, a function of two signals at one rate.
+    """Make a metric of a measure, a function of two signals `[N]` that are resampled to `rate` Hz.
 
-    Where the measure is undefined the metric is `best` if the signals are identical, else `worst`: where the measure
-    returns None, where one side is silent to single precision, and below the shortest clip.
-
-    Args:
-        rate: Hz, to which both signals are resampled.
-        seconds: length of the shortest clip.
-        worst, best: the ends of the scale.
+    Where the measure returns None, where one side is silent to single precision, and below the shortest clip of so many
+    `seconds` the metric is `best` if the signals are identical, else `worst`.
     """
 
     def decorate(measure: Callable[[np.ndarray, np.ndarray], float | None]) -> MetricFunction:
@@ -131,10 +126,9 @@ def windows(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
 
 
 def power_spectrogram(signal: np.ndarray, *, n_fft: int, hop_length: int, pad_mode: str = "reflect") -> np.ndarray:
-    """Power of the short-time Fourier transform, `[1 + N // hop_length, n_fft // 2 + 1]`.
+    """Power of the short-time Fourier transform, `[1 + N // hop_length, n_fft // 2 + 1]`, periodic Hann.
 
-    Periodic Hann window of `n_fft` samples; frame t is centred on sample `t * hop_length` by padding both ends
-    with `n_fft // 2` samples: "reflect", or "constant" for silence. A signal too short to be reflected is first
+    Frame t is centred on sample `t * hop_length` by padding both ends. A signal too short to be reflected is first
     extended with silence to `n_fft // 2 + 1` samples (and N counts those).
     """
     half = n_fft // 2

@@ -1,11 +1,8 @@
 """Spectral metrics: how far the spectrogram moved, whatever became of the phases.
 
-The fair first measure of a codec that synthesises its phases. `reference` and `estimate` are `[N]` real samples in
-[-1, 1], aligned and of equal length; AudioError and ConfigError as in `validate`. Distances are >= 0 and exactly 0 for
-identical signals, silence included. Logarithms have floors, so that no input gives NaN; the one infinite value is
-`multi_resolution_stft` against a silent reference. Signals shorter than half a window are extended with silence.
-
-A band is `low < f <= high` in Hz. Where the rate leaves nothing of it the signals agree: 0.
+Arguments and errors as in `validate`, samples in [-1, 1]. Distances are >= 0 and exactly 0 for identical signals,
+silence included; the one infinite value is `multi_resolution_stft` against a silent reference. Signals shorter than
+half a window are extended with silence. A band is `low < f <= high` in Hz; where the rate leaves nothing of it: 0.
 
 Sources: Gray & Markel, "Distance measures for speech processing", 1976 (log spectral distance). Yamamoto,
 Song, Kim, "Parallel WaveGAN", ICASSP 2020 (multi-resolution STFT). `mel_db_mae` follows the evaluation of
@@ -37,9 +34,9 @@ _HEARD = 1e-6  # of the power of the loudest frame: 60 dB below it nothing is he
 
 
 def log_mel_l1_db(reference_mel: np.ndarray, estimate_mel: np.ndarray) -> float:
-    """Mean absolute difference in dB of two log-mels of any one shape, as of `noisebook.audio.mel.log_mel`.
+    """`20 / ln 10 * mean |m - m_hat|` in dB of two log-mels (`noisebook.audio.mel.log_mel`) of any one shape.
 
-    `20 / ln 10 * mean |m - m_hat|`. AudioError for shapes that differ, and for empty or non-finite mels.
+    AudioError for shapes that differ, and for empty or non-finite mels.
     """
     reference_mel, estimate_mel = np.asarray(reference_mel), np.asarray(estimate_mel)
     if reference_mel.shape != estimate_mel.shape or reference_mel.size == 0:
@@ -66,8 +63,7 @@ def multi_resolution_stft(reference: np.ndarray, estimate: np.ndarray, *, sample
     """Spectral convergence plus log-magnitude L1, mean over n_fft 512, 1024 and 2048.
 
     Per resolution `|S - S_hat|_F / |S|_F + mean |ln S - ln S_hat|` on magnitudes floored at 1e-5 in the
-    logarithm; hop n_fft / 4 and a Hann window of n_fft (Parallel WaveGAN: about a tenth and a half), centred. Window
-    lengths are counted in samples, whatever the rate. +inf against a silent reference unless the estimate is silent.
+    logarithm; hop n_fft / 4, Hann, centred, whatever the rate. +inf against a silent reference unless both are silent.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     return float(np.mean([_stft_distance(*pair, n_fft=n_fft) for n_fft in _RESOLUTIONS]))
@@ -78,8 +74,7 @@ def log_spectral_distance_db(
 ) -> float:
     """Log spectral distance in dB (Gray & Markel 1976): RMS over frequency, mean over frames.
 
-    On `10 log10(max(power, 1e-10))` of the STFT of n_fft 2048, hop 512, Hann, centred. The window length is counted in
-    samples, so the rate enters only through the band.
+    On `10 log10(max(power, 1e-10))` of the STFT of n_fft 2048, hop 512, Hann, centred, whatever the rate.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     levels, levels_hat = (_power_to_db(power_spectrogram(s, n_fft=_N_FFT, hop_length=_HOP)) for s in pair)

@@ -1,8 +1,4 @@
-"""The table of metrics and the one call that runs them.
-
-Direction, unit, range and need of every metric are data, so that a report never has to know a metric by name. A new
-metric is a function in its family's file and one row here.
-"""
+"""The table of metrics and the one call that runs them: a new metric is a function and one row here."""
 
 from __future__ import annotations
 
@@ -26,29 +22,17 @@ __all__ = ["METRICS", "Metric", "available", "chosen_metrics", "evaluate"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-        name: unique; the key in `evaluate`'s result.
-        label: what pages call it.
-        function: what computes it.
-        unit: "dB", "LU", "MOS", "cents" or "" for a number without unit.
-        direction: which values are better: "higher", "lower", or "zero" where the value is signed and the best is 0.
-        range: smallest and largest possible value; a plot's axis where finite.
-        needs: the importable modules that the extra brings, separated by spaces; None where numpy suffices.
-        kind: "speech" where the metric means nothing on other sound, "stereo" where it compares two channels.
-        extra: which of the package's extras brings what it needs.
-    """
-
-    name: str
-    label: str
+    name: str  # unique; the key in `evaluate`'s result
+    label: str  # what pages call it
     function: MetricFunction
-    unit: str
-    direction: Literal["higher", "lower", "zero"]
-    range: tuple[float, float]
-    needs: str | None = None
-    kind: Literal["all", "speech", "stereo"] = "all"
-    extra: str = "metrics"
+    unit: str  # "dB", "LU", "MOS", "cents", or "" for a number without unit
+    direction: Literal["higher", "lower", "zero"]  # which values are better; "zero": signed, and the best is 0
+    range: tuple[float, float]  # smallest and largest possible value
+    needs: str | None = None  # importable modules that the extra brings, separated by spaces; None: numpy suffices
+    kind: Literal["all", "speech", "stereo"] = "all"  # of sound, on which alone the metric has a meaning
+    extra: str = "metrics"  # of the package, which brings what it needs
 
     @property
     def installed(self) -> bool:

@@ -1,10 +1,7 @@
 """Waveform metrics: how much of the samples themselves survived.
 
-Generative codecs invent phases, so these are low even where the sound is right; they tell a waveform codec from a
-generative one and catch wrong levels, polarity and lag.
-
-`reference` and `estimate` are `[N]` real samples, aligned and of equal length; AudioError and ConfigError as in
-`validate`. No input gives NaN, and infinite values are exact statements:
+Generative codecs invent phases, so these are low even where the sound is right. Arguments and errors as in `validate`.
+No input gives NaN, and infinite values are exact statements:
 
     |                        | identical | silent estimate  | silent reference | orthogonal |
     |------------------------|-----------|------------------|------------------|------------|
@@ -41,10 +38,9 @@ def snr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> 
 
 
 def si_sdr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019), any real number or +-inf.
+    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019), blind to gain and polarity.
 
-    `10 log10(|a s|^2 / |a s - s_hat|^2)` with `a = <s_hat, s> / |s|^2`. Means are not removed, as in the
-    definition. Blind to gain, polarity included: `-s` scores as `s` does.
+    `10 log10(|a s|^2 / |a s - s_hat|^2)` with `a = <s_hat, s> / |s|^2`; means are not removed.
     """
     reference, estimate = validate(reference, estimate, sample_rate=sample_rate)
     if np.array_equal(reference, estimate):
@@ -66,10 +62,9 @@ def energy_ratio_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate:
 
 
 def loudness_difference_lu(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
-    """Loudness of the estimate less that of the reference in LU: what the ear makes of a level error.
+    """Integrated loudness (ITU-R BS.1770-4) of the estimate less that of the reference, in LU.
 
-    Integrated, gated loudness of ITU-R BS.1770-4. What does not reach the absolute gate counts as -70 LUFS, so that
-    silence is as far as the gate and no value is infinite. A rate outside 1 to 384 kHz is an AudioError.
+    What does not reach the absolute gate counts as -70 LUFS. A rate outside 1 to 384 kHz is an AudioError.
     """
     pair = validate(reference, estimate, sample_rate=sample_rate)
     loudness, loudness_hat = (max(_GATE, loudness_lufs(Waveform.of(signal, sample_rate))) for signal in pair)
