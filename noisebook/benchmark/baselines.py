@@ -94,17 +94,11 @@ class Published:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published codec: its name, how it codes, and how many of its steps are run if its time is extrapolated from
-    them; None: it is always run."""
+    """A published codec."""
 
     title: str
     params: Published
-    measured_steps: int | None
-
-    @property
-    def sample(self) -> Published:
-        """The same with only the measured steps: a step costs the same at every timestep."""
-        return self.params if self.measured_steps is None else replace(self.params, steps=self.measured_steps)
+    sample: Published  # with as many steps as its time is extrapolated from: a step costs the same at every timestep
 
 
 def baselines(bit_per_second: float, *, steps: int, frames: int, info: BackendInfo) -> Iterator[Baseline]:
@@ -121,9 +115,13 @@ def baselines(bit_per_second: float, *, steps: int, frames: int, info: BackendIn
         M = bisect_right(range(1, most + 1), bits, key=lambda M: subset_bits(2**log2_K, M) + M)
         return Published(log2_K, max(1, M), unit_frames, steps)
 
-    yield Baseline("turbo", turbo(frames, atoms(_TURBO_ATOMS)), min(2, steps))
-    yield Baseline("turbo, by units", turbo(min(_UNIT_FRAMES, frames), _UNIT_ATOMS), None)
-    yield Baseline("classic", Published(atoms(_CLASSIC_ATOMS), 0, frames, _CLASSIC_STEPS), 20)
+    rows = (
+        ("turbo", turbo(frames, atoms(_TURBO_ATOMS)), min(2, steps)),
+        ("turbo, by units", turbo(min(_UNIT_FRAMES, frames), _UNIT_ATOMS), steps),
+        ("classic", Published(atoms(_CLASSIC_ATOMS), 0, frames, _CLASSIC_STEPS), 20),
+    )
+    for title, params, measured_steps in rows:
+        yield Baseline(title, params, replace(params, steps=measured_steps))
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisebook.errors import Error
 
 if TYPE_CHECKING:
+    import torch
+
     from noisebook.backends.checkpoint_folder import Checkpoint
     from noisebook.diffusion.backend import Backend
 
@@ -48,16 +50,13 @@ def list_models() -> list[dict[str, Any]]:
     from noisebook.backends import mini_files as mini
     from noisebook.backends.installed import installed
 
-    def files(folder: Path) -> list[Path]:
-        return [folder / name for name in mini.FILES if (folder / name).is_file()]
-
     return [
         {
             "name": model.name,
             "folder": str(model.folder),
             "source": model.source,
             "fingerprint": model.fingerprint,
-            "parameters": mini.count_parameters(files(model.folder)),
+            "parameters": mini.count_parameters(filter(Path.is_file, (model.folder / name for name in mini.FILES))),
             "training": {name: parts.get("record", {}) for name, parts in mini.describe(model.folder).items()},
         }
         for model in installed()
@@ -79,7 +78,8 @@ def diagnose() -> list[Check]:
         _attempt("round trip", _round_trip),
         _optional("ffmpeg", shutil.which("ffmpeg"), _FFMPEG),
     ]
-    return checks + [_optional(name, _version(name), use) for name, use in _OPTIONAL.items()]
+    versions = {name: next((found.version for found in distributions(name=name)), None) for name in _OPTIONAL}
+    return checks + [_optional(name, versions[name], use) for name, use in _OPTIONAL.items()]
 
 
 def diagnose_model(model: str, device: str = "auto") -> list[Check]:
@@ -134,8 +134,8 @@ def _forward_pass(model: str, device: str, *, prompts: bool) -> Check:
     name, done = "forward pass", list[str]()
     try:
         backend = api.load_backend(model, device=device, offline=True)
-        for part, finite in _forward(backend, prompts=prompts):
-            if not finite:
+        for part, output in _forward(backend, prompts=prompts):
+            if not output.isfinite().all():
                 return Check(name, "failed", f"{part}: the output is not finite")
             done.append(part)
     except Exception as error:  # whatever goes wrong is the finding
@@ -143,8 +143,8 @@ def _forward_pass(model: str, device: str, *, prompts: bool) -> Check:
     return Check(name, "ok", f"{', '.join(done)}: finite")
 
 
-def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
-    """What a model does for a second of noise, part after part, and whether its output is finite."""
+def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, torch.Tensor]]:
+    """What a model makes of a second of noise, part after part."""
     import torch
 
     from noisebook.diffusion.backend import with_features
@@ -155,22 +155,19 @@ def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, bool]]:
     def noise(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator).to(backend.device)
 
-    def finite(values: torch.Tensor) -> bool:
-        return bool(torch.isfinite(values).all())
-
     with torch.no_grad():
         latent = backend.to_latent(0.1 * noise(1, info.audio_channels, frames * info.frame_samples))
-        yield "encoder", finite(latent)
+        yield "encoder", latent
         # With a prompt where there can be one: the empty one would be cached, and a diagnosis changes nothing.
         condition = backend.condition("music") if prompts else None
         denoised = backend.denoise(noise(*latent.shape), len(info.schedule) // 2, condition=condition)
-        yield "denoiser with a prompt" if prompts else "denoiser", finite(denoised)
+        yield "denoiser with a prompt" if prompts else "denoiser", denoised
         if info.features:
             features = with_features(backend).decode(latent)
-            yield "decoder", finite(features)
-            yield "vocoder", finite(with_features(backend).vocode(features))
+            yield "decoder", features
+            yield "vocoder", with_features(backend).vocode(features)
         else:
-            yield "decoder", finite(backend.to_waveform(latent))
+            yield "decoder", backend.to_waveform(latent)
 
 
 def _part(checkpoint: Checkpoint, part: str, family: Any) -> Check:
@@ -277,10 +274,3 @@ def _round_trip() -> str:
 
 def _optional(name: str, found: str | None, use: str) -> Check:
     return Check(name, "missing", use) if found is None else Check(name, "ok", found)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

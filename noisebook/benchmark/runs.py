@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from math import ceil
 from os import cpu_count
 from pathlib import Path
@@ -66,9 +67,8 @@ def benchmark(
 ) -> dict[str, Any]:
     """Measure a model; the result is ready for JSON. ConfigError for a preset that does not exist.
 
-    Args:
-        sound: repeated where more of it is needed; mixed down, and at the model's rate, so that only coding is timed.
-        tell: called with what is measured next.
+    The sound is repeated where more of it is needed, mixed down, and brought to the model's rate before; `tell` is
+    called with what is measured next.
     """
     info = backend.info
     for name in options.presets:
@@ -120,28 +120,19 @@ def _beside_baselines(
         return
     info, preset = backend.info, by_name(options.against)
     frames = ceil(CLASSIC_BITS / preset.bitrate * info.frames_per_second / info.frame_multiple) * info.frame_multiple
-    ours = timed(preset.name, frames / info.frames_per_second)
-    nominal = params_bitrate(preset.params, info)
-    yield whole_row(f"preset {preset.name}", nominal, ours)
-    piece = _of_length(sound, frames / info.frames_per_second)
+    seconds = frames / info.frames_per_second
+    ours, piece = timed(preset.name, seconds), _of_length(sound, seconds)
+    yield whole_row(f"preset {preset.name}", params_bitrate(preset.params, info), ours)
     for baseline in baselines(preset.bitrate, steps=ours.calls, frames=frames, info=info):
         tell(f"{baseline.title}, {piece.duration:.4g} s of sound")
         theirs = published_trip(piece, baseline.params if options.whole else baseline.sample, backend)
-        end = PublishedCoder(baseline.params, info, 1, frames).plan[-1].s
-        tail = len(tail_after(end, info.schedule))
-        yield whole_row(
-            baseline.title, baseline.params.bitrate(info), theirs, ours=ours, steps=baseline.params.steps, tail=tail
-        )
+        tail = tail_after(PublishedCoder(baseline.params, info, 1, frames).plan[-1].s, info.schedule)
+        row = whole_row(baseline.title, baseline.params.bitrate(info), theirs, baseline.params.steps, len(tail))
+        yield row | {"faster": row["encode_seconds"] / ours.encode_seconds}
 
 
-def whole_row(
-    title: str, bit_per_second: float, row: RoundTrip, *, ours: RoundTrip | None = None, steps: int | None = None,
-    tail: int = 0,
-) -> Row:  # fmt: skip
-    """A row with the whole time of a codec of `steps` coded steps and a tail, scaled up where only some were run.
-
-    Without `ours`, the row that the others are compared with.
-    """
+def whole_row(title: str, bit_per_second: float, row: RoundTrip, steps: int | None = None, tail: int = 0) -> Row:
+    """A row with the whole time of a codec of `steps` coded steps and a tail, scaled up where only some were run."""
     steps = row.calls if steps is None else steps
 
     def scaled(stages: Stages, tail: int) -> Stages:
@@ -152,13 +143,7 @@ def whole_row(
         row, encode=scaled(row.encode, 0), decode=scaled(row.decode, tail), bit_per_second=bit_per_second,
         nmse_db=row.nmse_db if steps == row.calls else None,
     )  # fmt: skip
-    return {
-        "codec": title,
-        "steps": steps,
-        "measured_steps": row.calls,
-        "faster": None if ours is None else whole.encode_seconds / ours.encode_seconds,
-        **whole.as_dict(),
-    }
+    return {"codec": title, "steps": steps, "measured_steps": row.calls, "faster": None, **whole.as_dict()}
 
 
 def _of_length(sound: Waveform, seconds: float) -> Waveform:
@@ -175,34 +160,26 @@ def check(name: str, value: float, limit: float, *, at_most: bool = True) -> Row
 
 def checks(results: dict[str, Any]) -> list[Row]:
     """What a codec without waste keeps, as far as the measurements say."""
-    found = []
+    rivals, durations, found = results["rivals"], results["durations"], []
     if results["presets"]:
         worst = max(row["encode_seconds"] / row["allowance"] for row in results["presets"])
         found.append(check("encoding / (its calls of the denoiser + features + autoencoder)", worst, 1.2))
-    return [*found, *_against(results["rivals"]), *_of_lengths(results["durations"])]
-
-
-def _against(rows: list[Row]) -> Iterator[Row]:
+    faster = {row["codec"]: row["faster"] for row in rivals}
     for title, least in (("classic", 30), ("turbo", 5)):
-        for row in rows:
-            if row["codec"] == title:
-                yield check(f"encodes faster than {title}, times", row["faster"], least, at_most=False)
-    for row in rows:
+        if title in faster:
+            found.append(check(f"encodes faster than {title}, times", faster[title], least, at_most=False))
+    for row in rivals:
         if row["faster"] is not None and row["nmse_db"] is not None:
-            better = row["nmse_db"] - rows[0]["nmse_db"]
-            yield check(f"latent error below {row['codec']}, dB", better, 0, at_most=False)
-
-
-def _of_lengths(rows: list[Row]) -> Iterator[Row]:
-    long = [row for row in rows if row["seconds"] >= _LONG]
-    for way in ("encode", "decode"):
-        for preset in dict.fromkeys(row["preset"] for row in long):
-            same = [row[f"{way}_real_time"] for row in long if row["preset"] == preset]
-            if preset == DEFAULT:
-                yield check(f"{way} at preset {DEFAULT}, of real time", max(same), 0.5)
-            if len(same) > 1:
-                title = f"{way} at preset {preset}, {_LONG} s and longer: dearest / cheapest second"
-                yield check(title, max(same) / min(same), 1.1)
-    peaks = [row["resident"] for row in rows if row["resident"] is not None]
-    if peaks:
-        yield check("most memory, MiB", max(peaks) / _MEBIBYTE, 2048)
+            better = row["nmse_db"] - rivals[0]["nmse_db"]
+            found.append(check(f"latent error below {row['codec']}, dB", better, 0, at_most=False))
+    long = [row for row in durations if row["seconds"] >= _LONG]
+    for way, preset in product(("encode", "decode"), dict.fromkeys(row["preset"] for row in long)):
+        same = [row[f"{way}_real_time"] for row in long if row["preset"] == preset]
+        if preset == DEFAULT:
+            found.append(check(f"{way} at preset {DEFAULT}, of real time", max(same), 0.5))
+        if len(same) > 1:
+            title = f"{way} at preset {preset}, {_LONG} s and longer: dearest / cheapest second"
+            found.append(check(title, max(same) / min(same), 1.1))
+    if peaks := [row["resident"] for row in durations if row["resident"] is not None]:
+        found.append(check("most memory, MiB", max(peaks) / _MEBIBYTE, 2048))
+    return found

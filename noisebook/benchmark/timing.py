@@ -86,15 +86,13 @@ class _Pass(NamedTuple):
 
 def trip(sound: Waveform, options: EncodeOptions, backend: Backend, *, runs: int, warm: bool = True) -> RoundTrip:
     """Compress and decompress `runs` times, after once to warm up; errors as of `compress`."""
-    once = partial(_coded, sound, options, backend)
     if warm:
-        once()
-    return _round_trip(sound, backend, once, runs)
+        _coded(sound, options, backend)
+    return _round_trip(sound, backend, partial(_coded, sound, options, backend), runs)
 
 
 def published_trip(sound: Waveform, params: Published, backend: Backend) -> RoundTrip:
-    """The same of a published codec, once and without warming up: what it chooses takes the place of a stream's
-    choices; level, features, autoencoder and vocoder are those of the codec."""
+    """The same of a published codec, once and not warmed up: all but the choices is that of the codec."""
     return _round_trip(sound, backend, partial(_published, sound, params, backend), 1)
 
 
@@ -102,10 +100,13 @@ def _round_trip(sound: Waveform, backend: Backend, once: Callable[[], _Pass], ru
     memory, passes = PeakMemory(backend.device), [once() for _ in range(runs)]
     last = passes[-1]
     error = (last.latent - last.target).square().mean() / last.target.square().mean()
+    encode, decode = (
+        {stage: median(run[stage] for run in runs) for stage in runs[0]}
+        for runs in ([one.encode for one in passes], [one.decode for one in passes])
+    )
     return RoundTrip(
         sound.duration, 8 * last.byte_count / sound.duration, last.calls, _call_seconds(last.header, backend, runs),
-        _medians([one.encode for one in passes]), _medians([one.decode for one in passes]),
-        float(10 * torch.log10(error)), memory.resident(), memory.reserved(),
+        encode, decode, float(10 * torch.log10(error)), memory.resident(), memory.reserved(),
     )  # fmt: skip
 
 
@@ -151,13 +152,8 @@ def _published(sound: Waveform, params: Published, backend: Backend) -> _Pass:
     return _Pass(len(payload), len(coder.plan), header, target, latent, there.stages, back.stages)
 
 
-def _medians(runs: Sequence[Stages]) -> Stages:
-    return {stage: median(run[stage] for run in runs) for stage in runs[0]}
-
-
 def _call_seconds(header: Header, backend: Backend, runs: int) -> float:
-    """Seconds of one call of the denoiser on noise shaped as a segment: the mean of all segments, median of the
-    runs."""
+    """Seconds of one call of the denoiser on noise shaped as a segment: mean of the segments, median of the runs."""
     layout, info = Layout.of_header(header, backend.info), backend.info
     denoise, middle = over_timeline(backend, tag=header.tag or 0), len(info.schedule) // 2
     sounds = [

@@ -1,7 +1,4 @@
-"""The table of all methods: noisebook's own and the controls here, those of others in `programs` and `neural`.
-
-What each does is defined below the table, and loads torch only when it runs.
-"""
+"""The table of all methods: noisebook's own and the controls here, those of others in `programs` and `neural`."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ import numpy as np
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import presets
+from noisebook.codec.options import EncodeOptions
 from noisebook.comparison import neural, programs
 from noisebook.comparison.methods import Coded, Family, Job, Method, round_trip
 from noisebook.errors import AudioError, ConfigError
@@ -54,11 +52,8 @@ def catalogue(
         rates: of DDCM, bit/s; those of the presets where empty.
         prompt: of the transformations, which cannot run without.
         weights: folder with the folders of neural codecs.
-        seed: of all random choices, 0 to 255.
+        seed: of all random choices, 0 to 255; ConfigError outside of that, and for a rate outside the allowed.
         model: as `api.load_backend` takes it; only shown.
-
-    Raises:
-        ConfigError: a seed or a rate outside the allowed.
     """
     if not 0 <= seed <= 255:
         raise ConfigError(f"seed {seed}: 0 to 255 are possible")
@@ -88,14 +83,14 @@ def catalogue(
             _own(
                 f"transform-{method}", f"Transformation {method}", "transform",
                 f"noisebook transform IN OUT --prompt '{prompt}' --method {method}{options}",
-                _made(partial(_transformed, prompt=prompt or "", method=method, seed=seed)),
+                _made(partial(api.transform, prompt=prompt or "", method=method, seed=seed)),
                 missing=None if prompt else "needs a prompt: give --prompt",
             )
             for method in TRANSFORM_METHODS
         ),
         *programs.methods(),
         *neural.methods(weights=weights),
-        _control("silence", "Silence", "digital silence", lambda job: 0 * job.sound.samples[0]),
+        _control("silence", "Silence", "digital silence", lambda sound, other: 0 * sound.samples[0]),
         _control("pink-noise", "Pink noise", f"pink noise of the same level, seed {seed}", partial(_pink, seed=seed)),
         _control(
             "shuffled", "Shuffled", f"its own half seconds in another order, seed {seed}",
@@ -112,23 +107,29 @@ def _own(name: str, label: str, family: Family, command: str, run: Callable[[Job
 
 
 def _ddcm(rate: float, seed: int, options: str) -> Method:
-    preset = next((preset for preset in presets.PRESETS if float(preset.name) == rate), None)
+    preset = next((preset.name for preset in presets.PRESETS if float(preset.name) == rate), None)
     if preset is None:
         presets.params_for(rate)  # the error
-    how = f"--bitrate {rate:g}" if preset is None else f"--preset {preset.name}"
-    run = partial(_diffused, preset=preset.name if preset else None, bitrate=None if preset else rate, seed=seed)
+        how, asked, nominal = f"--bitrate {rate:g}", EncodeOptions(bitrate=rate, seed=seed), rate
+    else:
+        how, asked, nominal = (
+            f"--preset {preset}",
+            EncodeOptions(preset=preset, seed=seed),
+            presets.by_name(preset).bitrate,
+        )
     return _own(
         f"ddcm-{rate:g}", f"DDCM {rate:g} bit/s", "ddcm",
         f"noisebook compress IN FILE {how}{options}; noisebook decompress FILE OUT",
-        run, bit_per_second=preset.bitrate if preset else rate, suffix=".ddcm",
+        partial(_diffused, options=asked), bit_per_second=nominal, suffix=".ddcm",
     )  # fmt: skip
 
 
-def _control(name: str, label: str, command: str, make: Callable[[Job], np.ndarray], **more: Any) -> Method:
+def _control(name: str, label: str, command: str, make: Callable[..., np.ndarray], **more: Any) -> Method:
     """A sound that knows nothing of the input, or nothing of its order: a metric on which it does well says nothing."""
 
     def run(job: Job) -> Coded:
-        return Coded(Waveform(np.ascontiguousarray(make(job)[None], np.float32), job.sound.sample_rate))
+        samples = make(job.sound, job.other)
+        return Coded(Waveform(np.ascontiguousarray(samples[None], np.float32), job.sound.sample_rate))
 
     return Method(name, label, "control", "control", command, run, mono=True, **more)
 
@@ -163,10 +164,6 @@ def _reconstructed(sound: Waveform, backend: Backend, **options: Any) -> Wavefor
     return api.reconstruct(sound, backend=backend, **options).waveform
 
 
-def _transformed(sound: Waveform, backend: Backend, **options: Any) -> Waveform:
-    return api.transform(sound, backend=backend, **options)
-
-
 def _quantised(job: Job, *, codebook: str) -> Coded:
     backend = _backend(job)
     return round_trip(
@@ -175,16 +172,14 @@ def _quantised(job: Job, *, codebook: str) -> Coded:
     )
 
 
-def _diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int) -> Coded:
+def _diffused(job: Job, *, options: EncodeOptions) -> Coded:
     """`noisebook compress` and `decompress`, which also say how far the latent is off after every step."""
     from noisebook.codec.decoder import Decoder
     from noisebook.codec.encoder import compress_towards, prepare, targets
-    from noisebook.codec.options import EncodeOptions
     from noisebook.codec.signal import sound_of
 
     backend = _backend(job)
     started = time.perf_counter()
-    options = EncodeOptions(preset=preset, bitrate=bitrate, seed=seed)
     prepared = prepare(job.sound, options, backend)
     latent, target_of = prepared.latent, targets(prepared.latent, prepared.header, options, backend, prepared.features)
     errors: defaultdict[int, float] = defaultdict(float)  # of each step, summed over segments
@@ -210,25 +205,21 @@ def _diffused(job: Job, *, preset: str | None, bitrate: float | None, seed: int)
     return Coded(sound, data, coded - started, ended - coded, residuals)
 
 
-def _pink(job: Job, *, seed: int) -> np.ndarray:
+def _pink(sound: Waveform, other: Waveform | None, *, seed: int) -> np.ndarray:
     """Gaussian noise whose power falls by 3 dB an octave from 20 Hz, at the RMS of the sound."""
-    samples = job.sound.samples[0]
-    noise = controls.pink_noise(len(samples), seed=seed, flat_below=_PINK_FROM * job.sound.duration)
-    return controls.levelled(noise, samples)
+    noise = controls.pink_noise(sound.sample_count, seed=seed, flat_below=_PINK_FROM * sound.duration)
+    return controls.levelled(noise, sound.samples[0])
 
 
-def _shuffled(job: Job, *, seed: int) -> np.ndarray:
-    """Half seconds in another order, each in another place; a sound of one is played backwards."""
-    rate = job.sound.sample_rate
-    return controls.shuffled(job.sound.samples[0], sample_rate=rate, seed=seed, piece=_PIECE)
+def _shuffled(sound: Waveform, other: Waveform | None, *, seed: int) -> np.ndarray:
+    return controls.shuffled(sound.samples[0], sample_rate=sound.sample_rate, seed=seed, piece=_PIECE)
 
 
-def _another_clip(job: Job) -> np.ndarray:
+def _another_clip(sound: Waveform, other: Waveform | None) -> np.ndarray:
     """The other sound, repeated or cut to the length of this one, at its RMS."""
-    if job.other is None:
+    if other is None:
         raise AudioError("there is no other clip: compare two inputs or more")
-    samples = job.sound.samples[0]
-    return controls.levelled(np.resize(job.other.samples[0], len(samples)), samples)
+    return controls.levelled(np.resize(other.samples[0], sound.sample_count), sound.samples[0])
 
 
 def _backend(job: Job) -> Backend:

@@ -1,9 +1,7 @@
 """Judging what a method made: its place in time, every metric, and the verdict, alike for all methods.
 
-A delay belongs to the codec and not to the clip. A search in every clip would find the best accident where phases are
-invented (Codec2: anything between -100 and 100 ms). So the delay of a method is measured once, on the speech inside the
-package: by the envelopes of eight bands, which any codec of speech keeps, and to the sample where the waveform
-survives.
+The delay of a method is measured once, on the speech inside the package, by the envelopes of eight bands, which any
+codec of speech keeps: a search in every clip finds accidents where phases are invented (Codec2: up to 100 ms).
 """
 
 from __future__ import annotations
@@ -78,11 +76,7 @@ def probe(sample_rate: int) -> Waveform:
 
 @cache
 def delay_of(method: Method, *, timeout: float) -> int:
-    """Samples at 48 kHz by which a method is late, measured once.
-
-    Raises:
-        Error: as the method.
-    """
+    """Samples at 48 kHz by which a method is late, measured once; errors as of the method."""
     if not method.delayed:
         return 0
     speech = probe(inputs.SAMPLE_RATE)
@@ -124,15 +118,13 @@ def _correlation(a: np.ndarray, b: np.ndarray, lag: int) -> float:
 
 def metric_names(names: Sequence[str] | None, *, stereo: bool = False) -> tuple[str, ...]:
     """Metrics to run, the one that tables are sorted by first: those named, in that order; `all` is all that are
-    installed, and None the usual ones, with those of left and right where any input is stereo.
-
-    Raises:
-        ConfigError, MissingExtra: a name that is not in the table, or whose package is not installed.
+    installed, and None the usual ones, with those of left and right where any input is stereo; errors as of `evaluate`.
     """
     installed = available(stereo=stereo)
     usual = [name for name in (*DEFAULT_METRICS, *_STEREO) if name in installed]
-    every = [*usual, *installed]
-    chosen = usual if names is None else [one for name in names for one in (every if name == "all" else [name])]
+    chosen = usual if names is None else [
+        one for name in names for one in ((*usual, *installed) if name == "all" else [name])
+    ]  # fmt: skip
     chosen_metrics(chosen)  # the errors
     return tuple(dict.fromkeys(chosen))
 
@@ -140,20 +132,19 @@ def metric_names(names: Sequence[str] | None, *, stereo: bool = False) -> tuple[
 def score(reference: Waveform, estimate: Placed, names: Sequence[str], *, speech: bool) -> dict[str, float | None]:
     """Each metric's value over the part that was decoded.
 
-    ViSQOL and Zimtohrli hear it at the level of the reference. None for a metric of speech on other sound, for one of
-    stereo where the reference is mono, and for what is not finite.
+    None for a metric of speech on other sound, for one of stereo where the reference is mono, and for what is not
+    finite.
     """
-    part = slice(estimate.start, estimate.end)
-    both = (sound.samples[:, part] for sound in (reference, estimate.sound))
+    both = (sound.samples[:, estimate.start : estimate.end] for sound in (reference, estimate.sound))
     original, heard = (samples[0] if len(samples) == 1 else samples for samples in both)  # as metrics take them
     matched = heard * np.float32(10 ** (-(estimate.gain_db or 0.0) / 20))
     meaningful = {"all": True, "speech": speech, "stereo": original.ndim == 2}
-    chosen = [metric.name for metric in METRICS if metric.name in names and meaningful[metric.kind]]
     values: dict[str, float | None] = dict.fromkeys(names)
-    for name in chosen:
-        judged = matched if name in _LEVEL_MATCHED else heard
-        value = evaluate(original, judged, sample_rate=reference.sample_rate, names=[name])[name]
-        values[name] = value if isfinite(value) else None
+    for metric in METRICS:
+        if metric.name in names and meaningful[metric.kind]:
+            sound = matched if metric.name in _LEVEL_MATCHED else heard
+            (value,) = evaluate(original, sound, sample_rate=reference.sample_rate, names=[metric.name]).values()
+            values[metric.name] = value if isfinite(value) else None
     return values
 
 

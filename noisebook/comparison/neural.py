@@ -7,8 +7,7 @@ these weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
@@ -70,30 +69,23 @@ _CODECS = (
 
 def methods(*, weights: Path | None) -> tuple[Method, ...]:
     """A row for each codec and rate; `weights` is a folder with their folders."""
-    return tuple(_row(codec, rate, weights) for codec in _CODECS for rate in codec.settings)
+    return tuple(_method(codec, rate, weights) for codec in _CODECS for rate in codec.settings)
 
 
-def _row(codec: _Codec, rate: float, weights: Path | None) -> Method:
+def _method(codec: _Codec, rate: float, weights: Path | None) -> Method:
+    name, missing = codec.repository.split("/")[-1], None
     installed, folder = find_spec(codec.package) is not None, _folder(codec.repository, weights)
-    missing = None
     if not installed:
         missing = f"needs the package {codec.package}: pip install {codec.package}"
     elif folder is None:
-        name = codec.repository.split("/")[-1]
         missing = f"no weights: neither a folder {name} in --weights, nor {codec.repository} in the hub's cache"
     return Method(
-        id=f"{codec.name}-{rate:g}",
-        label=f"{codec.label} {rate:g} bit/s",
-        family="codec",
-        series=codec.name,
-        command=f"{codec.package}.{codec.cls}.from_pretrained('{codec.repository}'), {rate:g} bit/s",
-        run=partial(_through, codec=codec, folder=str(folder), setting=codec.settings[rate]),
-        bit_per_second=rate,
-        mono=True,
-        suffix=".codes",
+        f"{codec.name}-{rate:g}", f"{codec.label} {rate:g} bit/s", "codec", codec.name,
+        f"{codec.package}.{codec.cls}.from_pretrained('{codec.repository}'), {rate:g} bit/s",
+        partial(_through, codec=codec, folder=str(folder), setting=codec.settings[rate]),
+        bit_per_second=rate, mono=True, suffix=".codes", missing=missing,
         version=f"{codec.package} {version(codec.package)}" if installed else "",
-        missing=missing,
-    )
+    )  # fmt: skip
 
 
 def _folder(repository: str, weights: Path | None) -> Path | None:
@@ -104,41 +96,24 @@ def _folder(repository: str, weights: Path | None) -> Path | None:
 
         cached = try_to_load_from_cache(repository, "config.json")
         places += [Path(cached).parent] if isinstance(cached, str) else []
-    for folder in places:
-        if (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
-            return folder
-    return None
+    whole = (
+        folder for folder in places
+        if (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")))
+    )  # fmt: skip
+    return next(whole, None)
 
 
 @cache
 def load(codec: _Codec, folder: str) -> Any:
-    """The codec, loaded from a folder and from nowhere else.
-
-    Raises:
-        ModelError: the files do not fit.
-    """
+    """The codec, loaded from a folder and from nowhere else; ModelError where its files do not fit."""
     from safetensors import SafetensorError
 
     try:
-        with _without_progress_bar() if codec.package == "transformers" else nullcontext():
-            cls = getattr(import_module(codec.package), codec.cls)
-            return cls.from_pretrained(folder, local_files_only=True).eval()
+        cls = getattr(import_module(codec.package), codec.cls)
+        return cls.from_pretrained(folder, local_files_only=True).eval()
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"{codec.label} in {folder} cannot be loaded ({reason}); get its files again") from error
-
-
-@contextmanager
-def _without_progress_bar() -> Iterator[None]:
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _through(job: Job, *, codec: _Codec, folder: str, setting: float) -> Coded:
@@ -148,7 +123,7 @@ def _through(job: Job, *, codec: _Codec, folder: str, setting: float) -> Coded:
     model = load(codec, folder)
     config = getattr(model, "config", model)
     sound = torch.from_numpy(resample(job.sound, config.sampling_rate).samples)[None]
-    codes: list[torch.Tensor] = []
+    codes: list[torch.Tensor] = []  # what `encode` made, for `decode`: the bytes have no header
 
     def encode() -> bytes:
         codes.extend(codec.encode(model, sound, setting))

@@ -45,8 +45,9 @@ class Tool:
         """Whether this machine has what it needs."""
         if not all(shutil.which(program) for program in self.programs):
             return False
-        listed = (line.split() for line in _output("ffmpeg", "-hide_banner", "-encoders")) if self.encoder else ()
-        return not self.encoder or any(self.encoder in words[1:2] for words in listed)
+        return not self.encoder or any(
+            self.encoder in line.split()[1:2] for line in _output("ffmpeg", "-hide_banner", "-encoders")
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec, its tools and its settings."""
+    """A codec."""
 
     name: str
     label: str
@@ -149,20 +150,13 @@ def method_of(codec: Codec, point: Point) -> Method:
     works = next((tool for tool in tools if tool.works()), None)
     tool = works or tools[0]
     return Method(
-        id=f"{codec.name}-{point.name}",
-        label=f"{codec.label} {point.label}",
-        family="codec",
-        series=codec.name,
-        command=f"{tool.encode.format(point.setting)}; {tool.decode.format(point.setting)}",
-        run=partial(_through, codec=codec, tool=tool, setting=point.setting),
-        bit_per_second=point.bit_per_second,
-        generative=codec.generative,
-        delayed=True,
-        mono=codec.mono,
-        suffix=codec.suffix,
-        version=_version(tool.programs[0]) if works else "",
+        f"{codec.name}-{point.name}", f"{codec.label} {point.label}", "codec", codec.name,
+        f"{tool.encode.format(point.setting)}; {tool.decode.format(point.setting)}",
+        partial(_through, codec=codec, tool=tool, setting=point.setting),
+        bit_per_second=point.bit_per_second, generative=codec.generative, delayed=True, mono=codec.mono,
+        suffix=codec.suffix, version=_version(tool.programs[0]) if works else "",
         missing=None if works else f"not installed: {' or '.join(tool.needs for tool in tools)}",
-    )
+    )  # fmt: skip
 
 
 def _version(program: str) -> str:
@@ -185,7 +179,7 @@ def _through(job: Job, *, codec: Codec, tool: Tool, setting: str) -> Coded:
     names = {"IN": f"in{kind}", "FILE": f"coded{codec.suffix}", "OUT": f"out{kind}"}
     with TemporaryDirectory(prefix="noisebook-") as name:
         folder, sound = Path(name), resample(job.sound, codec.sample_rate)
-        source, decoded = folder / names["IN"], folder / names["OUT"]
+        source, coded, decoded = (folder / own for own in names.values())
         if tool.raw:
             source.write_bytes(np.clip(np.rint(sound.samples[0] * 32768), -32768, 32767).astype("<i2").tobytes())
         else:
@@ -197,7 +191,7 @@ def _through(job: Job, *, codec: Codec, tool: Tool, setting: str) -> Coded:
 
         def encode() -> bytes:
             run(tool.encode)
-            return (folder / names["FILE"]).read_bytes()
+            return coded.read_bytes()
 
         def decode(_: bytes) -> Waveform:
             run(tool.decode)

@@ -88,29 +88,24 @@ def _method(method: Method, rows: Sequence[Json]) -> Json:
 
 
 def ranking(rows: Sequence[Json], metrics: Sequence[Json]) -> list[Json]:
-    """A line for each method and metric that has a value: means over inputs, and the order of the methods.
+    """A line for each method and metric that has a value: method, metric, mean over inputs, low and high of its 95 %
+    interval (None for fewer than five inputs), n, and rank from 1.
 
     A method that lacks values which others have (it failed, or they are not finite) is ranked behind those that have
     them all: to fail on the hardest clip must not pay.
-
-    Returns:
-        Lines of method, metric, mean, low and high (95 %, percentile bootstrap over inputs; None for fewer than five),
-        n, and rank from 1.
     """
     ranked = []
-    for metric in metrics:
+    for name, direction in ((metric["name"], metric["direction"]) for metric in metrics):
         values: dict[str, list[float]] = {}
         for row in rows:
-            if row["metrics"].get(metric["name"]) is not None:
-                values.setdefault(row["method"], []).append(row["metrics"][metric["name"]])
+            if (value := row["metrics"].get(name)) is not None:
+                values.setdefault(row["method"], []).append(value)
         lines: list[Json] = []
         for method, own in values.items():
             mean, *ends = bootstrap_interval(own)
             low, high = ends if len(own) >= _FOR_INTERVAL else (None, None)
-            lines.append(
-                {"method": method, "metric": metric["name"], "mean": mean, "low": low, "high": high, "n": len(own)}
-            )
-        lines.sort(key=lambda line: (-line["n"], -reading.goodness(line["mean"], metric["direction"])))
+            lines.append({"method": method, "metric": name, "mean": mean, "low": low, "high": high, "n": len(own)})
+        lines.sort(key=lambda line: (-line["n"], -reading.goodness(line["mean"], direction)))
         ranked += [{**line, "rank": rank} for rank, line in enumerate(lines, 1)]
     return ranked
 
@@ -125,17 +120,12 @@ def publish(
     blind_methods: Sequence[str] | None = None,
     seed: int = 0,
 ) -> list[str]:
-    """Write everything; returns the names of the files to look at, within the folder.
+    """Write everything, and fill in the names of figures; returns the names of the files to look at, within the folder.
 
-    Args:
-        results: of `results_of`; the figures' names are filled in.
-        store: of the comparison.
-        with_figures, with_page: whether those are wanted.
-        blind_design, blind_methods, seed: of a listening kit; None is none, and all methods but controls.
+    `blind_design` and `blind_methods` are those of a listening test: None is none, and all methods but controls.
 
     Raises:
-        ConfigError: a listening kit of too many sounds.
-        MissingExtra: figures are wanted, and matplotlib is not installed.
+        ConfigError, MissingExtra: as of `blind.write_blind` and of the figures.
     """
     if with_figures:
         _draw(results, store)

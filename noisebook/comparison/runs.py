@@ -50,8 +50,7 @@ class Run:
         out: folder of the results.
         catalogue: all methods.
         load_backend: the model, asked for once and only where a method needs one.
-        methods: ids, patterns of ids, series, families or `all`.
-        metrics: names, or `all`; the usual ones if None.
+        methods, metrics: as `methods.choose` and `judging.metric_names` take them.
         limit_seconds: of the beginning of each input.
         mono: give every method the mean of two channels.
         verdicts: judge each result also as related or not.
@@ -166,23 +165,19 @@ class Run:
         coded = method.run(job)
         place = judging.placed(source.sound, coded.sound, lag=lag)
         held = self.store.write_sound(place.sound, source.id, method.id)
-        data, stream, size, rate = coded.data, None, None, None
-        if data is not None:
-            stream = self.store.write(f"files/{source.id}/{method.id}{method.suffix}", data)
-            size, rate = len(data), round(8 * len(data) / source.sound.duration, 2)
-        return {
-            "bytes": size,
-            "bit_per_second": rate,
+        record: dict[str, Any] = {"bytes": None, "bit_per_second": None, "stream": None, "metrics": {}, "verdict": None}
+        if coded.data is not None:
+            record["stream"] = self.store.write(f"files/{source.id}/{method.id}{method.suffix}", coded.data)
+            record["bytes"] = len(coded.data)
+            record["bit_per_second"] = round(8 * len(coded.data) / source.sound.duration, 2)
+        return record | {
             "encode_seconds": _rounded(coded.encode_seconds),
             "decode_seconds": _rounded(coded.decode_seconds),
             "lag_samples": place.lag,
             "gain_db": place.gain_db,
             "part": [place.start, place.end],
             "held": held,
-            "stream": stream,
-            "residuals_db": [round(value, 4) for value in coded.residuals],
-            "metrics": {},
-            "verdict": None,
+            "residuals_db": [_rounded(value) for value in coded.residuals],
         }
 
     def _key(self, source: Input, other: Input | None, method: Method) -> str:
@@ -208,8 +203,8 @@ def model_identity(backend: Backend) -> str:
     return f"{info.fingerprint.hex()[:16]}-{sha256(sound.tobytes()).hexdigest()[:8]}"
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 4)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 class Store:

@@ -9,9 +9,7 @@ A or B, of which one is the original and the other what a method made of it.
     tally.tally -> sheets and key joined: means with intervals, or counts with p-values
 
 Nothing in the page reveals which sound is which: names are random, all sounds of a trial are WAV of one length, and
-loudness is matched. The page's script could be read for equal samples; a blind test trusts its listeners that far.
-
-The page is our own, for it works from one file without a server, which webMUSHRA and its kind do not.
+loudness is matched. The page is our own, since it works from one file without a server, which webMUSHRA does not.
 """
 
 from __future__ import annotations
@@ -80,9 +78,7 @@ def write_blind(
     chosen = _choose(results, methods)
     inputs = [entry for entry in _inputs(results, folder, chosen) if len(entry["sounds"]) > 1]
     if not inputs:
-        raise ConfigError(
-            "no input has a sound of the chosen methods: nothing to listen to; compare first, or choose others"
-        )
+        raise ConfigError("no input has a sound of the chosen methods: nothing to listen to; choose others")
     test = _Test(random.Random(seed))
     (test.add_mushra if design == "mushra" else test.add_abx)(inputs)
     uris = {code: sound_uri(sound, "WAV") for code, sound in sorted(test.sounds.items())}  # an order that says nothing
@@ -92,11 +88,11 @@ def write_blind(
             f"the test has {megabytes:.1f} MB of sound, and {max_megabytes:g} are allowed: "
             "choose fewer methods or shorter clips"
         )
-    made_by = {"noisebook": results["noisebook"]}
     identity = {"kit": hashlib.sha256("".join(uris).encode()).hexdigest()[:12], "design": design}
+    made_by = {"noisebook": results["noisebook"]}
     conditions = _CONDITIONS | {method["id"]: method["label"] for method in chosen}
-    key = identity | {"format": 1, "seed": seed} | made_by | {"conditions": conditions, "trials": test.answers}
-    kit = identity | {"sounds": uris, "trials": test.trials}
+    key = {**identity, "format": 1, "seed": seed, **made_by, "conditions": conditions, "trials": test.answers}
+    kit = {**identity, "sounds": uris, "trials": test.trials}
     page = render("blind.html.jinja", kit=kit, design=design, lengths=_lengths(test.trials, inputs), **made_by)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in (("index.html", page), ("key.json", json.dumps(key, indent=1, ensure_ascii=False))):
@@ -104,9 +100,7 @@ def write_blind(
 
 
 def low_anchor(sound: Waveform) -> Waveform:
-    """The sound below 3.5 kHz, the low anchor of BS.1534-3: flat to 3.5 kHz within 0.1 dB, 60 dB down from 4 kHz on.
-
-    A linear-phase Kaiser window design, without delay.
+    """The low anchor of BS.1534-3: flat to 3.5 kHz within 0.1 dB, 60 dB down from 4 kHz on, without delay.
 
     Raises:
         ConfigError: a sample rate below 8 kHz, at which nothing is left to cut off.

@@ -31,6 +31,7 @@ __all__ = ["MAX_GAIN_DB", "inside", "matched_gains", "outline", "render", "templ
 
 MAX_GAIN_DB = 20.0  # a nearly silent sound is not blown up further
 _MAX_MEGABYTES = 64.0  # of sounds in one page; browsers load more, slowly, and web hosts refuse 100
+_SHOWN = ("noisebook", "created", "metrics", "methods", "skipped", "figures")  # results that a page shows as they are
 
 Json = dict[str, Any]
 
@@ -54,10 +55,17 @@ def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float 
         method | {"group": reading.group(method), "rate": rate(method["bit_per_second"])}
         for method in results["methods"]
     ]
-    facts = _facts(results | {"metrics": metrics, "methods": methods}, folder, max_megabytes)
+    results = results | {"metrics": metrics, "methods": methods}
     page = render(
-        "page.html.jinja", colour=reading.colour, infinity=math.inf, picture=partial(_picture, folder),
-        max_megabytes=max_megabytes, **facts,
+        "page.html.jinja", **{name: results[name] for name in _SHOWN},
+        colour=reading.colour, infinity=math.inf, picture=partial(_picture, folder), max_megabytes=max_megabytes,
+        tiles=list(_tiles(results)), series=reading.names(results),
+        groups=[(name, title) for name, title in GROUPS.items() if members(results, name)],
+        rankings=[_ranking(results, metric) for metric in metrics],
+        cells=cells(results), winners=reading.best(results),
+        inputs=list(_inputs(results, folder, max_megabytes)), failures=[row for row in results["rows"] if row["error"]],
+        labels={one["id"]: one["label"] for one in methods} | {one["name"]: one["label"] for one in metrics},
+        titles={one["id"]: one["title"] for one in results["inputs"]}, manifest=list(_flatten(results["manifest"])),
     )  # fmt: skip
     write_bytes_atomic(path, page.encode("utf-8"), overwrite=True)
 
@@ -65,8 +73,7 @@ def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float 
 def write_verification(
     found: Json, reference: Waveform, estimate: Waveform, path: Path, *, names: tuple[str, str], overwrite: bool = False
 ) -> None:
-    """Write the page of a verification, whole or not at all: the verdict, both sounds in step, and every metric beside
-    its controls.
+    """Write the page of a verification, atomically: the verdict, both sounds in step, every metric beside its controls.
 
     Args:
         found: the dictionary of a `Verification`.
@@ -81,10 +88,7 @@ def write_verification(
         Waveform(sound.samples[:, round(max(0.0, late) * sound.sample_rate) :], sound.sample_rate)
         for sound, late in ((reference, -lag), (estimate, lag))
     ]
-    facts = [
-        {"label": name, "group": group, "colour": colour, "rate": "", "generative": False}
-        for name, group, colour in zip(names, ("reference", "method"), ("reference", "ddcm"), strict=True)
-    ]
+    facts = [_track(names[0], "reference", "reference"), _track(names[1], "method", "ddcm")]
     page = render(
         "verification.html.jinja",
         noisebook=__version__, names=names, found=found, rows=_verification_rows(found),
@@ -97,7 +101,7 @@ def write_verification(
 
 def _verification_rows(found: Json) -> list[Json]:
     """The metrics with what pages call them, and the composite scores above them."""
-    labels = {metric.name: metric.label for metric in METRICS}
+    labels = {metric.name: metric.label for metric in METRICS} | {"similarity": "Similarity"}
     rows = [
         {"name": name, "label": f"Composite score: {name}", "unit": "", "direction": "higher", "value": score["score"],
          "others": score["ceilings"] | score["controls"]}
@@ -105,9 +109,13 @@ def _verification_rows(found: Json) -> list[Json]:
     ]  # fmt: skip
     for row in found["metrics"]:
         ceilings = {name: values[row["name"]] for name, values in found["ceilings"].items()}
-        label = labels.get(row["name"], row["name"].capitalize())
-        rows.append(row | {"label": label, "others": ceilings | row["controls"]})
+        rows.append(row | {"label": labels[row["name"]], "others": ceilings | row["controls"]})
     return [row | {"arrow": ARROWS[row["direction"]]} for row in rows]
+
+
+def _track(label: str, group: str, colour: str, rate: str = "", generative: bool = False) -> Json:
+    """What a player says of a sound."""
+    return {"label": label, "group": group, "colour": colour, "rate": rate, "generative": generative}
 
 
 def _tracks(facts: Sequence[Json], sounds: Sequence[Waveform]) -> list[Json]:
@@ -116,26 +124,6 @@ def _tracks(facts: Sequence[Json], sounds: Sequence[Waveform]) -> list[Json]:
         fact | {"uri": sound_uri(sound), "gain_db": gain, "gain": f"{gain:+.1f} dB" if abs(gain) >= 0.05 else ""}
         for fact, gain, sound in zip(facts, matched_gains(sounds), sounds, strict=True)
     ]
-
-
-def _facts(results: Json, folder: Path, max_megabytes: float) -> Json:
-    titles = {sound["id"]: sound["title"] for sound in results["inputs"]}
-    labels = {method["id"]: method["label"] for method in results["methods"]}
-    return {name: results[name] for name in ("noisebook", "created", "metrics", "methods", "skipped", "figures")} | {
-        "tiles": list(_tiles(results)),
-        "groups": [(name, title) for name, title in GROUPS.items() if members(results, name)],
-        "series": reading.names(results),
-        "rankings": [_ranking(results, metric) for metric in results["metrics"]],
-        "cells": _table_cells(results),
-        "inputs": list(_inputs(results, folder, max_megabytes)),
-        "labels": {one["name"]: one["label"] for one in results["metrics"]},
-        "failures": [
-            {"title": titles[row["input"]], "label": labels[row["method"]], "error": row["error"]}
-            for row in results["rows"]
-            if row["error"]
-        ],
-        "manifest": list(_flatten(results["manifest"])),
-    }
 
 
 def _tiles(results: Json) -> Iterator[Json]:
@@ -154,43 +142,30 @@ def _ranking(results: Json, metric: Json) -> Json:
     The axis spans methods and ceilings; a control may lie beyond it, and is drawn at its end.
     """
     means = cells(results)
-    lines = {name: ordered(members(results, name), metric, means) for name in GROUPS}
-    ranked = (means[method["id"], metric["name"]] for name in ("method", "ceiling") for method in lines[name])
+    lines = {
+        name: [
+            (method, means[method["id"], metric["name"]]) for method in ordered(members(results, name), metric, means)
+        ]
+        for name in GROUPS
+    }
+    ranked = [cell for name in ("method", "ceiling") for _, cell in lines[name]]
     ends = [value for cell in ranked for value in _interval(cell) if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(ends), max(ends)
 
-    def place(value: float) -> float:
-        return round(min(max(100 * (value - low) / ((high - low) or 1.0), 0.0), 100.0), 2)
+    def line(method: Json, cell: Json) -> Json:
+        values = np.array([*_interval(cell), cell["mean"]])
+        left, right, middle = (100 * (values - low) / ((high - low) or 1.0)).clip(0, 100).round(2).tolist()
+        beyond = not low <= cell["mean"] <= high
+        return {"method": method, "cell": cell, "left": left, "right": right, "middle": middle, "beyond": beyond}
 
-    def line(position: int, method: Json) -> Json:
-        cell = means[method["id"], metric["name"]]
-        left, right = _interval(cell)
-        return {
-            "rank": position if method["group"] == "method" else None,
-            "method": method,
-            "cell": cell,
-            "left": place(left),
-            "right": place(right),
-            "middle": place(cell["mean"]),
-            "beyond": not low <= cell["mean"] <= high,
-        }
-
-    groups = [(GROUPS[name], [line(*one) for one in enumerate(own, 1)]) for name, own in lines.items() if own]
-    intervals = any(line["cell"]["low"] is not None for _, lines in groups for line in lines)
+    groups = [(name, GROUPS[name], [line(*one) for one in own]) for name, own in lines.items() if own]
+    intervals = any(cell["low"] is not None for own in lines.values() for _, cell in own)
     return {"metric": metric, "groups": groups, "axis": (low, high), "intervals": intervals}
 
 
 def _interval(cell: Json) -> tuple[float, float]:
-    """Low and high; the mean twice where one input gives no interval."""
+    """Low and high; the mean twice where there is no interval."""
     return (cell["mean"], cell["mean"]) if cell["low"] is None else (cell["low"], cell["high"])
-
-
-def _table_cells(results: Json) -> dict[str, list[Json | None]]:
-    """Method id -> one cell for each metric."""
-    winners = reading.best(results)
-    means = {key: cell | {"best": key in winners} for key, cell in cells(results).items()}
-    names = [metric["name"] for metric in results["metrics"]]
-    return {method["id"]: [means.get((method["id"], name)) for name in names] for method in results["methods"]}
 
 
 def _inputs(results: Json, folder: Path, max_megabytes: float) -> Iterator[Json]:
@@ -216,13 +191,10 @@ def _inputs(results: Json, folder: Path, max_megabytes: float) -> Iterator[Json]
 
 def _input_tracks(sound: Json, rows: dict[str, Json], results: Json, folder: Path) -> list[Json]:
     """The sounds of one player, the original first, then in the order of groups and methods."""
-    facts: list[Json] = [
-        {"file": sound["file"], "group": "reference", "label": "Original", "colour": "reference", "generative": False,
-         "rate": ""}
-    ]  # fmt: skip
+    facts = [_track("Original", "reference", "reference") | {"file": sound["file"]}]
     facts += [
-        {key: method[key] for key in ("label", "generative", "group")}
-        | {"file": row["file"], "colour": reading.colour(method), "rate": rate(row["bit_per_second"])}
+        _track(method["label"], name, reading.colour(method), rate(row["bit_per_second"]), method["generative"])
+        | {"file": row["file"]}
         for name in GROUPS
         for method in members(results, name)
         if (row := rows.get(method["id"])) and row["file"]
@@ -235,21 +207,20 @@ def _picture(folder: Path, name: str) -> str:
     return data_uri(file.read_bytes(), "image/svg+xml" if file.suffix == ".svg" else "image/png")
 
 
-def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(facts: Json, name: str = "") -> Iterator[tuple[str, str]]:
     """Nested facts as lines of dotted name and text."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from _flatten(part, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list):
-        yield name, " ".join(map(str, value))
-    else:
-        yield name, "" if value is None else str(value)
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{name}{key}.")
+        else:
+            text = " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+            yield f"{name}{key}", text
 
 
 @cache
 def templates(*packages: str) -> Environment:
-    """The templates of some packages, of those of one name the first. All text is escaped, and a name that a template
-    asks for and was not given raises. `asset(name)` puts in a style sheet or script of the same folders, as it is."""
+    """The templates of some packages, of those of one name the first; all text is escaped. In them `asset(name)` is a
+    style sheet or script of the same folders, as it is."""
     loader = ChoiceLoader([PackageLoader(package, "templates") for package in packages])
     environment = Environment(
         autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -286,11 +257,7 @@ def matched_gains(sounds: Sequence[Waveform]) -> list[float]:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The file of that relative name in a folder.
-
-    Raises:
-        ConfigError: the name leads out of the folder, or to nothing.
-    """
+    """The file of that relative name in a folder; ConfigError where the name leads out of it, or to nothing."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         problem = f"which is not inside {folder}: name files of that folder only"
@@ -303,10 +270,7 @@ def inside(folder: Path, name: str) -> Path:
 
 def outline(sound: Waveform, *, columns: int = 240) -> str:
     """A sound's envelope as an SVG path in a box of `columns` by 100, the middle at 50."""
-    peaks = [part.max() for part in np.array_split(np.abs(sound.samples).max(axis=0), columns) if part.size]
-    scale = 48 / max(max(peaks), 1e-9)
+    peaks = np.array([part.max() for part in np.array_split(np.abs(sound.samples).max(axis=0), columns) if part.size])
+    heights = np.maximum(48 * peaks / max(peaks.max(), 1e-9), 0.5)
     step = columns / len(peaks)
-    bars = (
-        f"M{(i + 0.5) * step:.1f} {50 - h:.1f}V{50 + h:.1f}" for i, h in enumerate(max(p * scale, 0.5) for p in peaks)
-    )
-    return "".join(bars)
+    return "".join(f"M{(i + 0.5) * step:.1f} {50 - h:.1f}V{50 + h:.1f}" for i, h in enumerate(heights))

@@ -1,8 +1,7 @@
 """What every report reads out of a comparison's results: groups of methods, order, best, rates; the results as text.
 
 The results are the dictionary of `results.json` (docs/howto/compare.md). Ceilings and controls are never ranked against
-methods: a ceiling has no bits, and a control is meant to be bad. Methods are compared at like rates: the best within
-every octave of rate, and how much rate one codec saves another at equal quality.
+methods: a ceiling has no bits, and a control is meant to be bad.
 
 Source: Bjontegaard, "Calculation of average PSNR differences between RD-curves", ITU-T VCEG-M33, 2001; here with
 piecewise cubic Hermite interpolation, as in ITU-T HSTP-VID-WPOM, 2020.
@@ -95,12 +94,8 @@ def best(results: Json) -> set[tuple[str, str]]:
 
 
 def best_at_like_rates(results: Json, metric: Json) -> list[Json]:
-    """For every octave of rate that has methods the best of them by a metric, the lowest rates first.
-
-    Returns:
-        Of each: "low" and "high" in bit/s (infinity for the last), "method", "cell" (mean, low, high, n), and "among",
-        how many methods compete.
-    """
+    """For every octave of rate that has methods, the lowest first: "low" and "high" in bit/s (infinity for the last),
+    the best "method" by a metric with its "cell", and "among" how many."""
     means = cells(results)
     rated = [method for method in members(results, "method") if method["bit_per_second"]]
     found = []
@@ -124,11 +119,8 @@ def curves(results: Json, metric: str) -> dict[str, list[tuple[float, Json]]]:
 
 
 def delta_rates(results: Json, *, against: str = "opus") -> list[Json]:
-    """How much rate each codec takes more (less: negative) than one of them at equal quality.
-
-    Returns:
-        For each metric and series where that can be said: "metric", "series", "against", "percent".
-    """
+    """For each metric and series of codec, where that can be said, how many "percent" of rate it takes more (less:
+    negative) than the one "against" which it is compared, at equal quality."""
     found = []
     for metric in results["metrics"]:
         name, direction = metric["name"], metric["direction"]
@@ -211,20 +203,12 @@ def rate(bit_per_second: float | None) -> str:
 
 
 def to_csv(results: Json) -> str:
-    """One line for each input and method, failed runs too, with one column for each metric.
-
-    Columns: the input, the method, the run (bytes of the file, bit/s, seconds, lag, gain), the metrics by name, the
-    verdict, and the error of a failed run. What is not known is empty; numbers are in full precision, infinity is
-    `inf`. Lines end with a line feed.
-    """
+    """One line for each input and method, failed runs too; what is not known is empty."""
     columns = (
-        *("input", "title", "kind", "seconds"),
-        *("method", "label", "family", "generative"),
-        *("bytes", "bit_per_second", "encode_seconds", "decode_seconds", "lag_samples", "gain_db"),
-        *(metric["name"] for metric in results["metrics"]),
-        *("related", "score", "threshold", "p_value", "n_controls"),
-        "error",
-    )
+        "input", "title", "kind", "seconds", "method", "label", "family", "generative", "bytes", "bit_per_second",
+        "encode_seconds", "decode_seconds", "lag_samples", "gain_db", *(one["name"] for one in results["metrics"]),
+        "related", "score", "threshold", "p_value", "n_controls", "error",
+    )  # fmt: skip
     inputs = {line["id"]: line for line in results["inputs"]}
     methods = {line["id"]: line for line in results["methods"]}
     text = StringIO()
@@ -237,11 +221,8 @@ def to_csv(results: Json) -> str:
 
 
 def to_markdown(results: Json) -> str:
-    """The ranking as one table: a line for each method, a column for each metric.
-
-    A cell is the mean over inputs with its 95 % interval; the best of the methods is bold. Lines are in the order of
-    the first metric, ceilings and controls below the methods. Rates at equal quality and skipped methods follow.
-    """
+    """The ranking as one table in the order of the first metric, ceilings and controls below the methods, the best of
+    the methods bold; then rates at equal quality, and skipped methods."""
     metrics, means, winners = results["metrics"], cells(results), best(results)
     headings = (" ".join(filter(None, (m["name"], m["unit"], ARROWS[m["direction"]]))) for m in metrics)
     lines = [["", "bit/s", *headings], ["---", *["---:"] * (len(metrics) + 1)]]

@@ -6,31 +6,29 @@ import csv
 import json
 from collections.abc import Sequence
 from io import StringIO
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, get_args
 
 from noisebook.errors import ConfigError
 from noisebook.metrics.distribution import bootstrap_interval
-from noisebook.report.blind import REFERENCE
+from noisebook.report.blind import REFERENCE, Design
 
 __all__ = ["COLUMNS", "tally"]
 
 Json = dict[str, Any]
 
 COLUMNS = ["kit", "design", "listener", "seed", "trial", "code", "score", "seconds"]
-_GOOD_REFERENCE, _TOLERATED = 90, 0.15  # BS.1534-3, post-screening
+_GOOD_REFERENCE, _TOLERATED = 90, 0.15  # BS.1534-3: who rates the hidden reference lower in more of the trials is out
 
 
 def tally(sheets: Sequence[Path], key: Path) -> Json:
-    """What the listeners heard.
+    """What the listeners heard: {"design", "kit", "listeners": [...], "conditions": [...]} or {..., "methods": [...]}.
 
-    MUSHRA: for each condition mean, 95 % bootstrap interval and number of ratings (a rating of one listener in one
-    trial counts as one), without the listeners that BS.1534-3 excludes after the test: those who rate the hidden
-    reference below 90 in more than 15 % of their trials. ABX: for each method and each listener the right answers and
-    the one-sided binomial p-value, the chance of so many or more by guessing.
-
-    Returns:
-        {"design", "kit", "listeners": [...], "conditions": [...]} or {..., "methods": [...]}, all JSON.
+    MUSHRA: for each condition mean, 95 % bootstrap interval and number of ratings, without the listeners that BS.1534-3
+    excludes after the test. ABX: for each method and each listener the right answers and the one-sided binomial
+    p-value, the chance of so many or more by guessing.
 
     Raises:
         ConfigError: a key or sheet that is malformed or of another test; the message names file and line.
@@ -67,11 +65,9 @@ def _count_mushra(by_listener: dict[str, list[Json]], key: Json) -> Json:
             scores[condition].append((source, score))
     conditions = []
     for name, own in scores.items():
-        by_input: dict[str, list[float]] = {}
-        for source, score in own:
-            by_input.setdefault(source, []).append(score)
         mean, low, high = bootstrap_interval([score for _, score in own]) if own else (None, None, None)
-        means = {source: sum(those) / len(those) for source, those in by_input.items()}
+        sources = dict.fromkeys(source for source, _ in own)
+        means = {source: fmean(score for other, score in own if other == source) for source in sources}
         counted = {"mean": mean, "low": low, "high": high, "n": len(own), "by_input": means}
         conditions.append({"condition": name, "label": key["conditions"][name], **counted})
     conditions.sort(key=lambda one: -1.0 if one["mean"] is None else one["mean"], reverse=True)
@@ -89,7 +85,7 @@ def _count_abx(by_listener: dict[str, list[Json]], key: Json) -> Json:
 
     listeners = [{"listener": name, "sheet": lines[0]["sheet"], **count(lines)} for name, lines in by_listener.items()]
     by_method: dict[str, list[Json]] = {trial["method"]: [] for trial in key["trials"].values()}
-    for line in (line for lines in by_listener.values() for line in lines):
+    for line in chain(*by_listener.values()):
         by_method[key["trials"][line["trial"]]["method"]].append(line)
     methods = [{"method": name, "label": key["conditions"][name], **count(own)} for name, own in by_method.items()]
     return {"listeners": listeners, "methods": methods}
@@ -99,22 +95,17 @@ def _read_key(path: Path) -> Json:
     """The key, its trials by their numbers."""
     try:
         key = json.loads(path.read_text(encoding="utf-8"))
-        known = key["format"] == 1 and key["design"] in ("mushra", "abx")
-        if known:
-            key["trials"] = {trial["trial"]: trial for trial in key["trials"]}
-            if not isinstance(key["kit"], str) or not isinstance(key["conditions"], dict):
-                raise TypeError("kit or conditions")
+        if key["format"] != 1:
+            raise ConfigError(f"{path}: a key of format {key['format']!r}, and this version knows format 1")
+        if key["design"] not in get_args(Design) or not isinstance(key["kit"], str):
+            raise TypeError("kit or design")
+        return key | {"trials": {trial["trial"]: trial for trial in key["trials"]}, "conditions": {**key["conditions"]}}
     except OSError as error:
         raise ConfigError(f"cannot read the key {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path} is not the key of a listening test ({error}): give the key.json that was written with it"
         ) from error
-    if not known:
-        raise ConfigError(
-            f"{path}: a key of format {key['format']!r} and design {key['design']!r}: this version knows format 1"
-        )
-    return dict(key)
 
 
 def _read_sheet(path: Path, key: Json) -> list[Json]:
@@ -125,33 +116,29 @@ def _read_sheet(path: Path, key: Json) -> list[Json]:
         raise ConfigError(f"cannot read the sheet {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise _refused(path, 1, "not UTF-8 text") from error
-    reader = csv.reader(StringIO(text), strict=True)
+    reader = csv.DictReader(StringIO(text), strict=True)
     lines: list[Json] = []
     try:
-        for cells in reader:
-            number = reader.line_num
-            if number == 1 and cells != COLUMNS:
-                raise _refused(path, 1, f"the columns are {','.join(cells)}, not {','.join(COLUMNS)}")
-            if number == 1 or not cells:
-                continue
-            if len(cells) != len(COLUMNS):
-                raise _refused(path, number, f"{len(cells)} cells, not {len(COLUMNS)}")
-            line = dict(zip(COLUMNS, cells, strict=True))
-            problem = _problem(line, key)
-            if problem:
-                raise _refused(path, number, problem)
+        if (columns := list(reader.fieldnames or COLUMNS)) != COLUMNS:
+            raise _refused(path, 1, f"the columns are {','.join(columns)}, not {','.join(COLUMNS)}")
+        for line in reader:
+            if problem := _problem(line, key):
+                raise _refused(path, reader.line_num, problem)
             score = float(line["score"]) if key["design"] == "mushra" else line["score"]
-            lines.append(line | {"trial": int(line["trial"]), "score": score, "sheet": str(path), "line": number})
+            read = {"trial": int(line["trial"]), "score": score, "sheet": str(path), "line": reader.line_num}
+            lines.append(line | read)
     except csv.Error as error:
         raise _refused(path, reader.line_num, f"not CSV ({error})") from error
     if not lines:
-        raise _refused(path, reader.line_num or 1, "no ratings")
+        raise _refused(path, 1, "no ratings")
     _check_whole(lines, key, path)
     return lines
 
 
 def _problem(line: dict[str, str], key: Json) -> str | None:
     """What is wrong with a line by itself."""
+    if None in line or None in line.values():
+        return f"not {len(COLUMNS)} cells"
     found, wanted = (line["kit"], line["design"]), (key["kit"], key["design"])
     if found != wanted:
         return f"of the test {' '.join(found)}, and the key is of {' '.join(wanted)}"
@@ -183,8 +170,7 @@ def _check_whole(lines: list[Json], key: Json, path: Path) -> None:
             raise _refused(path, line["line"], f"trial {line['trial']}, sound {line['code']} is rated twice")
         codes[line["code"]] = line["line"]
     for trial, codes in rated.items() if key["design"] == "mushra" else ():
-        missing = [code for code in key["trials"][trial]["codes"] if code not in codes]
-        if missing:
+        if missing := [code for code in key["trials"][trial]["codes"] if code not in codes]:
             raise _refused(path, max(codes.values()), f"trial {trial} has no score of {', '.join(missing)}")
 
 

@@ -1,7 +1,6 @@
 """What unrelated sounds would have scored: clips that ship with the package, and sounds made from the reference.
 
-The clips (`noisebook/assets/controls`) are 4 s each of music, speech and effects, ten of a kind, of the training
-sound, so that held-out sound can test what was decided with them.
+The clips (`noisebook/assets/controls`) are 4 s each of music, speech and effects, ten of a kind, of training sound.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Traits:
 
 
 def listen(waveform: Waveform) -> Traits:
-    """Listen to a sound, of a long one to the minute in its middle; channels are mixed but for `side_db`.
+    """The traits of a sound, of a long one of the minute in its middle; channels are mixed but for `side_db`.
 
     An offset, and what lies below 20 Hz, counts for `offset_dbfs` and `peak_dbfs` alone: no codec here keeps it.
     """
@@ -102,10 +102,23 @@ def listen(waveform: Waveform) -> Traits:
 def kind_statistics(heard: np.ndarray) -> np.ndarray:
     """`[26]` numbers, named by `STATISTICS`, of a sound `[N]` at 16 kHz that is not silent."""
     spectrum = _Spectrum(_spectra(heard, _SIZE))
-    groups = (_lines, _octaves, _count, _pitch)
-    found = [value for group in groups for value in group(spectrum)]
-    crossings = float((np.diff(np.signbit(heard)) != 0).mean()) if len(heard) > 1 else 0.0
-    return np.array([*found, *_pauses(heard), *_colour(spectrum), crossings])
+    in_peaks, total = (spectrum.power * spectrum.peaks).sum(0), spectrum.power.sum() + 1e-30
+    octaves = pairwise(np.searchsorted(spectrum.frequencies, _OCTAVES))
+    number = spectrum.peaks.sum(1)[spectrum.loud]
+    level = _levels(heard)
+    low, middle = np.percentile(level, (10, 50))
+    power = spectrum.power[spectrum.loud]
+    flatness = spectrum.log[spectrum.loud].mean(1) - np.log(power.mean(1) + 1e-30)
+    centroid = power @ spectrum.frequencies / (power.sum(1) + 1e-30)
+    return np.array([
+        *_lines(spectrum),
+        *(in_peaks[a:b].sum() / total for a, b in octaves),
+        np.log1p(number.mean()), number.std() / (number.mean() + 1),
+        *_pitch(spectrum),
+        (level < _PAUSE_DB).mean(), middle, low, level.std(), np.abs(np.diff(level)).mean() if len(level) > 1 else 0.0,
+        flatness.mean(), flatness.std(), np.log(centroid.mean() + 1), np.log(centroid.std() + 1),
+        (np.diff(np.signbit(heard)) != 0).mean() if len(heard) > 1 else 0.0,
+    ])  # fmt: skip
 
 
 def _spectra(samples: np.ndarray, size: int) -> np.ndarray:
@@ -208,18 +221,7 @@ def _lines(spectrum: _Spectrum) -> list[float]:
     """Shares of the peaks' energy that were peaks before: in the same bin, and in that or a neighbour."""
     peaks, energy = spectrum.peaks, spectrum.power * spectrum.peaks
     earlier, total = (peaks, _largest_of_three(peaks)), energy.sum() + 1e-30
-    return [float((energy[ago:] * before[:-ago]).sum() / total) for ago in _LASTING for before in earlier]
-
-
-def _octaves(spectrum: _Spectrum) -> list[float]:
-    energy, total = (spectrum.power * spectrum.peaks).sum(0), spectrum.power.sum() + 1e-30
-    edges = np.searchsorted(spectrum.frequencies, _OCTAVES)
-    return [float(energy[a:b].sum() / total) for a, b in pairwise(edges)]
-
-
-def _count(spectrum: _Spectrum) -> list[float]:
-    number = spectrum.peaks.sum(1)[spectrum.loud]
-    return [float(np.log1p(number.mean())), float(number.std() / (number.mean() + 1))]
+    return [(energy[ago:] * before[:-ago]).sum() / total for ago in _LASTING for before in earlier]
 
 
 def _pitch(spectrum: _Spectrum) -> list[float]:
@@ -237,18 +239,3 @@ def _pitch(spectrum: _Spectrum) -> list[float]:
     grid = abs((weight * np.exp(2j * np.pi * cents / 100)).sum())
     classes = np.bincount((cents % 1200 * _CLASSES / 1200).astype(int) % _CLASSES, weight, _CLASSES)
     return [float(grid), float(-(classes * np.log(classes + 1e-12)).sum())]
-
-
-def _pauses(heard: np.ndarray) -> list[float]:
-    level = _levels(heard)
-    speed = float(np.abs(np.diff(level)).mean()) if len(level) > 1 else 0.0
-    low, middle = np.percentile(level, (10, 50))
-    return [float((level < _PAUSE_DB).mean()), float(middle), float(low), float(level.std()), speed]
-
-
-def _colour(spectrum: _Spectrum) -> list[float]:
-    power = spectrum.power[spectrum.loud]
-    flatness = spectrum.log[spectrum.loud].mean(1) - np.log(power.mean(1) + 1e-30)
-    centroid = power @ spectrum.frequencies / (power.sum(1) + 1e-30)
-    spread = [np.log(centroid.mean() + 1), np.log(centroid.std() + 1)]
-    return [float(value) for value in (flatness.mean(), flatness.std(), *spread)]

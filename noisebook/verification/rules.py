@@ -1,8 +1,6 @@
-"""What suits a sound: the table of rules that `noisebook recommend` goes by.
+"""What suits a sound: the table of rules that `noisebook recommend` goes by (docs/verification.md).
 
-One rule is what a sound is for, what it is, and what that advises. Of each aspect (method, preset, options) the first
-rule that applies decides; of the remarks, all that apply are made. Among the rows are those of the predecessor's two
-tables: six needs, and five kinds of sound (docs/verification.md).
+Of each aspect (method, preset, options) the first rule that applies decides; of the remarks, all that apply are made.
 """
 
 from __future__ import annotations

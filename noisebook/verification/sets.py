@@ -13,12 +13,7 @@ from typing import Any
 import numpy as np
 
 from noisebook.errors import ConfigError
-from noisebook.metrics.distribution import (
-    frechet_distance,
-    frechet_distance_extrapolated,
-    kernel_distance,
-    mel_patches,
-)
+from noisebook.metrics import frechet_distance, frechet_distance_extrapolated, kernel_distance, mel_patches
 from noisebook.verification.controls import bundled_clips, pink_noise
 from noisebook.verification.similarity import SAMPLE_RATE
 
@@ -43,9 +38,9 @@ class Distance:
 
 @dataclass(frozen=True)
 class SetComparison:
-    """Two sets of sounds, compared: how many sounds each has, and the distances."""
+    """Two sets of sounds, compared."""
 
-    references: int
+    references: int  # sounds
     estimates: int
     distances: tuple[Distance, ...]
 
@@ -83,8 +78,8 @@ def compare_sets(references: Sequence[np.ndarray], estimates: Sequence[np.ndarra
 def _interval(
     distance: Callable[[np.ndarray, np.ndarray], float], ours: list[np.ndarray], theirs: list[np.ndarray], seed: int
 ) -> tuple[float, float]:
-    """Sounds are drawn, not pieces: those of one sound are no independent witnesses. (For `scipy.stats.bootstrap` all
-    observations are alike, and here a sound has as many pieces as it is long.)"""
+    """Sounds are drawn, not pieces: those of one sound are not independent. (`scipy.stats.bootstrap` takes observations
+    of one size, and a sound has as many pieces as it is long.)"""
     rng = np.random.default_rng(seed)
 
     def drawn(sounds: list[np.ndarray]) -> np.ndarray:

@@ -39,7 +39,6 @@ class Features:
 
     @property
     def frames(self) -> int:
-        """T."""
         return len(self.log_mel)
 
     @property

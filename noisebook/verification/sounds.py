@@ -44,6 +44,8 @@ _BACK = 0.7  # of the error: what exchanging left and right has to bring
 _FAR_DB, _FAR = 4.0, 1.25  # an error, in dB and beside that of a mono sound, that no decode with an image has
 _WIDTH = 0.3  # of mean coherence
 _COMPOSITES = {"summary": summary_score, "verify": verify_score}
+_APART = _STEREO.union(_COMPOSITES)  # which rows of metrics leave out
+_FACTS = {metric.name: (metric.unit, metric.direction) for metric in METRICS} | {"similarity": ("", "higher")}
 
 
 @dataclass(frozen=True)
@@ -158,72 +160,42 @@ def verify_sounds(
         if image is not None and not all(features(_heard(channel)).silent for channel in apart):
             return Verification(alignment, (), {}, verdict, {}, (_CANCELS, *warning), image=image)
         return Verification(alignment, (), {}, verdict, {}, (_SILENT,))
-    cut = partial(_cut, aligned=aligned, rate=rate)
-    beside, whole = {}, cut(reference)
-    if controls:
-        made = control_sounds(whole.full, rate)
-        low = {name: signals.resample(sound, sample_rate=rate, to=SAMPLE_RATE) for name, sound in made.items()}
-        beside = {name: _Cut(low[name], sound) for name, sound in made.items()}
-    beside |= {name: cut(sound) for name, sound in (further_controls or {}).items()}
-    above = {name: cut(sound) for name, sound in (ceilings or {}).items()}
-    sounds = {"": cut(estimate, late=aligned.lag)} | beside | above
-    found: dict[str, _Scores] = {}
+    whole = _part(reference, aligned, rate)
+    beside = control_sounds(whole, rate) if controls else {}
+    beside |= {name: _part(sound, aligned, rate) for name, sound in (further_controls or {}).items()}
+    above = {name: _part(sound, aligned, rate) for name, sound in (ceilings or {}).items()}
+    sounds = {"": _part(estimate, aligned, rate, late=aligned.lag)} | beside | above
+    values: dict[str, dict[str, float]] = {}
+    composites: dict[str, dict[str, Composite]] = {}
     for name, sound in sounds.items():
-        found[name] = _scores(whole, sound, names, rate)
+        low = signals.resample(sound, sample_rate=rate, to=SAMPLE_RATE) if name else aligned.estimate
+        values[name] = {"similarity": likeness(original, features(low))}
+        values[name] |= evaluate(whole, sound, sample_rate=rate, names=[one for one in names if one not in _APART])
+        scores = {one: _COMPOSITES[one] for one in names if one in _COMPOSITES}
+        composites[name] = {
+            one: score(aligned.reference, low, sample_rate=SAMPLE_RATE) for one, score in scores.items()
+        }
         if on_step is not None:
-            on_step(len(found), len(sounds))
+            on_step(len(values), len(sounds))
     return Verification(
         alignment=alignment,
-        metrics=_metric_rows(found, list(beside)),
-        composites=_composite_rows(found, list(beside), list(above)),
+        metrics=tuple(
+            MetricRow(name, *_FACTS[name], value, {one: values[one][name] for one in beside})
+            for name, value in values[""].items()
+        ),
+        composites={
+            name: CompositeRow(
+                own.score,
+                own.parts,
+                *({one: composites[one][name].score for one in group} for group in (beside, above)),
+            )
+            for name, own in composites[""].items()
+        },
         verdict=verdict,
-        ceilings={name: found[name].values for name in above},
+        ceilings={name: values[name] for name in above},
         notes=(*notes, *_level_notes(reference, estimate), *warning),
         image=image,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Cut:
-    """The part of a sound that is compared, `[N]`."""
-
-    low: np.ndarray  # at 16 kHz
-    full: np.ndarray  # at the rate of the metrics, a multiple of it
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """All numbers of one sound beside the reference."""
-
-    values: dict[str, float]
-    composites: dict[str, Composite]
-
-
-def _scores(reference: _Cut, sound: _Cut, names: Sequence[str], rate: int) -> _Scores:
-    chosen = [name for name in names if name not in _COMPOSITES and name not in _STEREO]
-    values = {"similarity": likeness(features(reference.low), features(sound.low))}
-    values |= evaluate(reference.full, sound.full, sample_rate=rate, names=chosen)
-    scores = {name: _COMPOSITES[name] for name in names if name in _COMPOSITES}
-    low = reference.low, sound.low
-    return _Scores(values, {name: score(*low, sample_rate=SAMPLE_RATE) for name, score in scores.items()})
-
-
-def _metric_rows(found: Mapping[str, _Scores], controls: Sequence[str]) -> tuple[MetricRow, ...]:
-    facts = {metric.name: (metric.unit, metric.direction) for metric in METRICS} | {"similarity": ("", "higher")}
-    return tuple(
-        MetricRow(name, *facts[name], value, {control: found[control].values[name] for control in controls})
-        for name, value in found[""].values.items()
-    )
-
-
-def _composite_rows(
-    found: Mapping[str, _Scores], controls: Sequence[str], ceilings: Sequence[str]
-) -> dict[str, CompositeRow]:
-    rows = {}
-    for name, own in found[""].composites.items():
-        others = ({one: found[one].composites[name].score for one in sounds} for sounds in (controls, ceilings))
-        rows[name] = CompositeRow(own.score, dict(own.parts), *others)
-    return rows
 
 
 def _level_notes(reference: Waveform, estimate: Waveform) -> list[str]:
@@ -247,14 +219,12 @@ def _names(metrics: Sequence[str] | None, reference: Waveform) -> tuple[Sequence
     speech = listen(reference).kind == "speech"
     names = available(speech=speech)
     missing = {m.name: m.extra for m in METRICS if not m.installed and (speech or m.kind == "all")}
-    if find_spec("librosa") is None:
-        missing |= dict.fromkeys(_COMPOSITES, "metrics")
-    else:
+    if find_spec("librosa") is not None:
         names = (*names, *_COMPOSITES)
-    if not missing:
-        return names, ()
-    install = signals.install_line(*missing.values())
-    return names, (f"left out, since not installed: {', '.join(missing)}; {install}",)
+    else:
+        missing |= dict.fromkeys(_COMPOSITES, "metrics")
+    note = f"left out, since not installed: {', '.join(missing)}; {signals.install_line(*missing.values())}"
+    return names, (note,) if missing else ()
 
 
 def _offsets(sound: Waveform) -> np.ndarray:
@@ -289,15 +259,12 @@ def _image(reference: Waveform, estimate: Waveform, aligned: Alignment) -> Image
 
 def _compared_images(reference: np.ndarray, estimate: np.ndarray) -> ImageComparison:
     """The images of two sounds `[2, N]` at 16 kHz that are aligned."""
-
-    def level(sound: np.ndarray, other: np.ndarray) -> float:
-        return image_level_db(sound, other, sample_rate=SAMPLE_RATE)
-
+    level, coherence, mean = (
+        partial(measure, sample_rate=SAMPLE_RATE) for measure in (image_level_db, image_coherence, mean_coherence)
+    )
     alike, own_alike = (np.repeat(sound[:1], 2, axis=0) for sound in (reference, estimate))
     error, sides, exchanged = (level(reference, sound) for sound in (estimate, alike, estimate[::-1]))
-    width, own_width = (
-        mean_coherence(sound, sample_rate=SAMPLE_RATE, weights=reference) for sound in (reference, estimate)
-    )
+    width, own_width = (mean(sound, weights=reference) for sound in (reference, estimate))
     wrong = None
     if sides >= _AN_IMAGE and level(estimate, own_alike) < _LOST * sides:
         wrong = f"those of EST are alike, and in REF they differ by {sides:.1f} dB"
@@ -308,9 +275,8 @@ def _compared_images(reference: np.ndarray, estimate: np.ndarray) -> ImageCompar
     elif abs(width - own_width) > _WIDTH:
         wider = "wider" if own_width < width else "narrower"
         wrong = f"EST is {wider} (coherence {own_width:.2f}, of REF {width:.2f})"
-    coherence = image_coherence(reference, estimate, sample_rate=SAMPLE_RATE)
     warning = f"left and right differ: {wrong}" if wrong else None
-    return ImageComparison(error, coherence, sides, exchanged, (width, own_width), warning)
+    return ImageComparison(error, coherence(reference, estimate), sides, exchanged, (width, own_width), warning)
 
 
 def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tuple[Alignment, int]:
@@ -324,30 +290,25 @@ def _aligned(reference: np.ndarray, estimate: np.ndarray, lag: int | None) -> tu
     return (found, frames) if scores[0] > scores[1] else (unmoved, -frames)
 
 
-def _cut(sound: Waveform, *, aligned: Alignment, rate: int, late: int = 0) -> _Cut:
-    """A sound in time with the reference, or `late` samples at 16 kHz behind it, extended with silence to the part that
-    is compared."""
-
-    def part(rate: int) -> np.ndarray:
-        factor = rate // SAMPLE_RATE
-        start, count = factor * (max(0, -aligned.lag) + late), factor * len(aligned.reference)
-        samples = _heard(sound, rate)[start : start + count].astype(np.float64)
-        return np.pad(samples, (0, count - len(samples)))
-
-    low = part(SAMPLE_RATE)
-    return _Cut(low, low if rate == SAMPLE_RATE else part(rate))
+def _part(sound: Waveform, aligned: Alignment, rate: int, *, late: int = 0) -> np.ndarray:
+    """`[N]` at a multiple of 16 kHz: what is compared of a sound `late` samples at 16 kHz behind the reference; at its
+    end there may be silence."""
+    factor = rate // SAMPLE_RATE
+    start, count = factor * (max(0, -aligned.lag) + late), factor * len(aligned.reference)
+    samples = _heard(sound, rate)[start : start + count].astype(np.float64)
+    return np.pad(samples, (0, count - len(samples)))
 
 
 def _comparison(
     reference: Waveform, estimate: Waveform, aligned: Alignment, rate: int, *, searched: bool
 ) -> Comparison:
     seconds = len(aligned.reference) / SAMPLE_RATE
-    ours, theirs = (
+    sides = (
         Side(sound.sample_rate, sound.channels, sound.duration, max(0.0, sound.duration - seconds))
         for sound in (reference, estimate)
     )
     found = (aligned.lag, searched, aligned.gain_db, aligned.correlation)
-    return Comparison(SAMPLE_RATE, rate, ours, theirs, seconds, *found)
+    return Comparison(SAMPLE_RATE, rate, *sides, seconds, *found)
 
 
 def _plain(value: Any) -> Any:

@@ -9,15 +9,10 @@ Families of controls, each an answer to one objection:
     other pitches                  the estimate with its mel bands turned by three and more:
                                    "any sound of this rhythm would do"
 
-A control at another time has the estimate's own spectrum, rhythm and density, so it is as hard as any unrelated clip of
-that kind: if the estimate knew nothing of the reference, no shift of it would be better than another (random shifts
-around a torus: Lotwick & Silverman 1982). An estimate is called related if it beats all but 5 % of the controls of
-*each* family; the p-value is the largest of theirs, `(1 + controls >= score) / (1 + controls)` (Davison & Hinkley
-1997, chapter 4). `scipy.stats.permutation_test` draws its controls from the two samples, and has no such families.
-
-A loop resembles its own shifts by whole periods; turned around its end it falls out of step with the reference, so that
-a true copy is still the best of all shifts. So is another loop of the same tempo that happens to be in phase, and only
-the pitches tell the two apart.
+If the estimate knew nothing of the reference, no shift of it would be better than another (random shifts around a
+torus: Lotwick & Silverman 1982). An estimate is called related if it beats all but 5 % of the controls of *each*
+family; the p-value is the largest of theirs, `(1 + controls >= score) / (1 + controls)` (Davison & Hinkley 1997,
+chapter 4). `scipy.stats.permutation_test` draws its controls from the two samples, and has no such families.
 """
 
 from __future__ import annotations
