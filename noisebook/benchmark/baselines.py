@@ -30,8 +30,8 @@ from noisebook.diffusion.noise import start_noise
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import ConfigError, CorruptStream
 
-__all__ = ["CLASSIC_BITS", "MAX_DENSE_VALUES", "Baseline", "Published", "PublishedCoder", "Subset",
-           "baselines", "dense_atoms", "rank", "subset_bits", "unrank"]  # fmt: skip
+__all__ = ["CLASSIC_BITS", "MAX_DENSE_VALUES", "Baseline", "Published", "PublishedCoder", "baselines", "dense_atoms",
+           "rank", "subset_bits", "unrank"]  # fmt: skip
 
 MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
 _TURBO_ATOMS, _UNIT_ATOMS, _CLASSIC_ATOMS = 14, 12, 10  # log2 K; the paper of DDCM has 1000
@@ -124,17 +124,6 @@ def baselines(bit_per_second: float, *, steps: int, frames: int, info: BackendIn
         yield Baseline(title, params, replace(params, steps=measured_steps))
 
 
-@dataclass(frozen=True)
-class Subset:
-    """Signed atoms of P units, each `[P, M]` int64; indices rise along M."""
-
-    indices: torch.Tensor
-    signs: torch.Tensor
-
-    def to(self, device: torch.device) -> Subset:
-        return Subset(self.indices.to(device), self.signs.to(device))
-
-
 @lru_cache(maxsize=1)  # drawing them is most of the work, and the encoder needs those of a step twice
 def dense_atoms(step: int, size: int, part: int) -> torch.Tensor:
     """The independent Gaussian atoms of a step, `[K, d]`, shared by all units, each scaled to mean square 1."""
@@ -176,18 +165,18 @@ class PublishedCoder:
         """`[K, d]`, those that can be chosen at a step."""
         return dense_atoms(step, 2**self.params.log2_K, self.part).to(device)
 
-    def choose(self, residual: torch.Tensor, step: int) -> Subset:
-        """The atoms of largest inner product: one, or M in magnitude with their signs."""
+    def choose(self, residual: torch.Tensor, step: int) -> torch.Tensor:
+        """The atoms of largest inner product: one, or M in magnitude with their signs, by rising index; `[P, M]` int64,
+        each twice its index, and 1 more for minus."""
         products = self.partition.split(residual, step) @ self.atoms(step, residual.device).T
         if not self.params.M:
-            best = products.argmax(1, keepdim=True)
-            return Subset(best, torch.ones_like(best))
+            return 2 * products.argmax(1, keepdim=True)
         indices = products.abs().topk(self.params.M, dim=1).indices.sort(1).values
-        return Subset(indices, torch.where(products.gather(1, indices) < 0, -1, 1))
+        return 2 * indices + (products.gather(1, indices) < 0)
 
-    def write(self, choice: Subset, writer: BitWriter) -> None:
+    def write(self, choice: torch.Tensor, writer: BitWriter) -> None:
         """Append an index a unit; or the rank of its subset, then its signs, 1 for minus."""
-        indices, minus = choice.indices.cpu().numpy(), (choice.signs < 0).long().cpu().numpy()
+        indices, minus = (choice >> 1).cpu().numpy(), (choice & 1).cpu().numpy()
         if not self.params.M:
             writer.write_array(indices[:, 0], self.params.log2_K)
             return
@@ -196,23 +185,22 @@ class PublishedCoder:
             writer.write(rank(row), width)
             writer.write_array(signs, 1)
 
-    def read(self, reader: BitReader) -> Subset:
+    def read(self, reader: BitReader) -> torch.Tensor:
         """What `write` left; on the CPU. StreamError if no encoder writes this."""
         parts, size, M = self.partition.parts, 2**self.params.log2_K, self.params.M
         if not M:
-            indices = torch.from_numpy(reader.read_array(parts, self.params.log2_K))[:, None]
-            return Subset(indices, torch.ones_like(indices))
-        subsets, signs = [], []
+            return 2 * torch.from_numpy(reader.read_array(parts, self.params.log2_K))[:, None]
+        subsets = []
         for _ in range(parts):
-            subsets.append(torch.tensor(unrank(reader.read(subset_bits(size, M)), size, M)))
-            signs.append(1 - 2 * torch.from_numpy(reader.read_array(M, 1)))
-        return Subset(torch.stack(subsets), torch.stack(signs))
+            indices = torch.tensor(unrank(reader.read(subset_bits(size, M)), size, M))
+            subsets.append(2 * indices + torch.from_numpy(reader.read_array(M, 1)))
+        return torch.stack(subsets)
 
-    def noise(self, choice: Subset, step: int) -> torch.Tensor:
+    def noise(self, choice: torch.Tensor, step: int) -> torch.Tensor:
         """`[channels, C, frames, F']`: the sum of the atoms, with mean square 1."""
-        atoms = self.atoms(step, choice.indices.device)
-        total = (atoms[choice.indices] * choice.signs.to(torch.float32)[..., None]).sum(1)
-        if choice.indices.shape[1] > 1:
+        atoms, signs = self.atoms(step, choice.device), 1 - 2 * (choice & 1)
+        total = (atoms[choice >> 1] * signs[..., None]).sum(1)
+        if choice.shape[1] > 1:
             total = total * torch.rsqrt(total.square().mean(1, keepdim=True).clamp_min(1e-12))
         return self.partition.join(total, step)
 

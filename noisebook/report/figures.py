@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
-from math import ceil, floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +38,12 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _GREY = "#777777"
 _DASHES = ("--", ":", "-.", (0, (1, 4)), (0, (6, 2, 1, 2, 1, 2)), (0, (8, 4)))
 _MARGIN = 0.6  # of the range of the curves, shown above and below them
+_MOST_DECADES = 20  # of rate, which are labelled at 1, 2 and 5
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "zero": "0 is best"}
 
 
 def check_installed() -> None:
-    """Check before the work that figures can be drawn after it.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
+    """Raise MissingExtra unless matplotlib is installed."""
     _figure_class()
 
 
@@ -98,13 +94,10 @@ def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int
 
 
 def rate_quality(results: Json, metric: Json, path: Path) -> bool:
-    """A metric of a comparison against the bitrate, logarithmic, as a PNG or SVG at `path`.
+    """A metric of a comparison against the bitrate, as a PNG or SVG at `path`; says whether there is anything to draw.
 
     A curve for each codec with bands or bars for the intervals, and for ceilings and controls a dashed line each, with
     its value in the legend. One that is far from the curves has no line, so that the curves stay apart.
-
-    Returns:
-        Whether there is anything to draw.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -117,6 +110,8 @@ def rate_quality(results: Json, metric: Json, path: Path) -> bool:
     levels = {method["label"]: means[key]["mean"] for method in apart
               if (key := (method["id"], metric["name"])) in means}  # fmt: skip
     with _diagram(path, height=4.6) as axis:
+        from matplotlib.ticker import LogLocator, NullLocator
+
         for index, (series, curve) in enumerate(curves.items()):
             _draw_curve(axis, names[series], sorted(curve, key=lambda point: point[0]), series, index)
         low, high = (end(cell["mean"] for _, cell in points) for end in (min, max))
@@ -127,7 +122,10 @@ def rate_quality(results: Json, metric: Json, path: Path) -> bool:
             if low - room <= level <= high + room:
                 bottom, top = min(bottom, level), max(top, level)
         axis.set_ylim(bottom, top)
-        _label_rates(axis, [rate for rate, _ in points])
+        axis.set_xscale("log")
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=_MOST_DECADES))
+        axis.xaxis.set_major_formatter("{x:g}")
         axis.set_xlabel("bit/s, whole file")
         axis.set_ylabel(f"{metric['label']} ({metric['unit']})" if metric["unit"] else metric["label"])
         axis.set_title(_BETTER[metric["direction"]], fontsize=9, loc="right", color=_GREY)
@@ -137,10 +135,7 @@ def rate_quality(results: Json, metric: Json, path: Path) -> bool:
 def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
     """Error of the latent after 0, 1, ... coded steps, in dB relative to its energy, as a PNG or SVG at `path`.
 
-    The last value is of the decoded latent, after the steps without bits, and is drawn as a ring.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
+    The last value is of the decoded latent, after the steps without bits, and is drawn as a ring. Errors as above.
     """
     with _diagram(path, height=4.2) as axis:
         from matplotlib import colormaps
@@ -180,18 +175,6 @@ def _draw_curve(axis: Axes, name: str, points: list[tuple[float, Json]], series:
         axis.fill_between(rates, lows, highs, color=colour, alpha=0.13, linewidth=0)
     else:
         axis.errorbar(rates, means, [means - lows, highs - means], fmt="none", ecolor=colour, alpha=0.4)
-
-
-def _label_rates(axis: Axes, rates: Sequence[float]) -> None:
-    """A logarithmic axis with ticks at 1, 2 and 5 in every decade, written out."""
-    from matplotlib.ticker import NullLocator
-
-    decades = range(floor(log10(min(rates))), ceil(log10(max(rates))) + 1)
-    ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
-    shown = [tick for tick in ticks if min(rates) / 2 <= tick <= max(rates) * 2]
-    axis.set_xscale("log")
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticks(shown, [f"{tick:g}" for tick in shown])
 
 
 def _figure_class() -> type[Figure]:

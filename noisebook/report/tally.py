@@ -128,7 +128,7 @@ def _read_sheet(path: Path, key: Json) -> list[Json]:
             read = {"trial": int(line["trial"]), "score": score, "sheet": str(path), "line": reader.line_num}
             lines.append(line | read)
     except csv.Error as error:
-        raise _refused(path, reader.line_num, f"not CSV ({error})") from error
+        raise _refused(path, reader.reader.line_num, f"not CSV ({error})") from error
     if not lines:
         raise _refused(path, 1, "no ratings")
     _check_whole(lines, key, path)
