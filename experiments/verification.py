@@ -19,8 +19,7 @@ from experiments.results import decodes
 from experiments.study import Bench, Parts, Row, Study, clip_paths, table
 from noisebook.audio.io import read
 from noisebook.audio.resample import resample
-from noisebook.metrics.alignment import align
-from noisebook.metrics.composite import summary_score, verify_score
+from noisebook.metrics import align, summary_score, verify_score
 from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 from noisebook.verification.verdict import Verdict, judge, other_sounds

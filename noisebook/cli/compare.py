@@ -104,7 +104,7 @@ def tally(sheets: tuple[Path, ...], key: Path, **_: Any) -> None:
     \b
     noisebook tally anna.csv ben.csv --key report/mushra/key.json
     """
-    from noisebook.report.tally import tally as count
+    from noisebook.report.blind import tally as count
 
     counted = count(sheets, key)
     report(counted, _tally_text(counted))

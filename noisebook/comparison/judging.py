@@ -20,8 +20,7 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.comparison import inputs
 from noisebook.comparison.methods import Job, Method
-from noisebook.metrics import METRICS, available, evaluate
-from noisebook.metrics.alignment import align
+from noisebook.metrics import METRICS, align, available, evaluate
 from noisebook.metrics.signals import powers
 from noisebook.metrics.suite import chosen_metrics
 from noisebook.verification.similarity import SAMPLE_RATE, features

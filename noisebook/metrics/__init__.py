@@ -1,6 +1,6 @@
 """Metrics: pure functions of two aligned signals, and the table that knows their direction and range.
 
-    reference [N'] --.-> alignment -> lag, gain, common part
+    reference [N'] --.-> waveform.align -> lag, gain, common part
     estimate  [N"] --'
     reference [N] -> signals.validate -> waveform     (samples, loudness)                  -> float
     estimate  [N]                     -> correlation  (tracks and spectra, librosa)        -> float
@@ -9,15 +9,12 @@
                                       -> perceptual   (listeners' models, optional extras) -> float
     left and right [2, N]             -> image        (level differences, coherence)       -> float
                                          suite: the table of all of them, `evaluate` -> {name: float}
-                                         composite: the predecessor's weighted sums
     sets of sounds, values of clips   -> distribution: distances of sets, intervals of means
 
 They judge audio, whoever coded it, so they know no codec and no model. All public names of the modules are here.
 """
 
 # ruff: noqa: F401, F403
-from noisebook.metrics.alignment import *
-from noisebook.metrics.composite import *
 from noisebook.metrics.correlation import *
 from noisebook.metrics.distribution import *
 from noisebook.metrics.image import *

@@ -1,9 +1,17 @@
-"""Correlation metrics: whether what moves in one signal moves in the other, whatever the levels are.
+"""Correlation metrics: whether what moves in one signal moves in the other, whatever the levels are; and the
+predecessor's two composite scores, which are made of them, exactly:
 
-Most are parts of the predecessor's scores (`composite`), with its definitions, which are librosa's defaults. All work
-at 16 kHz in frames of 2048 samples every 512, and ignore gain. Arguments and errors as in `validate`, MissingExtra
-where librosa is needed and not installed. Undefined cases as in `judged`; a track that does not move (of one frame:
-clips below 32 ms) gives 0. Unrelated sounds correlate too, since most have their energy in the bass.
+    0.25 waveform + 0.20 spectrum + 0.20 mel power + 0.15 MFCC + 0.10 tempo + 0.05 centroid
+      + 0.05 (SNR + 20) / 40      `summary_score`
+      + 0.05 zero-crossing rate   `verify_score`
+
+Unrelated sounds pass the levels from which on the predecessor called a sound related (docs/metrics.md): the scores are
+to be compared with, never to decide.
+
+The definitions of the correlations are the predecessor's, and librosa's defaults: 16 kHz, frames of 2048 samples every
+512; gain does not count. Arguments and errors as in `validate`, MissingExtra where librosa is needed and not installed.
+Undefined cases as in `judged`; a track that does not move (of one frame: clips below 32 ms) gives 0. Unrelated sounds
+correlate too, since most have their energy in the bass.
 
 Sources: Peeters, "A large set of audio features for sound description", 2004 (centroid, zero-crossing rate). Davis &
 Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", 1980 (MFCC). Mueller,
@@ -12,14 +20,26 @@ Mermelstein, "Comparison of parametric representations for monosyllabic word rec
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
 from noisebook.audio.mel import MelConfig, mel_filter_bank
-from noisebook.metrics.signals import judged, pearson, power_spectrogram, require, windows
+from noisebook.metrics.signals import (
+    check_rate,
+    check_samples,
+    judged,
+    pearson,
+    power_spectrogram,
+    require,
+    resample,
+    windows,
+)
 
-__all__ = ["centroid_correlation", "chroma_similarity", "mel_correlation", "mfcc_correlation",
-           "mfcc_correlation_without_c0", "onset_correlation", "spectrum_correlation", "tempo_agreement",
-           "waveform_correlation", "zcr_correlation"]  # fmt: skip
+__all__ = ["WEIGHTS", "Composite", "centroid_correlation", "chroma_similarity", "mel_correlation", "mfcc_correlation",
+           "mfcc_correlation_without_c0", "onset_correlation", "spectrum_correlation", "summary_score",
+           "tempo_agreement", "verify_score", "waveform_correlation", "zcr_correlation"]  # fmt: skip
 
 _RATE, _N_FFT, _HOP = 16000, 2048, 512
 _MEL = MelConfig(sample_rate=_RATE, n_fft=_N_FFT, hop_length=_HOP, n_mels=128)
@@ -109,6 +129,58 @@ def tempo_agreement(reference: np.ndarray, estimate: np.ndarray) -> float | None
     """`1 - |a - b| / max(a, b)` of the two tempi in beats per minute, 0 to 1; 0 where only one signal has onsets."""
     tempi = _tempo(reference), _tempo(estimate)
     return 1 - abs(tempi[0] - tempi[1]) / max(tempi) if max(tempi) > 0 else None
+
+
+_SHARED = {  # of both scores
+    waveform_correlation: 0.25, spectrum_correlation: 0.20, mel_correlation: 0.20, mfcc_correlation: 0.15,
+    tempo_agreement: 0.10, centroid_correlation: 0.05,
+}  # fmt: skip
+WEIGHTS = {metric.__name__: weight for metric, weight in _SHARED.items()}  # type: ignore[attr-defined]
+_LAST_WEIGHT, _POWER_FLOOR = 0.05, 1e-10
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A weighted sum and what went into it."""
+
+    score: float  # up to 1 (`verify_score`), about 1.1 (`summary_score`, whose SNR is not limited)
+    parts: dict[str, float]  # `{name: value}` before weighting, by the names of the metrics' table
+
+
+def summary_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> Composite:
+    """The score of the predecessor's final summary, with the signal-to-noise ratio, of `[N]` and `[N']` samples.
+
+    Raises:
+        AudioError: signals that are not `[N]` real finite samples.
+        ConfigError: a rate that is not positive.
+        MissingExtra: librosa is not installed.
+    """
+    pair = _common(reference, estimate, sample_rate)
+    power = max(float(np.square(pair[0], dtype=np.float64).mean()), _POWER_FLOOR)
+    error = float(np.square(pair[0] - pair[1], dtype=np.float64).mean())
+    snr_db = 10 * math.log10(power / (error + _POWER_FLOOR))
+    return _weighted(pair, {"snr_db": snr_db}, _LAST_WEIGHT * (snr_db + 20) / 40)
+
+
+def verify_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> Composite:
+    """The score of the predecessor's verification, with the zero-crossing rate; otherwise as `summary_score`."""
+    pair = _common(reference, estimate, sample_rate)
+    zcr = zcr_correlation(*pair, sample_rate=_RATE)
+    return _weighted(pair, {"zcr_correlation": zcr}, _LAST_WEIGHT * zcr)
+
+
+def _common(reference: np.ndarray, estimate: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both at 16 kHz, in single precision as the predecessor read its files, cut to the shorter one."""
+    check_rate(sample_rate)
+    named = (("reference", reference), ("estimate", estimate))
+    pair = [resample(check_samples(name, s), sample_rate=sample_rate, to=_RATE).astype(np.float32) for name, s in named]
+    length = min(len(signal) for signal in pair)
+    return pair[0][:length], pair[1][:length]
+
+
+def _weighted(pair: tuple[np.ndarray, np.ndarray], last: dict[str, float], last_term: float) -> Composite:
+    parts = {metric.__name__: metric(*pair, sample_rate=_RATE) for metric in _SHARED}  # type: ignore[attr-defined]
+    return Composite(sum(WEIGHTS[name] * value for name, value in parts.items()) + last_term, parts | last)
 
 
 def _spectrogram(signal: np.ndarray) -> np.ndarray:

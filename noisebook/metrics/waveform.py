@@ -1,4 +1,7 @@
-"""Waveform metrics: how much of the samples themselves survived.
+"""Alignment of an estimate with its reference, and waveform metrics: how much of the samples themselves survived.
+
+A positive lag is a late estimate: its sample `n + lag` belongs to sample `n` of the reference. The gain is reported and
+never applied. A cross-correlation misleads where phases are invented, as by a vocoder: give `lag=0` if that is known.
 
 Generative codecs invent phases, so these are low even where the sound is right. Arguments and errors as in `validate`.
 No input gives NaN, and infinite values are exact statements:
@@ -16,16 +19,20 @@ Sources: Le Roux, Wisdom, Erdogan, Hershey, "SDR - half-baked or well done?", IC
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.waveform import Waveform
-from noisebook.metrics.signals import validate
+from noisebook.errors import ConfigError
+from noisebook.metrics.signals import check_rate, check_samples, validate
 
-__all__ = ["energy_ratio_db", "loudness_difference_lu", "si_sdr_db", "snr_db"]
+__all__ = ["Alignment", "align", "energy_ratio_db", "loudness_difference_lu", "si_sdr_db", "snr_db"]
 
 _GATE = -70.0  # LUFS, below which BS.1770 hears nothing
+_BLOCK = 1 << 17  # samples that are transformed at once: memory does not grow with the clip
+_ROUNDING = 1e-9  # correlations closer than this are equal
 
 
 def snr_db(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> float:
@@ -78,3 +85,86 @@ def _ratio_db(wanted: float, unwanted: float) -> float:
     if unwanted == 0:
         return math.inf
     return 10 * (math.log10(wanted) - math.log10(unwanted))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Two signals cut to what they have in common."""
+
+    reference: np.ndarray  # `[M]` float64
+    estimate: np.ndarray  # `[M]` float64, its level untouched
+    lag: int  # samples by which the estimate came late
+    gain_db: float  # `energy_ratio_db` of the two; not the least-squares gain, which new phases pull towards -inf
+    correlation: float  # normalised cross-correlation at that lag, -1 to 1: how much the lag means
+
+
+def align(
+    reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, lag: int | None = None,
+    max_lag_seconds: float = 0.5,
+) -> Alignment:  # fmt: skip
+    """Bring an estimate into time with its reference.
+
+    Args:
+        reference, estimate: `[N]` and `[N']` real samples.
+        sample_rate: Hz of both.
+        lag: samples by which the estimate is late; None searches the largest normalised cross-correlation
+            `<s, s_hat> / (|s| |s_hat|)` of the overlapping parts. Of equal peaks (a tone has many) the lag nearest to
+            0 is taken, and 0 where one side is silent.
+        max_lag_seconds: how far the search goes to both sides, >= 0; never so far that less than half of the
+            shorter signal overlaps.
+
+    Raises:
+        AudioError: signals that are not `[N]` real finite samples.
+        ConfigError: a rate or a search range out of bounds, a lag that leaves nothing in common.
+    """
+    check_rate(sample_rate)
+    if not 0 <= max_lag_seconds < np.inf:
+        raise ConfigError(f"max_lag_seconds {max_lag_seconds} is out of range: give 0 or more seconds")
+    reference, estimate = check_samples("reference", reference), check_samples("estimate", estimate)
+    if lag is None:
+        half = min(reference.size, estimate.size) // 2
+        lag = _find_lag(reference, estimate, reach=min(round(max_lag_seconds * sample_rate), half))
+    start, stop = _overlap(reference.size, estimate.size, np.array([lag]))
+    if stop[0] <= start[0]:
+        raise ConfigError(
+            f"a lag of {lag} samples leaves nothing in common of {reference.size} and {estimate.size}: give less"
+        )
+    common = reference[start[0] : stop[0]], estimate[start[0] + lag : stop[0] + lag]
+    scale = np.linalg.norm(common[0]) * np.linalg.norm(common[1])
+    correlation = float(np.clip(common[0] @ common[1] / scale, -1, 1)) if scale > 0 else 0.0
+    return Alignment(*common, int(lag), energy_ratio_db(*common, sample_rate=sample_rate), correlation)
+
+
+def _find_lag(reference: np.ndarray, estimate: np.ndarray, *, reach: int) -> int:
+    """The lag in [-reach, reach] of the largest normalised cross-correlation."""
+    lags = np.arange(-reach, reach + 1)
+    start, stop = _overlap(reference.size, estimate.size, lags)
+    energy = _energy(reference, start, stop) * _energy(estimate, start + lags, stop + lags)
+    audible = energy > 1e-20 * (reference @ reference) * (estimate @ estimate)  # below is rounding of the sums
+    score = np.zeros(lags.size)
+    np.divide(_products(reference, estimate, reach), np.sqrt(energy), out=score, where=audible)
+    peaks = lags[score >= score.max() - _ROUNDING] if audible.any() else np.zeros(1, int)
+    return int(peaks[np.abs(peaks).argmin()])
+
+
+def _overlap(size: int, other: int, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First sample and end, in the reference, of what overlaps at each lag."""
+    return np.maximum(0, -lags), np.minimum(size, other - lags)
+
+
+def _energy(signal: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Energies of the slices `signal[start:stop]`."""
+    total = np.concatenate(([0.0], np.cumsum(signal * signal)))
+    return np.maximum(total[stop] - total[start], 0)
+
+
+def _products(reference: np.ndarray, estimate: np.ndarray, reach: int) -> np.ndarray:
+    """`sum_n reference[n] estimate[n + lag]` for the lags -reach to reach, block by block, by the FFT."""
+    from scipy.signal import correlate
+
+    late = np.pad(estimate, (reach, reach + max(0, reference.size - estimate.size)))
+    products = np.zeros(2 * reach + 1)
+    for first in range(0, reference.size, _BLOCK):
+        block = reference[first : first + _BLOCK]
+        products += correlate(late[first : first + block.size + 2 * reach], block, mode="valid", method="fft")
+    return products

@@ -20,10 +20,10 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import ConfigError
 from noisebook.metrics import signals
-from noisebook.metrics.alignment import Alignment, align
-from noisebook.metrics.composite import Composite, summary_score, verify_score
+from noisebook.metrics.correlation import Composite, summary_score, verify_score
 from noisebook.metrics.image import image_coherence, image_level_db, mean_coherence
 from noisebook.metrics.suite import METRICS, available, evaluate
+from noisebook.metrics.waveform import Alignment, align
 from noisebook.options import OnStep
 from noisebook.verification.controls import control_sounds
 from noisebook.verification.listening import listen
@@ -143,7 +143,7 @@ def verify_sounds(
         further_controls, ceilings: sounds to compare in the same way, in time with the reference.
 
     Raises:
-        AudioError, ConfigError, MissingExtra: as `metrics.evaluate` and `metrics.alignment.align`.
+        AudioError, ConfigError, MissingExtra: as `metrics.evaluate` and `metrics.align`.
     """
     names, notes = _names(metrics, reference)
     aligned, other = _aligned(_heard(reference), _heard(estimate), lag)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from noisebook.report.blind import write_blind
-from noisebook.report.tally import tally
+from noisebook.report.blind import tally, write_blind
 
 FAINT = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 CHOSEN = ["ddcm-300", "opus-6"]

@@ -20,8 +20,7 @@ import soundfile
 from noisebook.audio.level import loudness_lufs
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import ConfigError
-from noisebook.report.blind import low_anchor, write_blind
-from noisebook.report.tally import COLUMNS, tally
+from noisebook.report.blind import COLUMNS, low_anchor, tally, write_blind
 
 build = run_path(str(Path(__file__).parents[1] / "report_results.py"))["build"]
 CHOSEN = ["ddcm-300", "ddcm-3000", "opus-6"]

@@ -9,7 +9,7 @@ import pytest
 
 from noisebook.errors import AudioError, ConfigError
 from noisebook.metrics import align
-from noisebook.metrics.alignment import _BLOCK, _products
+from noisebook.metrics.waveform import _BLOCK, _products
 
 RATE = 8000
 

@@ -13,7 +13,7 @@ from noisebook.audio import mel_synthesis, post
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.audio.front_ends import FRONT_ENDS
 from noisebook.audio.mel import LOG_FLOOR, MelConfig
-from noisebook.metrics.composite import WEIGHTS
+from noisebook.metrics.correlation import WEIGHTS
 from noisebook.quantizers import config, fitting
 from noisebook.quantizers.codebook import hybrid, quantise
 from noisebook.quantizers.fitting import fit
