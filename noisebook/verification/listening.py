@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,6 +48,7 @@ _LISTENED = 60.0  # seconds of the middle of a sound
 _QUIET_DB, _AUDIBLE_DB = -40.0, -60.0  # below a sound's loudest moment, and below its loudest frequency
 _ONSET_DB = 4.0  # mean rise of the bands within 40 ms
 _SIZE = 2048  # samples of a window, 128 ms; they overlap by half
+_FREQUENCIES = np.arange(_SIZE // 2 + 1) * SAMPLE_RATE / _SIZE  # Hz
 _PITCHED = (200.0, 3000.0)  # Hz, where peaks are resolved well enough to be notes
 _CLASSES = 60  # pitch classes, a fifth of a semitone each
 _PAUSE_DB = -30.0  # below the loudest piece
@@ -81,7 +83,7 @@ def listen(waveform: Waveform) -> Traits:
     audible = resample(high_passed(part), part.sample_rate)  # an offset would count as a loud, steady tone
     mono = downmix(audible)
     heard = resample(mono, SAMPLE_RATE).samples[0].astype(np.float64)
-    found, spectrum = features(heard), _Spectrum(_spectra(heard, _SIZE))
+    found, spectrum = features(heard), _spectrum(heard)
     likeness, offset = _likeness(heard, found), float(np.abs(part.samples.mean(axis=1, dtype=np.float64)).max())
     return Traits(
         seconds=waveform.duration,
@@ -101,15 +103,15 @@ def listen(waveform: Waveform) -> Traits:
 
 def kind_statistics(heard: np.ndarray) -> np.ndarray:
     """`[26]` numbers, named by `STATISTICS`, of a sound `[N]` at 16 kHz that is not silent."""
-    spectrum = _Spectrum(_spectra(heard, _SIZE))
+    spectrum = _spectrum(heard)
     in_peaks, total = (spectrum.power * spectrum.peaks).sum(0), spectrum.power.sum() + 1e-30
-    octaves = pairwise(np.searchsorted(spectrum.frequencies, _OCTAVES))
+    octaves = pairwise(np.searchsorted(_FREQUENCIES, _OCTAVES))
     number = spectrum.peaks.sum(1)[spectrum.loud]
     level = _levels(heard)
     low, middle = np.percentile(level, (10, 50))
     power = spectrum.power[spectrum.loud]
     flatness = spectrum.log[spectrum.loud].mean(1) - np.log(power.mean(1) + 1e-30)
-    centroid = power @ spectrum.frequencies / (power.sum(1) + 1e-30)
+    centroid = power @ _FREQUENCIES / (power.sum(1) + 1e-30)
     return np.array([
         *_lines(spectrum),
         *(in_peaks[a:b].sum() / total for a, b in octaves),
@@ -173,41 +175,26 @@ def _regression() -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in json.loads(KINDS_FILE.read_text(encoding="utf-8")).items()}
 
 
-@dataclass(frozen=True, eq=False)
-class _Spectrum:
-    """Power spectra of a sound at 16 kHz, and the peaks in them."""
+class _Spectrum(NamedTuple):
+    """Power spectra of a sound at 16 kHz, `[spectra, 1025]`, and the peaks in them."""
 
-    power: np.ndarray  # [spectra, 1025]
+    power: np.ndarray
+    log: np.ndarray  # natural logarithm of the power, 120 dB below the loudest bin at least
+    tonal: np.ndarray  # bool: bins that are 12 dB above the geometric mean of the 33 bins (260 Hz) around them
+    peaks: np.ndarray  # bool: tonal bins, but for the first and the last, that are no smaller than their neighbours
+    loud: np.ndarray  # [spectra] bool: within 30 dB of the loudest
 
-    @cached_property
-    def frequencies(self) -> np.ndarray:
-        """Of the bins, Hz."""
-        return np.arange(self.power.shape[1]) * SAMPLE_RATE / _SIZE
 
-    @cached_property
-    def log(self) -> np.ndarray:
-        """Natural logarithm of the power, 120 dB below the loudest bin at least."""
-        return np.asarray(np.log(self.power + 1e-12 * self.power.max() + 1e-300))
+def _spectrum(heard: np.ndarray) -> _Spectrum:
+    from scipy.ndimage import uniform_filter1d
 
-    @cached_property
-    def tonal(self) -> np.ndarray:
-        """Which bins are 12 dB above the geometric mean of the 33 bins (260 Hz) around them, bool."""
-        from scipy.ndimage import uniform_filter1d
-
-        return np.asarray(self.power > 16 * np.exp(uniform_filter1d(self.log, 33, axis=1, mode="mirror")))
-
-    @cached_property
-    def peaks(self) -> np.ndarray:
-        """Which tonal bins, but for the first and the last, are no smaller than their neighbours, bool."""
-        peaks = self.tonal & (self.power == _largest_of_three(self.power))
-        peaks[:, [0, -1]] = False
-        return peaks
-
-    @cached_property
-    def loud(self) -> np.ndarray:
-        """Which spectra are within 30 dB of the loudest, bool."""
-        energy = self.power.sum(1)
-        return np.asarray(energy > 1e-3 * energy.max())
+    power = _spectra(heard, _SIZE)
+    log = np.log(power + 1e-12 * power.max() + 1e-300)
+    tonal = power > 16 * np.exp(uniform_filter1d(log, 33, axis=1, mode="mirror"))
+    peaks = tonal & (power == _largest_of_three(power))
+    peaks[:, [0, -1]] = False
+    energy = power.sum(1)
+    return _Spectrum(power, log, tonal, peaks, energy > 1e-3 * energy.max())
 
 
 def _largest_of_three(rows: np.ndarray) -> np.ndarray:
@@ -226,8 +213,8 @@ def _lines(spectrum: _Spectrum) -> list[float]:
 
 def _pitch(spectrum: _Spectrum) -> list[float]:
     """Resultant length of peaks on a circle of one semitone, and entropy of sixty classes of an octave, in nats."""
-    low, high = _PITCHED
-    wanted = (spectrum.frequencies > low) & (spectrum.frequencies < high)
+    hz, (low, high) = _FREQUENCIES, _PITCHED
+    wanted = (hz > low) & (hz < high)
     frame, peak = np.nonzero(spectrum.peaks & spectrum.loud[:, None] & wanted)
     if len(peak) < 4:
         return [0.0, float(np.log(_CLASSES))]
