@@ -30,9 +30,6 @@ from noisebook.diffusion.noise import start_noise
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import ConfigError, CorruptStream
 
-__all__ = ["CLASSIC_BITS", "MAX_DENSE_VALUES", "Baseline", "Published", "PublishedCoder", "baselines", "dense_atoms",
-           "rank", "subset_bits", "unrank"]  # fmt: skip
-
 MAX_DENSE_VALUES = 2**28  # 1 GiB of float32 for the atoms of one step
 _TURBO_ATOMS, _UNIT_ATOMS, _CLASSIC_ATOMS = 14, 12, 10  # log2 K; the paper of DDCM has 1000
 _UNIT_FRAMES = 8

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from noisebook.backends.checkpoint_folder import Checkpoint
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["Check", "diagnose", "diagnose_model", "list_models"]
-
 _CURVE = "error curve"
 _WORKING = 1.5e9  # bytes, measured at the size of AudioLDM 2 (docs/audioldm2.md)
 _FFMPEG = "not on the PATH; needed for other sound formats (m4a, wma, video)"

@@ -27,8 +27,6 @@ from noisebook.codec.presets import DEFAULT, PRESETS, by_name, params_bitrate
 from noisebook.codec.segment import tail_after
 from noisebook.diffusion.backend import Backend
 
-__all__ = ["Options", "benchmark", "check", "checks", "whole_row"]
-
 LOW = "30"  # the preset of hours
 _LONG = 30  # seconds from which a second of sound always costs the same
 _MEBIBYTE = 2**20

@@ -27,8 +27,6 @@ from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
 from noisebook.diffusion.guidance import over_timeline
 
-__all__ = ["PeakMemory", "RoundTrip", "Stages", "Stopwatch", "published_trip", "stopwatch", "trip"]
-
 _AUTOENCODER = {"encode": "autoencoder", "decode": "autoencoder"}
 _OF_FEATURES = {"features": "features", **_AUTOENCODER, "vocode": "vocoder", "denoise": "denoiser"}
 _OF_WAVEFORMS = {"to_latent": "autoencoder", "to_waveform": "autoencoder", "denoise": "denoiser"}

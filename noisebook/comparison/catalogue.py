@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
     from noisebook.diffusion.plan import Step
 
-__all__ = ["catalogue"]
-
 _PIECE = 0.5  # seconds that a shuffle keeps together
 _PINK_FROM = 20.0  # Hz, from which on the power of pink noise falls
 

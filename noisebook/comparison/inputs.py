@@ -15,8 +15,6 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform, downmix
 from noisebook.errors import AudioError
 
-__all__ = ["SAMPLE_RATE", "Input", "load"]
-
 SAMPLE_RATE = 48000  # Hz
 _SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
 _KINDS = {"music": "music", "speech": "speech", "sfx": "effects", "effects": "effects"}

@@ -26,9 +26,6 @@ from noisebook.metrics.suite import chosen_metrics
 from noisebook.verification.similarity import SAMPLE_RATE, features
 from noisebook.verification.verdict import judge
 
-__all__ = ["DEFAULT_METRICS", "Placed", "delay_of", "measured_delay", "metric_names", "placed", "probe", "score",
-           "verdict"]  # fmt: skip
-
 DEFAULT_METRICS = (
     "mel_db_mae", "multi_resolution_stft", "log_spectral_distance_db", "zimtohrli", "estoi", "pesq_wb", "si_sdr_db",
 )  # fmt: skip

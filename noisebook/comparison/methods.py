@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from noisebook.audio.waveform import Waveform
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["FAMILIES", "Coded", "Family", "Job", "Method", "choose", "round_trip"]
-
 Family = Literal["ceiling", "reconstruct", "vq", "ddcm", "transform", "codec", "control"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 

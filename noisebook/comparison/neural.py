@@ -28,8 +28,6 @@ from noisebook.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load", "methods"]
-
 
 @dataclass(frozen=True, eq=False)
 class _Codec:

@@ -23,8 +23,6 @@ from noisebook.audio.waveform import Waveform
 from noisebook.comparison.methods import Coded, Job, Method, round_trip
 from noisebook.errors import AudioError
 
-__all__ = ["CODECS", "Codec", "Point", "Tool", "available_codecs", "method_of", "methods"]
-
 
 @dataclass(frozen=True)
 class Tool:

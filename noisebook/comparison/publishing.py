@@ -20,8 +20,6 @@ from noisebook.metrics import METRICS, bootstrap_interval
 from noisebook.report import blind, figures, page
 from noisebook.report import results as reading
 
-__all__ = ["publish", "ranking", "results_of"]
-
 Json = dict[str, Any]
 
 _PACKAGES = ("numpy", "torch", "soundfile", "soxr", "librosa", "pystoi", "pesq", "visqol-python", "zimtohrli")

@@ -32,8 +32,6 @@ from noisebook.options import OnStep
 if TYPE_CHECKING:
     from noisebook.diffusion.backend import Backend
 
-__all__ = ["DEFAULT_METHODS", "ORIGINAL", "Run", "Store", "model_identity"]
-
 DEFAULT_METHODS = ("ceiling", "ddcm", "codec", "control")
 ORIGINAL = "original"  # in the place of a method, where sounds are kept
 _MEASURED = (  # what a record says and a row repeats

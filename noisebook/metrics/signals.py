@@ -10,9 +10,6 @@ import numpy as np
 
 from noisebook.errors import AudioError, ConfigError, MissingExtra
 
-__all__ = ["MetricFunction", "check_lengths", "check_rate", "check_samples", "install_line", "judged", "pearson",
-           "power_spectrogram", "powers", "require", "resample", "validate", "windows"]  # fmt: skip
-
 
 class MetricFunction(Protocol):
     """Two aligned signals `[N]`, or `[2, N]` for a metric of stereo, of equal length to one number, never NaN."""

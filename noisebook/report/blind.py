@@ -37,8 +37,6 @@ from noisebook.metrics import bootstrap_interval
 from noisebook.report.page import inside, matched_gains, render
 from noisebook.report.results import group
 
-__all__ = ["COLUMNS", "Design", "low_anchor", "tally", "write_blind"]
-
 Json = dict[str, Any]
 Design = Literal["mushra", "abx"]
 

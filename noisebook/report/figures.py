@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FRAME_RATE", "check_installed", "frequency_ticks", "log_mel_db", "rate_quality", "residual_steps",
-           "spectrogram_grid"]  # fmt: skip
-
 Json = dict[str, Any]
 
 _MEL = MelConfig(48_000, 3072, 480, 128, 0.0, 20_000.0)  # of pictures, whatever the rate of a sound

@@ -26,9 +26,6 @@ from noisebook.metrics import METRICS
 from noisebook.report import results as reading
 from noisebook.report.results import ARROWS, COLOURS, GROUPS, cells, members, number, ordered, rate
 
-__all__ = ["MAX_GAIN_DB", "inside", "matched_gains", "outline", "render", "templates", "write_page",
-           "write_verification"]  # fmt: skip
-
 MAX_GAIN_DB = 20.0  # a nearly silent sound is not blown up further
 _MAX_MEGABYTES = 64.0  # of sounds in one page; browsers load more, slowly, and web hosts refuse 100
 _SHOWN = ("noisebook", "created", "metrics", "methods", "skipped", "figures")  # results that a page shows as they are

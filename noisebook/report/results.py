@@ -19,10 +19,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ARROWS", "CODECS", "COLOURS", "GROUPS", "best", "best_at_like_rates", "cells", "colour", "curves",
-           "delta_rate", "delta_rates", "goodness", "group", "in_words", "members", "names", "number", "ordered",
-           "rate", "to_csv", "to_markdown"]  # fmt: skip
-
 Json = dict[str, Any]
 Cells = dict[tuple[str, str], Json]  # method and metric -> mean, low, high, n
 Point = tuple[float, float]  # bit/s, quality, which grows as it gets better

@@ -16,8 +16,6 @@ from noisebook.audio.io import read
 from noisebook.metrics.signals import resample
 from noisebook.verification.similarity import SAMPLE_RATE, features, of_log_mel, similarity
 
-__all__ = ["ControlClip", "bundled_clips", "control_sounds", "levelled", "pink_noise", "shuffled"]
-
 _FOLDER = Path(__file__).parents[1] / "assets" / "controls"
 _PIECE = 0.25  # seconds that a shuffle keeps together
 

@@ -30,8 +30,6 @@ from noisebook.audio.waveform import Waveform, downmix
 from noisebook.metrics.signals import powers
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, Features, features
 
-__all__ = ["KINDS", "KINDS_FILE", "STATISTICS", "Traits", "kind_statistics", "listen"]
-
 KINDS = ("music", "speech", "effects")
 KINDS_FILE = Path(__file__).parents[1] / "assets" / "controls" / "kinds.json"
 _LASTING = (2, 4, 8)  # spectra, of 64 ms

@@ -12,8 +12,6 @@ from math import inf
 from noisebook.errors import ConfigError
 from noisebook.verification.listening import Traits
 
-__all__ = ["ASPECTS", "NEEDS", "OTHER_NAMES", "RULES", "SOUND_KINDS", "Advice", "Rule", "advise", "rules_for"]
-
 NEEDS = (
     "compress", "smallest", "quick-test", "high-frequency-music", "transformation", "highest-quality", "research",
     "production", "reconstruct",

@@ -17,8 +17,6 @@ from noisebook.metrics import frechet_distance, frechet_distance_extrapolated, k
 from noisebook.verification.controls import bundled_clips, pink_noise
 from noisebook.verification.similarity import SAMPLE_RATE
 
-__all__ = ["Distance", "SetComparison", "compare_sets"]
-
 _DISTANCES = (frechet_distance, frechet_distance_extrapolated, kernel_distance)
 _RESAMPLES = 100
 _MOST_PIECES = 2000  # of a set, for a resample

@@ -16,9 +16,6 @@ import numpy as np
 from noisebook.audio.mel import MelConfig, mel_filter_bank
 from noisebook.metrics.signals import powers
 
-__all__ = ["FRAME_RATE", "SAMPLE_RATE", "Features", "at_every_shift", "features", "likeness", "of_log_mel",
-           "similarity"]  # fmt: skip
-
 SAMPLE_RATE = 16_000
 FRAME_RATE = 50  # a second
 _MEL = MelConfig(hop_length=SAMPLE_RATE // FRAME_RATE, n_mels=32)

@@ -30,8 +30,6 @@ from noisebook.verification.listening import listen
 from noisebook.verification.similarity import FRAME_RATE, SAMPLE_RATE, features, likeness
 from noisebook.verification.verdict import Verdict, judge
 
-__all__ = ["Comparison", "CompositeRow", "ImageComparison", "MetricRow", "Side", "Verification", "verify_sounds"]
-
 _STEREO = {metric.name for metric in METRICS if metric.kind == "stereo"}
 _SILENT = "the original is silence: there is nothing to compare, and no metric"
 _CANCELS = "left and right of the original cancel: their sum, which metrics hear, is silence; only the image counts"

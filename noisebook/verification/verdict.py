@@ -24,8 +24,6 @@ import numpy as np
 from noisebook.verification.controls import bundled_clips
 from noisebook.verification.similarity import FRAME_RATE, Features, at_every_shift, likeness, similarity
 
-__all__ = ["LEVEL", "Family", "Verdict", "judge", "other_sounds"]
-
 LEVEL = 0.05  # of significance
 _FEWEST = round(1 / LEVEL) - 1  # controls with which a p-value can come down to the level
 _SHORTEST = FRAME_RATE // 5  # frames in which a sound can move
