@@ -301,12 +301,12 @@ def _comparison(
     reference: Waveform, estimate: Waveform, aligned: Alignment, rate: int, *, searched: bool
 ) -> Comparison:
     seconds = len(aligned.reference) / SAMPLE_RATE
-    sides = (
+    ours, theirs = (
         Side(sound.sample_rate, sound.channels, sound.duration, max(0.0, sound.duration - seconds))
         for sound in (reference, estimate)
     )
     found = (aligned.lag, searched, aligned.gain_db, aligned.correlation)
-    return Comparison(SAMPLE_RATE, rate, *sides, seconds, *found)
+    return Comparison(SAMPLE_RATE, rate, ours, theirs, seconds, *found)
 
 
 def _plain(value: Any) -> Any:
