@@ -50,11 +50,7 @@ def rank(indices: Iterable[int]) -> int:
 
 
 def unrank(rank: int, K: int, M: int) -> list[int]:
-    """The M strictly increasing indices below K whose rank is given.
-
-    Raises:
-        CorruptStream: the rank is not below C(K, M).
-    """
+    """The M strictly increasing indices below K whose rank is given. CorruptStream unless it is below C(K, M)."""
     if not 0 <= rank < comb(K, M):
         raise CorruptStream(f"subset rank of {rank.bit_length()} bits, not below C({K}, {M}): damaged payload")
     indices, index = [], K

@@ -42,14 +42,8 @@ class Input:
 def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path, mono: bool = False) -> tuple[Input, ...]:
     """The sounds of files, and of folders and their folders by name, each file once.
 
-    Args:
-        sources: files and folders.
-        limit_seconds: of the beginning of each file.
-        beside: a folder whose sounds are not taken: that of the comparison itself.
-        mono: take the mean of two channels.
-
-    Raises:
-        AudioError: a file that cannot be read, or a folder without sounds.
+    Of each the first `limit_seconds`; with `mono` the mean of two channels; none in `beside`, the folder of the
+    comparison itself. AudioError for a file that cannot be read, and for a folder without sounds.
     """
     inputs: dict[str, Input] = {}
     for path in {path.resolve(): path for path in _files(sources, beside.resolve())}.values():

@@ -71,10 +71,7 @@ class Method:
 
 def choose(methods: Sequence[Method], names: Iterable[str]) -> tuple[Method, ...]:
     """The methods with these names, in table order: ids, series, families, patterns of ids such as `opus-*`, or `all`.
-
-    Raises:
-        ConfigError: a name that is none of these, or no name at all.
-    """
+    ConfigError for a name that is none of these, and for no name at all."""
     chosen: set[str] = set()
     for name in names:
         found = {m.id for m in methods if name in ("all", m.family, m.series) or fnmatchcase(m.id, name)}

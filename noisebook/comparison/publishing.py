@@ -120,10 +120,8 @@ def publish(
 ) -> list[str]:
     """Write everything, and fill in the names of figures; returns the names of the files to look at, within the folder.
 
-    `blind_design` and `blind_methods` are those of a listening test: None is none, and all methods but controls.
-
-    Raises:
-        ConfigError, MissingExtra: as of `blind.write_blind` and of the figures.
+    `blind_design` and `blind_methods` are those of a listening test: None is none, and all methods but controls. Errors
+    as of `blind.write_blind`, `page.write_page` and the figures.
     """
     if with_figures:
         _draw(results, store)

@@ -56,10 +56,7 @@ class Run:
         timeout: seconds for an external program.
         force: do again what is done.
 
-    Raises:
-        AudioError: an input that cannot be read.
-        ConfigError: an unknown method or metric, no method that can run, or a folder that holds something else.
-        MissingExtra: a metric that is asked for and not installed.
+    Errors as of those and of `inputs.load` and `Store`; ConfigError where no method can run.
     """
 
     def __init__(
@@ -206,11 +203,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 class Store:
-    """The folder of a comparison; made where it does not exist.
-
-    Raises:
-        ConfigError: a folder that holds something else, or a file.
-    """
+    """The folder of a comparison; made where it does not exist. ConfigError for one that holds something else."""
 
     def __init__(self, folder: Path) -> None:
         if folder.exists() and not folder.is_dir():

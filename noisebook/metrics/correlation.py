@@ -148,13 +148,7 @@ class Composite:
 
 
 def summary_score(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> Composite:
-    """The score of the predecessor's final summary, with the signal-to-noise ratio, of `[N]` and `[N']` samples.
-
-    Raises:
-        AudioError: signals that are not `[N]` real finite samples.
-        ConfigError: a rate that is not positive.
-        MissingExtra: librosa is not installed.
-    """
+    """The score of the predecessor's final summary, with the signal-to-noise ratio, of `[N]` and `[N']` samples."""
     pair = _common(reference, estimate, sample_rate)
     power = max(float(np.square(pair[0], dtype=np.float64).mean()), _POWER_FLOOR)
     error = float(np.square(pair[0] - pair[1], dtype=np.float64).mean())

@@ -101,10 +101,8 @@ def bootstrap_interval(
     """Mean of `[n]` independent values, n >= 1, with the ends of its percentile bootstrap interval.
 
     Not by `scipy.stats.bootstrap`: the ends are means that were drawn, not points between two of them, so that infinite
-    values of one sign make no NaN, and one value has an interval too.
-
-    Raises:
-        ConfigError: no value, NaN, infinities of both signs, a level or a number of resamples out of range.
+    values of one sign make no NaN, and one value has an interval too. ConfigError for no value, NaN, infinities of both
+    signs, and a level or a number of resamples out of range.
     """
     samples = np.asarray(values, dtype=np.float64)
     if samples.ndim != 1 or not samples.size or np.isnan(samples).any() or {-np.inf, np.inf} <= set(samples):

@@ -18,12 +18,8 @@ class MetricFunction(Protocol):
 
 
 def validate(reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two aligned signals `[N]`, N >= 1, real, finite and of equal length, as float64.
-
-    Raises:
-        AudioError: signals that are not.
-        ConfigError: a sample rate that is not positive.
-    """
+    """Two aligned signals `[N]`, N >= 1, real, finite and of equal length, as float64; AudioError for signals that are
+    not, ConfigError for a sample rate that is not positive."""
     check_rate(sample_rate)
     reference, estimate = check_samples("reference", reference), check_samples("estimate", estimate)
     check_lengths(reference, estimate)
@@ -146,11 +142,7 @@ def install_line(*extras: str) -> str:
 
 
 def require(module: str, *, extra: str = "metrics") -> Any:
-    """Import an optional module.
-
-    Raises:
-        MissingExtra: it is not importable; the message has the command that installs it.
-    """
+    """Import an optional module; MissingExtra, with the command that installs it, where that is not possible."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -112,16 +112,12 @@ def available(*, speech: bool = True, stereo: bool = False) -> tuple[str, ...]:
 def evaluate(
     reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, names: Sequence[str] | None = None
 ) -> dict[str, float]:
-    """Run metrics on one pair of signals.
+    """Run metrics on one pair of aligned signals; `{name: value}`, +-inf where a family documents it, never NaN.
 
     Args:
-        reference: `[N]` real samples in [-1, 1], or `[2, N]`, of which metrics of one channel take the mean.
-        estimate: the same shape, aligned to the reference.
+        reference, estimate: `[N]` real samples in [-1, 1], or `[2, N]`, of which metrics of one channel take the mean.
         sample_rate: Hz of both.
         names: metrics to run, in this order; None runs all of `available()`, with those of stereo on `[2, N]`.
-
-    Returns:
-        `{name: value}`, +-inf where a family documents it, never NaN.
 
     Raises:
         ConfigError: a name that is not in the table, before anything is computed.

@@ -102,20 +102,12 @@ def align(
     reference: np.ndarray, estimate: np.ndarray, *, sample_rate: int, lag: int | None = None,
     max_lag_seconds: float = 0.5,
 ) -> Alignment:  # fmt: skip
-    """Bring an estimate into time with its reference.
+    """Bring an estimate `[N']` into time with its reference `[N]`.
 
-    Args:
-        reference, estimate: `[N]` and `[N']` real samples.
-        sample_rate: Hz of both.
-        lag: samples by which the estimate is late; None searches the largest normalised cross-correlation
-            `<s, s_hat> / (|s| |s_hat|)` of the overlapping parts. Of equal peaks (a tone has many) the lag nearest to
-            0 is taken, and 0 where one side is silent.
-        max_lag_seconds: how far the search goes to both sides, >= 0; never so far that less than half of the
-            shorter signal overlaps.
-
-    Raises:
-        AudioError: signals that are not `[N]` real finite samples.
-        ConfigError: a rate or a search range out of bounds, a lag that leaves nothing in common.
+    Without a `lag` the largest normalised cross-correlation `<s, s_hat> / (|s| |s_hat|)` of the overlapping parts is
+    looked for; of equal peaks (a tone has many) that nearest to 0, and 0 where one side is silent. The search never goes
+    so far that less than half of the shorter signal overlaps. AudioError for signals that are not real, finite and one
+    channel, ConfigError for a rate or a range out of bounds, and for a lag that leaves nothing in common.
     """
     check_rate(sample_rate)
     if not 0 <= max_lag_seconds < np.inf:

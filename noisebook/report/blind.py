@@ -73,10 +73,8 @@ def write_blind(
         methods: ids of those to test; by default all but controls.
         max_megabytes: room for sounds in the page, in 10^6 bytes.
 
-    Raises:
-        ConfigError: an unknown design or method, nothing to test, more than 12 sounds to rate in a trial, more sound
-            than there is room for, or a file outside the folder.
-        AudioError: a sound that cannot be read, or a file that cannot be written.
+    ConfigError for an unknown design or method, nothing to test, more than 12 sounds to rate in a trial, more sound than
+    there is room for, and a file outside the folder; AudioError where a sound cannot be read or a file be written.
     """
     if design not in get_args(Design):
         raise ConfigError(f"no design {design!r} of listening tests: choose from {', '.join(get_args(Design))}")
@@ -105,11 +103,8 @@ def write_blind(
 
 
 def low_anchor(sound: Waveform) -> Waveform:
-    """The low anchor of BS.1534-3: flat to 3.5 kHz within 0.1 dB, 60 dB down from 4 kHz on, without delay.
-
-    Raises:
-        ConfigError: a sample rate below 8 kHz, at which nothing is left to cut off.
-    """
+    """The low anchor of BS.1534-3: flat to 3.5 kHz within 0.1 dB, 60 dB down from 4 kHz on, without delay. ConfigError
+    for a sample rate below 8 kHz, at which nothing is left to cut off."""
     rate = sound.sample_rate
     if rate < 2 * _ANCHOR_STOP:
         raise ConfigError(f"an anchor of 3.5 kHz of a sound at {rate} Hz: compare at 8000 Hz or above, or use ABX")
@@ -235,10 +230,8 @@ def tally(sheets: Sequence[Path], key: Path) -> Json:
 
     MUSHRA: for each condition mean, 95 % bootstrap interval and number of ratings, without the listeners that BS.1534-3
     excludes after the test. ABX: for each method and each listener the right answers and the one-sided binomial
-    p-value, the chance of so many or more by guessing.
-
-    Raises:
-        ConfigError: a key or sheet that is malformed or of another test; the message names file and line.
+    p-value, the chance of so many or more by guessing. ConfigError, which names file and line, for a key or sheet that
+    is malformed or of another test.
     """
     if not sheets:
         raise ConfigError("no sheet to tally: give the CSV files that the page saved")

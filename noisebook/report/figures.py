@@ -1,4 +1,4 @@
-"""Figures, with matplotlib where it is installed.
+"""Figures, with matplotlib; MissingExtra where it is not installed.
 
 spectrogram_grid    sounds side by side
 rate_quality        a metric against the bitrate, with intervals
@@ -62,11 +62,7 @@ def frequency_ticks() -> tuple[list[float], list[str]]:
 
 
 def spectrogram_grid(sounds: Mapping[str, Waveform], path: Path, *, columns: int = 1) -> None:
-    """Log-mel spectrograms of several sounds on one scale, titled by their keys, as a PNG or SVG at `path`.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
+    """Log-mel spectrograms of several sounds on one scale, titled by their keys, as a PNG or SVG at `path`."""
     rows = -(-len(sounds) // columns)
     figure = _figure_class()(figsize=(10, 2.0 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
@@ -95,9 +91,6 @@ def rate_quality(results: Json, metric: Json, path: Path) -> bool:
 
     A curve for each codec with bands or bars for the intervals, and for ceilings and controls a dashed line each, with
     its value in the legend. One that is far from the curves has no line, so that the curves stay apart.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
     """
     curves, names, means = reading.curves(results, metric["name"]), reading.names(results), reading.cells(results)
     if not curves:
@@ -132,7 +125,7 @@ def rate_quality(results: Json, metric: Json, path: Path) -> bool:
 def residual_steps(traces: Mapping[str, Sequence[float]], path: Path) -> None:
     """Error of the latent after 0, 1, ... coded steps, in dB relative to its energy, as a PNG or SVG at `path`.
 
-    The last value is of the decoded latent, after the steps without bits, and is drawn as a ring. Errors as above.
+    The last value is of the decoded latent, after the steps without bits, and is drawn as a ring.
     """
     with _diagram(path, height=4.2) as axis:
         from matplotlib import colormaps

@@ -43,9 +43,7 @@ def write_page(results: Json, folder: Path, path: Path, *, max_megabytes: float 
         max_megabytes: room for sounds, in 10^6 bytes. Inputs are given players in their order as long as the sounds of
             all, as FLAC in base64, fit; the page says so of the others and links to their files instead.
 
-    Raises:
-        AudioError: a sound that cannot be read, or a page that cannot be written.
-        ConfigError: a file outside the folder.
+    AudioError where a sound cannot be read or the page be written, ConfigError for a file outside the folder.
     """
     metrics = [metric | {"arrow": ARROWS[metric["direction"]]} for metric in results["metrics"]]
     methods = [
@@ -77,8 +75,7 @@ def write_verification(
         reference, estimate: what was compared, of any rate; the beginning of the later one is left out.
         names: of the two.
 
-    Raises:
-        AudioError: a page that cannot be written, or that exists without `overwrite`.
+    AudioError for a page that cannot be written, or that exists without `overwrite`.
     """
     lag = found["alignment"]["lag"] / found["alignment"]["sample_rate"]
     sounds = [

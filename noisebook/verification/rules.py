@@ -138,11 +138,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def rules_for(need: str | None = None, sound: str | None = None) -> tuple[Rule, ...]:
-    """The rows for a need and a kind of sound, of which None is any; of needs, also `OTHER_NAMES`.
-
-    Raises:
-        ConfigError: a need or a kind of sound that there is not.
-    """
+    """The rows for a need, also by its other name, and a kind of sound; None is any. ConfigError for unknown ones."""
     need = OTHER_NAMES.get(need, need) if need else need
     if need not in (None, *NEEDS):
         raise ConfigError(f"need {need!r}: there are {', '.join(NEEDS)}")
@@ -156,11 +152,7 @@ def rules_for(need: str | None = None, sound: str | None = None) -> tuple[Rule, 
 
 
 def advise(traits: Traits, need: str = "compress", sound: str | None = None) -> Advice:
-    """What the rules say of a sound for a need; it is taken for the given kind of sound, or for the one that is heard.
-
-    Raises:
-        ConfigError: a need or a kind of sound that there is no rule for.
-    """
+    """What the rules say of a sound for a need; its kind is the given one, or the one that is heard."""
     kind = sound or next((name for name, applies in SOUND_KINDS.items() if applies(traits)), None)
     fitting = [r for r in rules_for(need, sound) if (not r.sounds or kind in r.sounds) and r.applies(traits)]
     first = {rule.aspect: rule for rule in reversed(fitting) if rule.aspect != "remark"}

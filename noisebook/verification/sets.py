@@ -48,11 +48,7 @@ class SetComparison:
 
 
 def compare_sets(references: Sequence[np.ndarray], estimates: Sequence[np.ndarray], *, seed: int = 0) -> SetComparison:
-    """Compare two sets of sounds, each `[N]` at 16 kHz: four references at least, and two estimates.
-
-    Raises:
-        ConfigError: too few sounds.
-    """
+    """Compare two sets of sounds, each `[N]` at 16 kHz. ConfigError for less than four references or two estimates."""
     if len(references) < _FEWEST or len(estimates) < 2:
         raise ConfigError(
             f"{len(references)} and {len(estimates)} sounds: a set of references has {_FEWEST} at least, the other two"

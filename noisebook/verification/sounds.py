@@ -134,14 +134,11 @@ def verify_sounds(
     ceilings: Mapping[str, Waveform] | None = None,
     on_step: OnStep | None = None,
 ) -> Verification:
-    """Compare two sounds of any rate, length and channels, as `noisebook.verify`, which explains the arguments.
+    """Compare two sounds of any rate, length and channels, as `noisebook.verify`, which explains arguments and errors.
 
     Args:
         metrics: names of rows of `metrics.METRICS`, and of composite scores, "summary" and "verify".
         further_controls, ceilings: sounds to compare in the same way, in time with the reference.
-
-    Raises:
-        AudioError, ConfigError, MissingExtra: as `metrics.evaluate` and `metrics.align`.
     """
     names, notes = _names(metrics, reference)
     aligned, other = _aligned(_heard(reference), _heard(estimate), lag)
