@@ -106,8 +106,8 @@ def align(
 
     Without a `lag` the largest normalised cross-correlation `<s, s_hat> / (|s| |s_hat|)` of the overlapping parts is
     looked for; of equal peaks (a tone has many) that nearest to 0, and 0 where one side is silent. At least half of the
-    shorter signal overlaps at every lag that is tried. AudioError for signals that are not real, finite and one channel,
-    ConfigError for a rate or a range out of bounds, and for a lag that leaves nothing in common.
+    shorter signal overlaps at every lag that is tried. AudioError for signals that are not real, finite and of one
+    channel, ConfigError for a rate or a range out of bounds, and for a lag that leaves nothing in common.
     """
     check_rate(sample_rate)
     if not 0 <= max_lag_seconds < np.inf:

@@ -73,8 +73,8 @@ def write_blind(
         methods: ids of those to test; by default all but controls.
         max_megabytes: room for sounds in the page, in 10^6 bytes.
 
-    ConfigError for an unknown design or method, nothing to test, more than 12 sounds to rate in a trial, too much sound,
-    and a file outside the folder; AudioError where a sound cannot be read or a file be written.
+    ConfigError for an unknown design or method, nothing to test, more than 12 sounds to rate in a trial, too much
+    sound, and a file outside the folder; AudioError where a sound cannot be read or a file be written.
     """
     if design not in get_args(Design):
         raise ConfigError(f"no design {design!r} of listening tests: choose from {', '.join(get_args(Design))}")
