@@ -198,7 +198,6 @@ class PublishedCoder:
         return self.partition.join(total, step)
 
     def start_noise(self, device: torch.device) -> torch.Tensor:
-        """x_T."""
         return start_noise(self.partition.shape, seed=0, segment=0, device=device)
 
     def clamped(self, denoise: Denoise) -> Denoise:

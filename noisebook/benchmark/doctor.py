@@ -142,7 +142,6 @@ def _forward_pass(model: str, device: str, *, prompts: bool) -> Check:
 
 
 def _forward(backend: Backend, *, prompts: bool) -> Iterator[tuple[str, torch.Tensor]]:
-    """What a model makes of a second of noise, part after part."""
     import torch
 
     from noisebook.diffusion.backend import with_features

@@ -95,7 +95,6 @@ def benchmark(
 
 
 def _machine(backend: Backend) -> dict[str, Any]:
-    """Where the times were taken."""
     device, cpus = backend.device, Path("/proc/cpuinfo")
     lines = cpus.read_text().splitlines() if cpus.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

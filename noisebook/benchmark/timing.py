@@ -191,11 +191,9 @@ class Stopwatch:
 
     @property
     def stages(self) -> Stages:
-        """Seconds of the stages of the model that ran, and of what lies between them."""
         return {stage: seconds for stage, seconds in self.model.items() if seconds} | self._between
 
     def timed(self, method: Callable[..., Any], stage: str) -> Callable[..., Any]:
-        """The method, which adds its seconds to a stage."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             start = _clock(self._device)

@@ -35,7 +35,6 @@ class Input:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the samples."""
         return sha256(self.sound.samples.tobytes()).hexdigest()
 
 

@@ -36,11 +36,9 @@ class Tool:
 
     @property
     def needs(self) -> str:
-        """What it needs, in words."""
         return f"ffmpeg with {self.encoder}" if self.encoder else " and ".join(self.programs)
 
     def works(self) -> bool:
-        """Whether this machine has what it needs."""
         if not all(shutil.which(program) for program in self.programs):
             return False
         return not self.encoder or any(

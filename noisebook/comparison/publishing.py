@@ -141,7 +141,6 @@ def publish(
 
 
 def _draw(results: Json, store: Store) -> None:
-    """Every figure, named in the results."""
     (store.folder / "figures").mkdir(exist_ok=True)
     labels = {method["id"]: method["label"] for method in results["methods"]}
     for metric in results["metrics"]:

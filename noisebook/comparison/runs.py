@@ -110,7 +110,6 @@ class Run:
 
     @cached_property
     def backend(self) -> Backend:
-        """The model."""
         return self._load_backend()
 
     @cached_property

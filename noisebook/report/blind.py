@@ -163,7 +163,6 @@ class _Test:
     answers: list[Json] = field(default_factory=list)
 
     def add_mushra(self, inputs: list[Json]) -> None:
-        """A trial for each input."""
         for entry in inputs:
             stimuli = entry["sounds"] | {_ANCHOR: low_anchor(entry["sounds"][_REFERENCE])}
             if len(stimuli) > _MAX_STIMULI:
@@ -275,7 +274,6 @@ def _count_mushra(by_listener: dict[str, list[Json]], key: Json) -> Json:
 
 
 def _count_abx(by_listener: dict[str, list[Json]], key: Json) -> Json:
-    """Right answers and their p-values, by method and by listener."""
     from scipy.stats import binomtest
 
     def count(lines: list[Json]) -> Json:

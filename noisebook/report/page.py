@@ -94,7 +94,6 @@ def write_verification(
 
 
 def _verification_rows(found: Json) -> list[Json]:
-    """The metrics with what pages call them, and the composite scores above them."""
     labels = {metric.name: metric.label for metric in METRICS} | {"similarity": "Similarity"}
     rows = [
         {"name": name, "label": f"Composite score: {name}", "unit": "", "direction": "higher", "value": score["score"],

@@ -30,7 +30,6 @@ class ControlClip:
 
     @cached_property
     def spectrum(self) -> np.ndarray:
-        """`Features.spectrum` `[1, 32]`."""
         return features(self.samples).spectrum
 
     @cached_property

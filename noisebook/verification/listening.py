@@ -158,7 +158,6 @@ def _side_db(waveform: Waveform) -> float | None:
 
 
 def _likeness(heard: np.ndarray, found: Features) -> dict[str, float]:
-    """Probability of each kind."""
     if found.silent:
         return dict.fromkeys(KINDS, 1 / len(KINDS))
     fit = _regression()

@@ -43,7 +43,6 @@ class Rule:
 
     @property
     def reason(self) -> str:
-        """The rule in words for the user."""
         words = f"{self.aspect} {self.advice} ({self.condition})" if self.advice else self.condition
         return f"{words}: {self.why}{f'; second best {self.second}' if self.second else ''}"
 

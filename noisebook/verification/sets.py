@@ -43,7 +43,6 @@ class SetComparison:
     distances: tuple[Distance, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
         return asdict(self)
 
 

@@ -56,7 +56,6 @@ class Verdict:
 
     @property
     def n_controls(self) -> int:
-        """Of all families together."""
         return sum(family.count for family in self.families)
 
 
