@@ -25,7 +25,7 @@ from experiments.study import Bench, Parts, Row, Study, columns, nmse_db, table
 from noisebook.audio.level import coding_gain_of
 from noisebook.audio.waveform import Waveform
 from noisebook.benchmark.baselines import Published, PublishedCoder
-from noisebook.codec import encoder
+from noisebook.codec import encoder, segment
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import header_of, target_latent
 from noisebook.codec.options import EncodeOptions
@@ -35,7 +35,7 @@ from noisebook.codec.signal import levelled
 from noisebook.codec.timeline import plan_of
 from noisebook.coding.container import CodingParams
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend
-from noisebook.diffusion.guidance import over_timeline
+from noisebook.diffusion.denoisers import over_timeline
 from noisebook.diffusion.plan import Denoise, no_noise, reverse, tail_plan
 
 FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s at 16 kHz
@@ -129,8 +129,8 @@ def coded(
     start, info = coder.start_noise(latents.device), coder.info
     begun = time.perf_counter()
     last = coder.plan[-1].s or 0
-    target = encoder.shaped(latents, denoise, info.schedule, last, **share) if shaped else latents
-    payload, x = encode_segment(target, coder, denoise, start)
+    target = segment.shaped(latents, denoise, info.schedule, last, **share) if shaped else latents
+    payload, x = encode_segment(target, coder, denoise, (), start)
     seconds = latents.shape[0] * latents.shape[2] / info.frames_per_second
     row = {"bit_per_second": 8 * len(payload) / seconds, "encode_ratio": (time.perf_counter() - begun) / seconds}
     tails = (tail_plan(info.schedule, last, 1), tail_after(last, info.schedule))

@@ -13,8 +13,7 @@ from math import pi, sqrt
 
 import torch
 
-from noisebook.diffusion.plan import Curve
-from noisebook.diffusion.schedule import Schedule
+from noisebook.diffusion.plan import Curve, Schedule
 
 _CHANNELS, _BINS = 8, 16
 

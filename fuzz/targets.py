@@ -19,7 +19,7 @@ from fuzz.toy import INFO, ToyBackend
 from noisebook import api
 from noisebook.codec.presets import params_of
 from noisebook.codec.stereo import image_bytes, parse_image
-from noisebook.codec.stream import Stream, of_stream
+from noisebook.codec.stream import Stream, by_step
 from noisebook.codec.timeline import SEGMENT_FRAMES, Layout, Timeline
 from noisebook.coding import container
 from noisebook.coding.bitio import BitReader, ByteReader, varint
@@ -68,7 +68,7 @@ def container_stream(data: bytes) -> None:
         assert opened.header == header
         most = 8 * len(stream) // (PROGRESSIVE_BITS_A_SEGMENT if header.progressive else 8 * STREAM_BYTES_A_SEGMENT)
         assert len(payloads) == timeline.segment_count <= most
-        ordered = of_stream(payloads, timeline) if isinstance(timeline, Layout) else payloads
+        ordered = by_step(payloads, timeline) if isinstance(timeline, Layout) and timeline.progressive else payloads
         images = [] if message is None else [container.sized(message)]
         assert container.pack(header, [*images, *ordered]) == stream
         assert api.read_info(stream, info=info_for(stream)).intact

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 
 from noisebook.diffusion.backend import BackendInfo, Condition
-from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.plan import Curve, scaled_linear
 from noisebook.diffusion.samplers import Sampling
-from noisebook.diffusion.schedule import scaled_linear
 
 __all__ = ["INFO", "ToyBackend"]
 

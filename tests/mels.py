@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from noisebook.audio.features import MEL_FEATURES, Features
 from noisebook.backends.mini import MiniBackend
 from noisebook.diffusion.backend import BackendInfo
-from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.plan import Curve, scaled_linear
 from noisebook.diffusion.samplers import Sampling
-from noisebook.diffusion.schedule import scaled_linear
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 
 __all__ = ["CURVE", "Bursts", "MelModel"]

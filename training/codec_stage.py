@@ -22,8 +22,7 @@ from torch import nn
 
 from noisebook.audio.bands import HOP_LENGTH, log_bands
 from noisebook.audio.hearing import NEPER_DB, hearing_weights
-from noisebook.diffusion.plan import LN2, Denoise
-from noisebook.diffusion.schedule import scaled_linear
+from noisebook.diffusion.plan import LN2, Denoise, scaled_linear
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.configs import PATCH
 from noisebook.networks.denoiser import Denoiser, x0_from_v

@@ -30,7 +30,7 @@ from noisebook.audio.bands import log_bands
 from noisebook.backends.mini_files import FILES, load_network, save_network
 from noisebook.config import to_dict
 from noisebook.diffusion.calibration import measure_curve
-from noisebook.diffusion.schedule import scaled_linear
+from noisebook.diffusion.plan import scaled_linear
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig
 from training.basis import begin_with_basis

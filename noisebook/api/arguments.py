@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from noisebook.audio.waveform import Sound, Waveform
+from noisebook.audio.waveform import Sound, Waveform, as_sound
 from noisebook.errors import AudioError, ConfigError, StreamError
 from noisebook.options import KINDS as PLAIN_KINDS
 from noisebook.options import Kind, Options, kind_of, wrong
@@ -178,14 +178,3 @@ def as_waveform(waveform: Sound | ArrayLike, sample_rate: int | None) -> Wavefor
 
     sound = as_sound(waveform, sample_rate)
     return resample(sound, sound.sample_rate)
-
-
-def as_sound(sound: Sound | ArrayLike, sample_rate: int | None) -> Sound:
-    """The sound as it is, or a `Waveform` of an array; arguments and errors as of `as_waveform`."""
-    if isinstance(sound, Sound):
-        if sample_rate not in (None, sound.sample_rate):
-            raise ConfigError(f"sample_rate {sample_rate} disagrees with the waveform's {sound.sample_rate}")
-        return sound
-    if sample_rate is None:
-        raise ConfigError("an array needs its sample_rate in Hz")
-    return Waveform.of(sound, sample_rate)

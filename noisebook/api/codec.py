@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisebook.api.arguments import as_sound, checked
+from noisebook.api.arguments import checked
 from noisebook.api.codebooks import codebook_by_fingerprint, codebook_of
 from noisebook.api.models import load_backend, model_of
 from noisebook.api.recommend import auto_preset
 from noisebook.audio.level import PeakGuard, guard_margin, guarded
-from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform, downmix
+from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform, as_sound, downmix
 from noisebook.codec.options import AUTO, CodebookOptions, EncodeOptions
 from noisebook.coding import container
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream

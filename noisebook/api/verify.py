@@ -14,7 +14,7 @@ from noisebook.audio.resample import resample
 from noisebook.audio.waveform import downmix
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import HIGHEST, LOWEST, params_for, params_of
-from noisebook.codec.stream import of_stream
+from noisebook.codec.stream import by_step
 from noisebook.codec.timeline import Layout
 from noisebook.coding.container import pack, parse_header
 from noisebook.errors import ConfigError
@@ -101,7 +101,7 @@ def random_stream(header: Header, info: BackendInfo, *, seed: int = 0) -> bytes:
     rng, layout = np.random.default_rng(seed), Layout.of_header(header, info)
     bits = (layout.steps * layout.segment_bits(index) for index in range(layout.segment_count))
     choices = [np.packbits(rng.integers(0, 2, count, dtype=np.uint8)).tobytes() for count in bits]
-    return pack(header, of_stream(choices, layout))
+    return pack(header, by_step(choices, layout) if layout.progressive else choices)
 
 
 def _of_random_indices(mono: Waveform, stream: bytes | None, backend: Backend) -> Waveform:

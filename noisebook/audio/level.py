@@ -3,7 +3,8 @@ peak guard. All of them work block by block and at any rate, for sounds of hours
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from math import inf, log10
 
@@ -263,3 +264,50 @@ def guarded(waveform: Waveform) -> tuple[Waveform, int]:
     guard = PeakGuard(waveform.sample_rate)
     samples = np.concatenate(list(guard.blocks([waveform.samples])), axis=1)
     return (waveform if not guard.held else Waveform(samples, waveform.sample_rate)), guard.held
+
+
+# ---------------------------------------------------------------- the gain of a decode
+
+_LEAST_GAIN, _MOST_GAIN = -128, 127  # half dB
+_BEYOND_TYPICAL = 3.0  # dB
+_NEAR, _MOST_ADDED = 0.5, 12  # LU; half dB that are added for what the peak guard takes
+
+
+def matching_gain(sound: Sound, decoded: Callable[[], Iterable[np.ndarray]], gain: int) -> int:
+    """The gain in half dB by which a decode has to be divided to be as loud (ITU-R BS.1770-4) as its original.
+
+    A sound that was clipped peaks higher when it is decoded, and the peak guard takes some of its loudness; so much is
+    added as brings what the guard leaves within half a unit. What lost its loudest bands alone is not lifted to their
+    loudness, which would lift all others too: the gain stays within 3 dB of the typical band's.
+
+    Args:
+        sound: the original.
+        decoded: all blocks of the decode at the original's rate, anew at each call, before any gain is taken back.
+        gain: half dB that were applied before encoding.
+    """
+    rate, peak = sound.sample_rate, 0.0
+
+    def measured() -> Iterator[np.ndarray]:
+        nonlocal peak
+        for block in decoded():
+            peak = max(peak, float(np.abs(block).max(initial=0)))
+            yield block
+
+    original, found = BandPower(rate), BandPower(rate)
+    gained = (apply_gain(block, gain) for block in high_passed(sound).blocks())
+    wanted = max(_GATE, loudness_of(original.of(gained), rate))
+    if wanted == _GATE and not any(block.any() for block in sound.blocks()):
+        return _MOST_GAIN  # digital silence, of which no decode may make a noise
+    change = max(_GATE, loudness_of(found.of(measured()), rate)) - wanted
+    change = max(change, typical_change_db(original.bands, found.bands) - _BEYOND_TYPICAL)
+    matched = max(_LEAST_GAIN, min(_MOST_GAIN, gain + round(2 * change)))
+    if peak <= 10 ** (matched / 40) or any(np.abs(block).max() > 1 for block in sound.blocks()):
+        return matched
+
+    def is_near(half_db: int) -> bool:
+        """Whether the decode is as loud as the sound behind the peak guard."""
+        held = PeakGuard(rate).blocks(apply_gain(block, -half_db) for block in decoded())
+        return wanted - gain / 2 - loudness_of(held, rate) <= _NEAR
+
+    steps = [max(_LEAST_GAIN, matched - step) for step in range(_MOST_ADDED + 1)]
+    return steps[bisect_left(steps[:-1], True, key=is_near)]

@@ -10,7 +10,7 @@ from typing import Protocol, overload, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisebook.errors import AudioError
+from noisebook.errors import AudioError, ConfigError
 
 # Between any two rates of this range soxr takes milliseconds for a second of sound. Beyond it does not: 384 kHz
 # to 1 Hz costs 10 s for a single sample, and 1 Hz to 384 kHz fills the memory from a small file.
@@ -141,6 +141,22 @@ class Processed:
     def blocks(self) -> Iterator[np.ndarray]:
         """All samples in order, `[C, n]` float32."""
         return self.process(self.sound.blocks())
+
+
+def as_sound(sound: Sound | ArrayLike, sample_rate: int | None) -> Sound:
+    """A sound as it is, or a `Waveform` of an array `[N]` or `[C, N]` with its `sample_rate` in Hz.
+
+    Raises:
+        AudioError: no sound.
+        ConfigError: an array without a rate, or a rate that disagrees with the sound's.
+    """
+    if isinstance(sound, Sound):
+        if sample_rate not in (None, sound.sample_rate):
+            raise ConfigError(f"sample_rate {sample_rate} disagrees with the waveform's {sound.sample_rate}")
+        return sound
+    if sample_rate is None:
+        raise ConfigError("an array needs its sample_rate in Hz")
+    return Waveform.of(sound, sample_rate)
 
 
 @overload

@@ -20,9 +20,9 @@ from noisebook.backends.pipeline import PREDICTIONS, PipelineBackend
 from noisebook.backends.placement import computing
 from noisebook.backends.text import ENCODERS, EncodedPrompt, clap_of_sounds, clap_of_text
 from noisebook.diffusion.backend import BackendInfo, FeatureModel
+from noisebook.diffusion.denoisers import over_windows
+from noisebook.diffusion.plan import Schedule, linear, scaled_linear
 from noisebook.diffusion.samplers import Sampling
-from noisebook.diffusion.schedule import Schedule, linear, scaled_linear
-from noisebook.diffusion.windows import over_windows
 from noisebook.errors import ModelError
 
 _MEL = MEL_FEATURES

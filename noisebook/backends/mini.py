@@ -24,7 +24,7 @@ from noisebook.networks.refinement import audible_residual, with_partials
 
 
 class MiniBackend(FeatureModel):
-    """Satisfies `noisebook.diffusion.backend.HearingBackend`.
+    """Satisfies `noisebook.diffusion.backend.AudibleBackend`.
 
     Args:
         folder: holds the files named in `FILES`.

@@ -17,9 +17,8 @@ from noisebook.audio.bands import BANKS, HOP_LENGTH, SAMPLE_RATE, SYNTHESIS_REAC
 from noisebook.audio.features import BAND_FEATURES
 from noisebook.config import from_dict, to_dict
 from noisebook.diffusion.backend import BackendInfo
-from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.plan import Curve, scaled_linear
 from noisebook.diffusion.samplers import Sampling
-from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.configs import PATCH, BandVaeConfig, DenoiserConfig
 

@@ -25,8 +25,7 @@ from noisebook.backends.text import EncodedPrompt, Prompts
 from noisebook.config import from_dict, to_dict
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.calibration import TIMESTEPS
-from noisebook.diffusion.plan import Curve
-from noisebook.diffusion.schedule import Schedule
+from noisebook.diffusion.plan import Curve, Schedule
 from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.denoiser import x0_from_v
 

@@ -19,8 +19,8 @@ from noisebook.backends.pipeline import PipelineBackend
 from noisebook.backends.placement import computing
 from noisebook.backends.text import EncodedPrompt, tokens
 from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.plan import cosine
 from noisebook.diffusion.samplers import Sampling
-from noisebook.diffusion.schedule import cosine
 from noisebook.errors import ModelError
 
 _MARGIN = 16  # latent frames; its convolutions reach ten

@@ -24,7 +24,7 @@ import torch
 
 from noisebook import rng
 from noisebook.coding.bitio import BitReader, BitWriter
-from noisebook.ddcm.partition import Partition
+from noisebook.ddcm import Partition
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.noise import start_noise
 from noisebook.diffusion.plan import Denoise, Plan, coded_plan, kl_matched_timesteps, uniform_timesteps

@@ -20,12 +20,12 @@ from noisebook.benchmark.baselines import Published, PublishedCoder
 from noisebook.codec.decoder import Decoder
 from noisebook.codec.encoder import compress_towards, header_of, matched_header, prepare, target_latent
 from noisebook.codec.options import EncodeOptions
-from noisebook.codec.segment import decode_segment, encode_segment, ended, tail_after
+from noisebook.codec.segment import decode_segment, encode_segment, tail_after
 from noisebook.codec.signal import sound_of
 from noisebook.codec.timeline import Layout, Timeline
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
-from noisebook.diffusion.guidance import over_timeline
+from noisebook.diffusion.denoisers import over_timeline
 
 _AUTOENCODER = {"encode": "autoencoder", "decode": "autoencoder"}
 _OF_FEATURES = {"features": "features", **_AUTOENCODER, "vocode": "vocoder", "denoise": "denoiser"}
@@ -113,10 +113,7 @@ def _coded(sound: Waveform, options: EncodeOptions, backend: Backend) -> _Pass:
         prepared = prepare(sound, options, backend)
         target = prepared.latent
         there.lap("signal")
-        data = compress_towards(
-            lambda first, end: target[:, :, first:end], prepared.header, backend=backend, image=prepared.image,
-            sound=sound,
-        )  # fmt: skip
+        data = compress_towards(lambda first, end: target[:, :, first:end], prepared, backend=backend)
         there.lap("choices")
     with stopwatch(backend) as back:
         decoder = Decoder(data, backend=backend)
@@ -139,8 +136,8 @@ def _published(sound: Waveform, params: Published, backend: Backend) -> _Pass:
         there.lap("signal")
         start = coder.start_noise(backend.device)
         denoise = over_timeline(backend)  # of the backend whose stages are timed
-        payload, x = encode_segment(target, coder, denoise, start)
-        header = matched_header(sound, header, ended(x, coder, denoise, tail), (), backend)
+        payload, latent = encode_segment(target, coder, denoise, tail, start)
+        header = matched_header(sound, header, latent, (), backend)
         there.lap("choices")
     with stopwatch(backend) as back:
         latent = decode_segment(payload, coder, over_timeline(backend), tail, start)

@@ -28,7 +28,7 @@ from noisebook.codec.stream import Contents, Stream
 from noisebook.codec.timeline import Layout
 from noisebook.coding.container import Header
 from noisebook.diffusion.backend import Backend
-from noisebook.diffusion.guidance import counted, over_timeline
+from noisebook.diffusion.denoisers import counted, over_timeline
 from noisebook.diffusion.plan import Plan
 from noisebook.errors import ConfigError, UnsupportedStream
 from noisebook.options import OnStep

@@ -1,4 +1,7 @@
-"""One segment of the timeline to payload bits and back: `reverse` with noise that is chosen, or read."""
+"""One segment of the timeline to payload bits and back: `reverse` with noise that is chosen, or read.
+
+What the choices aim at is a target: the latent, or for each step the target that is nearest to its x0_hat.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,23 @@ import torch
 from noisebook.codec.timeline import Layout
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.coding.container import CodingParams
-from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
-from noisebook.ddcm.partition import Partition
-from noisebook.diffusion.backend import Backend, BackendInfo
-from noisebook.diffusion.noise import start_noise
-from noisebook.diffusion.plan import Denoise, Plan, Step, reverse, tail_plan
-from noisebook.diffusion.schedule import Schedule
+from noisebook.ddcm import Key, Partition, StructuredCodebook, choose
+from noisebook.diffusion.backend import AudibleBackend, Backend, BackendInfo
+from noisebook.diffusion.noise import gaussian_noise, start_noise
+from noisebook.diffusion.plan import Denoise, Plan, Schedule, Step, reverse, tail_plan
 
-__all__ = ["SHORT_TAIL_STEPS", "TAIL_STEPS", "Coder", "SegmentCoder", "Target", "decode_segment", "encode_segment",
-           "ended", "silence_of", "tail_after"]  # fmt: skip
+__all__ = ["SHORT_TAIL_STEPS", "TAIL_STEPS", "Aim", "Coder", "SegmentCoder", "Target", "audible", "decode_segment",
+           "encode_segment", "shaped", "silence_of", "tail_after", "weighted"]  # fmt: skip
 
 TAIL_STEPS = 6
 SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (ViSQOL, Zimtohrli)
 _NEAR_SNR = 0.2
+_SHARE = 0.9  # of `shaped`; measured: flat from 0.7 to 1
+_SNR_MARGIN = 3.0  # of where the denoiser looks, over the ratio at which the bits end; measured, flat from 1 to 3
+_AUDIBLE_SNR = 4.0  # from which on `audible` counts (docs/training.md)
 
-Target = torch.Tensor | Callable[[Step, torch.Tensor], torch.Tensor]  # of the latent; or (step, x0_hat) -> target
+Aim = Callable[[Step, torch.Tensor], torch.Tensor]  # (step, x0_hat) -> target, all shaped as the latent
+Target = torch.Tensor | Aim
 
 
 class Coder(Protocol):
@@ -151,31 +156,25 @@ def silence_of(backend: Backend) -> torch.Tensor:
     return latent[:, :, frames // 2 : frames // 2 + 1]
 
 
-def encode_segment(target: Target, coder: Coder, denoise: Denoise, start: torch.Tensor) -> tuple[bytes, torch.Tensor]:
-    """The payload that leads the diffusion from `start` to `target`, and the x that a decoder of it has after its coded
-    steps, before its tail.
+def encode_segment(
+    target: Target, coder: Coder, denoise: Denoise, tail: Plan, start: torch.Tensor
+) -> tuple[bytes, torch.Tensor]:
+    """The payload that leads the diffusion from `start` to a target, and the latent that a decoder of it has.
 
     Args:
-        target: `[channels, C, frames, F']`, or for each step the one that is nearest to its x0_hat.
-        coder, denoise: of the segment.
-        start: noise shaped alike.
+        target: `[channels, C, frames, F']`, or as it names.
+        coder, denoise, tail, start: as of `decode_segment`.
     """
-    writer, steps = BitWriter(), count()
+    aim, writer, steps = _aim_of(target), BitWriter(), count()
 
     def choose_noise(at: Step, x0_hat: torch.Tensor) -> torch.Tensor:
         step = next(steps)
-        aim = target if isinstance(target, torch.Tensor) else target(at, x0_hat)
-        choice = coder.choose(aim - x0_hat, step)
+        choice = coder.choose(aim(at, x0_hat) - x0_hat, step)
         coder.write(choice, writer)
         return coder.noise(choice, step)
 
-    x = reverse(coder.clamped(denoise), coder.plan, start, choose_noise)
-    return writer.getvalue(), x
-
-
-def ended(x: torch.Tensor, coder: Coder, denoise: Denoise, tail: Plan) -> torch.Tensor:
-    """The latent that a decoder has after its tail, from the x of `encode_segment`."""
-    return reverse(coder.clamped(denoise), tail, x, lambda _, x0_hat: torch.zeros_like(x0_hat))
+    latent = reverse(coder.clamped(denoise), coder.plan + tail, start, choose_noise)
+    return writer.getvalue(), latent
 
 
 def decode_segment(
@@ -192,7 +191,7 @@ def decode_segment(
     Args:
         payload, coder, denoise: of the segment.
         tail: steps without noise from where the coded ones end.
-        start: shaped as the latent.
+        start: noise shaped as the latent.
         coded_steps: take only so many of the coded steps, of a payload that may end behind them.
 
     Raises:
@@ -214,3 +213,65 @@ def tail_after(last: int | None, schedule: Schedule, steps: int | None = None) -
     sound, as they do from some 300 bit/s on, and 6 from where they end in noise, which the model has to fill."""
     start = last or 0
     return tail_plan(schedule, start, steps or (SHORT_TAIL_STEPS if schedule.snr(start) >= _NEAR_SNR else TAIL_STEPS))
+
+
+def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int, *, share: float = _SHARE) -> Aim:
+    """A target whose residual is in part the latent's, and to `share` what the denoiser sees of it.
+
+    With one noise n for all steps and `D(u) = denoise(sqrt(alpha) u + sqrt(1 - alpha) n)`, the residual is
+    `(1 - share) (latent - x0_hat) + share (D(latent) - D(x0_hat))`. Of a Gaussian source D is a Wiener filter: it
+    takes away what lies below its noise, where the bits of a stream do not reach (reverse water-filling, Cover &
+    Thomas 2006, 10.3). Its noise is a little below that at which the bits end. One more call of the denoiser a step.
+
+    Args:
+        latent: `[channels, C, L, F']`.
+        denoise: of its timeline.
+        schedule: of the denoiser.
+        last: timestep at which the coded steps end.
+        share: 0 to 1.
+    """
+    wanted = _SNR_MARGIN * schedule.snr(last)
+    t = next((t for t in range(last, 0, -1) if schedule.snr(t) >= wanted), 0)
+    noise = gaussian_noise(latent.shape, seed=0, step=0, device=latent.device)
+
+    def seen(x: torch.Tensor) -> torch.Tensor:
+        return denoise(schedule.add_noise(x, noise, t), t)
+
+    goal = seen(latent)
+
+    def aim(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        return x0_hat + (1 - share) * (latent - x0_hat) + share * (goal - seen(x0_hat))
+
+    return aim
+
+
+def audible(aim: Aim, features: torch.Tensor, backend: AudibleBackend) -> Aim:
+    """The aim with its residual moved towards the audible error: to the residual is added, as long as it is, the
+    gradient of the error of the decoded features. The first steps leave out too much of a sound for its features to
+    mean anything; there the aim stays.
+
+    Args:
+        aim: to begin with.
+        features: `[channels, 1, T, bins]`, of the segment.
+        backend: that decodes them.
+    """
+    residual_of = backend.audible_residual(features)
+
+    def audible_aim(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
+        plain = aim(step, x0_hat)
+        if backend.info.schedule.snr(step.t) < _AUDIBLE_SNR:
+            return plain
+        residual = residual_of(x0_hat)
+        return plain + (plain - x0_hat).norm() / residual.norm().clamp_min(1e-9) * residual
+
+    return audible_aim
+
+
+def weighted(target: Target, weights: torch.Tensor) -> Aim:
+    """The target with its residual times weights `[L, F']`."""
+    aim = _aim_of(target)
+    return lambda step, x0_hat: x0_hat + weights * (aim(step, x0_hat) - x0_hat)
+
+
+def _aim_of(target: Target) -> Aim:
+    return (lambda step, x0_hat: target) if isinstance(target, torch.Tensor) else target

@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -25,25 +26,25 @@ from noisebook.audio.resample import resample, resampled_blocks
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.stereo import read_image
 from noisebook.codec.timeline import CELL_FRAMES, SoundFormat, Timeline
-from noisebook.coding.container import ChannelMode, Header
+from noisebook.coding.container import ChannelMode, Header, Spans
 from noisebook.diffusion.backend import Backend, FeatureBackend
 
 __all__ = ["Rendered", "analyse", "by_latent", "features_of", "joined", "levelled", "rendered", "restored",
-           "restored_blocks", "segmentwise", "sound_of", "synthesise", "synthesised", "to_samples"]  # fmt: skip
+           "restored_blocks", "segmentwise", "silent_spans",
+           "sound_of", "synthesise", "synthesised", "to_samples"]  # fmt: skip
 
 _FADE_SECONDS = 0.005
+_NOTHING = 1e-9  # of the full scale of the codec: a sound that stays below is silence
 
 
 def levelled(sound: Sound, gain_half_db: int, sample_rate: int) -> np.ndarray:
     """`[channels, N']` at that rate, without what lies below hearing, with a gain in steps of 0.5 dB."""
-    return resample(high_passed(sound), sample_rate, before=lambda block: apply_gain(block, gain_half_db)).samples
+    return resample(high_passed(sound), sample_rate, before=partial(apply_gain, half_db=gain_half_db)).samples
 
 
 def restored(sound: Sound, to: SoundFormat) -> Waveform:
     """The inverse of `levelled`: the rate, level and exact length of a format. The sound need not be held whole."""
-    return resample(
-        sound, to.sample_rate, after=lambda block: apply_gain(block, -to.gain_half_db), count=to.sample_count
-    )
+    return resample(sound, to.sample_rate, after=partial(apply_gain, half_db=-to.gain_half_db), count=to.sample_count)
 
 
 def restored_blocks(blocks: Iterable[np.ndarray], sample_rate: int, to: SoundFormat) -> Iterator[np.ndarray]:
@@ -53,8 +54,31 @@ def restored_blocks(blocks: Iterable[np.ndarray], sample_rate: int, to: SoundFor
         sample_rate,
         to.sample_rate,
         count=to.sample_count,
-        after=lambda block: apply_gain(block, -to.gain_half_db),
+        after=partial(apply_gain, half_db=-to.gain_half_db),
     )
+
+
+def silent_spans(samples: np.ndarray, timeline: Timeline, below_db: float) -> Spans:
+    """Runs of cells in which `[channels, N']` is silent throughout, channel after channel.
+
+    Args:
+        below_db: under the peak of the sound, what counts as silence.
+    """
+    peaks = np.stack([_frame_peaks(channel, timeline) for channel in samples])
+    if timeline.joint:
+        peaks = peaks.max(0, keepdims=True)
+    silent = peaks <= max(_NOTHING, peaks.max() * 10 ** (-below_db / 20))
+    cells = np.pad(silent, ((0, 0), (0, -silent.shape[1] % CELL_FRAMES)), constant_values=True)
+    changes = np.flatnonzero(np.diff(cells.reshape(-1, CELL_FRAMES).all(1).astype(np.int8), prepend=0, append=0))
+    return tuple((int(first), int(end)) for first, end in changes.reshape(-1, 2))
+
+
+def _frame_peaks(samples: np.ndarray, timeline: Timeline) -> np.ndarray:
+    """`[frames]`: the peak of each latent frame and of its two neighbours, which its features see too."""
+    starts = np.arange(0, len(samples), timeline.info.frame_samples)
+    highest, lowest = (pick.reduceat(samples, starts) for pick in (np.maximum, np.minimum))
+    peaks = np.pad(np.maximum(highest, -lowest), (1, 1 + timeline.frames - len(starts)))  # no copy of an hour
+    return np.max([peaks[:-2], peaks[1:-1], peaks[2:]], axis=0)
 
 
 def analyse(samples: np.ndarray, timeline: Timeline, backend: Backend) -> torch.Tensor:
@@ -67,13 +91,15 @@ def analyse(samples: np.ndarray, timeline: Timeline, backend: Backend) -> torch.
 
 
 def features_of(samples: np.ndarray, timeline: Timeline, backend: FeatureBackend) -> torch.Tensor:
-    """`[channels, N']` -> what the autoencoder hears, `[latents, 1, T, bins]`, likewise."""
+    """`[channels, N']` -> the input of the autoencoder, `[latents, 1, T, bins]`, likewise."""
 
-    def hear(piece: torch.Tensor) -> torch.Tensor:
+    def front_end(piece: torch.Tensor) -> torch.Tensor:
         return backend.features(by_latent(piece, timeline).to(backend.device))
 
     info = timeline.info
-    return segmentwise(hear, torch.from_numpy(samples), timeline, reads=info.frame_samples, writes=info.feature_frames)
+    return segmentwise(
+        front_end, torch.from_numpy(samples), timeline, reads=info.frame_samples, writes=info.feature_frames
+    )
 
 
 def by_latent(samples: torch.Tensor, timeline: Timeline) -> torch.Tensor:

@@ -22,7 +22,6 @@ import numpy as np
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_shape
 from noisebook.codec.timeline import SoundFormat, Timeline
 from noisebook.coding import container
-from noisebook.coding.container import ChannelMode
 from noisebook.coding.entropy import SymbolReader, SymbolWriter
 from noisebook.errors import ConfigError, CorruptStream
 
@@ -39,12 +38,9 @@ _STEP, _MOST = 24, 1024  # what a symbol adds to its count; the sum of a table a
 _LOOK_BACK = 4  # values of the same frame, the last ones coded, whose changes foretell another
 
 
-def image_payload(image: StereoImage | None, sound: SoundFormat, bitrate: float) -> tuple[bytes, ...]:
-    """The payload of an image within so many bit/s; none where the channel mode has none."""
-    if image is None or sound.channel_mode is not ChannelMode.IMAGE:
-        return ()
-    message, _ = encode_image(image, bitrate * sound.sample_count / sound.sample_rate)
-    return (container.sized(message),)
+def image_payload(image: StereoImage, sound: SoundFormat, bitrate: float) -> bytes:
+    """The payload of an image within so many bit/s."""
+    return container.sized(encode_image(image, bitrate * sound.sample_count / sound.sample_rate)[0])
 
 
 def read_image(message: bytes | None, timeline: Timeline) -> StereoImage | None:

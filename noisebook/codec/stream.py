@@ -24,7 +24,7 @@ from noisebook.diffusion import released
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream, WrongModel
 
-__all__ = ["Contents", "Stream", "image_size", "of_segments", "of_stream", "what_is_left"]
+__all__ = ["Contents", "Stream", "by_segment", "by_step", "image_size", "what_is_left"]
 
 
 class Contents(NamedTuple):
@@ -79,8 +79,8 @@ class Stream:
         kind, has_image = self.timeline.payload_kind, self._has_image
         payloads = container.split(self.data, self._header_size, self.payload_sizes(), what=kind, image=has_image)
         image, choices = container.unsized(payloads[0]) if has_image else None, payloads[has_image:]
-        if isinstance(self.timeline, Layout):
-            choices = of_segments(choices, self.timeline)
+        if self.header.progressive and isinstance(self.timeline, Layout):
+            choices = by_segment(choices, self.timeline)
         return Contents(choices, image)
 
     def salvaged(self) -> tuple[Contents, bool]:
@@ -171,10 +171,8 @@ def image_size(data: bytes, header: Header, header_size: int) -> int:
     return min(size, len(data) - header_size)
 
 
-def of_stream(choices: Sequence[bytes], layout: Layout) -> Sequence[bytes]:
-    """The payloads of the stream, from the choices of each segment."""
-    if not layout.progressive:
-        return choices
+def by_step(choices: Sequence[bytes], layout: Layout) -> list[bytes]:
+    """The payloads of a progressive stream, from the choices of each segment."""
     pieces = [
         _bits(data)[: layout.steps * layout.segment_bits(index)].reshape(layout.steps, -1)
         for index, data in enumerate(choices)
@@ -182,14 +180,12 @@ def of_stream(choices: Sequence[bytes], layout: Layout) -> Sequence[bytes]:
     return [np.packbits(step).tobytes() for step in np.concatenate(pieces, axis=1)]
 
 
-def of_segments(payloads: Sequence[bytes], layout: Layout) -> tuple[bytes, ...]:
-    """The choices of each segment, from the payloads of a whole stream.
+def by_segment(payloads: Sequence[bytes], layout: Layout) -> tuple[bytes, ...]:
+    """The choices of each segment, from the payloads of a whole progressive stream.
 
     Raises:
         CorruptStream: bits of filling that are not 0.
     """
-    if not layout.progressive:
-        return tuple(payloads)
     steps = [_bits(payload) for payload in payloads]
     columns = list(_columns(layout, len(steps[0])))
     if any(step[columns[-1].stop :].any() for step in steps):

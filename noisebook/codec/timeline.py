@@ -24,15 +24,14 @@ from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import CorruptStream
 
-__all__ = ["BELOW_DB", "CELL_FRAMES", "DIGITAL_DB", "SEGMENT_FRAMES", "Layout", "SoundFormat", "Timeline", "pauses_of",
-           "plan_of"]  # fmt: skip
+__all__ = ["BELOW_DB", "CELL_FRAMES", "DIGITAL_DB", "SEGMENT_FRAMES", "Layout", "SoundFormat", "Timeline", "plan_of",
+           "with_pauses"]  # fmt: skip
 
 SEGMENT_FRAMES = 1600  # eight windows of 256 frames that overlap by 64: 64 s at 25 frames/s
 _SHORTEST_SEGMENT = 256  # a shorter rest joins the segment before it
 CELL_FRAMES = 8  # in which pauses are counted, channel after channel: 0.32 s at 25 frames/s
 BELOW_DB = 60.0  # under the peak of the sound: what a variable rate takes for silence
 DIGITAL_DB = 110.0  # what is always silence: no step of 16 bits, and what filters leave behind a sound
-_NOTHING = 1e-9  # of the full scale of the codec: a sound that stays below is silence
 
 
 class SoundFormat(Protocol):
@@ -330,41 +329,14 @@ class Layout(Timeline):
         return _ceil(self.steps * self.segment_bits(index), 8)
 
 
-def pauses_of(samples: np.ndarray, header: Header, layout: Layout, *, below_db: float = BELOW_DB) -> Spans:
-    """The pauses of a sound that save more bytes of choices than they take of the header.
-
-    None of them where they leave a progressive stream fewer bits than segments: hours of nothing but silence.
-
-    Args:
-        samples: of the sound, `[channels, N']` at the model's rate.
-        header: of its stream.
-        layout: of its stream, without pauses.
-        below_db: under the peak of the sound, what counts as silence.
-    """
-    pauses = _silent_cells(samples, layout, below_db)
-    paused, header_with = replace(layout, pauses=pauses), replace(header, pauses=pauses)
-    added = container.overhead(header_with, 0) - container.overhead(header, 0)
-    return pauses if added + paused.payload_size < layout.payload_size and paused._is_bounded(header_with) else ()
-
-
-def _silent_cells(samples: np.ndarray, layout: Layout, below_db: float) -> Spans:
-    """Runs of cells that are silent throughout, channel after channel, none shorter than a unit."""
-    peaks = np.stack([_frame_peaks(channel, layout) for channel in samples])
-    if layout.joint:
-        peaks = peaks.max(0, keepdims=True)
-    silent = peaks <= max(_NOTHING, peaks.max() * 10 ** (-below_db / 20))
-    cells = np.pad(silent, ((0, 0), (0, -silent.shape[1] % CELL_FRAMES)), constant_values=True)
-    changes = np.flatnonzero(np.diff(cells.reshape(-1, CELL_FRAMES).all(1).astype(np.int8), prepend=0, append=0))
-    runs = ((int(first), int(end)) for first, end in changes.reshape(-1, 2))
-    return tuple(run for run in runs if (run[1] - run[0]) * CELL_FRAMES >= layout.params.unit_frames)
-
-
-def _frame_peaks(samples: np.ndarray, layout: Layout) -> np.ndarray:
-    """`[frames]`: the peak of each latent frame and of its two neighbours, which its mel hears too."""
-    starts = np.arange(0, len(samples), layout.info.frame_samples)
-    highest, lowest = (pick.reduceat(samples, starts) for pick in (np.maximum, np.minimum))
-    peaks = np.pad(np.maximum(highest, -lowest), (1, 1 + layout.frames - len(starts)))  # no copy of an hour
-    return np.max([peaks[:-2], peaks[1:-1], peaks[2:]], axis=0)
+def with_pauses(header: Header, layout: Layout, silence: Spans) -> tuple[Header, Layout]:
+    """Header and layout with pauses where a sound is silent, if they save more bytes of choices than they take of the
+    header, and leave a progressive stream as many bits as segments; else without."""
+    silence = tuple(span for span in silence if (span[1] - span[0]) * CELL_FRAMES >= layout.params.unit_frames)
+    paused, longer = replace(layout, pauses=silence), replace(header, pauses=silence)
+    added = container.overhead(longer, 0) - container.overhead(header, 0)
+    pays = added + paused.payload_size < layout.payload_size and paused._is_bounded(longer)
+    return (longer, paused) if pays else (header, layout)
 
 
 def _ceil(a: int, b: int) -> int:

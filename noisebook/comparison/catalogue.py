@@ -179,7 +179,7 @@ def _diffused(job: Job, *, options: EncodeOptions) -> Coded:
     backend = _backend(job)
     started = time.perf_counter()
     prepared = prepare(job.sound, options, backend)
-    latent, target_of = prepared.latent, targets(prepared.latent, prepared.header, options, backend, prepared.features)
+    latent, target_of = prepared.latent, targets(prepared, options, backend)
     errors: defaultdict[int, float] = defaultdict(float)  # of each step, summed over segments
 
     def traced(start: int, end: int) -> Target:
@@ -191,7 +191,7 @@ def _diffused(job: Job, *, options: EncodeOptions) -> Coded:
 
         return target
 
-    data = compress_towards(traced, prepared.header, backend=backend, image=prepared.image, sound=job.sound)
+    data = compress_towards(traced, prepared, backend=backend)
     coded = time.perf_counter()
     decoder = Decoder(data, backend=backend)
     decoded = decoder.latent()

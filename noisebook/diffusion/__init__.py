@@ -1,5 +1,1 @@
-"""The diffusion model as mathematics: schedule, plan, the one loop, and the contract of a model.
-
-Schedule --kl_matched_timesteps(Curve)--> timesteps --coded_plan + tail_plan--> Plan
-x_T --reverse(denoise, Plan, noise_for)--> x_0
-"""
+"""The diffusion model: schedule, plan and loop, denoisers, samplers, and what a model has to offer."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
 
 from noisebook.audio.features import Features
-from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.plan import Curve, Schedule
 from noisebook.diffusion.samplers import Sampling
-from noisebook.diffusion.schedule import Schedule
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "HearingBackend", "RankingBackend",
-           "front_end_of", "with_features", "with_hearing", "with_ranking"]  # fmt: skip
+__all__ = ["AudibleBackend", "Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "RankingBackend",
+           "front_end_of", "has_audible_residual", "with_features", "with_ranking"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,12 +143,12 @@ class FeatureBackend(Backend, Protocol):
         """To `[B, T * hop_length]`; `first_frame` as of `to_waveform`, of features."""
 
 
-class HearingBackend(FeatureBackend, Protocol):
-    """A model whose decoder can be differentiated, and whose features have weights for what is heard of them."""
+class AudibleBackend(FeatureBackend, Protocol):
+    """A model whose decoder can be differentiated, and whose features have weights for what is audible of them."""
 
     def audible_residual(self, features: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         """For features that latents are to decode to: of a latent `[B, C, T', F']`, where it has to move for the error
-        of its features to be heard less, shaped alike."""
+        of its features to be less audible, shaped alike."""
 
 
 class RankingBackend(Backend, Protocol):
@@ -191,9 +190,9 @@ def with_features(backend: Backend) -> FeatureBackend:
     return cast(FeatureBackend, backend)
 
 
-def with_hearing(backend: Backend) -> HearingBackend | None:
-    """The backend, where it has an audible residual; else None."""
-    return cast(HearingBackend, backend) if getattr(backend, "audible_residual", None) else None
+def has_audible_residual(backend: Backend) -> TypeGuard[AudibleBackend]:
+    """Whether it is an `AudibleBackend`."""
+    return getattr(backend, "audible_residual", None) is not None
 
 
 def with_ranking(backend: Backend) -> RankingBackend:

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from noisebook.diffusion.plan import Curve, Denoise
-from noisebook.diffusion.schedule import Schedule
+from noisebook.diffusion.plan import Curve, Denoise, Schedule
 from noisebook.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from math import cos, log, pi, sqrt
 
 import torch
 
-from noisebook.diffusion.plan import Curve, Denoise
-from noisebook.diffusion.schedule import Schedule
+from noisebook.diffusion.plan import Curve, Denoise, Schedule
 from noisebook.errors import ConfigError
 
 __all__ = ["MAX_SCALES", "PULLS", "Course", "low_pass", "multi_scale", "pull_weight", "pulled"]

@@ -16,8 +16,7 @@ from itertools import accumulate, pairwise
 from math import expm1, inf, log
 from typing import TYPE_CHECKING, NamedTuple
 
-from noisebook.diffusion.plan import Curve, Denoise, Plan, make_step
-from noisebook.diffusion.schedule import Schedule
+from noisebook.diffusion.plan import Curve, Denoise, Plan, Schedule, make_step
 from noisebook.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -20,15 +20,14 @@ import torch
 from noisebook import rng
 from noisebook.audio.level import apply_gain
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.encoder import header_with
 from noisebook.codec.segment import SegmentCoder, tail_after
 from noisebook.codec.signal import sound_of
 from noisebook.codec.timeline import SEGMENT_FRAMES, Layout
 from noisebook.coding import container
 from noisebook.coding.bitio import BitWriter
-from noisebook.coding.container import ChannelMode, CodingParams, Header
+from noisebook.coding.container import FINGERPRINT_BYTES, ChannelMode, CodingParams, Header
 from noisebook.diffusion.backend import Backend, BackendInfo, with_ranking
-from noisebook.diffusion.guidance import counted, over_timeline, prompted
+from noisebook.diffusion.denoisers import counted, over_timeline, prompted
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import Denoise, Step, reverse
 from noisebook.diffusion.samplers import sampled, sampling_timesteps
@@ -133,8 +132,9 @@ def _header(options: GenerateStreamOptions, backend: Backend) -> Header:
         )
     wanted = backend.condition(options.prompt).value
     meanings = [backend.condition(tag).value for tag in info.tags]
-    return header_with(
-        form.sample_rate, form.sample_count, form.channel_mode, info, seed=options.seed or 0,
+    return Header(
+        info.fingerprint[:FINGERPRINT_BYTES], 0, form.sample_rate, form.channel_mode, form.sample_count,
+        seed=options.seed or 0,
         tag=1 + meanings.index(wanted) if wanted in meanings else None,
         params=CodingParams(log2_part, options.K.bit_length() - 2, _UNIT_FRAMES, options.steps, kappa_percent=0),
     )  # fmt: skip

@@ -18,13 +18,13 @@ import torch
 from noisebook.audio.damage import clipped_samples, consistent, faded_in, with_band_above
 from noisebook.audio.features import amplified
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.encoder import compress_towards, header_of
+from noisebook.codec.encoder import Prepared, compress_towards, header_of
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.segment import Target
 from noisebook.codec.signal import segmentwise
-from noisebook.codec.timeline import Timeline
+from noisebook.codec.timeline import Layout, Timeline
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend, front_end_of
-from noisebook.diffusion.guidance import prompted
+from noisebook.diffusion.denoisers import prompted
 from noisebook.diffusion.measurement import Measurement
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.plan import Step, reverse
@@ -87,7 +87,8 @@ def restore_stream(
         part, first = known.part(start * hops, end * hops), guessed[:, :, start:end]
         return lambda step, x0_hat: first if step.t > course.start else part.fitted(x0_hat, backend)
 
-    return compress_towards(target_of, header, image=form.image, backend=backend, on_step=on_step)
+    prepared = Prepared(header, Layout.of_header(header, backend.info), guessed, form.image)
+    return compress_towards(target_of, prepared, backend=backend, on_step=on_step)
 
 
 def restored_latent(

@@ -21,7 +21,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder
 from noisebook.diffusion.backend import Backend, BackendInfo
-from noisebook.diffusion.guidance import prompted
+from noisebook.diffusion.denoisers import prompted
 from noisebook.diffusion.noise import gaussian_noise, start_noise
 from noisebook.diffusion.plan import NoiseFor, Step, reverse
 from noisebook.diffusion.pulling import Course, low_pass, multi_scale, pull_weight, pulled

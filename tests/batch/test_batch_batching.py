@@ -70,7 +70,7 @@ def test_long_sounds_of_any_length_share_windows(backend, monkeypatch):
 
     counting = Counting(backend)
     counting.info = replace(backend.info, window_frames=8)
-    monkeypatch.setattr("noisebook.diffusion.guidance._OVERLAP", 2)
+    monkeypatch.setattr("noisebook.diffusion.denoisers._OVERLAP", 2)
     sounds = [tone(0, 8000), tone(1, 11000)]  # 13 and 18 frames: 2 and 3 windows of 8
     streams = together(counting, compress, sounds)
     assert set(counting.sizes) == {5}

@@ -12,7 +12,7 @@ import numpy as np
 from fuzz.toy import INFO as TOY
 from noisebook.audio.image import COHERENCES, LEVELS, StereoImage, image_bands, image_frames
 from noisebook.codec.stereo import image_bytes, parse_image
-from noisebook.codec.stream import of_segments, of_stream
+from noisebook.codec.stream import by_segment, by_step
 from noisebook.codec.timeline import Layout
 from noisebook.coding.bitio import BitReader
 from noisebook.coding.container import (
@@ -121,10 +121,10 @@ def test_the_progressive_stream() -> None:
     assert header == Header(b"\x5a\x17", 0, 8000, ChannelMode.MONO, 600_000, params=params, progressive=True)
     layout = Layout.of_header(header, MODEL)
     payloads = split(data, size, layout.payload_sizes())
-    segments = of_segments(payloads, layout)
+    segments = by_segment(payloads, layout)
     choices = [unpacked(each, 3, 2 * parts) for each, parts in zip(segments, (7, 2), strict=True)]
     assert choices == [[5, 2, 0, 7, 1, 4, 3, 0, 1, 2, 3, 4, 5, 6], [6, 1, 7, 0]]
-    assert pack(header, of_stream(segments, layout)) == data
+    assert pack(header, by_step(segments, layout)) == data
 
 
 def test_the_fields_of_the_streams_are_where_the_tables_say() -> None:

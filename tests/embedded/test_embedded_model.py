@@ -19,7 +19,7 @@ from noisebook.codec.presets import PRESETS
 from noisebook.codec.signal import levelled
 from noisebook.codec.timeline import plan_of
 from noisebook.coding import container
-from noisebook.diffusion.windows import window_starts
+from noisebook.diffusion.denoisers import window_starts
 from noisebook.metrics import log_mel_l1_db
 
 # What a vocoder makes of bands is tested elsewhere, and the encoder listens to several of its sounds.

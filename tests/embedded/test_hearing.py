@@ -16,7 +16,7 @@ from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import compress_towards, matched_header, prepare, targets
 from noisebook.codec.options import EncodeOptions, Priority
-from noisebook.diffusion.backend import with_hearing
+from noisebook.diffusion.backend import has_audible_residual
 from noisebook.diffusion.plan import Step
 from noisebook.networks.refinement import with_partials
 from tests.mels import MelModel
@@ -88,8 +88,8 @@ def test_the_encoder_aims_by_ear(model, whistles):
     weights = hearing_weights(bands, 1.0)
     errors = {}
     for ear, features in (("deaf", None), ("listens", prepared.features)):
-        aim = targets(prepared.latent, prepared.header, options, model, features)
-        stream = compress_towards(aim, prepared.header, backend=model)
+        own = replace(prepared, features=features, sound=None)
+        stream = compress_towards(targets(own, options, model), own, backend=model)
         decoded = model.decode(decode_latent(stream, backend=model)[1])
         errors[ear] = float(((decoded - bands).square() * weights).mean())
     assert errors["listens"] < 0.9 * errors["deaf"]
@@ -113,13 +113,13 @@ def test_priorities_and_the_ear_in_every_segment(model):
     frames, priority = 12, Priority(3.0, start=0.1)
     options = EncodeOptions(preset="3000", priorities=(priority,))
     prepared = prepare(Waveform(np.zeros((1, frames * 1920), np.float32), RATE), options, model)
-    aim_of = targets(prepared.latent, prepared.header, options, model, prepared.features)
+    aim_of = targets(prepared, options, model)
     x0_hat = torch.zeros_like(prepared.latent[:, :, 4:8])
     assert aim_of(4, 8)(Step(5, None, 1.0, 0.0, 0.0), x0_hat).shape == x0_hat.shape
 
 
 def test_a_model_of_mels_has_no_ear():
-    assert with_hearing(MelModel()) is None
+    assert not has_audible_residual(MelModel())
 
 
 def test_what_counts_of_an_error():

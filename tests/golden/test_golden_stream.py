@@ -15,10 +15,8 @@ import torch
 from noisebook import rng
 from noisebook.codec.presets import PRESETS
 from noisebook.coding.bitio import BitReader, BitWriter
-from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
-from noisebook.ddcm.partition import Partition
-from noisebook.diffusion.plan import Curve, kl_matched_timesteps, uniform_timesteps
-from noisebook.diffusion.schedule import scaled_linear
+from noisebook.ddcm import Key, Partition, StructuredCodebook, choose
+from noisebook.diffusion.plan import Curve, kl_matched_timesteps, scaled_linear, uniform_timesteps
 
 SHAPE = (2, 8, 11, 16)  # two channels; with units of 8 frames the last unit is shorter
 SEED, SEGMENT, STEPS = 5, 2, 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from noisebook.codec.decoder import decode_latent
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.stream import Stream
 from noisebook.coding import container
-from noisebook.diffusion import windows
+from noisebook.diffusion import denoisers
 
 ROUNDING = 1e-5  # of the latent's energy, -100 dB in amplitude
 
@@ -36,10 +38,8 @@ def test_threads_and_batches_of_windows_do_not_matter(stream, backend, monkeypat
         torch.testing.assert_close(decoded(stream, backend), reference, rtol=ROUNDING, atol=ROUNDING)
     finally:
         torch.set_num_threads(threads)
-    over_windows = windows.over_windows
-    monkeypatch.setattr(
-        windows, "over_windows", lambda *args, **options: over_windows(*args, **{**options, "batch": 1})
-    )
+    over_windows = denoisers.over_windows
+    monkeypatch.setattr(denoisers, "over_windows", partial(over_windows, batch=1))
     torch.testing.assert_close(decoded(stream, backend), reference, rtol=ROUNDING, atol=ROUNDING)
 
 

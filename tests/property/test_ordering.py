@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisebook.codec import timeline as timelines
-from noisebook.codec.stream import of_segments, of_stream, what_is_left
+from noisebook.codec.stream import by_segment, by_step, what_is_left
 from noisebook.codec.timeline import Layout
 from noisebook.coding.container import CodingParams
 from noisebook.errors import CorruptStream
@@ -86,11 +86,11 @@ def by_hand(choices: list[bytes], layout: Layout) -> list[bytes]:
 @given(streams())
 def test_there_and_back(stream):
     layout, choices = stream
-    payloads = of_stream(choices, layout)
+    payloads = by_step(choices, layout)
     assert list(payloads) == by_hand(choices, layout)
     assert [len(payload) for payload in payloads] == list(layout.payload_sizes())
     assert sum(map(len, payloads)) == layout.payload_size
-    assert of_segments(payloads, layout) == tuple(choices)
+    assert by_segment(payloads, layout) == tuple(choices)
     assert what_is_left(payloads, layout, most=99) == [(data, layout.steps) for data in choices]
 
 
@@ -106,7 +106,7 @@ def test_sizes_are_known_to_the_bit(layout):
 @given(streams(), st.data())
 def test_what_is_left_is_every_step_that_is_there_whole(stream, data):
     layout, choices = stream
-    whole = b"".join(of_stream(choices, layout))
+    whole = b"".join(by_step(choices, layout))
     kept = whole[: data.draw(st.integers(0, len(whole)))]
     size = next(layout.payload_sizes())
     left = what_is_left([kept[i : i + size] for i in range(0, len(kept), size)] if size else [b""], layout, most=99)
@@ -125,16 +125,14 @@ def test_what_is_left_is_every_step_that_is_there_whole(stream, data):
 def test_filling_is_zero():
     params = CodingParams(6, 2, 5, 9, 0)
     layout = Layout(INFO, 1, 5, params=params, plan=(None,) * 2, progressive=True)
-    assert of_segments([b"\xe0", b"\x20"], layout) == (b"\xe4",)
+    assert by_segment([b"\xe0", b"\x20"], layout) == (b"\xe4",)
     with pytest.raises(CorruptStream, match="zero bits"):
-        of_segments([b"\xe1", b"\x20"], layout)
+        by_segment([b"\xe1", b"\x20"], layout)
 
 
 def test_segments_stay_as_they_are():
     params = CodingParams(6, 2, 5, 9, 0)
     layout = Layout(INFO, 1, 10, params=params, plan=(None,) * 2)
-    assert of_stream([b"a", b"b"], layout) == [b"a", b"b"]
-    assert of_segments([b"a", b"b"], layout) == (b"a", b"b")
     assert what_is_left([b"a", b""], layout, most=99) == [(b"a", 2)]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from noisebook import rng
 from noisebook.codec.timeline import Layout
 from noisebook.coding.container import CodingParams
-from noisebook.ddcm.partition import Partition
+from noisebook.ddcm import Partition
 from noisebook.errors import ConfigError
 
 partitions = st.builds(

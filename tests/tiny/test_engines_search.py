@@ -11,7 +11,7 @@ import torch
 from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import Decoder, decode_latent
-from noisebook.codec.encoder import compress, compress_to, target_latent
+from noisebook.codec.encoder import compress, target_latent
 from noisebook.codec.options import EncodeOptions, Priority
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import SegmentCoder, decode_segment, encode_segment
@@ -98,8 +98,8 @@ def test_priority_of_a_band_moves_the_error(backend, waveform):
 
 
 def test_encoding_to_a_quality_takes_search_and_tag(backend, waveform):
-    options = EncodeOptions(tag="music", search="shaped")
-    data = compress_to(waveform, "nmse", 3.0, backend=backend, options=options)
+    options = EncodeOptions(tag="music", search="shaped", target_nmse=3.0)
+    data = compress(waveform, backend=backend, options=options)
     assert container.parse_header(data)[0].tag == 1
     assert np.isfinite(decompress(data, backend=backend).samples).all()
 
@@ -117,7 +117,7 @@ def test_the_state_of_the_encoder_is_the_decoders(backend):
     coder = SegmentCoder(PARAMS, plan_of(PARAMS, backend.info), backend.info, 2, 24, 5, 1)
     target = torch.randn(2, 8, 24, 16, generator=torch.Generator().manual_seed(1))
     start = coder.start_noise(backend.device)
-    payload, x = encode_segment(target, coder, backend.denoise, start)
+    payload, x = encode_segment(target, coder, backend.denoise, (), start)
     assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
     assert len(payload) == -(-coder.partition.parts * coder.params.choice_bits * len(coder.plan) // 8)
 

@@ -12,7 +12,7 @@ from noisebook import api
 from noisebook.audio.waveform import Waveform
 from noisebook.codec.decoder import Decoder
 from noisebook.coding import container
-from noisebook.diffusion.guidance import over_timeline, prompted
+from noisebook.diffusion.denoisers import over_timeline, prompted
 from noisebook.diffusion.noise import gaussian_noise
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS
 from noisebook.errors import ConfigError

@@ -18,9 +18,9 @@ from noisebook.codec.encoder import compress_towards, header_of, prepare, target
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import by_name
 from noisebook.codec.segment import silence_of
-from noisebook.codec.signal import levelled
+from noisebook.codec.signal import levelled, silent_spans
 from noisebook.codec.stream import Stream
-from noisebook.codec.timeline import Layout, pauses_of
+from noisebook.codec.timeline import Layout, with_pauses
 from noisebook.coding import container
 from noisebook.errors import CorruptStream, TruncatedStream
 
@@ -41,13 +41,15 @@ def unpaused(sound: Waveform, backend, **options) -> bytes:
     wanted = EncodeOptions(preset="700", search="none", **options)
     prepared = prepare(sound, wanted, backend)
     header, target = replace(prepared.header, pauses=()), prepared.latent
-    return compress_towards(lambda a, b: target[:, :, a:b], header, backend=backend, image=prepared.image, sound=sound)
+    prepared = replace(prepared, header=header, timeline=Layout.of_header(header, backend.info))
+    return compress_towards(lambda a, b: target[:, :, a:b], prepared, backend=backend)
 
 
 def worthwhile(sound: Waveform, header: container.Header, info):
     header = replace(header, pauses=())
     samples = levelled(sound, header.gain_half_db, info.sample_rate)
-    return pauses_of(samples, header, Layout.of_header(header, info))
+    layout = Layout.of_header(header, info)
+    return with_pauses(header, layout, silent_spans(samples, layout, 60.0))[0].pauses
 
 
 def paused_frames(stream: bytes, info) -> np.ndarray:

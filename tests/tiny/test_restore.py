@@ -158,11 +158,11 @@ def test_a_target_may_depend_on_the_estimate(backend):
         asked.append((step.t, x0_hat))
         return target
 
-    payload, _ = encode_segment(target, coder, backend.denoise, start)
-    assert payload == encode_segment(aim, coder, backend.denoise, start)[0]
+    payload, _ = encode_segment(target, coder, backend.denoise, (), start)
+    assert payload == encode_segment(aim, coder, backend.denoise, (), start)[0]
     assert [t for t, _ in asked] == [step.t for step in coder.plan]
     assert torch.equal(asked[0][1], backend.denoise(start, asked[0][0]))
-    assert payload != encode_segment(lambda step, x0_hat: x0_hat - target, coder, backend.denoise, start)[0]
+    assert payload != encode_segment(lambda step, x0_hat: x0_hat - target, coder, backend.denoise, (), start)[0]
 
 
 class Pooling:

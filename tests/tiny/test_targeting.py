@@ -11,6 +11,7 @@ from noisebook.codec import encoder
 from noisebook.codec.decoder import Decoder, decode_latent
 from noisebook.codec.encoder import prepare, target_latent
 from noisebook.codec.options import EncodeOptions
+from noisebook.codec.presets import HIGHEST, LOWEST
 from noisebook.errors import ConfigError
 
 SOUND = (0.2 * np.random.default_rng(3).standard_normal((1, 10000))).astype(np.float32)
@@ -26,7 +27,7 @@ def nmse_db(stream: bytes, backend) -> float:
 def errors(backend) -> dict[str, tuple[float, float]]:
     """By measure: at the lowest and the highest bitrate of the ladder."""
     found: dict[str, list[float]] = {measure: [] for measure in encoder.MEASURES}
-    for bitrate in (encoder.LOWEST, encoder.HIGHEST):
+    for bitrate in (LOWEST, HIGHEST):
         stream = api.compress(SOUND, sample_rate=16000, backend=backend, bitrate=bitrate)
         prepared = prepare(api.Waveform(SOUND, 16000), EncodeOptions(bitrate=bitrate), backend)
         latent = Decoder(stream, backend=backend).latent()
@@ -43,8 +44,9 @@ def test_the_target_is_reached_with_fewer_bits_than_the_most(measure, backend, e
     for share in (0.2, 0.9):
         target = best + share * (worst - best)
         steps = []
-        data = encoder.compress_to(
-            sound, measure, target, backend=backend, on_step=lambda *step, steps=steps: steps.append(step)
+        options = EncodeOptions(**{{"mel-db": "target_mel_db", "nmse": "target_nmse"}[measure]: target})
+        data = encoder.compress(
+            sound, backend=backend, options=options, on_step=lambda *step, steps=steps: steps.append(step)
         )
         error_of = encoder.MEASURES[measure](prepare(sound, EncodeOptions(), backend), backend)
         assert error_of(Decoder(data, backend=backend).latent()) <= target

@@ -40,10 +40,10 @@ def test_payload_and_back(params, backend):
     """The decoder's state is the encoder's, the bits are those that were named, and they lead to the target."""
     coder = PublishedCoder(params, backend.info, 2, 24)
     target, start = normal(2, 8, 24, 16, seed=1), coder.start_noise(backend.device)
-    payload, x = encode_segment(target, coder, backend.denoise, start)
+    payload, x = encode_segment(target, coder, backend.denoise, (), start)
     assert torch.equal(decode_segment(payload, coder, backend.denoise, (), start), x)
     assert len(payload) == ceil(coder.partition.parts * params.choice_bits * len(coder.plan) / 8)
-    other = encode_segment(-target, coder, backend.denoise, start)[1]
+    other = encode_segment(-target, coder, backend.denoise, (), start)[1]
     assert (x - target).square().mean() < (other - target).square().mean()
     assert params.kappa_percent or coder.plan[-1].s == 20
 

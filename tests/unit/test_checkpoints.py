@@ -147,7 +147,7 @@ def test_the_vocoder_gives_sound_that_depends_on_the_mel(checkpoint: Path) -> No
 
 
 def test_the_schedule_is_audioldms(audioldm2_folder: Path) -> None:
-    from noisebook.diffusion.schedule import scaled_linear
+    from noisebook.diffusion.plan import scaled_linear
 
     scheduler = diffusers.DDIMScheduler.from_pretrained(audioldm2_folder / "scheduler", local_files_only=True)
     ours = torch.tensor(scaled_linear().alphas_cumprod)

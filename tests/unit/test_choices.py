@@ -12,7 +12,7 @@ import torch
 from noisebook.codec.segment import SegmentCoder
 from noisebook.coding.bitio import BitReader, BitWriter
 from noisebook.coding.container import CodingParams
-from noisebook.ddcm.codebooks import Key, StructuredCodebook, choose
+from noisebook.ddcm import Key, StructuredCodebook, choose
 from noisebook.errors import TruncatedStream
 
 KEY = Key(0, 0, 0)

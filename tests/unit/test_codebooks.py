@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from noisebook import rng
+from noisebook import ddcm, rng
 from noisebook.benchmark.baselines import dense_atoms
-from noisebook.ddcm import codebooks
-from noisebook.ddcm.codebooks import Key, StructuredCodebook, hadamard_transform
+from noisebook.ddcm import Key, StructuredCodebook, hadamard_transform
 from noisebook.errors import ConfigError
 
 KEY = Key(seed=3, segment=1, step=5)
@@ -185,4 +184,4 @@ def test_structured_serves_a_gaussian_residual_as_well_as_dense():
 
 
 def test_small_matrices_are_kept():
-    assert codebooks._hadamard(64) is codebooks._hadamard(64)
+    assert ddcm._hadamard(64) is ddcm._hadamard(64)

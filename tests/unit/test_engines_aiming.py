@@ -12,11 +12,10 @@ from experiments.sources import coloured, white
 from noisebook.audio.waveform import Waveform
 from noisebook.codec import encoder
 from noisebook.codec.options import EncodeOptions, Priority
-from noisebook.codec.segment import SegmentCoder, encode_segment
+from noisebook.codec.segment import SegmentCoder, encode_segment, shaped
 from noisebook.codec.timeline import Timeline, plan_of
 from noisebook.coding.container import CodingParams
-from noisebook.diffusion.plan import reverse, tail_plan
-from noisebook.diffusion.schedule import scaled_linear
+from noisebook.diffusion.plan import reverse, scaled_linear, tail_plan
 from noisebook.errors import ConfigError
 
 SCHEDULE = scaled_linear()
@@ -29,7 +28,7 @@ def efficiency(source, info, share: float, params: CodingParams = PARAMS) -> flo
     info = replace(info, schedule=SCHEDULE, curve=source.curve)
     coder = SegmentCoder(params, plan_of(params, info), info, 1, source.frames, 0)
     last = coder.plan[-1].s
-    aim = encoder.shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
+    aim = shaped(latent, source.denoise, SCHEDULE, last, share=share) if share else latent
     start = coder.start_noise(latent.device)
     noises = []
 
@@ -39,7 +38,7 @@ def efficiency(source, info, share: float, params: CodingParams = PARAMS) -> flo
         return noises[-1]
 
     x = reverse(source.denoise, coder.plan, start, remember)
-    payload, _ = encode_segment(aim, coder, source.denoise, start)
+    payload, _ = encode_segment(aim, coder, source.denoise, (), start)
     error = float((reverse(source.denoise, tail_plan(SCHEDULE, last, 1), x, None) - latent).square().mean())
     return source.fewest_bits(error) / (8 * len(payload) / latent.numel())
 
@@ -77,7 +76,7 @@ def test_a_shaped_residual_pays_on_a_coloured_source_and_costs_nothing_on_a_whit
 def test_share_0_is_the_plain_residual():
     source = coloured(SCHEDULE, 16)
     latent, x0_hat = source.draw(0), source.draw(1)
-    aim = encoder.shaped(latent, source.denoise, SCHEDULE, 300, share=0.0)
+    aim = shaped(latent, source.denoise, SCHEDULE, 300, share=0.0)
     torch.testing.assert_close(aim(None, x0_hat), latent)
 
 
@@ -100,10 +99,10 @@ def test_priorities_lie_where_they_are_asked_for(backend):
 def test_a_weighted_residual(backend):
     priority = Priority(3.0, high=1000)
     options = EncodeOptions(search="none", priorities=(priority,))
-    header = encoder.header_of(Waveform(np.zeros((1, 16000), np.float32), 16000), options, backend.info)
-    frames = Timeline.of(header, backend.info).frames
+    prepared = encoder.prepare(Waveform(np.zeros((1, 16000), np.float32), 16000), options, backend)
+    frames = prepared.timeline.frames
     latent, x0_hat = torch.ones(1, 8, frames, 16), torch.zeros(1, 8, frames, 16)
-    aim = encoder.targets(latent, header, options, backend)(0, frames)
+    aim = encoder.targets(replace(prepared, latent=latent), options, backend)(0, frames)
     weights = encoder.priority_weights((priority,), timeline(backend.info, frames))
     assert torch.equal(aim(None, x0_hat)[0, 0], weights)
 

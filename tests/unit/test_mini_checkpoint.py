@@ -24,8 +24,7 @@ from noisebook.backends.mini_files import (
     save_network,
 )
 from noisebook.config import to_dict
-from noisebook.diffusion.plan import Curve
-from noisebook.diffusion.schedule import scaled_linear
+from noisebook.diffusion.plan import Curve, scaled_linear
 from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
 from noisebook.networks.denoiser import Denoiser, DenoiserConfig

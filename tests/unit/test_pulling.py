@@ -8,9 +8,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from noisebook.diffusion.plan import Curve
+from noisebook.diffusion.plan import Curve, scaled_linear
 from noisebook.diffusion.pulling import MAX_SCALES, PULLS, Course, low_pass, multi_scale, pull_weight, pulled
-from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError
 
 SCHEDULE = scaled_linear()

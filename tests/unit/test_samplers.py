@@ -8,10 +8,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from noisebook.diffusion.guidance import classifier_free
-from noisebook.diffusion.plan import Curve, coded_plan, reverse
+from noisebook.diffusion.denoisers import classifier_free
+from noisebook.diffusion.plan import Curve, coded_plan, reverse, scaled_linear
 from noisebook.diffusion.samplers import SAMPLERS, SPACINGS, sampled, sampling_timesteps
-from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError
 
 SCHEDULE = scaled_linear()

@@ -12,15 +12,18 @@ import torch
 from noisebook.diffusion.calibration import measure_curve
 from noisebook.diffusion.plan import (
     Curve,
+    Schedule,
     coded_plan,
+    cosine,
     kl_matched_timesteps,
+    linear,
     make_step,
     reverse,
+    scaled_linear,
     tail_plan,
     uniform_timesteps,
 )
 from noisebook.diffusion.pulling import Course
-from noisebook.diffusion.schedule import Schedule, cosine, linear, scaled_linear
 from noisebook.errors import ConfigError, ModelError
 
 SCHEDULE = scaled_linear()

@@ -11,10 +11,9 @@ import torch
 from noisebook.audio.features import MEL_FEATURES
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.noise import gaussian_noise
-from noisebook.diffusion.plan import Curve, make_step
+from noisebook.diffusion.plan import Curve, make_step, scaled_linear
 from noisebook.diffusion.pulling import Course
 from noisebook.diffusion.samplers import Sampling
-from noisebook.diffusion.schedule import scaled_linear
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.fitting import fit
 from noisebook.synthesis import transform

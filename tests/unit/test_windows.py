@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from noisebook.diffusion.windows import over_windows, window_starts, windowed
+from noisebook.diffusion.denoisers import over_windows, window_starts
 from noisebook.errors import ConfigError
 
 
@@ -19,25 +19,24 @@ def timeline(frames: int, channels: int = 1) -> torch.Tensor:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_denoiser_without_context_does_not_notice_windows(frames, channels):
     x = timeline(frames, channels)
-    over_timeline = windowed(lambda x, t: 2 * x + t, window=32, overlap=8)
-    torch.testing.assert_close(over_timeline(x, 3), 2 * x + 3, rtol=1e-6, atol=1e-5)
+    out = over_windows(lambda x: 2 * x + 3, window=32, overlap=8)(x)
+    torch.testing.assert_close(out, 2 * x + 3, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("frames", [1, 31, 32])
 def test_up_to_a_window_it_is_one_call_with_the_input_itself(frames):
     seen = []
     x = timeline(frames)
-    windowed(lambda x, t: seen.append((x, t)) or x, window=32, overlap=8)(x, 7)
+    over_windows(lambda x: seen.append(x) or x, window=32, overlap=8)(x)
     assert len(seen) == 1
-    assert seen[0][0] is x
-    assert seen[0][1] == 7
+    assert seen[0] is x
 
 
 def test_all_windows_are_one_batch_in_order():
     """Rows of the batch: window by window, within a window channel by channel."""
     x = timeline(80, channels=2)
     batches = []
-    windowed(lambda x, t: batches.append(x) or x, window=32, overlap=8)(x, 0)
+    over_windows(lambda x: batches.append(x) or x, window=32, overlap=8)(x)
     assert len(batches) == 1
     expected = [x[channel, :, start : start + 32] for start in (0, 24, 48) for channel in (0, 1)]
     assert torch.equal(batches[0], torch.stack(expected))
@@ -47,30 +46,30 @@ def test_all_windows_are_one_batch_in_order():
 def test_a_batch_bounds_the_call_and_not_the_result(batch):
     x, sizes = timeline(300, channels=2), []
 
-    def denoise(x, t):
+    def stage(x):
         sizes.append(len(x))
-        return x.cumsum(2) / (1 + t)  # every frame depends on its window
+        return x.cumsum(2) / 4  # every frame depends on its window
 
-    out = windowed(denoise, window=32, overlap=8, batch=batch)(x, 3)
+    out = over_windows(stage, window=32, overlap=8, batch=batch)(x)
     assert max(sizes) <= batch
     assert sum(sizes) == 2 * len(window_starts(300, 32, 8))
-    torch.testing.assert_close(out, windowed(denoise, window=32, overlap=8, batch=1000)(x, 3), rtol=0, atol=1e-6)
+    torch.testing.assert_close(out, over_windows(stage, window=32, overlap=8, batch=1000)(x), rtol=0, atol=1e-6)
 
 
 def test_channels_do_not_mix():
-    def channel_and_window(x, t):
+    def channel_and_window(x):
         return torch.arange(len(x), dtype=torch.float32)[:, None, None, None].expand(x.shape)
 
-    out = windowed(channel_and_window, window=32, overlap=8)(timeline(56, channels=2), 0)
+    out = over_windows(channel_and_window, window=32, overlap=8)(timeline(56, channels=2))
     assert out[:, 0, 0, 0].tolist() == [0, 1]  # window 0 of channels 0 and 1
     assert out[:, 0, -1, 0].tolist() == [2, 3]  # window 1
 
 
 def test_windows_cross_fade_where_they_overlap():
-    def which_window(x, t):
+    def which_window(x):
         return torch.arange(len(x), dtype=torch.float32)[:, None, None, None].expand(x.shape)
 
-    out = windowed(which_window, window=32, overlap=8)(timeline(56), 0)[0, 0, :, 0]
+    out = over_windows(which_window, window=32, overlap=8)(timeline(56))[0, 0, :, 0]
     assert out[:24].eq(0).all()
     assert out[32:].eq(1).all()
     fade = out[24:32]
@@ -79,7 +78,7 @@ def test_windows_cross_fade_where_they_overlap():
 
 
 def test_weights_are_a_partition_of_unity_even_where_three_windows_meet():
-    out = windowed(lambda x, t: torch.ones_like(x), window=32, overlap=20)(timeline(70), 0)
+    out = over_windows(torch.ones_like, window=32, overlap=20)(timeline(70))
     torch.testing.assert_close(out, torch.ones_like(out), rtol=0, atol=1e-6)
 
 
@@ -94,12 +93,7 @@ def test_windows_cover_the_timeline_and_end_with_it():
 @pytest.mark.parametrize("overlap", [-1, 0, 32, 40])
 def test_an_overlap_that_is_none_is_refused(overlap):
     with pytest.raises(ConfigError, match="cannot overlap"):
-        windowed(lambda x, t: x, window=32, overlap=overlap)
-
-
-def test_a_batch_of_none_is_refused():
-    with pytest.raises(ConfigError, match="batches of 0"):
-        windowed(lambda x, t: x, window=32, overlap=8, batch=0)
+        over_windows(lambda x: x, window=32, overlap=overlap)
 
 
 # --- stages that change the length or the shape ------------------------------------------------------------------
