@@ -12,9 +12,7 @@ from noisebook.api.codebooks import (
     load_codebook,
 )
 from noisebook.api.codec import (
-    DecodeOptions,
     Decoding,
-    StreamInfo,
     compress,
     compress_file,
     compress_with_codebook,
@@ -60,7 +58,8 @@ from noisebook.api.synthesis import (
 )
 from noisebook.api.verify import random_stream, verify, verify_sets
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.options import CodebookOptions, EncodeOptions, Priority
+from noisebook.codec.options import CodebookOptions, DecodeOptions, EncodeOptions, Priority
+from noisebook.codec.stream import StreamInfo
 from noisebook.synthesis.options import (
     DamageOptions,
     GenerateOptions,

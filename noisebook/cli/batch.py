@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.api.codec import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _options
 from noisebook.cli._options import FILE, options_of
 from noisebook.cli._shared import progress, report
 from noisebook.cli.codec import codec_options, coding
+from noisebook.codec.options import DecodeOptions
 from noisebook.synthesis.options import ReconstructOptions
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.api.codec import DecodeOptions
 from noisebook.api.models import ModelOptions
 from noisebook.cli import _files, _options
 from noisebook.cli._options import FILE, options_of
 from noisebook.cli._shared import error_values, number, progress, report, sound_values, stream_values, wrong_usage
-from noisebook.codec.options import AUTO, CodebookOptions, EncodeOptions
+from noisebook.codec.options import AUTO, CodebookOptions, DecodeOptions, EncodeOptions
 from noisebook.errors import CorruptStream, WrongModel
 
 if TYPE_CHECKING:

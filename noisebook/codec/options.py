@@ -1,4 +1,4 @@
-"""What an encoder may be told, and how people write it. No tensors."""
+"""What may be chosen about encoding and decoding, and how people write it. No tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from noisebook.options import KINDS, Options, again, option, several, wrong
 if TYPE_CHECKING:
     from noisebook.coding.container import CodingParams
 
-__all__ = ["AUTO", "CodebookOptions", "EncodeOptions", "Priority", "parse_rate"]
+__all__ = ["AUTO", "CodebookOptions", "DecodeOptions", "EncodeOptions", "Priority", "parse_rate"]
 
 AUTO = "auto"  # in place of a preset: the one that suits the sound
 _RATE = re.compile(r"(?P<value>\d+(?:\.\d*)?|\.\d+)\s*(?P<kilo>k?)(?:bit/s|bits/s|bps|b/s|bit)?", re.IGNORECASE)
@@ -213,6 +213,36 @@ class CodebookOptions(Options):
     def channel_mode(self) -> ChannelMode | None:
         """As of `EncodeOptions`."""
         return _MODES[self.channels]
+
+
+@dataclass(frozen=True)
+class DecodeOptions(Options):
+    """What may be chosen about decoding; `help` of each is in its field."""
+
+    start: float | None = option(None, "Decode only from here; fast at any place.", low=0, metavar="SECONDS")
+    end: float | None = option(None, "Decode only up to here.", low=0, metavar="SECONDS")
+    damaged: bool = option(
+        False, "Play what is left of a stream that is cut short or damaged; the sound may end early."
+    )
+    # Three bytes can hold 64 s, and no preset and no bitrate asks for more than 2.2 times the work.
+    max_seconds: float = option(
+        24 * 3600.0, "Refuse to make a longer sound; for streams of strangers.", above=0, metavar="SECONDS"
+    )
+    max_work: float = option(
+        10.0, "Refuse coding parameters that ask for more than so many times the work of the most expensive "
+        "preset.", above=0, metavar="TIMES",
+    )  # fmt: skip
+    tail_steps: int | None = option(
+        None, "Denoising steps after the coded ones; by default 3 from some 300 bit/s on, else 6.", low=1, high=100
+    )
+    peak_guard: bool = option(
+        True, "Hold what is beyond full scale within it, as an integer format needs it.", command_line=False
+    )
+
+    @property
+    def whole(self) -> bool:
+        """All of an undamaged stream is asked for."""
+        return self.start is None and self.end is None and not self.damaged
 
 
 _MODES = {"auto": None, "dual": ChannelMode.DUAL, "mono": ChannelMode.MONO}

@@ -11,12 +11,16 @@ from its own choices, step after step; in a progressive stream they only lie els
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from html import escape
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from noisebook.audio.waveform import check_sample_rate
+from noisebook.codec.presets import by_wire_id, params_of
 from noisebook.codec.timeline import Layout, Timeline
 from noisebook.coding import container
 from noisebook.coding.container import FINGERPRINT_BYTES, ChannelMode, Header
@@ -24,7 +28,7 @@ from noisebook.diffusion import released
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream, WrongModel
 
-__all__ = ["Contents", "Stream", "by_segment", "by_step", "image_size", "what_is_left"]
+__all__ = ["Contents", "Stream", "StreamInfo", "by_segment", "by_step", "described", "what_is_left"]
 
 
 class Contents(NamedTuple):
@@ -160,17 +164,6 @@ def _check_header(header: Header, info: BackendInfo) -> None:
         raise UnsupportedStream(str(error)) from error
 
 
-def image_size(data: bytes, header: Header, header_size: int) -> int:
-    """Bytes of the image's payload, as far as they are there; 0 where there is none."""
-    if header.channel_mode is not ChannelMode.IMAGE:
-        return 0
-    try:
-        size = next(container.sized_payloads(data, header_size, 1))
-    except TruncatedStream:
-        size = len(data)
-    return min(size, len(data) - header_size)
-
-
 def by_step(choices: Sequence[bytes], layout: Layout) -> list[bytes]:
     """The payloads of a progressive stream, from the choices of each segment."""
     pieces = [
@@ -235,3 +228,118 @@ def _joined(steps: Sequence[np.ndarray], column: slice) -> bytes:
 
 def _bits(data: bytes) -> np.ndarray:
     return np.unpackbits(np.frombuffer(data, np.uint8))
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What a stream says about itself. The last six are None where the model is not there.
+
+    `channel_mode` is "mono"; "image", one channel and where of left and right what of it is; "equal", one channel
+    twice; "dual", left and right apart; or "joint", left and right by a model of stereo sound.
+    """
+
+    codec: str  # "ddcm", chosen noise, or "vq", a quantised latent
+    model: str  # fingerprint, hexadecimal
+    preset: str | None  # name; None for explicit parameters
+    sample_rate: int  # Hz
+    channel_mode: str
+    sample_count: int  # per channel
+    duration: float  # seconds
+    gain_db: float  # taken back at decoding: what was applied before, and what a decode would lack of the loudness
+    seed: int
+    tag: int  # 0 is none
+    params: dict[str, int] | None  # coding parameters of the chosen noise
+    codebook: str | None  # of vq: first bytes of its fingerprint, hexadecimal
+    rule: str | None  # of vq: "hard" or "soft"
+    order: (
+        str  # "segments"; or of a progressive stream "steps", of which any beginning is the whole sound, less exactly
+    )
+    pauses: int  # spans of silence that carry no choices
+    image_bytes: int  # of the file, for the image of that channel mode
+    file_bytes: int
+    bitrate: float  # of the whole file, bit/s
+    segments: int | None = None
+    payload_bytes: int | None = None
+    coded_steps: int | None = None
+    work: float | None = (
+        None  # of decoding a second, in time or memory, over that of the dearest preset: see `max_work`
+    )
+    intact: bool | None = None  # whether sizes and checksums agree
+    verified: int | None = None  # segments or steps from the start that pass their checksum; None of vq
+
+    @property
+    def channels(self) -> int:
+        """Of the decoded sound."""
+        return 1 if self.channel_mode == "mono" else 2
+
+    def in_words(self) -> dict[str, str]:
+        """Every attribute as people read it, by its name; "-" for what is not known."""
+        return {name.replace("_", " "): _in_words(value) for name, value in vars(self).items()}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a sentence, and a table of what is known."""
+        state = {True: ", whole", False: ", damaged", None: ""}[self.intact]
+        size = f"{self.file_bytes} bytes, {self.bitrate:.0f} bit/s"
+        rows = ((name, escape(text)) for name, text in self.in_words().items() if text != "-")
+        lines = "".join(f'<tr><th style="text-align: left">{name}</th><td>{value}</td></tr>' for name, value in rows)
+        return f"<div>{size}, {self.duration:.2f} s at {self.sample_rate} Hz{state}<table>{lines}</table></div>"
+
+
+def _in_words(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def described(data: bytes, info: BackendInfo | None = None) -> StreamInfo:
+    """What a stream says about itself; with the info of its model also whether it is whole.
+
+    Raises:
+        StreamError: as `Stream`, for a header that cannot be read, or is of another model or codec.
+    """
+    header, header_size = parsed = container.parse_header(data)
+    latent, duration = header.latent, header.sample_count / header.sample_rate
+    params = None if latent else params_of(header)
+    image_bytes = 0
+    if header.channel_mode is ChannelMode.IMAGE:  # as far as it is there
+        there = len(data) - header_size
+        with suppress(TruncatedStream):
+            there = min(there, next(container.sized_payloads(data, header_size, 1)))
+        image_bytes = there
+    shown = StreamInfo(
+        codec="vq" if latent else "ddcm",
+        model=header.fingerprint.hex(),
+        preset=by_wire_id(header.preset).name if header.preset else None,
+        sample_rate=header.sample_rate,
+        channel_mode=header.channel_mode.name.lower(),
+        sample_count=header.sample_count,
+        duration=duration,
+        gain_db=header.gain_half_db / 2,
+        seed=header.seed,
+        tag=header.tag or 0,
+        params=dict(vars(params)) if params else None,
+        codebook=latent.codebook.hex() if latent else None,
+        rule=latent.rule.name.lower() if latent else None,
+        order="steps" if header.progressive else "segments",
+        pauses=len(header.pauses),
+        image_bytes=image_bytes,
+        file_bytes=len(data),
+        bitrate=8 * len(data) / duration if duration else 0.0,
+    )
+    return shown if info is None else replace(shown, **_measured(Stream(data, info, parsed), image_bytes))
+
+
+def _measured(stream: Stream, image_bytes: int) -> dict[str, Any]:
+    """The fields of a `StreamInfo` that need a model."""
+    there = None
+    with suppress(TruncatedStream, CorruptStream):
+        there = image_bytes + sum(map(len, stream.contents().choices))
+    layout = stream.timeline
+    measured = {"segments": layout.segment_count, "intact": there is not None, "work": round(layout.effort, 3)}
+    if not isinstance(layout, Layout):
+        return measured | {"payload_bytes": there, "coded_steps": 0}
+    walked = layout.pauses and not layout.progressive  # the sizes of these: only a whole stream is worth it
+    size = there if walked else image_bytes + layout.payload_size
+    return measured | {"payload_bytes": size, "coded_steps": layout.steps, "verified": stream.verified()}

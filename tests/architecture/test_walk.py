@@ -1,9 +1,9 @@
 """A sound's way from `api.compress` to bytes is short, and hardly ever turns back.
 
-A *room* is a file of the package in which a function is handed the sound: a `Sound`, its samples, a latent, choices, or
-bytes. A *climb* is a pair of rooms of which the first hands it to the second, though that one was entered earlier: there
-a reader has to turn back. What the model does behind `Backend` is not counted, nor are generators, which are entered
-wherever they are read.
+A *room* is a file of the package in which a function is handed the sound: a `Sound`, its samples, a latent, choices
+or bytes. A *climb* is a pair of rooms of which the first hands it to the second, though that one was entered earlier:
+there a reader has to turn back. What the model does behind `Backend` is not counted, nor are generators, which are
+entered wherever they are read.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 
 from fuzz.toy import ToyBackend
 from noisebook import api
-from noisebook.api.codec import MAX_WORK
+from noisebook.codec.options import DecodeOptions
 from noisebook.codec.presets import LOWEST, PRESETS, QUALITIES, params_for
 from noisebook.codec.timeline import Layout, Timeline
 from noisebook.coding import container
@@ -48,7 +48,7 @@ def test_what_is_dear_is_refused_at_once_and_the_caller_may_allow_it(name: str) 
     assert len(data) < 40_000
     shown = api.read_info(data, info=INFO)
     assert shown.work is not None
-    assert shown.work > MAX_WORK
+    assert shown.work > DecodeOptions().max_work
     sentence = f"ask for {shown.work:.1f} times the work of the dearest preset, and 10 times are allowed (max_work)"
     calls = ({}, {"start": 0.0, "end": 0.1}, {"damaged": True})
     for options in calls:
@@ -81,7 +81,7 @@ def test_whatever_this_package_writes_is_far_below_the_limit(seconds: float) -> 
         for bitrate in np.geomspace(LOWEST, 8000, 20):
             assert work_of(header_of(params_for(bitrate, quality=quality), seconds=seconds)) < 2.2
     generated = CodingParams(15, 5, 256, 100, 0)  # as `generate --ddcm` does
-    assert work_of(header_of(generated, seconds=min(seconds, 64))) < MAX_WORK
+    assert work_of(header_of(generated, seconds=min(seconds, 64))) < DecodeOptions().max_work
 
 
 ALLOWED = {
@@ -95,7 +95,7 @@ def test_what_is_allowed_takes_a_few_times_as_long_as_the_dearest_preset(name: s
     """The toy has no networks, so this is the time of the choices alone; a machine with other things to do is granted
     four times of the ten."""
     header = header_of(ALLOWED[name])
-    assert 3 < work_of(header) <= MAX_WORK
+    assert 3 < work_of(header) <= DecodeOptions().max_work
     dearest = max(_seconds(header_of(preset=preset.wire_id)) for preset in PRESETS)
     assert _seconds(header) < 40 * dearest
 
