@@ -36,7 +36,7 @@ from noisebook.codec.timeline import plan_of
 from noisebook.coding.container import CodingParams
 from noisebook.diffusion.backend import BackendInfo, FeatureBackend
 from noisebook.diffusion.denoisers import over_timeline
-from noisebook.diffusion.plan import Denoise, no_noise, reverse, tail_plan
+from noisebook.diffusion.plan import Denoise, reverse, tail_plan
 
 FRAMES, FRAME_SAMPLES = 80, 640  # 3.2 s at 16 kHz
 RATES = ("300", "3000")
@@ -134,7 +134,7 @@ def coded(
     seconds = latents.shape[0] * latents.shape[2] / info.frames_per_second
     row = {"bit_per_second": 8 * len(payload) / seconds, "encode_ratio": (time.perf_counter() - begun) / seconds}
     tails = (tail_plan(info.schedule, last, 1), tail_after(last, info.schedule))
-    smooth, lively = (reverse(denoise, tail, x, no_noise) for tail in tails)
+    smooth, lively = (reverse(denoise, tail, x, lambda step, x0_hat: x0_hat) for tail in tails)  # none has noise
     return row, smooth, lively
 
 

@@ -1,21 +1,16 @@
-"""Frozen dataclasses to plain dictionaries and back, with strict keys."""
+"""Frozen dataclasses from plain dictionaries, with strict keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from noisebook.errors import ConfigError
 
-__all__ = ["from_dict", "to_dict"]
+__all__ = ["from_dict"]
 
 T = TypeVar("T")
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass as a dictionary that JSON can hold."""
-    return asdict(config)
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:

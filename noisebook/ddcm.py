@@ -34,18 +34,12 @@ class Partition:
     A unit is `unit_frames` latent frames of one channel, the last one what is left. Its values, frame by frame,
     are permuted, anew at every step, so that each part samples all of the unit's times and frequencies; the
     permuted values are cut into parts of `part` values, the last filled with zeros.
-
-    Attributes:
-        shape: of the latent.
-        unit_frames: latent frames to a unit.
-        part: values to a part, d.
-        seed: of the stream; names the permutations.
     """
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, int, int, int]  # of the latent
     unit_frames: int
-    part: int
-    seed: int = 0
+    part: int  # d, values to a part
+    seed: int = 0  # of the stream; names the permutations
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1 or self.unit_frames < 1 or self.part < 1:
@@ -121,20 +115,16 @@ class StructuredCodebook:
     matrix. Atoms of one matrix are orthogonal, so the M largest inner products are the best M atoms exactly. All
     entries are integers over d: synthesis of one atom in float32 is exact, the same on every device, up to d = 2^15
     (where products are not rounded to fewer bits, as TF32 does).
-
-    Attributes:
-        part: d, a power of two from 2 to 2^15.
-        size: K, a power of two; below d only the first K rows are used, above d it is `expansion` times d.
     """
 
-    part: int
-    size: int
+    part: int  # d, a power of two from 8 to 2^15
+    size: int  # K, a power of two; below d only the first K rows are used, above d it is `expansion` times d
 
     def __post_init__(self) -> None:
-        for name, value, top in (("part", self.part, 2**15), ("size", self.size, 2**24)):
-            if value & (value - 1) or not 2 <= value <= top:
+        for name, value, least, most in (("part", self.part, 8, 2**15), ("size", self.size, 2, 2**24)):
+            if value & (value - 1) or not least <= value <= most:
                 raise ConfigError(
-                    f"{name} of a structured codebook: {value}, allowed are powers of two from 2 to {top}"
+                    f"{name} of a structured codebook: {value}, allowed are powers of two from {least} to {most}"
                 )
 
     @property
@@ -170,13 +160,9 @@ class StructuredCodebook:
         """`[P, n, d]` of +-1: S1, S2 or S3 (diagonal 0, 1, 2) of n `matrices [P, n]` of each part."""
         parts, count = len(matrices), 3 * self.expansion * len(matrices) * self.part
         taken = (diagonal, matrices.cpu().numpy(), np.arange(parts)[:, None])
-        words = _words_of(key, -(-count // 64))
-        if self.part < 8:  # less than a byte
-            signs = rng.signs(words, count).reshape(3, self.expansion, parts, self.part)[taken]
-        else:
-            rows = rng.packed_signs(words)[: count // 8].reshape(3, self.expansion, parts, self.part // 8)
-            signs = rng.unpacked_signs(rows[taken])
-        return torch.from_numpy(signs).to(device, torch.float32)
+        packed = rng.packed_signs(_words_of(key, -(-count // 64)))[: count // 8]
+        rows = packed.reshape(3, self.expansion, parts, self.part // 8)
+        return torch.from_numpy(rng.unpacked_signs(rows[taken])).to(device, torch.float32)
 
 
 @lru_cache(maxsize=1)  # the encoder needs those of a step twice: to correlate, then to synthesise

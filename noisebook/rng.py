@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from noisebook.errors import ConfigError
 
-__all__ = ["Purpose", "gaussian", "packed_signs", "permutation", "signs", "uniform16", "unpacked_signs", "words"]
+__all__ = ["Purpose", "gaussian", "packed_signs", "permutation", "uniform16", "unpacked_signs", "words"]
 
 _WORD = 2**64
 
@@ -37,20 +37,11 @@ class Purpose(IntEnum):
 
 
 def words(count: int, *, seed: int, purpose: int, segment: int = 0, step: int = 0) -> NDArray[np.uint64]:
-    """The first `count` words of the draw named by the other arguments (format.md 4.1).
+    """The first `count` words, `[count]` uint64, of the draw named by the other arguments (format.md 4.1), each 0 to
+    2**64 - 1, else ConfigError. Draws are prefixes of longer draws.
 
     numpy takes key and counter as they are, least significant word first, and increments the counter before a
-    block: the first block is that of counter (1, step, segment, 0). Draws are prefixes of longer draws.
-
-    Args:
-        count: number of words, >= 0.
-        seed, purpose, segment, step: each 0 .. 2**64 - 1.
-
-    Returns:
-        `[count]` uint64.
-
-    Raises:
-        ConfigError: an argument outside its range.
+    block: the first block is that of counter (1, step, segment, 0).
     """
     _check("count", count)
     for name, value in (("seed", seed), ("purpose", purpose), ("segment", segment), ("step", step)):
@@ -60,18 +51,8 @@ def words(count: int, *, seed: int, purpose: int, segment: int = 0, step: int = 
     return np.random.Philox(key=key, counter=counter).random_raw(count).astype(np.uint64, copy=False)
 
 
-def signs(source: NDArray[np.uint64], count: int) -> NDArray[np.int8]:
-    """`[count]` int8 of +1 and -1: one bit a sign, least significant first, bit 1 = -1 (format.md 4.2).
-
-    Raises:
-        ConfigError: `source` holds fewer than `ceil(count / 64)` words.
-    """
-    _check("count", count, 64 * len(source) + 1)
-    return unpacked_signs(packed_signs(source))[:count]
-
-
 def packed_signs(source: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """The same signs as bytes, `[8 len(source)]`: sign i is bit i mod 8 of byte i // 8."""
+    """Signs as bytes, `[8 len(source)]`: sign i is bit i mod 8 of byte i // 8, where 1 is -1 (format.md 4.2)."""
     return source.astype("<u8", copy=False).view(np.uint8)
 
 
@@ -84,9 +65,6 @@ def permutation(n: int, *, seed: int, purpose: int, segment: int = 0, step: int 
     """`[n]` int64, a permutation of 0 .. n-1: the stable argsort of n 32-bit keys (format.md 4.3).
 
     Two keys a word, the low half first; equal keys stay in the order of their indices.
-
-    Raises:
-        ConfigError: an argument outside its range.
     """
     _check("n", n, 2**32)  # an index shares its word with the key below
     drawn = words((n + 1) // 2, seed=seed, purpose=purpose, segment=segment, step=step)
@@ -105,9 +83,6 @@ def gaussian(count: int, *, seed: int, purpose: int, segment: int = 0, step: int
     """`[count]` float32 standard normal numbers: the inverse cdf at (u16 + 0.5) / 65536 (format.md 4.4).
 
     The 65536 values are symmetric and end at +-4.3249. Their variance, 0.99998, is left as it is.
-
-    Raises:
-        ConfigError: an argument outside its range.
     """
     _check("count", count)
     drawn = words((count + 3) // 4, seed=seed, purpose=purpose, segment=segment, step=step)

@@ -51,16 +51,17 @@ def make_tiny_model(folder: Path, *, seed: int) -> Path:
 
 def stored_model(folder: Path, *networks: Any) -> Path:
     """The folder, with a file for each network of a model."""
+    from dataclasses import asdict
+
     import torch
 
     from noisebook.backends.mini_files import FILES, save_network
-    from noisebook.config import to_dict
     from tests.mels import CURVE
 
     for name, network in zip(FILES, networks, strict=True):
         for parameter in network.parameters():  # the zero-initialised layers too
             parameter.data += 0.02 * torch.randn_like(parameter)
-        save_network(folder / name, network, {"curve": to_dict(CURVE)})
+        save_network(folder / name, network, {"curve": asdict(CURVE)})
     return folder
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import tarfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from torch import nn
 
 from noisebook.audio.bands import log_bands
 from noisebook.backends.mini_files import FILES, load_network, save_network
-from noisebook.config import to_dict
 from noisebook.diffusion.calibration import measure_curve
 from noisebook.diffusion.plan import scaled_linear
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
@@ -156,7 +156,7 @@ class Trainer:
                                   "minutes": self.budget.elapsed, "steps": self.budget.step}  # fmt: skip
         with self.ema.applied(self.networks):
             for name, network in self.networks.items():
-                extra = {"curve": to_dict(self._curve())} if name == "denoiser" else {}
+                extra = {"curve": asdict(self._curve())} if name == "denoiser" else {}
                 save_network(folder / _FILES[name], network, record | extra)
 
     @torch.no_grad()

@@ -20,25 +20,15 @@ _PRESET_OPTION = {"compress": "--preset", "reconstruct": "--preset", "transform"
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A method for a sound.
+    """A method for a sound."""
 
-    Attributes:
-        method: a verb of the command: "compress", "reconstruct" or "transform".
-        preset: of that method; of "transform" its `--method`.
-        second: the second best preset.
-        sound: its kind: "voice", "ambience", "short-effect", "classical" or "electronic"; None for none of them.
-        command: the whole command line.
-        reasons: one for each rule that decided, and remarks.
-        features: what the sound is like, by name (`verification.Traits`).
-    """
-
-    method: str
-    preset: str
-    second: str
-    sound: str | None
-    command: str
-    reasons: list[str]
-    features: dict[str, Any]
+    method: str  # a verb of the command: "compress", "reconstruct" or "transform"
+    preset: str  # of that method; of "transform" its `--method`
+    second: str  # the second best preset
+    sound: str | None  # "voice", "ambience", "short-effect", "classical" or "electronic"; None for none of them
+    command: str  # the whole command line
+    reasons: list[str]  # one for each rule that decided, and remarks
+    features: dict[str, Any]  # what the sound is like, by name (`verification.Traits`)
 
 
 @checked

@@ -40,14 +40,11 @@ def reconstruct(
     options: ReconstructOptions = ReconstructOptions(),
     **keywords: Any,
 ) -> Reconstruction:
-    """The sound that the autoencoder and a vocoder make of a sound: the ceiling of every codec over that latent.
+    """The sound that the autoencoder and a vocoder make of a sound, with the original's rate, channels and length: the
+    ceiling of every codec over that latent; what ran at each axis; and measures, with those of silence in its place.
 
     Args:
         waveform, backend, sample_rate, options: as of `compress`.
-
-    Returns:
-        The waveform, with the original's rate, channels and length; what ran at each axis; and measures against the
-        original, with those of silence in its place.
 
     Raises:
         AudioError: more than two channels.
@@ -117,30 +114,19 @@ def transform(
 
 @dataclass(frozen=True)
 class GeneratedSound:
-    """A new sound.
+    """A new sound."""
 
-    Attributes:
-        sound: mono, at the model's rate.
-        seed: that makes the same sound again, with the same options and model.
-        unknown: words of the prompts that the model does not know, and that had no effect.
-        similarities: of several candidates, in the order of their seeds, each one's cosine to the prompt.
-    """
-
-    sound: Waveform
-    seed: int
-    unknown: tuple[str, ...]
-    similarities: tuple[float, ...] = field(default=(), kw_only=True)
+    sound: Waveform  # at the model's rate
+    seed: int  # that makes the same sound again, with the same options and model
+    unknown: tuple[str, ...]  # words of the prompts that the model does not know, and that had no effect
+    similarities: tuple[float, ...] = field(default=(), kw_only=True)  # cosine of each candidate to the prompt, by seed
 
 
 @dataclass(frozen=True)
 class GeneratedStream(GeneratedSound):
-    """A new sound and the stream that holds it; without a seed given, only the stream makes it again.
+    """A new sound and the stream that holds it; without a seed given, only the stream makes it again."""
 
-    Attributes:
-        data: the .ddcm stream.
-    """
-
-    data: bytes
+    data: bytes  # the .ddcm stream
 
 
 @checked
@@ -214,31 +200,20 @@ def unknown_words(backend: Backend, *texts: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class RestoredSound:
-    """A restored sound.
-
-    Attributes:
-        sound: as long as the damaged one, with its channels and level. Its rate is the damaged one's, or the model's
-            where a lost band does not fit into that. What was clipped may exceed full scale.
-        damage: what was restored, as told or as found.
-        unknown: words of the prompt that the model does not know, and that had no effect.
-    """
+    """A restored sound, as long as the damaged one, with its channels and level. Its rate is the damaged one's, or the
+    model's where a lost band does not fit into that. What was clipped may exceed full scale."""
 
     sound: Waveform
-    damage: Damage
-    unknown: tuple[str, ...]
+    damage: Damage  # what was restored, as given or as found
+    unknown: tuple[str, ...]  # words of the prompt that the model does not know, and that had no effect
 
 
 @dataclass(frozen=True)
 class RestoredStream:
-    """A restored sound as a stream, for `decompress`.
+    """A restored sound as a stream, for `decompress`."""
 
-    Attributes:
-        data: the .ddcm stream.
-        damage: what was restored, as told or as found.
-    """
-
-    data: bytes
-    damage: Damage
+    data: bytes  # the .ddcm stream
+    damage: Damage  # what was restored, as given or as found
 
 
 @checked

@@ -54,11 +54,10 @@ def verify(
     composite scores at 16 kHz; of stereo also left and right. The verdict needs no model and no extra.
 
     Args:
-        reference: as the waveform of `compress`.
+        reference, codebook: as the waveform of `compress`, and of `decompress`.
         estimate: likewise, with `estimate_rate` where it has another rate; or a stream, which the backend decodes.
-        backend: from `load_backend`; brings two ceilings (autoencoder, vocoder) and a control, the sound of random
-            indices at the stream's rate, or at 300 bit/s.
-        codebook: of a stream that holds a quantised latent.
+        backend: brings two ceilings (autoencoder, vocoder) and a control, the sound of random indices at the stream's
+            rate, or at 300 bit/s.
         lag: samples at 16 kHz by which the estimate is late; None takes 0 for a stream, and else 0 or the lag of the
             largest cross-correlation, whichever brings the log-mels nearer.
         metrics: names; None takes all that can run here, those for speech only if the reference sounds like it.

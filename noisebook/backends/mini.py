@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,7 +15,6 @@ from noisebook.audio.band_synthesis import synthesise_bands
 from noisebook.backends.mini_files import FILES, WEIGHTS, load_network, model_info, read_metadata, save_network
 from noisebook.backends.placement import usable_device
 from noisebook.backends.vocabulary import tag_weights
-from noisebook.config import to_dict
 from noisebook.diffusion.backend import Condition, FeatureModel
 from noisebook.diffusion.plan import Curve
 from noisebook.errors import ConfigError, ModelError
@@ -90,7 +90,7 @@ def store_curve(folder: Path, curve: Curve) -> Path:
     network = load_network(path, Denoiser, DenoiserConfig)
     record = json.loads(read_metadata(path).get("record", "{}"))
     try:
-        save_network(path, network, {**record, "curve": to_dict(curve)})
+        save_network(path, network, {**record, "curve": asdict(curve)})
     except OSError as error:
         raise ModelError(f"{path} cannot be written: {error.strerror}") from error
     return path

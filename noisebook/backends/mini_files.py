@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from noisebook.audio.bands import BANKS, HOP_LENGTH, SAMPLE_RATE, SYNTHESIS_REACH
 from noisebook.audio.features import BAND_FEATURES
-from noisebook.config import from_dict, to_dict
+from noisebook.config import from_dict
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Curve, scaled_linear
 from noisebook.diffusion.samplers import Sampling
@@ -93,7 +94,7 @@ def save_network(path: Path, network: nn.Module, record: dict[str, Any]) -> None
 
     state = network.state_dict().items()
     tensors = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state}
-    config, partial = json.dumps(to_dict(network.config)), path.with_suffix(".partial")
+    config, partial = json.dumps(asdict(network.config)), path.with_suffix(".partial")
     save_file(tensors, partial, {"network": type(network).__name__, "config": config, "record": json.dumps(record)})
     partial.replace(path)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from abc import ABC, abstractmethod
+from dataclasses import asdict
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +23,7 @@ from noisebook.backends.cache import write_text
 from noisebook.backends.checkpoint_folder import Checkpoint
 from noisebook.backends.placement import Networks, automatic_dtype, computing, usable_device
 from noisebook.backends.text import EncodedPrompt, Prompts
-from noisebook.config import from_dict, to_dict
+from noisebook.config import from_dict
 from noisebook.diffusion.backend import BackendInfo, Condition
 from noisebook.diffusion.calibration import TIMESTEPS
 from noisebook.diffusion.plan import Curve, Schedule
@@ -204,5 +205,5 @@ def store_curve(path: Path, curve: Curve | None) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(f"{path} cannot be removed: {error.strerror}; make its folder writable") from error
-    elif not write_text(path, json.dumps(to_dict(curve), indent=1) + "\n"):
+    elif not write_text(path, json.dumps(asdict(curve), indent=1) + "\n"):
         raise ModelError(f"{path} cannot be written; make its folder writable")

@@ -56,12 +56,8 @@ class Decoder:
         on_step: called with (steps done, steps of the whole stream).
         parsed: as `parse_header` returned it, where the header is read already.
 
-    Attributes:
-        header, timeline: of the stream, as of `Stream`.
-        image: the message of its stereo image, where it has one.
-        sample_rate: Hz.
-        channels: of the sound.
-        sample_count: per channel, of what can be decoded.
+    `header`, `timeline` and `image` are of the stream, as of `Stream`; `sample_rate`, `channels` and `sample_count` of
+    the sound that can be decoded.
 
     Raises:
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model; with `damaged`,

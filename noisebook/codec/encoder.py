@@ -46,23 +46,14 @@ _RUNGS = 32  # of the ladder of bitrates; nearly a quarter octave apart
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A sound, ready to be coded.
+    """A sound, ready to be coded."""
 
-    Attributes:
-        header: of its stream, with the gain at which its samples are coded.
-        timeline: of its latents; a `Layout` where noise is chosen.
-        latent: `[latents, C, L, F']`, which a decoder is to come near to.
-        image: of a sound with the channel mode IMAGE.
-        sound: the original, whose loudness the decode shall have; None leaves the gain as it is.
-        features: `[latents, 1, T, bins]` float16, where the encoder minds what is audible.
-    """
-
-    header: Header
-    timeline: Timeline
-    latent: torch.Tensor
-    image: StereoImage | None = None
-    sound: Sound | None = None
-    features: torch.Tensor | None = None
+    header: Header  # of its stream, with the gain at which its samples are coded
+    timeline: Timeline  # of its latents; a `Layout` where noise is chosen
+    latent: torch.Tensor  # `[latents, C, L, F']`, which a decoder is to come near to
+    image: StereoImage | None = None  # of a sound with the channel mode IMAGE
+    sound: Sound | None = None  # the original, whose loudness the decode shall have; None leaves the gain as it is
+    features: torch.Tensor | None = None  # `[latents, 1, T, bins]` float16, where what is audible of an error counts
 
     @property
     def layout(self) -> Layout:
@@ -272,13 +263,7 @@ def matched_header(
 
     A decode is quieter by what the model leaves open: the tail ends near the mean of what may be meant, which has less
     energy than each, the more so the fewer bits (docs/studies.md). The gain in the header, by which a decoder divides,
-    makes up for it.
-
-    Args:
-        sound: the original.
-        header: with the gain that was applied to it.
-        latent: decoded, `[channels, C, L, F']`.
-        images: the payload of the image, where there is one.
+    makes up for it. `latent` is the decoded one, `images` the payload of the image, where there is one.
     """
     message, unlevelled = container.unsized(images[0]) if images else None, replace(header, gain_half_db=0)
 

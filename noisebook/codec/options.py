@@ -28,18 +28,12 @@ _PRIORITY = re.compile(
 
 @dataclass(frozen=True)
 class Priority:
-    """A stretch of time and band in which an error counts `weight` times as much.
+    """A span of time and band in which an error counts `weight` times as much."""
 
-    Attributes:
-        weight: above 0; below 1 it counts less.
-        start, end: seconds.
-        low, high: Hz.
-    """
-
-    weight: float
-    start: float = 0.0
+    weight: float  # above 0; below 1 it counts less
+    start: float = 0.0  # seconds
     end: float = inf
-    low: float = 0.0
+    low: float = 0.0  # Hz
     high: float = inf
 
     def __post_init__(self) -> None:

@@ -41,17 +41,12 @@ def _partitioned(
 
 @dataclass(frozen=True)
 class Preset:
-    """One row: a name, which is the bitrate of the file, its id in the stream (append-only), and the coding parameters.
+    """One row of the table."""
 
-    Attributes:
-        params: of one latent.
-        stereo_steps: coded steps where an image goes with the latent, which takes what they leave of the bitrate.
-    """
-
-    name: str
-    wire_id: int
-    params: CodingParams
-    stereo_steps: int
+    name: str  # the bitrate of the file
+    wire_id: int  # in the stream; append only
+    params: CodingParams  # of one latent
+    stereo_steps: int  # coded steps where an image goes with the latent, which takes what they leave of the bitrate
 
     @property
     def bitrate(self) -> float:
@@ -86,19 +81,12 @@ DEFAULT = "3000"
 
 @dataclass(frozen=True)
 class Quality:
-    """How a bitrate is spread over steps: few are fast, many waste fewer bits.
+    """How a bitrate is spread over steps: few are fast, many waste fewer bits."""
 
-    Attributes:
-        fewest, most: coded steps.
-        log2_expansion: log2 of the atoms to a value of a part, those that are tried.
-        kappa: percent; see docs/format.md.
-        unit: frames.
-    """
-
-    fewest: int
+    fewest: int  # coded steps
     most: int
-    log2_expansion: tuple[int, ...]
-    kappa: int
+    log2_expansion: tuple[int, ...]  # log2 of the atoms to a value of a part, those that are tried
+    kappa: int  # percent; see docs/format.md
     unit: int = _UNIT_FRAMES
 
 

@@ -55,29 +55,17 @@ class Coder(Protocol):
 
 @dataclass(frozen=True)
 class SegmentCoder:
-    """A `Coder` of one segment of a stream. A choice is `[parts]` int64, as of `codebooks.choose`.
-
-    Attributes:
-        params: coding parameters.
-        plan: the coded steps.
-        info: of the model.
-        channels, frames: of the segment's latent.
-        seed: of the stream.
-        segment: index of the segment.
-        paused: `[channels, units]` bool of numpy, the units that choose nothing and are held at `silence`; None if
-            none.
-        silence: `[1, C, 1, F']`, the latent of silence, where units are paused.
-    """
+    """A `Coder` of one segment of a stream. A choice is `[parts]` int64, as of `ddcm.choose`."""
 
     params: CodingParams
-    plan: Plan
+    plan: Plan  # the coded steps
     info: BackendInfo
-    channels: int
+    channels: int  # of the segment's latent
     frames: int
-    seed: int
-    segment: int = 0
-    paused: np.ndarray | None = None
-    silence: torch.Tensor | None = None
+    seed: int  # of the stream
+    segment: int = 0  # its index
+    paused: np.ndarray | None = None  # `[channels, units]` bool, the units that choose nothing and stay at `silence`
+    silence: torch.Tensor | None = None  # `[1, C, 1, F']`, the latent of silence, where units are paused
 
     @classmethod
     def of(cls, layout: Layout, segment: int, seed: int, backend: Backend) -> SegmentCoder:
@@ -221,14 +209,8 @@ def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int
     With one noise n for all steps and `D(u) = denoise(sqrt(alpha) u + sqrt(1 - alpha) n)`, the residual is
     `(1 - share) (latent - x0_hat) + share (D(latent) - D(x0_hat))`. Of a Gaussian source D is a Wiener filter: it
     takes away what lies below its noise, where the bits of a stream do not reach (reverse water-filling, Cover &
-    Thomas 2006, 10.3). Its noise is a little below that at which the bits end. One more call of the denoiser a step.
-
-    Args:
-        latent: `[channels, C, L, F']`.
-        denoise: of its timeline.
-        schedule: of the denoiser.
-        last: timestep at which the coded steps end.
-        share: 0 to 1.
+    Thomas 2006, 10.3). Its noise is a little below that at which the bits end, at timestep `last`. One more call of the
+    denoiser a step.
     """
     wanted = _SNR_MARGIN * schedule.snr(last)
     t = next((t for t in range(last, 0, -1) if schedule.snr(t) >= wanted), 0)
@@ -247,14 +229,8 @@ def shaped(latent: torch.Tensor, denoise: Denoise, schedule: Schedule, last: int
 
 def audible(aim: Aim, features: torch.Tensor, backend: AudibleBackend) -> Aim:
     """The aim with its residual moved towards the audible error: to the residual is added, as long as it is, the
-    gradient of the error of the decoded features. The first steps leave out too much of a sound for its features to
-    mean anything; there the aim stays.
-
-    Args:
-        aim: to begin with.
-        features: `[channels, 1, T, bins]`, of the segment.
-        backend: that decodes them.
-    """
+    gradient of the error of the decoded features. The first steps leave out too much of a sound for its features,
+    `[channels, 1, T, bins]`, to mean anything; there the aim stays."""
     residual_of = backend.audible_residual(features)
 
     def audible_aim(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:

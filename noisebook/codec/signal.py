@@ -156,7 +156,6 @@ def segmentwise(
         stage: maps the whole of `x`, or a stretch of it, and does not notice a cut that is a margin away.
         x: time is axis 1 of `[B, N]`, which may end early and is followed by silence, axis 2 of `[B, C, T, F]`;
             likewise in what `stage` returns.
-        timeline: of `x`.
         reads, writes: steps of time to a latent frame, of `x` and of the result.
         placed: the stage is also given where a stretch begins, in steps of `x`.
     """
@@ -188,21 +187,13 @@ def _time_axis(x: torch.Tensor) -> int:
 @dataclass(frozen=True, eq=False)
 class Rendered:
     """What a model makes of the latents of a sound, with nothing below hearing, spread over left and right, and with
-    digital silence in the pauses: a `Sound` at the model's rate.
+    digital silence in the pauses: a `Sound` at the model's rate."""
 
-    Attributes:
-        pieces: of the model, `[latents or audio channels, n]`, in order.
-        channel_mode: of the sound.
-        timeline: of the sound.
-        image: of a sound with the channel mode IMAGE.
-        start: sample of the timeline with which the pieces begin.
-    """
-
-    pieces: Iterable[np.ndarray]
+    pieces: Iterable[np.ndarray]  # of the model, `[latents or audio channels, n]`, in order
     channel_mode: ChannelMode
     timeline: Timeline
-    image: StereoImage | None = None
-    start: int = 0
+    image: StereoImage | None = None  # of the channel mode IMAGE
+    start: int = 0  # sample of the timeline with which the pieces begin
 
     @property
     def sample_rate(self) -> int:
@@ -279,17 +270,8 @@ class Rendered:
 
 
 def sound_of(latent: torch.Tensor, header: Header, backend: Backend, image: bytes | None = None) -> Waveform:
-    """The sound of a latent `[latents, C, L, F']` at the rate, level and length of the header.
-
-    Args:
-        latent: decoded.
-        header: of its stream.
-        backend: the model.
-        image: message of the stream's image, where the channel mode has one.
-
-    Raises:
-        CorruptStream: an image that no encoder writes.
-    """
+    """The sound of a decoded latent `[latents, C, L, F']` at the rate, level and length of the header of its stream,
+    with the message of its image, where it has one; CorruptStream for one that no encoder writes."""
     return restored(rendered(latent, header, backend, image), header)
 
 

@@ -32,17 +32,11 @@ __all__ = ["Contents", "Stream", "StreamInfo", "by_segment", "by_step", "describ
 
 
 class Contents(NamedTuple):
-    """The payloads of a stream.
+    """The payloads of a stream."""
 
-    Attributes:
-        choices: of each segment; of quantised latents their codes.
-        image: message of a sound with the channel mode IMAGE, for `read_image`; None of others.
-        coded_steps: of each segment how many there are, in a damaged stream; None: all.
-    """
-
-    choices: tuple[bytes, ...]
-    image: bytes | None
-    coded_steps: tuple[int, ...] | None = None
+    choices: tuple[bytes, ...]  # of each segment; of quantised latents their codes
+    image: bytes | None  # message of a sound with the channel mode IMAGE, for `read_image`
+    coded_steps: tuple[int, ...] | None = None  # of each segment how many there are, in a damaged stream; None: all
 
 
 class Stream:
@@ -53,10 +47,6 @@ class Stream:
         info: of the model.
         parsed: as `parse_header` returned it, where the header is read already.
 
-    Attributes:
-        header: as parsed.
-        timeline: of its latents; of noise choices their `Layout`.
-
     Raises:
         StreamError: in its kinds, for a header that cannot be read, or is of another model or codec.
     """
@@ -66,7 +56,7 @@ class Stream:
         self.header, self._header_size = parsed or container.parse_header(data)
         self._has_image = self.header.channel_mode is ChannelMode.IMAGE
         _check_header(self.header, info)
-        self.timeline: Timeline
+        self.timeline: Timeline  # of noise choices their `Layout`
         try:
             latent = self.header.latent is not None
             self.timeline = Timeline.of(self.header, info) if latent else Layout.of_header(self.header, info)
@@ -194,7 +184,6 @@ def what_is_left(payloads: Sequence[bytes], layout: Layout, most: int) -> list[t
 
     Args:
         payloads: what is there of each.
-        layout: of the stream.
         most: segments of a progressive stream, where pauses are longer than what is there of it vouches for.
     """
     if not layout.progressive:

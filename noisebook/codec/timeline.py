@@ -52,21 +52,13 @@ class SoundFormat(Protocol):
 
 @dataclass(frozen=True)
 class Timeline:
-    """Where the latent frames are, for a sound of `sample_count` samples at the model's rate.
-
-    Attributes:
-        info: of the model.
-        channels: coded channels, each with a latent of its own.
-        sample_count: per channel, at the model's sample rate.
-        joint: a coded channel is left and right together.
-        pauses: where a decoder puts silence, (first, end) in cells, channel after channel.
-    """
+    """Where the latent frames of a sound are."""
 
     info: BackendInfo
-    channels: int
-    sample_count: int
-    joint: bool = False
-    pauses: Spans = ()
+    channels: int  # coded channels, each with a latent of its own
+    sample_count: int  # per channel, at the model's rate
+    joint: bool = False  # a coded channel is left and right together
+    pauses: Spans = ()  # where a decoder puts silence, (first, end) in cells, channel after channel
 
     @classmethod
     def of(cls, sound: SoundFormat, info: BackendInfo, **own: Any) -> Self:
@@ -146,17 +138,11 @@ def plan_of(params: CodingParams, info: BackendInfo) -> Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout(Timeline):
-    """A timeline on which noise is chosen, and what the choices cost.
-
-    Attributes:
-        params: coding parameters.
-        plan: the coded steps.
-        progressive: payloads of the stream are steps of all segments; else segments.
-    """
+    """A timeline on which noise is chosen, and what the choices cost."""
 
     params: CodingParams
-    plan: Plan
-    progressive: bool = False
+    plan: Plan  # the coded steps
+    progressive: bool = False  # payloads of the stream are steps of all segments; else segments
 
     @classmethod
     def of_header(cls, header: Header, info: BackendInfo) -> Layout:

@@ -21,45 +21,24 @@ __all__ = ["AudibleBackend", "Backend", "BackendInfo", "Condition", "FeatureBack
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """What is fixed about a model.
+    """What is fixed about a model, whose latents are `[B, C, T', F']`."""
 
-    Attributes:
-        name: for messages.
-        fingerprint: SHA-256 over the weights that decide what a stream means (autoencoder and denoiser; another
-            vocoder plays the same stream).
-        autoencoder: SHA-256 over the weights of the autoencoder alone: a codebook of its latents serves every denoiser
-            of these.
-        sample_rate: Hz, of the model's sound.
-        features: what its autoencoder hears; None for a model that hears waveforms.
-        frame_samples: samples to a latent frame.
-        latent_channels, latent_bins: C and F' of a latent `[B, C, T', F']`.
-        frame_multiple: the denoiser accepts lengths T' that are multiples of this.
-        window_frames: the longest T' that the denoiser was trained on.
-        margin_frames: latent frames of context on either side after which autoencoder and vocoder no longer notice
-            where a sound was cut.
-        schedule: of the noise.
-        curve: measured error of the denoiser, from which coding plans follow.
-        tags: names of the conditioning tags; tag i is `tags[i - 1]`, tag 0 is none.
-        sampling: that it is best known to make sound with.
-        audio_channels: channels of sound in one latent: 1, or 2 for a model of stereo sound.
-    """
-
-    name: str
-    fingerprint: bytes
-    autoencoder: bytes
-    sample_rate: int
-    features: Features | None
-    frame_samples: int
-    latent_channels: int
-    latent_bins: int
-    frame_multiple: int
-    window_frames: int
-    margin_frames: int
+    name: str  # for messages
+    fingerprint: bytes  # SHA-256 of autoencoder and denoiser, which decide what a stream means; not of the vocoder
+    autoencoder: bytes  # SHA-256 of the autoencoder alone: a codebook of its latents serves every denoiser of these
+    sample_rate: int  # Hz, of the model's sound
+    features: Features | None  # input of its autoencoder; None for a model of waveforms
+    frame_samples: int  # samples to a latent frame
+    latent_channels: int  # C
+    latent_bins: int  # F'
+    frame_multiple: int  # of which T' is a multiple
+    window_frames: int  # the longest T' that the denoiser was trained on
+    margin_frames: int  # of context to either side, from where autoencoder and vocoder do not notice a cut
     schedule: Schedule
-    curve: Curve
-    tags: tuple[str, ...]
-    sampling: Sampling
-    audio_channels: int = 1
+    curve: Curve  # measured error of the denoiser, from which coding plans follow
+    tags: tuple[str, ...]  # tag i is `tags[i - 1]`, tag 0 is none
+    sampling: Sampling  # that it is best known to make sound with
+    audio_channels: int = 1  # of sound in one latent; 2 for a model of stereo sound
 
     @property
     def frame_values(self) -> int:
@@ -79,17 +58,11 @@ class BackendInfo:
 
 @dataclass(frozen=True)
 class Condition:
-    """A text as a backend understands it; made by `Backend.condition`, for the denoiser of that backend.
-
-    Attributes:
-        text: as it was given.
-        unknown: its words that the model does not know and that have no effect.
-        value: what the text became; private to the backend.
-    """
+    """A text as a backend understands it; made by `Backend.condition`, for the denoiser of that backend."""
 
     text: str
-    unknown: tuple[str, ...]
-    value: Any
+    unknown: tuple[str, ...]  # its words that the model does not know and that have no effect
+    value: Any  # what the text became; private to the backend
 
 
 class Backend(Protocol):

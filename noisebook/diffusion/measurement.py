@@ -20,15 +20,10 @@ __all__ = ["Measurement"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is known of a sound.
+    """What is known of a sound."""
 
-    Attributes:
-        features: `[B, 1, T, bins]`, log magnitude; where the weight is 0 they are not looked at.
-        weight: 0 (lost) to 1 (reliable), shaped alike.
-    """
-
-    features: torch.Tensor
-    weight: torch.Tensor
+    features: torch.Tensor  # `[B, 1, T, bins]`, log magnitude; where the weight is 0 they are not looked at
+    weight: torch.Tensor  # 0 (lost) to 1 (reliable), shaped alike
 
     def completed(self, features: torch.Tensor) -> torch.Tensor:
         """What is reliable of the measurement, and the rest from `features`."""
@@ -36,8 +31,8 @@ class Measurement:
 
     def fitted(self, x0_hat: torch.Tensor, backend: FeatureBackend) -> torch.Tensor:
         """The estimate `[B, C, T', F']` nearest to x0_hat that agrees with the measurement."""
-        heard = backend.decode(x0_hat)
-        return x0_hat + (backend.encode(self.completed(heard)) - backend.encode(heard))
+        decoded = backend.decode(x0_hat)
+        return x0_hat + (backend.encode(self.completed(decoded)) - backend.encode(decoded))
 
     def part(self, start: int, end: int) -> Measurement:
         """Frames `start` to `end` of the features."""

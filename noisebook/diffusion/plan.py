@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["LN2", "Curve", "Denoise", "NoiseFor", "Plan", "Schedule", "Step", "coded_plan", "cosine",
-           "kl_matched_timesteps", "linear", "make_step", "no_noise", "reverse", "scaled_linear", "tail_plan",
+           "kl_matched_timesteps", "linear", "make_step", "reverse", "scaled_linear", "tail_plan",
            "uniform_timesteps"]  # fmt: skip
 
 LN2 = 0.6931471805599453
@@ -117,14 +117,10 @@ def reverse(denoise: Denoise, plan: Plan, x: torch.Tensor, noise_for: NoiseFor) 
 
     Args:
         denoise: `(x_t [B, C, T', F'], t) -> x0_hat`, shaped alike.
-        plan: the steps, in order.
-        x: `x_t` at the first step's timestep.
+        x: `x_t` at the first step's timestep; the result is that after the last step.
         noise_for: `(step, x0_hat) -> z`, unit variance, shaped as x. What z is makes the use: chosen against a
             residual it compresses, read from a stream it decompresses, drawn at random it generates. Called only
             for steps with noise.
-
-    Returns:
-        `x` after the last step.
     """
     for step in plan:
         x0_hat = denoise(x, step.t)
@@ -132,11 +128,6 @@ def reverse(denoise: Denoise, plan: Plan, x: torch.Tensor, noise_for: NoiseFor) 
         if step.std > 0:
             x = x + step.std * noise_for(step, x0_hat)
     return x
-
-
-def no_noise(step: Step, x0_hat: torch.Tensor) -> torch.Tensor:
-    """The source of noise of a plan that has none, such as a tail; it is never asked."""
-    raise AssertionError(f"the step from {step.t} has noise of standard deviation {step.std:g}")
 
 
 def make_step(schedule: Schedule, t: int, s: int | None, *, eta: float) -> Step:

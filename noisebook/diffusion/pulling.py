@@ -34,19 +34,11 @@ class Course:
 
     The error of x0_hat at t says how much of a sound `x_t` leaves open. A run of strength s keeps its target down to
     the timestep t0 that leaves the share s of it open, `error(t0) = s error(T - 1)`, and is free from there on.
-
-    Attributes:
-        schedule: of the model.
-        curve: its measured error.
-        strength: 0 (the target) to 1 (nothing of it).
-
-    Raises:
-        ConfigError: another strength.
     """
 
     schedule: Schedule
     curve: Curve
-    strength: float
+    strength: float  # 0 (the target) to 1 (nothing of it), else ConfigError
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -162,15 +154,8 @@ def multi_scale(course: Course, scales: int) -> Width:
 
 
 def low_pass(latent: torch.Tensor, width: float) -> torch.Tensor:
-    """Gaussian smoothing of `[B, C, T', F']` along time, mirrored at the ends: bins of a latent need have no order.
-
-    Args:
-        latent: as named.
-        width: full width at half maximum in frames; 1 leaves the latent as it is.
-
-    Returns:
-        Shaped alike, with the same mean.
-    """
+    """Gaussian smoothing of `[B, C, T', F']` along time, mirrored at the ends, with the same mean; `width` is the full
+    width at half maximum in frames, and 1 leaves the latent as it is. (Bins of a latent need have no order.)"""
     if width <= 1:
         return latent
     sigma = width / sqrt(8 * log(2))

@@ -8,21 +8,13 @@ __all__ = ["RELEASED", "ReleasedModel", "told"]
 
 
 class ReleasedModel(NamedTuple):
-    """A model that a release of noisebook made streams with.
+    """A model that a release of noisebook made streams with."""
 
-    Attributes:
-        fingerprint: SHA-256 of its weights (`BackendInfo.fingerprint`), hexadecimal.
-        name: what `load_backend` called it.
-        version: the last version of noisebook that had it inside.
-        sample_rate: Hz.
-        wants: what its streams take: a package to install, or where its weights are.
-    """
-
-    fingerprint: str
-    name: str
-    version: str
-    sample_rate: int
-    wants: str
+    fingerprint: str  # SHA-256 of its weights (`BackendInfo.fingerprint`), hexadecimal
+    name: str  # what `load_backend` called it
+    version: str  # the last version of noisebook that had it inside
+    sample_rate: int  # Hz
+    wants: str  # what its streams take: a package to install, or where its weights are
 
 
 # A model that leaves the package gets a row; no two rows begin with the same two bytes (a test).

@@ -46,9 +46,7 @@ def sampling_timesteps(
     """The timesteps at which the denoiser is asked, falling; after the last one the sound is clean.
 
     Args:
-        schedule: of the noise.
         curve: error of the denoiser; only `kl` looks at it.
-        steps: how many.
         spacing: uniform in t; quadratic in t; karras, by the noise level to the power 1/7 (Karras et al. 2022,
             eq. 5); kl, equal information between neighbours, `sum error(t) (SNR_(t-1) - SNR_t)`.
         start: the first timestep; the noisiest if None.
@@ -97,13 +95,7 @@ def _falling(wanted: Sequence[float], first: int) -> tuple[int, ...]:
 
 
 def sampled(name: str, denoise: Denoise, schedule: Schedule, timesteps: Sequence[int]) -> tuple[Denoise, Plan]:
-    """What `reverse` needs to sample: a denoiser and a plan from `timesteps[0]` to clean data.
-
-    Args:
-        name: one of `SAMPLERS`.
-        denoise: `(x_t [B, C, T', F'], t) -> x0_hat`.
-        schedule: of the noise.
-        timesteps: falling, at least one.
+    """What `reverse` needs to sample with one of `SAMPLERS`: a denoiser and a plan from `timesteps[0]` to clean data.
 
     Raises:
         ConfigError: an unknown sampler, or timesteps that do not fall.

@@ -26,15 +26,9 @@ _STEPS, _RATE, _HELD = 15, 0.02, 0.1  # of Adam; how dear it is to leave the enc
 
 
 def audible_residual(vae: BandVae, bands: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Where a latent has to move for its error to be heard less: minus the gradient of half the squared error of its
-    bands, weighted by hearing. To first order it is the error of the latent, weighted by the decoder.
-
-    Args:
-        vae: the autoencoder.
-        bands: `[B, 1, 4 T', F]`, natural logarithms, which latents are to decode to.
-
-    Returns:
-        Of a latent `[B, C, T', F']` its residual, shaped alike.
+    """Where a latent `[B, C, T', F']` has to move for its error to be less audible, shaped alike: minus the gradient of
+    half the squared error of its bands, weighted by hearing. To first order it is the error of the latent, weighted by
+    the decoder. `bands`, `[B, 1, 4 T', F]`, natural logarithms, are those that latents are to decode to.
     """
     with torch.inference_mode(False):  # whatever the caller has switched off, also below
         weights = hearing_weights(bands, _PROMINENT)
@@ -50,16 +44,8 @@ def audible_residual(vae: BandVae, bands: torch.Tensor) -> Callable[[torch.Tenso
 
 def with_partials(vae: BandVae, latent: torch.Tensor, bands: torch.Tensor) -> torch.Tensor:
     """The latent, moved where it lost loud partials: a whistle or a chirp stands 40 dB out of its surroundings, and
-    decodes 10 to 25 dB too quiet. Elsewhere it is as it was.
-
-    Args:
-        vae: the autoencoder.
-        latent: `[B, C, T', F']`, of the encoder.
-        bands: `[B, 1, 4 T', F]`, natural logarithms, of which it is.
-
-    Returns:
-        Shaped as the latent.
-    """
+    decodes 10 to 25 dB too quiet. Elsewhere it is as it was: `[B, C, T', F']`, of the bands `[B, 1, 4 T', F]`, natural
+    logarithms."""
     near = _near_lost(bands, vae.decode(latent))
     if not near.any():
         return latent

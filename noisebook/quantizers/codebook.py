@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from math import sqrt
@@ -17,7 +17,6 @@ import torch
 
 from noisebook import rng
 from noisebook.audio.io import write_bytes_atomic
-from noisebook.config import to_dict
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers import files
@@ -63,7 +62,7 @@ class LatentCodebook:
     @cached_property
     def fingerprint(self) -> bytes:
         """SHA-256 of configuration and tensors."""
-        digest = sha256(json.dumps(to_dict(self.config), sort_keys=True).encode())
+        digest = sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
         for name in sorted(self.tensors):
             array = self.tensors[name].cpu().contiguous().numpy()
             digest.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from noisebook.config import from_dict, to_dict
+from noisebook.config import from_dict
 from noisebook.errors import ConfigError, ModelError
 from noisebook.quantizers.config import DRAWN, CodebookConfig
 
@@ -37,7 +37,7 @@ class CodebookRecord:
         """The record as a file holds it beside the tensors."""
         return {
             "format": _FORMAT,
-            "config": json.dumps(to_dict(self.config)),
+            "config": json.dumps(asdict(self.config)),
             "record": json.dumps(dict(self.record)),
             "fingerprint": self.fingerprint.hex(),
         }

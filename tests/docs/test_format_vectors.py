@@ -30,7 +30,7 @@ from noisebook.coding.container import (
     unsized,
 )
 from noisebook.coding.entropy import SymbolReader
-from noisebook.rng import Purpose, gaussian, permutation, signs, words
+from noisebook.rng import Purpose, gaussian, packed_signs, permutation, unpacked_signs, words
 
 MODEL = replace(TOY, latent_channels=8, latent_bins=16)  # with the numbers that the page has in brackets
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def test_words() -> None:
 
 def test_signs_permutation_and_gaussian_numbers() -> None:
     flips, order, numbers = re.findall(r"^ {8}(\S.*)$", section("8.2"), re.MULTILINE)
-    drawn = signs(words(1, seed=7, purpose=Purpose.SIGNS, segment=2, step=40), 16)
+    drawn = unpacked_signs(packed_signs(words(1, seed=7, purpose=Purpose.SIGNS, segment=2, step=40)))[:16]
     assert flips.split() == ["-" if sign < 0 else "+" for sign in drawn]
     assert [int(index) for index in order.split()] == permutation(8, seed=0, purpose=Purpose.PERMUTATION).tolist()
     expected = np.array(numbers.split(), dtype=np.float32)

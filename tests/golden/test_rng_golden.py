@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisebook.errors import ConfigError
-from noisebook.rng import Purpose, gaussian, permutation, signs, uniform16, words
+from noisebook.rng import Purpose, gaussian, packed_signs, permutation, uniform16, unpacked_signs, words
 
 LARGEST = 2**64 - 1
 WORDS = [
@@ -92,13 +92,12 @@ def test_counts_out_of_range(draw) -> None:
 
 def test_signs() -> None:
     drawn = words(1024, seed=7, purpose=Purpose.SIGNS, segment=2, step=40)
-    flips = signs(drawn, 65536)
+    flips = unpacked_signs(packed_signs(drawn))
     assert flips.dtype == np.int8
     assert flips[:16].tolist() == [-1, -1, 1, 1, -1, -1, -1, -1, 1, 1, -1, 1, 1, -1, -1, 1]
     assert digest(flips, "i1") == "4aa8da2cc35a164dd5fedc16a7e76430898117271acd1d6af7016f974e0186b1"
-    assert signs(np.array([2**63 + 1, 2], dtype=np.uint64), 66).tolist() == [-1] + [1] * 62 + [-1, 1, -1]
-    with pytest.raises(ConfigError):
-        signs(drawn, 65537)
+    few = unpacked_signs(packed_signs(np.array([2**63 + 1, 2], dtype=np.uint64)))
+    assert few[:66].tolist() == [-1] + [1] * 62 + [-1, 1, -1]
 
 
 def test_a_permutation() -> None:

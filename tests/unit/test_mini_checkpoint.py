@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from noisebook.backends.mini_files import (
     read_metadata,
     save_network,
 )
-from noisebook.config import to_dict
 from noisebook.diffusion.plan import Curve, scaled_linear
 from noisebook.errors import ConfigError, ModelError
 from noisebook.networks.band_vae import BandVae, BandVaeConfig
@@ -76,7 +76,7 @@ def test_the_file_is_float16_with_its_metadata(saved):
         assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
     metadata = read_metadata(saved)
     assert metadata["network"] == "Denoiser"
-    assert json.loads(metadata["config"]) == {**to_dict(SMALL), "tags": ["a", "b"]}
+    assert json.loads(metadata["config"]) == {**asdict(SMALL), "tags": ["a", "b"]}
     assert json.loads(metadata["record"]) == {"steps": 7, "note": "ü"}
     assert count_parameters([saved]) == sum(p.numel() for p in Denoiser(SMALL).parameters())
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]  # nothing partial left
@@ -126,13 +126,13 @@ def test_not_safetensors(saved):
 @pytest.mark.parametrize(
     "config",
     [
-        {**to_dict(SMALL), "colour": 3},
-        {**to_dict(SMALL), "dim": 32},
-        {**to_dict(SMALL), "blocks": 2},
-        {**to_dict(SMALL), "blocks": 0},
-        {**to_dict(SMALL), "dim": "wide"},
-        {**to_dict(SMALL), "dim": -1},
-        {**to_dict(SMALL), "tags": None},
+        {**asdict(SMALL), "colour": 3},
+        {**asdict(SMALL), "dim": 32},
+        {**asdict(SMALL), "blocks": 2},
+        {**asdict(SMALL), "blocks": 0},
+        {**asdict(SMALL), "dim": "wide"},
+        {**asdict(SMALL), "dim": -1},
+        {**asdict(SMALL), "tags": None},
         {},
         None,
     ],
@@ -145,7 +145,7 @@ def test_a_config_that_does_not_fit(saved, config):
 
 
 def test_unknown_config_keys_are_named(saved):
-    rewrite(saved, config=json.dumps({**to_dict(SMALL), "colour": 3}))
+    rewrite(saved, config=json.dumps({**asdict(SMALL), "colour": 3}))
     with pytest.raises(ModelError, match="has no colour"):
         load(saved)
 
