@@ -19,7 +19,7 @@ from types import ModuleType
 
 from noisebook.backends import mini_files
 from noisebook.backends.cache import remembered
-from noisebook.diffusion.released import RELEASED, told
+from noisebook.diffusion.released import RELEASED, described
 from noisebook.errors import ModelError, WrongModel
 
 GROUP = "noisebook.models"
@@ -81,7 +81,7 @@ def find(stream_id: bytes) -> InstalledModel:
     fitting = {model.fingerprint: model for model in looked if model.fingerprint.startswith(stream_id.hex())}
     if len(fitting) == 1:
         return fitting.popitem()[1]
-    begin = f"the stream was made with {told(stream_id)}"
+    begin = f"the stream was made with {described(stream_id)}"
     if fitting:
         raise WrongModel(f"{begin}, and several begin so: {_listed(fitting.values())}; name one of them with --model")
     raise WrongModel(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -94,7 +93,7 @@ def save_network(path: Path, network: nn.Module, record: dict[str, Any]) -> None
 
     state = network.state_dict().items()
     tensors = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state}
-    config, partial = json.dumps(asdict(network.config)), path.with_suffix(".partial")
+    config, partial = json.dumps(vars(network.config)), path.with_suffix(".partial")
     save_file(tensors, partial, {"network": type(network).__name__, "config": config, "record": json.dumps(record)})
     partial.replace(path)
 

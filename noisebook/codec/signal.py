@@ -276,7 +276,7 @@ def sound_of(latent: torch.Tensor, header: Header, backend: Backend, image: byte
 
 
 def rendered(latent: torch.Tensor, header: Header, backend: Backend, image: bytes | None = None) -> Rendered:
-    """`sound_of` at the model's rate and level, for one listening."""
+    """`sound_of` at the model's rate and level, to be read once."""
     timeline = Timeline.of(header, backend.info, pauses=header.pauses)
     pieces = synthesised(latent, timeline, backend)
     return Rendered(pieces, header.channel_mode, timeline, read_image(image, timeline))

@@ -139,7 +139,7 @@ def _check_header(header: Header, info: BackendInfo) -> None:
     own = info.fingerprint[:FINGERPRINT_BYTES]
     if header.fingerprint != own:
         raise WrongModel(
-            f"the stream was made with {released.told(header.fingerprint)}, and {info.name} is {own.hex()}; "
+            f"the stream was made with {released.described(header.fingerprint)}, and {info.name} is {own.hex()}; "
             "pass the model it was made with, with its noisebook-curve.json if it was calibrated"
         )
     if (header.tag or 0) > len(info.tags):

@@ -1,10 +1,10 @@
-"""Released models that are no longer inside the package, by name: what a stream that needs one of them can be told."""
+"""Released models that are no longer inside the package, by name: what a message says of a stream that needs one."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["RELEASED", "ReleasedModel", "told"]
+__all__ = ["RELEASED", "ReleasedModel", "described"]
 
 
 class ReleasedModel(NamedTuple):
@@ -29,7 +29,7 @@ RELEASED = (
 )
 
 
-def told(prefix: bytes) -> str:
+def described(prefix: bytes) -> str:
     """The model whose fingerprint begins so, as a message calls it: a released one by its name and what it wants."""
     for model in RELEASED:
         if model.fingerprint.startswith(prefix.hex()):
