@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 from noisebook.errors import ConfigError
 
-__all__ = ["from_dict"]
-
 T = TypeVar("T")
 
 

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from noisebook import rng
 from noisebook.errors import ConfigError
 
-__all__ = ["Key", "Partition", "StructuredCodebook", "choose", "hadamard_transform"]
-
 _VALUES_AT_A_TIME = 2**18  # 1 MiB of float32
 
 

@@ -19,11 +19,6 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from noisebook.errors import ConfigError, Error
 
-__all__ = [
-    "KINDS", "Kind", "OnStep", "Option", "Options", "again", "kind_of", "named", "number", "option", "several", "text",
-    "whole", "wrong",
-]  # fmt: skip
-
 OnStep = Callable[[int, int], None]  # (steps done, steps in all), of whatever takes long
 T = TypeVar("T")
 Kind = Callable[[str, Any], Any]  # (name, value) -> the value as the type that is wanted

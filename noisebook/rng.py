@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from noisebook.errors import ConfigError
 
-__all__ = ["Purpose", "gaussian", "packed_signs", "permutation", "uniform16", "unpacked_signs", "words"]
-
 _WORD = 2**64
 
 

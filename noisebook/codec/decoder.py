@@ -34,8 +34,6 @@ from noisebook.errors import ConfigError, UnsupportedStream
 from noisebook.options import OnStep
 from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["Decoder", "decode_latent"]
-
 _log = logging.getLogger(__name__)
 _KEPT = 3  # decoded segments
 _LONGEST_BLOCK = 60.0  # seconds, what goes through autoencoder and vocoder at once

@@ -38,9 +38,6 @@ from noisebook.metrics import log_mel_l1_db
 from noisebook.options import OnStep
 from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["MEASURES", "Prepared", "compress", "compress_towards", "compress_with_codebook", "header_of",
-           "matched_header", "prepare", "priority_weights", "target_latent", "targets"]  # fmt: skip
-
 _RUNGS = 32  # of the ladder of bitrates; nearly a quarter octave apart
 
 

@@ -16,8 +16,6 @@ from noisebook.options import KINDS, Options, again, option, several, wrong
 if TYPE_CHECKING:
     from noisebook.coding.container import CodingParams
 
-__all__ = ["AUTO", "CodebookOptions", "DecodeOptions", "EncodeOptions", "Priority", "parse_rate"]
-
 AUTO = "auto"  # in place of a preset: the one that suits the sound
 _RATE = re.compile(r"(?P<value>\d+(?:\.\d*)?|\.\d+)\s*(?P<kilo>k?)(?:bit/s|bits/s|bps|b/s|bit)?", re.IGNORECASE)
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+|inf"

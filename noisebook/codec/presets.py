@@ -15,10 +15,6 @@ from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import ConfigError, UnsupportedStream
 from noisebook.options import named
 
-__all__ = ["DEFAULT", "HIGHEST", "LOWEST", "MOST_IMAGE", "PRESETS", "QUALITIES", "Preset", "Quality", "by_name",
-           "by_wire_id", "image_bitrate", "image_share", "params_bitrate", "params_for", "params_of",
-           "rate_of_latent"]  # fmt: skip
-
 FRAME_VALUES, FRAMES_PER_SECOND = 128, 25  # of every AudioLDM-shaped latent: what nominal bitrates refer to
 LOWEST, HIGHEST = 5, 8000  # bit/s of the choices of a latent
 MOST_IMAGE = 200.0  # bit/s of an image; more are not worth it

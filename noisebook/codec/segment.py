@@ -22,9 +22,6 @@ from noisebook.diffusion.backend import AudibleBackend, Backend, BackendInfo
 from noisebook.diffusion.noise import gaussian_noise, start_noise
 from noisebook.diffusion.plan import Denoise, Plan, Schedule, Step, reverse, tail_plan
 
-__all__ = ["SHORT_TAIL_STEPS", "TAIL_STEPS", "Aim", "Coder", "SegmentCoder", "Target", "audible", "decode_segment",
-           "encode_segment", "shaped", "silence_of", "tail_after", "weighted"]  # fmt: skip
-
 TAIL_STEPS = 6
 SHORT_TAIL_STEPS = 3  # where the bits end near the sound: there more steps are heard as worse (ViSQOL, Zimtohrli)
 _NEAR_SNR = 0.2

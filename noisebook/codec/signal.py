@@ -29,10 +29,6 @@ from noisebook.codec.timeline import CELL_FRAMES, SoundFormat, Timeline
 from noisebook.coding.container import ChannelMode, Header, Spans
 from noisebook.diffusion.backend import Backend, FeatureBackend
 
-__all__ = ["Rendered", "analyse", "by_latent", "features_of", "joined", "levelled", "rendered", "restored",
-           "restored_blocks", "segmentwise", "silent_spans",
-           "sound_of", "synthesise", "synthesised", "to_samples"]  # fmt: skip
-
 _FADE_SECONDS = 0.005
 _NOTHING = 1e-9  # of the full scale of the codec: a sound that stays below is silence
 

@@ -25,8 +25,6 @@ from noisebook.coding import container
 from noisebook.coding.entropy import SymbolReader, SymbolWriter
 from noisebook.errors import ConfigError, CorruptStream
 
-__all__ = ["encode_image", "image_bytes", "image_payload", "parse_image", "read_image"]
-
 _FARTHEST_DB = 38.0  # what one side alone counts as
 _DB, _COHERENCE = 1.5, 1.2  # errors that weigh the same
 _STAY, _CHANGE, _DOUBLE = 0.15, 5.0, 1.5  # about the bits of no change, of one by a step, and of twice as many steps

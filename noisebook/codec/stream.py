@@ -28,8 +28,6 @@ from noisebook.diffusion import released
 from noisebook.diffusion.backend import BackendInfo
 from noisebook.errors import AudioError, ConfigError, CorruptStream, TruncatedStream, UnsupportedStream, WrongModel
 
-__all__ = ["Contents", "Stream", "StreamInfo", "by_segment", "by_step", "described", "what_is_left"]
-
 
 class Contents(NamedTuple):
     """The payloads of a stream."""

@@ -24,9 +24,6 @@ from noisebook.diffusion.backend import BackendInfo
 from noisebook.diffusion.plan import Plan, coded_plan, kl_matched_timesteps, uniform_timesteps
 from noisebook.errors import CorruptStream
 
-__all__ = ["BELOW_DB", "CELL_FRAMES", "DIGITAL_DB", "SEGMENT_FRAMES", "Layout", "SoundFormat", "Timeline", "plan_of",
-           "with_pauses"]  # fmt: skip
-
 SEGMENT_FRAMES = 1600  # eight windows of 256 frames that overlap by 64: 64 s at 25 frames/s
 _SHORTEST_SEGMENT = 256  # a shorter rest joins the segment before it
 CELL_FRAMES = 8  # in which pauses are counted, channel after channel: 0.32 s at 25 frames/s

@@ -18,8 +18,6 @@ from noisebook.errors import ConfigError, CorruptStream, UnsupportedStream, Wron
 from noisebook.options import OnStep
 from noisebook.quantizers.codebook import LatentCodebook
 
-__all__ = ["latent_of", "read_codes", "segment_decoder", "write_codes"]
-
 
 def segment_decoder(
     header: Header, timeline: Timeline, backend: Backend, codebook: LatentCodebook, on_step: OnStep | None = None

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from noisebook.errors import ConfigError, CorruptStream, TruncatedStream
 
-__all__ = ["MAX_VARINT", "MAX_WIDTH", "BitReader", "BitWriter", "ByteReader", "varint"]
-
 MAX_WIDTH = 62  # bits of a value in an array: it and every intermediate result fit int64
 MAX_VARINT = 7  # bytes
 

@@ -26,10 +26,6 @@ from noisebook.coding.bitio import ByteReader, varint
 from noisebook.errors import ConfigError, CorruptStream, NotAStream, TruncatedStream, UnsupportedStream
 
 # fmt: off
-__all__ = ["CODEBOOK_BYTES", "CRC_SIZE", "FINGERPRINT_BYTES", "SAMPLE_RATES", "VERSION", "ChannelMode", "CodingParams",
-           "Header", "LatentCode", "LatentRule", "Spans", "overhead", "pack", "parse_header", "salvage", "sized",
-           "sized_payloads", "split", "unsized", "verified"]
-
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000,
                 384000)  # Hz; the code on the wire is the position: append only
 # fmt: on

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 
 from noisebook.errors import ConfigError, CorruptStream
 
-__all__ = ["MAX_TOTAL", "SymbolReader", "SymbolWriter"]
-
 MAX_TOTAL = 2**32  # of a table's counts: an interval keeps 24 bits more, so that rounding costs nothing that counts
 _BYTES = 8  # of the window in which the interval lies
 _ONE, _LEAST = 1 << 8 * _BYTES, 1 << 8 * (_BYTES - 1)  # an interval of at most _LEAST moves a byte out of the window

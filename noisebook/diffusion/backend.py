@@ -15,9 +15,6 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AudibleBackend", "Backend", "BackendInfo", "Condition", "FeatureBackend", "FeatureModel", "RankingBackend",
-           "front_end_of", "has_audible_residual", "with_features", "with_ranking"]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class BackendInfo:

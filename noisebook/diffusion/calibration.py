@@ -12,8 +12,6 @@ from noisebook.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TIMESTEPS", "measure_curve"]
-
 # Denser where error and signal-to-noise ratio change fastest.
 TIMESTEPS = (0, 4, 10, 20, 40, 60, 90, 120, 160, 200, 260, 320, 400, 500, 600, 700, 800, 900, 960, 999)
 

@@ -20,8 +20,6 @@ from noisebook.diffusion.plan import Denoise
 from noisebook.errors import ConfigError
 from noisebook.options import OnStep
 
-__all__ = ["classifier_free", "counted", "over_timeline", "over_windows", "prompted", "window_starts"]
-
 _OVERLAP = 64  # latent frames that neighbouring windows share
 _BATCH = 16  # windows in one call: a stereo segment of the codec, and no more memory for an hour
 

@@ -15,8 +15,6 @@ from noisebook.diffusion.backend import FeatureBackend
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Measurement"]
-
 
 @dataclass(frozen=True)
 class Measurement:

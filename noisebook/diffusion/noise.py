@@ -9,8 +9,6 @@ import torch
 
 from noisebook import rng
 
-__all__ = ["gaussian_noise", "start_noise"]
-
 
 def start_noise(shape: Sequence[int], *, seed: int, segment: int, device: torch.device) -> torch.Tensor:
     """The Gaussian noise `[channels, C, frames, F']` with which a segment starts (format.md 5.7)."""

@@ -22,10 +22,6 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LN2", "Curve", "Denoise", "NoiseFor", "Plan", "Schedule", "Step", "coded_plan", "cosine",
-           "kl_matched_timesteps", "linear", "make_step", "reverse", "scaled_linear", "tail_plan",
-           "uniform_timesteps"]  # fmt: skip
-
 LN2 = 0.6931471805599453
 
 

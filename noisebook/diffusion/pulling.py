@@ -19,8 +19,6 @@ import torch
 from noisebook.diffusion.plan import Curve, Denoise, Schedule
 from noisebook.errors import ConfigError
 
-__all__ = ["MAX_SCALES", "PULLS", "Course", "low_pass", "multi_scale", "pull_weight", "pulled"]
-
 PULLS = ("constant", "linear", "cosine", "adaptive", "observed")
 MAX_SCALES = 6  # the coarsest averages 32 frames: 1.3 s
 _NEIGHBOURHOOD = 25  # latent frames over which the adaptive weight measures the distance: 1 s

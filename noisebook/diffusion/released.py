@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["RELEASED", "ReleasedModel", "described"]
-
 
 class ReleasedModel(NamedTuple):
     """A model that a release of noisebook made streams with."""

@@ -22,8 +22,6 @@ from noisebook.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["SAMPLERS", "SPACINGS", "Sampling", "sampled", "sampling_timesteps"]
-
 SAMPLERS = ("ddim", "ddpm", "dpm++", "unipc")
 SPACINGS = ("uniform", "quadratic", "karras", "kl")
 _KARRAS_RHO = 7.0

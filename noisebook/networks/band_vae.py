@@ -17,8 +17,6 @@ from torch import nn
 from noisebook.networks.blocks import ResidualBlock, Taps
 from noisebook.networks.configs import PATCH, BandVaeConfig
 
-__all__ = ["BandVae", "BandVaeConfig", "without_ripple"]
-
 _STEADY, _MOVING = (decibels / 20 * log(10) for decibels in (1.5, 4.0))  # from token to token, in nepers
 
 

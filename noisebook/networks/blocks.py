@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["ResidualBlock", "Taps"]
-
 
 class Taps(nn.Module):
     """A convolution of three taps over time, as one matrix product; zeros at the ends: `[B, T, inputs -> outputs]`."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PATCH", "BandVaeConfig", "DenoiserConfig"]
-
 PATCH = 4  # frames to a token of the autoencoder
 
 

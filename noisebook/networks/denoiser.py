@@ -15,8 +15,6 @@ from torch import nn
 from noisebook.networks.blocks import Taps
 from noisebook.networks.configs import DenoiserConfig
 
-__all__ = ["Denoiser", "DenoiserConfig", "x0_from_v"]
-
 
 class Denoiser(nn.Module):
     """Predicts `v = sqrt(abar) eps - sqrt(1 - abar) x0` from `x_t`."""

@@ -16,8 +16,6 @@ from noisebook.audio.hearing import NEPER_DB, hearing_weights, prominence
 from noisebook.networks.band_vae import BandVae
 from noisebook.networks.configs import PATCH
 
-__all__ = ["audible_residual", "with_partials"]
-
 _PROMINENT, _LOST = 1.0, 2.0  # how much more counts what stands out: in the residual, and where partials are lost
 _OUT_DB, _LOST_DB, _LOUD_DB = 10.0, 6.0, 20.0  # a partial stands out, is lost, and is loud beside what surrounds it
 _AROUND = (25, 49)  # frames and bands, of which a loud one is within 20 dB
