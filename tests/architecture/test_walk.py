@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ import torch
 import noisebook
 from noisebook import api
 from noisebook.audio.waveform import Sound, Waveform
+from noisebook.codec.options import EncodeOptions
 from noisebook.diffusion.backend import Backend
 
 PACKAGE = Path(noisebook.__file__).parent
@@ -37,8 +39,9 @@ def is_sound(value: Any) -> bool:
     return isinstance(value, Sound | torch.Tensor | bytes) and not isinstance(value, type)
 
 
-def room_of(frame: FrameType) -> str | None:
-    path = Path(frame.f_code.co_filename)
+@cache
+def room_of(filename: str) -> str | None:
+    path = Path(filename)
     return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else None
 
 
@@ -53,7 +56,9 @@ def walk(function: Callable[[], Any], model: Backend) -> list[tuple[str, str]]:
     steps: list[tuple[str, str]] = []
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
-        room = room_of(frame) if event == "call" and not frame.f_code.co_flags & inspect.CO_GENERATOR else None
+        if event != "call" or frame.f_code.co_flags & inspect.CO_GENERATOR:
+            return
+        room = room_of(frame.f_code.co_filename)
         if room is None or not is_handed_the_sound(frame):
             return
         callers: list[str] = []
@@ -62,7 +67,7 @@ def walk(function: Callable[[], Any], model: Backend) -> list[tuple[str, str]]:
             if above.f_locals.get("self") is model:
                 return
             above = above.f_back
-            if above is not None and (found := room_of(above)) is not None:
+            if above is not None and (found := room_of(above.f_code.co_filename)) is not None:
                 callers.append(found)
         steps.append((callers[0] if callers else "", room))
 
@@ -76,10 +81,11 @@ def walk(function: Callable[[], Any], model: Backend) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def steps(backend):
-    noise = np.random.default_rng(0).standard_normal((1, 32000)).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
     sound, compress = Waveform(0.1 * noise, 44100), inspect.unwrap(api.compress)
-    compress(sound, backend=backend)  # modules are loaded
-    return walk(lambda: compress(sound, backend=backend), backend)
+    options = EncodeOptions(preset="30")
+    compress(sound, backend=backend, options=options)  # modules are loaded
+    return walk(lambda: compress(sound, backend=backend, options=options), backend)
 
 
 def test_a_sounds_way_enters_few_rooms(steps):
