@@ -24,6 +24,7 @@ import noisebook
 from noisebook import api
 from noisebook.audio.waveform import Sound, Waveform
 from noisebook.codec.options import EncodeOptions
+from noisebook.coding.container import CodingParams
 from noisebook.diffusion.backend import Backend
 
 PACKAGE = Path(noisebook.__file__).parent
@@ -83,7 +84,7 @@ def walk(function: Callable[[], Any], model: Backend) -> list[tuple[str, str]]:
 def steps(backend):
     noise = np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
     sound, compress = Waveform(0.1 * noise, 44100), inspect.unwrap(api.compress)
-    options = EncodeOptions(preset="30")
+    options = EncodeOptions(params=CodingParams(7, 7, 8, 3, 80))
     compress(sound, backend=backend, options=options)  # modules are loaded
     return walk(lambda: compress(sound, backend=backend, options=options), backend)
 
