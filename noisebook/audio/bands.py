@@ -47,14 +47,11 @@ BANKS = (Bank(6144, 24.0, 1500.0, 120), Bank(1536, 60.0, 20_000.0, 72))
 
 
 def log_bands(waveform: torch.Tensor) -> torch.Tensor:
-    """Natural-log magnitudes: the mean of a band's bins, where a sine of amplitude 1 has a peak of 1.
+    """Natural-log magnitudes, the mean of a band's bins, where a sine of amplitude 1 has a peak of 1: `[B, N]` ->
+    `[B, 1, N // HOP_LENGTH, bands]`, values >= `BAND_FLOOR`.
 
-    Args:
-        waveform: `[B, N]`, or `[B, 2, N]` of left and right, of which the power mean is taken; N a positive multiple of
-            `HOP_LENGTH`. Silence surrounds it.
-
-    Returns:
-        `[B, 1, N // HOP_LENGTH, bands]`, values >= `BAND_FLOOR`.
+    N is a positive multiple of `HOP_LENGTH`, and silence surrounds the sound. `[B, 2, N]` are left and right, of which
+    the power mean is taken.
     """
     import torch
 

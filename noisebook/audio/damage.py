@@ -18,7 +18,7 @@ import numpy as np
 
 from noisebook.audio.level import SPECTRUM_FRAME, power_spectrum
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform
+from noisebook.audio.waveform import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Waveform, pieces
 from noisebook.errors import ConfigError
 
 Span = tuple[int, int]  # first sample, and the one after the last
@@ -182,12 +182,9 @@ def sparsely_declipped(waveform: Waveform, threshold: float) -> Waveform:
     samples = waveform.samples.copy()
     size = 1 << max(4, round(np.log2(_WINDOW * waveform.sample_rate)))
     for row, flags in zip(samples, lost, strict=True):
-        for start in range(0, len(row), _BLOCK):
-            end = min(len(row), start + _BLOCK)
-            if flags[start:end].any():
-                left, right = max(0, start - 2 * size), min(len(row), end + 2 * size)
-                piece = _declipped(row[left:right].copy(), flags[left:right], threshold, size)
-                row[start:end] = piece[start - left : end - left]
+        for seen, kept, place in pieces(len(row), _BLOCK, 2 * size):
+            if flags[place].any():
+                row[place] = _declipped(row[seen].copy(), flags[seen], threshold, size)[kept]
     return Waveform(samples, waveform.sample_rate)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from noisebook.audio.bands import BAND_FLOOR, BANKS, HOP_LENGTH, SAMPLE_RATE, log_bands
 from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_edges, mel_filter_bank, noise_level
+from noisebook.audio.waveform import pieces
 
 if TYPE_CHECKING:
     import torch
@@ -50,11 +51,6 @@ class Features:
         return self.edges[:, 1]
 
     @property
-    def top(self) -> float:
-        """Hz, above which nothing is heard."""
-        return float(self.edges.max())
-
-    @property
     def bins(self) -> int:
         """Of all banks."""
         return len(self.edges)
@@ -79,26 +75,19 @@ BAND_FEATURES = _band_features()
 
 
 def amplified(samples: torch.Tensor, gain: torch.Tensor, features: Features) -> torch.Tensor:
-    """Samples through a filter that changes with time, given as a gain for each frame and bin; phases stay.
+    """Samples `[B, N]` through a filter that changes with time, given by a gain for each frame and bin of the features:
+    `[B, 1, N / hop_length, bins]`, natural logarithms of the amplitude. Phases stay.
 
-    Args:
-        samples: `[B, N]` at the rate of the features, N a multiple of their hop length.
-        gain: `[B, 1, N / hop_length, bins]`, natural logarithm of the amplitude, 0 for none.
-        features: whose bins they are.
-
-    Returns:
-        `[B, N]`. The gain of a frequency is interpolated between the bins on either side of it; of several banks those
-        behind the shortest window count, which say best when something changes.
+    The gain of a frequency is interpolated between the bins on either side of it; of several banks those behind the
+    shortest window count, which say best when something changes.
     """
     import torch
 
-    hop, frames = features.hop_length, gain.shape[2]
-    pieces = []
-    for start in range(0, frames, _BLOCK):
-        left, right = max(0, start - _MARGIN), min(frames, start + _BLOCK + _MARGIN)
-        piece = _amplified(samples[:, left * hop : right * hop], gain[:, 0, left:right], features)
-        pieces.append(piece[:, (start - left) * hop :][:, : _BLOCK * hop])
-    return torch.cat(pieces, dim=1)
+    hop, done = features.hop_length, []
+    for seen, kept, _ in pieces(gain.shape[2], _BLOCK, _MARGIN):
+        piece = _amplified(samples[:, seen.start * hop : seen.stop * hop], gain[:, 0, seen], features)
+        done.append(piece[:, kept.start * hop : kept.stop * hop])
+    return torch.cat(done, dim=1)
 
 
 def _amplified(samples: torch.Tensor, gain: torch.Tensor, features: Features) -> torch.Tensor:

@@ -71,16 +71,8 @@ def encode_blocks(
     """Write a sound in one of the pairs of container and subtype in `WRITABLE`.
 
     Integer subtypes round to the nearest step, without dither; a `PeakGuard` holds the sound of all subtypes but FLOAT
-    within full scale.
-
-    Args:
-        file: open for reading and writing, and empty; it can seek.
-        blocks: `[C, n]` float32 in order.
-        shape: `[C, N]` of the whole sound.
-        sample_rate: Hz.
-
-    Returns:
-        How many samples lay beyond [-1, 1] and were held.
+    within full scale; the result says how many samples lay beyond it. The file is empty, can seek, and is open for
+    reading and writing; the blocks are `[C, n]` float32 in order, the shape `[C, N]` that of the whole sound.
 
     Raises:
         AudioError: a sample rate, channel count or length that the format cannot hold.

@@ -116,11 +116,7 @@ def by_name(name: str) -> FrontEnd:
 
 def levels(waveform: torch.Tensor, front_end: FrontEnd, features: Features, start: int = 0) -> torch.Tensor:
     """Power mel spectrogram in dB, not below -100: `[B, N]` or `[B, 2, N]` at its rate -> `[B, 1, T, bins]`, those of
-    the model.
-
-    Args:
-        start: samples of the clip before these, whole frames; hops are counted from the beginning of the clip.
-    """
+    the model. `start` is how many samples of the clip, whole frames, come before these: hops are counted from there."""
     skipped = -start % front_end.mel.hop_length
     filters = waveform.new_tensor(mel_filter_bank(front_end.mel))
     power = filters @ magnitudes(waveform[..., skipped:], front_end.mel).square()

@@ -17,6 +17,7 @@ from math import pi
 
 import numpy as np
 
+from noisebook.audio.waveform import pieces
 from noisebook.errors import AudioError, ConfigError
 
 # An image frame is 4 / 25 s; integers, so that a count of frames is the same everywhere.
@@ -161,11 +162,10 @@ def power_mean(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     Its phases are those of `L + R exp(i angle)`, the angle that of the two in each band: what a downmix is for a model
     that hears waveforms, without the cancellations of `(L + R) / 2`. AudioError for other shapes.
     """
-    size, count = _window_size(sample_rate), _checked(samples).shape[1]
+    count = _checked(samples).shape[1]
     result = np.empty(count, np.float32)
-    for begin in range(0, count, _BLOCK):
-        first, last, end = max(0, begin - 4 * size), begin + _BLOCK + 4 * size, min(count, begin + _BLOCK)
-        result[begin:end] = _power_mean(samples[:, first:last], sample_rate)[begin - first : end - first]
+    for seen, kept, place in pieces(count, _BLOCK, 4 * _window_size(sample_rate)):
+        result[place] = _power_mean(samples[:, seen], sample_rate)[kept]
     return result
 
 
@@ -206,12 +206,9 @@ def spread(mono: np.ndarray, image: StereoImage, sample_rate: int, *, start: int
     Returns:
         `[2, N]` float32. Where all bands are equal both are `mono`, where one side is alone the other is 0, exactly.
     """
-    margin, count = round(SPREAD_MARGIN_SECONDS * sample_rate), len(mono)
-    result = np.empty((2, count), np.float32)
-    for first in range(0, count, _BLOCK):
-        left, right, end = max(0, first - margin), min(count, first + _BLOCK + margin), min(count, first + _BLOCK)
-        piece = _spread(mono[left:right], image, sample_rate, start + left)
-        result[:, first:end] = piece[:, first - left : end - left]
+    result = np.empty((2, len(mono)), np.float32)
+    for seen, kept, place in pieces(len(mono), _BLOCK, round(SPREAD_MARGIN_SECONDS * sample_rate)):
+        result[:, place] = _spread(mono[seen], image, sample_rate, start + seen.start)[:, kept]
     return result
 
 
@@ -281,10 +278,8 @@ def _mixed(spectra: np.ndarray, pan: np.ndarray, turn: np.ndarray, sample_rate: 
 def _make_exact(sound: np.ndarray, mono: np.ndarray, pan: np.ndarray, turn: np.ndarray, hop: int) -> None:
     """Write what is known exactly over what the transforms made of it: equal channels, and silent ones.
 
-    Args:
-        sound: `[2, N]`, N a multiple of the hop, changed in place.
-        mono: `[N]`.
-        pan, turn: `[T, bands]`; spectrum t touches the four hops from the t-th on.
+    `sound` `[2, N]` is changed in place, `mono` is `[N]`, N a multiple of the hop; of pan and turn `[T, bands]` time t
+    touches the four hops from the t-th on.
     """
     equal = ((pan == pi / 4) & (turn == 0)).all(1)
     hops = sound.reshape(2, -1, hop)

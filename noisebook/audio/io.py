@@ -228,12 +228,8 @@ def _through_ffmpeg(file: IO[bytes], path: Path | None) -> IO[bytes]:
 def write(path: StrPath, waveform: Waveform, *, subtype: str | None = None, overwrite: bool = False) -> int:
     """Write a sound file in the format its suffix names (a key of `WRITABLE`), atomically.
 
-    Args:
-        subtype: libsndfile's name of the sample format, such as PCM_24 or FLOAT; by default 16 bits, or the
-            suffix's codec.
-
-    Returns:
-        The number of samples beyond [-1, 1], which were held within it (`encode`).
+    `subtype` is libsndfile's name of the sample format, such as PCM_24 or FLOAT; by default 16 bits, or the suffix's
+    codec. The result is the number of samples beyond [-1, 1], which were held within it.
 
     Raises:
         AudioError: unknown suffix or subtype, a rate or channel count the format cannot hold, an existing
@@ -266,12 +262,7 @@ def write_atomic(path: StrPath, fill: Callable[[IO[bytes]], T], *, overwrite: bo
 
     `fill` writes it, under a temporary name beside the target, which then takes the target's name; nothing stays
     behind after a failure. A symbolic link is followed. What goes to a device or pipe is written there at the end.
-
-    Returns:
-        What `fill` returns.
-
-    Raises:
-        AudioError: the target exists and `overwrite` is false, or it cannot be written.
+    Returns what `fill` returns. AudioError where the target exists and `overwrite` is false, or cannot be written.
     """
     try:
         target = Path(os.path.realpath(path))

@@ -114,12 +114,8 @@ def loudness_of(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
     """Integrated, gated loudness (ITU-R BS.1770-4) in LUFS; -inf where nothing passes the gate of -70 LUFS.
 
     Blocks of 400 ms every 100 ms; a sound shorter than one block is one block of its own length, which the
-    standard leaves open. Channels weigh 1, except in 5.0 and 5.1 (order L R C [LFE] Ls Rs). (pyloudnorm takes a whole
-    array, and none shorter than a block.)
-
-    Args:
-        blocks: `[C, n]` in order, of any lengths.
-        sample_rate: Hz; the weighting is that of 48 kHz.
+    standard leaves open. Channels weigh 1, except in 5.0 and 5.1 (order L R C [LFE] Ls Rs). The sound comes in blocks
+    `[C, n]` of any lengths. (pyloudnorm takes a whole array, and none shorter than a block.)
     """
     power = _block_power(resampled_blocks(blocks, sample_rate, _RATE))
     loudness = np.array([_OFFSET + _decibel(block) for block in power])
@@ -185,11 +181,8 @@ class BandPower:
 
 
 def typical_change_db(before: np.ndarray, after: np.ndarray) -> float:
-    """By how many dB the bands of one sound lie over those of another: their median, in which louder bands count more.
-
-    Args:
-        before, after: `BandPower.bands` of sounds of one length and rate.
-    """
+    """By how many dB the `BandPower.bands` of one sound lie over those of another of its length and rate: their median,
+    in which louder bands count more."""
     there = (before > before.max() * 10 ** (-_FAINT_DB / 10)) & (after > 0)
     if not there.any():
         return 0.0
@@ -211,12 +204,7 @@ class PeakGuard:
     A decode may peak above its original, and an integer format would cut that off. A limiter turns it down instead,
     around a peak and by 4 dB at most. What is higher is clipped: that is a sound that was clipped before it was coded,
     and would lose its loudness otherwise. What is 2 ms away from all that is beyond full scale is kept to the bit.
-
-    Args:
-        sample_rate: Hz.
-
-    Attributes:
-        held: samples that were beyond full scale, so far.
+    `held` counts the samples that were beyond full scale, so far.
     """
 
     def __init__(self, sample_rate: int) -> None:

@@ -36,17 +36,10 @@ class MelConfig:
 
 
 def log_mel(waveform: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Tensor:
-    """Natural-log magnitude mel spectrogram.
+    """Natural-log magnitude mel spectrogram: `[B, N]` -> `[B, 1, N // hop_length, n_mels]`, values >= `LOG_FLOOR`.
 
-    Args:
-        waveform: `[B, N]` float32 at `config.sample_rate`, N a positive multiple of `hop_length`; or `[B, 2, N]`, left
-            and right, whose mel is that of their power mean.
-
-    Returns:
-        `[B, 1, N // hop_length, n_mels]`, values >= `LOG_FLOOR`.
-
-    Raises:
-        ConfigError: fewer samples than the reflect padding needs; extend the waveform with silence.
+    N is a positive multiple of `hop_length`; `[B, 2, N]` are left and right, whose mel is that of their power mean.
+    ConfigError for fewer samples than the reflect padding needs: extend the waveform with silence.
     """
     mel = waveform.new_tensor(mel_filter_bank(config)) @ magnitudes(waveform, config)
     return mel.clamp_min(_CLAMP).log().transpose(1, 2).unsqueeze(1)

@@ -26,7 +26,7 @@ from noisebook.audio.bands import BAND_FLOOR, BANKS, PADDING, SAMPLE_RATE, band_
 from noisebook.audio.features import MEL_FEATURES, amplified
 from noisebook.audio.mel import LOG_FLOOR, MelConfig, log_mel, mel_filter_bank
 from noisebook.audio.resample import resample
-from noisebook.audio.waveform import Waveform
+from noisebook.audio.waveform import Waveform, pieces
 
 _MEL = MelConfig()
 ITERATIONS = 64  # of Griffin-Lim
@@ -128,12 +128,11 @@ def synthesise_mel(mel: torch.Tensor) -> torch.Tensor:
 
 def tones_of(mel: torch.Tensor) -> torch.Tensor:
     """Amplitudes `[B, T, tones]` of steady tones that together have a mel `[B, 1, T, 64]`."""
-    pieces, count = [], mel.shape[2]
-    for start in range(0, count, _TONE_BLOCK):
-        first, last = max(0, start - _MARGIN), min(count, start + _TONE_BLOCK + _MARGIN)
-        piece = _explained((mel[:, 0, first:last].exp() - np.exp(LOG_FLOOR)).clamp_min(1e-9))
-        pieces.append(piece[:, start - first :][:, :_TONE_BLOCK])
-    return torch.cat(pieces, 1)
+    tones = [
+        _explained((mel[:, 0, seen].exp() - np.exp(LOG_FLOOR)).clamp_min(1e-9))[:, kept]
+        for seen, kept, _ in pieces(mel.shape[2], _TONE_BLOCK, _MARGIN)
+    ]
+    return torch.cat(tones, 1)
 
 
 def _explained(mel: torch.Tensor) -> torch.Tensor:

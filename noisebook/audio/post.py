@@ -72,11 +72,8 @@ def high_band_loss_db(reference: np.ndarray, samples: np.ndarray, sample_rate: i
 def loudness_ratio(
     reference: np.ndarray, samples: np.ndarray, limits: tuple[float, float], *, softness: float = 0.0
 ) -> float:
-    """The factor that gives `samples` the RMS of the reference, within `limits`; 1 for silence.
-
-    Args:
-        softness: share of the way from 1 to the factor that is left out, before the limits.
-    """
+    """The factor that gives `samples` the RMS of the reference, within `limits`; 1 for silence. `softness` is the share
+    of the way from 1 to the factor that is left out, before the limits."""
     found = energy(samples)
     if found == 0:
         return 1.0

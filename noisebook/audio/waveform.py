@@ -130,16 +130,13 @@ class Processed:
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
         return self.sound.sample_rate
 
     @property
     def sample_count(self) -> int:
-        """N, samples per channel."""
         return self.sound.sample_count
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All samples in order, `[C, n]` float32."""
         return self.process(self.sound.blocks())
 
 
@@ -172,8 +169,16 @@ def downmix(sound: Sound) -> Sound:
     return Processed(sound, lambda blocks: (block.mean(axis=0, keepdims=True) for block in blocks), 1)
 
 
+def pieces(count: int, size: int, margin: int) -> Iterator[tuple[slice, slice, slice]]:
+    """A timeline of `count` places in pieces of `size`, for what looks `margin` places around: the places that each
+    piece is made of, its part of them, and the same part on the timeline."""
+    for start in range(0, count, size):
+        first, end = max(0, start - margin), min(count, start + size)
+        yield slice(first, min(count, end + margin)), slice(start - first, end - first), slice(start, end)
+
+
 def check_sample_rate(sample_rate: int) -> int:
-    """The rate as a plain int. AudioError where it is not whole, or outside `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE` Hz."""
+    """The rate as a plain int. AudioError if it is not whole, or not `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE` Hz."""
     try:
         rate = index(sample_rate)
     except TypeError:

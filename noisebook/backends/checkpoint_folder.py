@@ -134,7 +134,7 @@ class Checkpoint:
         return network.eval().requires_grad_(False)
 
     def preprocessor(self, part: str) -> Any:
-        """The tokenizer, or the feature extractor of sounds, in a part's folder. ModelError where none can be loaded."""
+        """The tokenizer, or the feature extractor of sounds, in a folder. ModelError where none can be loaded."""
         self.require([part])
         kind = "AutoFeatureExtractor" if part == "feature_extractor" else "AutoTokenizer"
         with quiet():
@@ -169,15 +169,10 @@ class Checkpoint:
 
 
 def open_checkpoint(model: str, *, offline: bool = False) -> Checkpoint:
-    """A checkpoint by folder, hub id, or short name.
+    """A checkpoint by folder, by hub id such as "cvssp/audioldm2-music", or by a key of `ALIASES`.
 
-    Args:
-        model: a folder, an id such as "cvssp/audioldm2-music", or a key of `ALIASES`.
-        offline: look for a hub's checkpoint among those downloaded before, and nowhere else.
-
-    Raises:
-        ModelError: it is not here and cannot be had, or its model index is missing or damaged.
-        MissingExtra: the libraries are not installed.
+    With `offline` a hub's checkpoint is looked for among those downloaded before, and nowhere else. ModelError where it
+    cannot be had, or its model index is missing or damaged; MissingExtra where the libraries are not installed.
     """
     folder, hub_id = Path(model), None
     if not folder.exists():

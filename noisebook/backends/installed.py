@@ -30,13 +30,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InstalledModel:
-    """A model that is at hand.
-
-    Attributes:
-        folder: with its files.
-        fingerprint: hexadecimal.
-        source: where it was found, in words.
-    """
+    """A model on this machine: the folder with its files, its hexadecimal fingerprint, and in words where it was
+    found."""
 
     folder: Path
     fingerprint: str

@@ -24,16 +24,10 @@ from noisebook.networks.refinement import audible_residual, with_partials
 
 
 class MiniBackend(FeatureModel):
-    """Satisfies `noisebook.diffusion.backend.AudibleBackend`.
+    """Satisfies `noisebook.diffusion.backend.AudibleBackend`, from a folder of the files named in `FILES`.
 
-    Args:
-        folder: holds the files named in `FILES`.
-        device: of torch.
-        dtype: float32, or bfloat16 for the matrix products of the networks; everything between stays float32.
-
-    Raises:
-        ModelError: a file is missing or does not fit.
-        ConfigError: a device that is not there.
+    With bfloat16 the matrix products of the networks are computed in it; everything between stays float32. ModelError
+    where a file is missing or does not fit, ConfigError for a device that is not there.
     """
 
     def __init__(self, folder: Path = WEIGHTS, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:

@@ -20,11 +20,7 @@ class Networks:
     """The networks of a model by the names of their parts.
 
     On a CPU a large network shares the memory with no other: it is loaded again in seconds, and computes for minutes.
-
-    Args:
-        load: a network on the CPU, by name.
-        device: where they compute.
-        offload: bring one at a time to the device and keep the others on the CPU.
+    `load` gives one on the CPU; with `offload` one at a time is on the device, and the others stay on the CPU.
     """
 
     def __init__(self, load: Callable[[str], nn.Module], device: torch.device, *, offload: bool = False) -> None:

@@ -45,12 +45,7 @@ class EncodedPrompt(NamedTuple):
 
 
 class Prompts:
-    """The prompts of a model, each encoded once; that of the empty text once and for all.
-
-    Args:
-        encode: a text to what the denoiser listens to.
-        store: file in which the empty text's is kept.
-    """
+    """The prompts of a model, each encoded once; that of the empty text once and for all, in the file `store`."""
 
     def __init__(self, encode: Callable[[str], EncodedPrompt], store: Path) -> None:
         self._encode, self._store = encode, store

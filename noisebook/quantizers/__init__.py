@@ -8,10 +8,6 @@ How a stream holds the codes: for each stage in order, `present(codes of the sta
 positions are written (None: all); the others are 0. `Stage.counts` is the model for an entropy coder. Decoding needs
 the codes, the number of frames and the same codebook (`fingerprint`), no floats.
 
-    codebook = fit(latents, unit="frame", method="residual", size=1024, model=backend.info.autoencoder.hex())
-    codes = codebook.encode(latent)                                  # codebook.encode(latent, "soft")
-    same = codebook.decode(codes, latent.shape[2])
-
 `codebook.quantise` (hard, or soft with float weights) and `codebook.hybrid` are for analysis and transformation.
 `config` and `files` load no torch.
 """

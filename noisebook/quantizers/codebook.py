@@ -100,10 +100,8 @@ class LatentCodebook:
     def encode(self, latent: torch.Tensor, rule: str = "hard", *, bits_per_frame: float | None = None) -> Codes:
         """`[B, C, L, F']` -> codes `[B, positions]` int64, one tensor a stage; ConfigError where it does not fit.
 
-        Args:
-            rule: "hard", the nearest atom; "soft", weights of the nearest atoms (methods with one table).
-            bits_per_frame: adaptive: the budget, ideal bits over latent frames, averaged over the whole latent and all
-                of its rows B; by default that of the configuration.
+        The rule "hard" takes the nearest atom, "soft" weights of the nearest atoms (methods with one table). The budget
+        of an adaptive codebook is in ideal bits over latent frames, a mean over the whole latent and all of its rows B.
         """
         self.stages(rule)  # the errors
         vectors, valid = split(latent, self.config), valid_values(self.config, latent.shape[2])

@@ -13,10 +13,9 @@ Dynamic codebooks average the vectors that each atom attracts,
 vectors of the batch (Dhariwal et al. 2020; Zeghidour et al. 2021).
 
 Of a VQ-VAE's objective `|x - x'|^2 + |sg(z) - e|^2 + beta |z - sg(e)|^2` the averages minimise the second term. The
-third, the encoder's commitment to the codebook, has nothing to act on where the encoder is frozen, as here, and is only
-reported. In soft training, where several atoms share a vector z, it acts: z is pulled towards its average of atoms by
-`beta` of the way (the gradient step of size 1/2 on that term) before the atoms learn from it. With hard cells such a
-pull would not change where the atoms settle.
+third, the commitment of the encoder, which is frozen here, is reported. In soft training, where several atoms share a
+vector z, it pulls z by `beta` of the way towards its average of atoms (the gradient step of size 1/2 on that term)
+before the atoms learn from it; with hard cells such a pull would not change where they settle.
 """
 
 from __future__ import annotations

@@ -134,11 +134,10 @@ def first_working(features: torch.Tensor, names: Sequence[str], timeline: Timeli
         run = partial(_vocode, name=name, timeline=timeline, backend=backend)
         try:
             samples = run(features)
+            failure = _failure(samples, features, front_end_of(backend.info).floor)
         except Exception as error:  # whatever breaks inside a vocoder is a reason for the next one
             lines = str(error).strip().splitlines()
-            failure: str | None = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-        else:
-            failure = _failure(samples, features, front_end_of(backend.info).floor)
+            failure = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
         if failure is None:
             return Vocoder(run, samples, f"{name} (after {', '.join(failures)})" if failures else name)
         failures.append(f"{name}: {failure}")
