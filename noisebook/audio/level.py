@@ -44,15 +44,18 @@ def apply_gain(samples: np.ndarray, half_db: int) -> np.ndarray:
 def power_spectrum(samples: np.ndarray) -> np.ndarray:
     """Power at `rfftfreq(SPECTRUM_FRAME)` of `[C, N]`, summed over channels: the mean over half overlapping frames
     within the sound behind a Hann window, a piece at a time."""
-    half = SPECTRUM_FRAME // 2
+    half, window = SPECTRUM_FRAME // 2, np.hanning(SPECTRUM_FRAME + 1)[:-1]
     padded = np.pad(samples, ((0, 0), (0, max(0, SPECTRUM_FRAME - samples.shape[1]))))
-    window, total, count = np.hanning(SPECTRUM_FRAME + 1)[:-1], np.zeros(half + 1), 0
-    for start in range(0, padded.shape[1] // half * half - half, _PIECE):
-        piece = padded[:, start : start + _PIECE + half]
-        frames = np.lib.stride_tricks.sliding_window_view(piece, SPECTRUM_FRAME, axis=1)[:, ::half]
-        total += np.square(np.abs(np.fft.rfft(frames * window))).sum(axis=(0, 1))
-        count += frames.shape[1]
-    return total / count
+    frames, total = padded.shape[1] // half - 1, np.zeros(half + 1)
+    for start in range(0, frames * half, _PIECE):
+        total += _power_of_frames(padded[:, start : start + _PIECE + half], window, half)
+    return total / frames
+
+
+def _power_of_frames(samples: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
+    """Power of `[C, N]` at each frequency, summed over channels and over all frames behind a window."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, len(window), axis=1)[:, ::hop]
+    return np.square(np.abs(np.fft.rfft(frames * window))).sum(axis=(0, 1))
 
 
 def _decibel(power: float) -> float:
@@ -164,7 +167,8 @@ class BandPower:
             joined = np.concatenate([np.broadcast_to(self._rest, (len(block), self._rest.shape[1])), block], axis=1)
             whole = joined.shape[1] // _WELCH * _WELCH
             for start in range(0, whole, _PIECE):
-                self._add(joined[:, start : min(start + _PIECE, whole)])
+                piece = joined[:, start : min(start + _PIECE, whole)]
+                self._sum += _power_of_frames(piece, np.hanning(_WELCH), _WELCH)
             self._rest = joined[:, whole:]
             yield block
 
@@ -174,10 +178,6 @@ class BandPower:
         last = np.abs(np.fft.rfft(self._rest * np.hanning(self._rest.shape[1]), n=_WELCH)) ** 2
         power = self._sum + last.sum(0)
         return np.array([power[first:end].sum() for first, end in pairwise(self._edges)])
-
-    def _add(self, samples: np.ndarray) -> None:
-        frames = samples.reshape(len(samples), -1, _WELCH) * np.hanning(_WELCH)
-        self._sum += (np.abs(np.fft.rfft(frames)) ** 2).sum((0, 1))
 
 
 def typical_change_db(before: np.ndarray, after: np.ndarray) -> float:
