@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -127,9 +128,10 @@ def test_doctor_notices_a_codec_that_returns_nonsense(embedded, monkeypatch):
 
 def test_doctor_says_what_optional_parts_are_for(monkeypatch):
     def nothing(name: str) -> str:
-        raise doctor.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr(doctor, "version", nothing)
+    monkeypatch.setattr(doctor, "distributions", lambda name: ())
     monkeypatch.setenv("PATH", "")
     checks = {check.name: check for check in doctor.diagnose()}
     assert checks["ffmpeg"].state == checks["matplotlib"].state == "missing"
