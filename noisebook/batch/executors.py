@@ -20,8 +20,6 @@ from noisebook.batch.planning import Batch, Task
 from noisebook.batch.worker import Outcome, Worker
 from noisebook.errors import ConfigError, Error, MissingExtra, ModelError
 
-__all__ = ["Executor", "executor_of", "hand_out"]
-
 _TRIES = 3  # of a file whose worker dies; then the file is to blame
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _spawning = multiprocessing.get_context("spawn")
@@ -37,9 +35,9 @@ class Executor(ABC):
 
     def start(self) -> None:
         """Begin all workers, and return when each has its model; Error if one cannot load it."""
-        self.load(range(self.size))
+        self.load(*range(self.size))
 
-    def load(self, indices: Iterable[int]) -> None:
+    def load(self, *indices: int) -> None:
         """Begin these workers, also in the place of ones that died, and return when each has its model."""
         try:
             for loading in [self.begin(index) for index in indices]:
@@ -66,36 +64,20 @@ class Executor(ABC):
 
 
 def executor_of(batch: Batch) -> Executor:
-    """An executor that is not started yet.
-
-    "local" is this process where there is one worker, else processes on this machine; "ray" are actors of the cluster
-    that RAY_ADDRESS names, or of one that begins and ends on this machine.
-
-    Raises:
-        ConfigError: another executor, or no worker.
-        MissingExtra: Ray is not installed.
-    """
-    kinds: dict[str, type[Executor]] = {"local": InProcess if batch.workers == 1 else Processes, "ray": RayActors}
-    if batch.executor not in kinds:
-        raise ConfigError(f"executor {batch.executor!r}: {', '.join(kinds)} are possible")
-    if batch.workers < 1:
-        raise ConfigError(f"{batch.workers} workers: 1 at least")
-    kind = kinds[batch.executor]
+    """An executor that is not started yet; MissingExtra where it is Ray's and that is not installed."""
+    workers = batch.options.workers
+    if batch.options.executor == "local" and workers == 1:
+        return InProcess(batch, 1)
     # Many workers, each with all cores, are slower than one.
-    one_thread = batch if kind is InProcess else batch.with_model(threads=batch.settings.model.threads or 1)
-    return kind(one_thread, batch.workers)
+    one_thread = batch.with_model(threads=batch.settings.model.threads or 1)
+    return RayActors(one_thread, workers) if batch.options.executor == "ray" else Processes(one_thread, workers)
 
 
 def hand_out(
     executor: Executor, groups: Iterable[Sequence[Task]], on_start: Callable[[Task], None]
 ) -> Iterator[Outcome]:
-    """What became of each file, as it becomes known. The files of a worker that dies are tried again, one by one.
-
-    Args:
-        executor: started.
-        groups: files that go through the denoiser together.
-        on_start: called with each file before it is given to a worker.
-    """
+    """What became of each file of the groups, as it becomes known; `on_start` is called with each before a worker gets
+    it. The files of a worker that dies are tried again, one by one."""
     waiting = deque(list(group) for group in groups)
     idle = list(range(executor.size))[::-1]
     busy: dict[Future[list[Outcome]], tuple[int, list[Task]]] = {}
@@ -111,7 +93,7 @@ def hand_out(
         try:
             outcomes = future.result()
         except executor.died:
-            executor.load([index])
+            executor.load(index)
             deaths.update(task.source for task in group)
             waiting.extend([task] for task in group if deaths[task.source] < _TRIES)
             reason = f"{_TRIES} workers died over it; is it too long for the memory?"
@@ -187,7 +169,7 @@ def _begin_process(lifeline: Connection) -> None:
 
 
 def _do(batch: Batch, group: Sequence[Task]) -> list[Outcome]:
-    """What a process does with a group; the first one is empty, and it only loads the model."""
+    """What a process does with a group; the first one is empty, and only loads the model."""
     global _worker
     if _worker is None:
         _worker = Worker(batch)
@@ -255,17 +237,15 @@ def _on_own_gpu(batch: Batch, index: int) -> Batch:
 def _environment_of_workers(threads: int) -> Iterator[None]:
     """For processes that begin in here: the number of threads, which libraries read when they are loaded; no warning
     when they clear up after a kill; and no interrupt by the terminal, for the first process ends them."""
-    wanted = dict.fromkeys(_THREADS, str(threads))
     warnings = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]
-    wanted["PYTHONWARNINGS"] = ",".join(filter(None, warnings))
-    before = {name: os.environ[name] for name in wanted if name in os.environ}
+    before = dict(os.environ)
     in_main = threading.current_thread() is threading.main_thread()  # elsewhere nothing is interrupted
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
-    os.environ.update(wanted)
+    os.environ.update(dict.fromkeys(_THREADS, str(threads)), PYTHONWARNINGS=",".join(filter(None, warnings)))
     try:
         yield
     finally:
-        for name in wanted:
+        for name in (*_THREADS, "PYTHONWARNINGS"):
             del os.environ[name]
         os.environ.update(before)
         if in_main:

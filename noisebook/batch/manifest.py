@@ -19,28 +19,24 @@ from typing import Any
 from noisebook.batch.storage import OutOfSpace, Storage
 from noisebook.errors import AudioError, ConfigError
 
-__all__ = ["Manifest", "Record", "opened"]
-
 Record = dict[str, Any]
 _REWRITE_SECONDS = 5.0
 
 
 class Manifest:
-    """The lines so far, what they say together, and where the next ones go; ConfigError if they are something else.
-
-    Attributes:
-        last: the last record of each source.
-        owned: targets that batches wrote, with the SHA-256 of what they wrote; None where that is not known.
-    """
+    """The lines so far, what they say together, and where the next ones go; ConfigError if they are something else."""
 
     def __init__(self, storage: Storage, name: str, descriptor: int | None = None) -> None:
         self._storage, self._name, self._descriptor = storage, name, descriptor
-        self._lines = storage.read(name).split(b"\n")[:-1] if storage.has(name) else []
+        data = storage.read(name) if storage.is_file(name) else b""
+        self._lines = data.split(b"\n")[:-1]
         self._flushed, self._pending = time.monotonic(), False
-        self.last: dict[str, Record] = {}
-        self.owned: dict[str, str | None] = {}
+        self.last: dict[str, Record] = {}  # of each source
+        self.owned: dict[str, str | None] = {}  # targets that batches wrote -> the SHA-256 of that, where it is known
         for record in self.records():
             self._take(record)
+        if descriptor is not None:
+            os.ftruncate(descriptor, data.rfind(b"\n") + 1)  # what follows is a torn line
 
     def records(self) -> list[Record]:
         """All records, in order."""
@@ -74,25 +70,16 @@ class Manifest:
 @contextmanager
 def opened(storage: Storage, name: str) -> Iterator[Manifest]:
     """The manifest of a folder for writing; ConfigError if another run writes to it, in a local folder."""
-    if not storage.is_local:
-        manifest = Manifest(storage, name)
+    descriptor = _locked(storage, name) if storage.is_local else None
+    try:
+        manifest = Manifest(storage, name, descriptor)
         try:
             yield manifest
         finally:
             manifest.flush()
-        return
-    path = storage.path_of(name)
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
-    except OSError as error:
-        raise AudioError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        _lock(descriptor, storage)
-        manifest = Manifest(storage, name, descriptor)
-        os.ftruncate(descriptor, storage.read(name).rfind(b"\n") + 1)  # what follows is a torn line
-        yield manifest
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _parsed(line: bytes, shown: str) -> Record:
@@ -117,13 +104,20 @@ def _append(descriptor: int, line: bytes, shown: str) -> None:
         raise OutOfSpace(f"cannot write {shown}: {error.strerror}") from error
 
 
-def _lock(descriptor: int, storage: Storage) -> None:
-    """Refuse to share the manifest; the lock ends with the process, however that ends."""
+def _locked(storage: Storage, name: str) -> int:
+    """The manifest of a local folder, open for this process alone: the lock ends with it, however that ends."""
+    path = storage.path_of(name)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:
+        raise AudioError(f"cannot write {path}: {error.strerror}") from error
     try:
         import fcntl
-    except ImportError:  # Windows has no such lock
-        return
-    try:
+
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # Windows has no such lock
+        pass
     except OSError as error:
+        os.close(descriptor)
         raise ConfigError(f"another batch is writing to {storage.url}; wait for its end") from error
+    return descriptor

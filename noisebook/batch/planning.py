@@ -16,8 +16,7 @@ from noisebook.batch.manifest import Manifest
 from noisebook.batch.storage import Storage
 from noisebook.batch.verbs import STREAM_SUFFIX, Settings, suffix_of
 from noisebook.errors import ConfigError
-
-__all__ = ["Batch", "Plan", "Task", "check_folders", "counterparts", "planned", "targets"]
+from noisebook.options import Options, option
 
 MAX_BYTES = 2**31  # of a source, which is held in memory: 3 hours of 16-bit stereo at 48 kHz
 # Of libsndfile, and of ffmpeg behind it (`audio.io`). Others are not tried: a corpus holds notes and covers too.
@@ -38,17 +37,30 @@ class Task:
 
 
 @dataclass(frozen=True)
+class RunOptions(Options):
+    """How a batch runs."""
+
+    executor: str = option(
+        "local", "local: this machine. ray: actors of the cluster that RAY_ADDRESS names, or of one on this machine.",
+        choices=("local", "ray"), flags=("--executor", "--engine"),
+    )  # fmt: skip
+    workers: int = option(1, "Models at work at once.", low=1)
+    batch_size: int = option(
+        1, "Files that go through the network in one call, where their lengths allow; for GPUs.",
+        low=1, flags=("--batch",),
+    )  # fmt: skip
+    resume: bool = option(False, "Skip what is done already with these settings and sources.")
+    force: bool = option(False, "Overwrite what is in DST.", flags=("-f", "--force"))
+
+
+@dataclass(frozen=True)
 class Batch:
     """A verb over a tree. Plain values: workers in other processes and on other machines begin with it."""
 
     source: str  # a folder, or a URL that fsspec knows
     target: str  # the same, for the results
     settings: Settings  # what is done to each file
-    executor: str = "local"  # where workers run: local or ray
-    workers: int = 1
-    batch_size: int = 1  # files that go through the denoiser in one call
-    resume: bool = False  # skip what is done with the same settings and source
-    force: bool = False  # overwrite what no batch wrote; without resume, also do anew what is done
+    options: RunOptions = RunOptions()
 
     @property
     def sources(self) -> Storage:
@@ -72,7 +84,7 @@ class Batch:
 
     def with_model(self, **changes: Any) -> Batch:
         """The same with other options of the model."""
-        return replace(self, settings=replace(self.settings, model=replace(self.settings.model, **changes)))
+        return replace(self, settings=replace(self.settings, model=self.settings.model.replaced(**changes)))
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,7 @@ def check_folders(source: Storage, target: Storage) -> None:
     """Raise ConfigError for what is not two folders."""
     if source.is_file():
         raise ConfigError(f"{source.url} is a file: name a folder, or use the command of the same name without batch")
-    if not source.exists():
+    if not source.is_folder():
         raise ConfigError(f"there is no folder {source.url}")
     if target.is_file():
         raise ConfigError(f"{target.url} is a file: name a folder for the results")
@@ -118,13 +130,9 @@ def check_folders(source: Storage, target: Storage) -> None:
 
 
 def planned(batch: Batch, manifest: Manifest, key: str) -> Plan:
-    """Go through SRC and DST, by what was done before and the key of the settings.
-
-    Raises:
-        ConfigError: the manifest holds a batch, and neither resume nor force is asked for.
-        AudioError: a folder that cannot be listed.
-    """
-    if manifest.last and not (batch.resume or batch.force):
+    """Go through SRC and DST, by what was done before and the key of the settings; ConfigError if the manifest holds a
+    batch, and neither resume nor force is asked for."""
+    if manifest.last and not (batch.options.resume or batch.options.force):
         name = batch.settings.manifest
         raise ConfigError(
             f"{batch.target} holds a batch ({name}): --resume does what is missing, --force everything anew"
@@ -133,15 +141,15 @@ def planned(batch: Batch, manifest: Manifest, key: str) -> Plan:
     found = source.files(without=target)
     wanted = {STREAM_SUFFIX} if batch.settings.verb == "decompress" else _SOUND_SUFFIXES
     sizes = {name: size for name, size in found.items() if suffix_of(name) in wanted}
-    existing = target.files() if target.exists() else {}
+    existing = target.files() if target.is_folder() else {}
     todo, refused, skipped = [], [], 0
     for task, error in _tasks(batch.settings, sizes, existing):
         if error is None and sizes[task.source] > MAX_BYTES:
             error = f"it has {sizes[task.source]} bytes, and a batch takes {MAX_BYTES} at most: cut it"
-        if error is None and batch.resume and _is_done(task, manifest, key, batch, existing):
+        if error is None and batch.options.resume and _is_done(task, manifest, key, batch, existing):
             skipped += 1
             continue
-        if error is None and not batch.force and _is_foreign(task, manifest, target, existing):
+        if error is None and not batch.options.force and _is_foreign(task, manifest, target, existing):
             error = f"{target.shown(task.target or '')} exists, and no batch wrote it: --force overwrites"
         if error is None:
             todo.append(task)

@@ -4,12 +4,14 @@ down."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import soundfile
 
 from noisebook import api
 from noisebook._version import __version__
@@ -17,16 +19,14 @@ from noisebook.audio import io
 from noisebook.audio.waveform import Waveform
 from noisebook.batch.executors import executor_of, hand_out
 from noisebook.batch.manifest import Manifest, Record, opened
-from noisebook.batch.planning import Batch, Plan, Task, check_folders, planned
+from noisebook.batch.planning import Batch, Plan, RunOptions, Task, check_folders, planned
 from noisebook.batch.storage import OutOfSpace, Storage
 from noisebook.batch.verbs import STREAM_SUFFIX, Settings, suffix_of
 from noisebook.batch.worker import Outcome, Worker
 from noisebook.errors import Error
-
-__all__ = ["Estimate", "OnFile", "Summary", "dry_run", "estimate", "run", "throughput"]
+from noisebook.options import OnStep
 
 _TRIAL_SECONDS = 3.0
-OnFile = Callable[[int, int], None]  # (files done, files to do)
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,12 @@ class Summary:
     loading_seconds: float = 0.0  # until every worker had its model
     seconds: float = 0.0  # of the whole run
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        failed = [{"source": source, "error": error} for source, error in self.failed]
-        return {**vars(self), "failed": failed}
 
+def run(batch: Batch, *, on_file: OnStep | None = None) -> Summary:
+    """Do a batch. Failures of single files are in the summary and the manifest; `on_file` is called after each file.
 
-def run(batch: Batch, *, on_file: OnFile | None = None) -> Summary:
-    """Do a batch. Failures of single files are in the summary and the manifest.
-
-    Args:
-        batch: what is asked for.
-        on_file: called after each file.
-
-    Raises:
-        Error: nothing can be done at all, or nothing more: the disk is full.
-        KeyboardInterrupt: what was done stays, nothing is half written, and resume goes on.
+    Error if nothing can be done at all, or nothing more, as on a full disk. After an interrupt what was done stays,
+    nothing is half written, and resume goes on.
     """
     started = time.perf_counter()
     target = batch.results
@@ -124,48 +114,38 @@ def estimate(batch: Batch, plan: Plan) -> Estimate:
         return replace(
             known,
             trial=(task.source, round(tried.audio_seconds, 3)),
-            seconds=round(total / tried.audio_seconds * took / batch.workers, 3),
+            seconds=round(total / tried.audio_seconds * took / batch.options.workers, 3),
             bytes=round(written / tried_seconds * len(tried.data or b"")),
         )
     return known
 
 
-def throughput(sounds: Sequence[Waveform], settings: Settings, **how: Any) -> dict[str, Any]:
-    """Do a verb on sounds as `noisebook batch` does, files, digests and manifest included, and take the time.
+def throughput(sounds: Sequence[Waveform], settings: Settings, options: RunOptions) -> dict[str, Any]:
+    """Do a verb on sounds, a 16-bit WAV file each, as `noisebook batch` does, and take the time.
 
-    Args:
-        sounds: one file each, as 16-bit WAV.
-        settings: compress or reconstruct, with their options.
-        how: executor, workers and batch_size of `Batch`.
-
-    Returns:
-        What ran, `files` and `audio_seconds`; `start_seconds` until every worker had its model, `seconds` for the
-        rest, and `rate`, seconds of sound a second.
-
-    Raises:
-        Error: a sound that cannot be done.
+    Error for a sound that cannot be done. Of the times, `start_seconds` is until every worker had its model, `seconds`
+    the rest, and `rate` seconds of sound a second.
     """
     with TemporaryDirectory() as folder:
         for index, sound in enumerate(sounds):
             io.write(Path(folder, f"{index}.wav"), sound)
-        batch = Batch(folder, str(Path(folder, "results")), settings, **how)
-        summary = run(batch)
+        summary = run(Batch(folder, str(Path(folder, "results")), settings, options))
     if summary.failed:
         raise Error(f"{len(summary.failed)} of {len(sounds)} sounds failed, the first so: {summary.failed[0][1]}")
     seconds = summary.seconds - summary.loading_seconds
     return {
-        "verb": settings.verb, "executor": batch.executor, "workers": batch.workers, "batch_size": batch.batch_size,
-        "files": len(sounds), "audio_seconds": summary.audio_seconds, "start_seconds": summary.loading_seconds,
-        "seconds": seconds, "rate": summary.audio_seconds / seconds,
+        "verb": settings.verb, "executor": options.executor, "workers": options.workers,
+        "batch_size": options.batch_size, "files": len(sounds), "audio_seconds": summary.audio_seconds,
+        "start_seconds": summary.loading_seconds, "seconds": seconds, "rate": summary.audio_seconds / seconds,
     }  # fmt: skip
 
 
-def _work(batch: Batch, plan: Plan, summary: Summary, manifest: Manifest, key: str, on_file: OnFile | None) -> None:
-    executor, tasks = executor_of(batch), plan.todo
-    if batch.batch_size > 1 or batch.workers > 1:
+def _work(batch: Batch, plan: Plan, summary: Summary, manifest: Manifest, key: str, on_file: OnStep | None) -> None:
+    executor, tasks, together = executor_of(batch), plan.todo, batch.options.batch_size
+    if together > 1 or batch.options.workers > 1:
         # The longest first, so that like goes with like and no worker is left with a long one at the end.
         tasks = sorted(tasks, key=lambda task: -plan.sizes[task.source])
-    groups = [tasks[i : i + batch.batch_size] for i in range(0, len(tasks), batch.batch_size)]
+    groups = [tasks[i : i + together] for i in range(0, len(tasks), together)]
     try:
         began = time.perf_counter()
         executor.start()
@@ -203,8 +183,6 @@ def _now() -> str:
 
 def _length(source: Storage, name: str) -> tuple[float, int] | None:
     """Seconds and channels from the file's header; None where libsndfile does not know it, or it is damaged."""
-    import soundfile
-
     try:
         if suffix_of(name) == STREAM_SUFFIX:
             info = api.read_info(source.read(name))

@@ -13,8 +13,6 @@ from typing import IO
 
 from noisebook.errors import AudioError, ConfigError, MissingExtra
 
-__all__ = ["TEMPORARY", "OutOfSpace", "Storage"]
-
 TEMPORARY = ".noisebook-batch-"  # begins the names of files that are being written
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # Object stores show an upload when it is complete, and a rename there is a copy.
@@ -27,15 +25,11 @@ class OutOfSpace(AudioError):
 
 class Storage:
     """A folder and what lies in it; names are relative to it, with slashes. A failure of the file system is an
-    AudioError, or OutOfSpace.
+    AudioError, or OutOfSpace; a URL of an unknown kind is a ConfigError, one whose package is missing MissingExtra.
 
     Attributes:
         url: a path, or any URL of a folder that fsspec knows.
         is_local: whether files can be reached by `path_of`.
-
-    Raises:
-        MissingExtra: a URL of a kind whose package is not installed, or fsspec itself is not.
-        ConfigError: a URL of an unknown kind.
     """
 
     def __init__(self, url: str) -> None:
@@ -55,18 +49,13 @@ class Storage:
         self.is_local = "file" in self._protocols
         self._is_store = bool(self._protocols & _WHOLE_BY_NATURE)
 
-    def exists(self) -> bool:
+    def is_folder(self) -> bool:
         """Whether the folder is there; of object stores, whether anything lies in it."""
         with self._named_errors("list", self.url):
             return bool(self._fs.isdir(self._root))
 
-    def is_file(self) -> bool:
-        """Whether a file has the name of the folder."""
-        with self._named_errors("list", self.url):
-            return bool(self._fs.isfile(self._root))
-
-    def has(self, name: str) -> bool:
-        """Whether there is a file of that name."""
+    def is_file(self, name: str = "") -> bool:
+        """Whether there is a file of that name, or of the folder's own."""
         with self._named_errors("read", self.shown(name)):
             return bool(self._fs.isfile(self._path(name)))
 
@@ -83,19 +72,15 @@ class Storage:
         return self._protocols == other._protocols and (its + "/").startswith(own.rstrip("/") + "/")
 
     def files(self, *, without: Storage | None = None) -> dict[str, int]:
-        """Sizes in bytes of all files below, by name, in order. Hidden ones are left out, folders behind links too.
-
-        Args:
-            without: a folder whose files are left out, such as that of the results.
-        """
+        """Sizes in bytes of all files below, by name, in order; but for hidden ones, those in folders behind links, and
+        those in the folder `without`."""
         self._fs.invalidate_cache()
         left_out = None if without is None or without._protocols != self._protocols else without._root
-        found = {}
-        for path, subfolders, files in self._folders(self._root):
-            subfolders[:] = [name for name in subfolders if name[0] != "." and f"{path}/{name}" != left_out]
-            for name, size in files.items():
-                if name[0] != ".":
-                    found[f"{path}/{name}"[len(self._root) :].lstrip("/")] = size
+        found: dict[str, int] = {}
+        for folder, subfolders, files in self._folders(self._root):
+            subfolders[:] = [name for name in subfolders if name[0] != "." and f"{folder}/{name}" != left_out]
+            shown = {name: size for name, size in files.items() if name[0] != "."}
+            found |= {f"{folder}/{name}"[len(self._root) :].lstrip("/"): size for name, size in shown.items()}
         return dict(sorted(found.items()))
 
     def read(self, name: str) -> bytes:
@@ -123,10 +108,8 @@ class Storage:
             return str(self._fs.ukey(self._path(name)))[:32]
 
     def write(self, name: str, data: bytes | memoryview) -> None:
-        """Write a file, whole or not at all, over one that is there, in a folder that is made for it.
-
-        Under a temporary name first, which is then renamed; an object store gets it directly.
-        """
+        """Write a file, whole or not at all, over one that is there, in a folder that is made for it: under a temporary
+        name, which is then changed; an object store gets it directly."""
         path = self._path(name)
         with self._named_errors("write", self.shown(name)):
             if self._is_store:
@@ -157,7 +140,7 @@ class Storage:
 
     def shown(self, name: str) -> str:
         """A file's name in messages."""
-        return f"{self.url.rstrip('/')}/{name}"
+        return f"{self.url.rstrip('/')}/{name}".rstrip("/")
 
     def _folders(self, folder: str) -> Iterator[tuple[str, list[str], dict[str, int]]]:
         """Each folder, the names of its folders (the caller may take some out), and its files with their sizes.
@@ -179,7 +162,7 @@ class Storage:
             yield from self._folders(f"{folder.rstrip('/')}/{name}")
 
     def _path(self, name: str) -> str:
-        return f"{self._root.rstrip('/')}/{name}"
+        return f"{self._root.rstrip('/')}/{name}".rstrip("/") or "/"
 
     @contextmanager
     def _named_errors(self, action: str, what: str) -> Iterator[None]:

@@ -9,23 +9,20 @@ from hashlib import sha256
 from io import BytesIO
 from math import isfinite
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from noisebook import api
 from noisebook._version import __version__
-from noisebook.api.models import ModelOptions
+from noisebook.api import EncodeOptions, ModelOptions
 from noisebook.audio import io
 from noisebook.audio.formats import WRITABLE, encode, subtype_of
 from noisebook.audio.waveform import Waveform
-from noisebook.errors import ConfigError
-
-if TYPE_CHECKING:
-    from noisebook.diffusion.backend import Backend, BackendInfo
-
-__all__ = ["STREAM_SUFFIX", "Processed", "Settings", "process", "suffix_of"]
+from noisebook.codec.options import AUTO
+from noisebook.diffusion.backend import Backend, BackendInfo
 
 STREAM_SUFFIX = ".ddcm"
-_VERBS = ("compress", "decompress", "reconstruct", "verify")
 _LIMITS = ("max_seconds", "max_work")  # options that decide whether there is a result, and not what it is
 
 
@@ -36,20 +33,14 @@ def suffix_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is done to every file; ConfigError for another verb or suffix."""
+    """What is done to every file."""
 
     verb: str  # compress, decompress, reconstruct or verify
-    # keyword arguments of the function of the facade, as JSON can hold them; of compress also `codec`
+    # keyword arguments of the function of the facade, as JSON can hold them
     options: Mapping[str, Any] = field(default_factory=dict)
     # where none is named, of a stream the one that made it, else the one inside the package
     model: ModelOptions = ModelOptions()
     suffix: str = ".wav"  # of sounds that are written, a key of `WRITABLE`; decides the format
-
-    def __post_init__(self) -> None:
-        if self.verb not in _VERBS:
-            raise ConfigError(f"batch {self.verb!r}: {', '.join(_VERBS)} are possible")
-        if self.suffix not in WRITABLE:
-            raise ConfigError(f"sounds with the suffix {self.suffix!r}: {' '.join(WRITABLE)} are possible")
 
     @property
     def target_suffix(self) -> str | None:
@@ -92,13 +83,10 @@ class Settings:
         if self.verb == "reconstruct":
             chosen = {name: value for name, value in self.options.items() if name != "bits"}
             api.reconstruction_preset(**chosen)
-        elif self.verb == "compress" and self.options.get("codec", "ddcm") == "ddcm":
-            import numpy as np
-
+        elif self.verb == "compress" and "codebook" not in self.options:
             from noisebook.codec.encoder import header_of
-            from noisebook.codec.options import AUTO, EncodeOptions
 
-            given = EncodeOptions().replaced(**{name: value for name, value in self.options.items() if name != "codec"})
+            given = EncodeOptions().replaced(**self.options)
             second = Waveform(np.zeros((2 if given.channels == "dual" else 1, 16000), np.float32), 16000)
             header_of(second, given.replaced(preset=None) if given.preset == AUTO else given, self._model_info())
 
@@ -118,14 +106,8 @@ class Processed:
 def process(
     settings: Settings, files: Sequence[tuple[str, bytes]], backend: Backend, *, seconds: float | None = None
 ) -> Processed:
-    """Do the verb; errors as of its function in the facade.
-
-    Args:
-        settings: the verb and its options.
-        files: name and bytes of the source; for verify, also of its counterpart.
-        backend: the model.
-        seconds: only the first of the sound, for a trial.
-    """
+    """Do the verb to the name and bytes of a source, for verify also of its counterpart; for a trial only to the first
+    seconds. Errors as of its function in the facade."""
     options = dict(settings.options)
     subtype = subtype_of(settings.suffix, options.pop("bits", None))
 
@@ -137,7 +119,7 @@ def process(
         return encoded(api.decompress(files[0][1], backend=backend, end=seconds, peak_guard=False, **options), {})
     sound = _sound(*files[0], seconds)
     if settings.verb == "compress":
-        compress = api.compress_with_codebook if options.pop("codec", "ddcm") == "vq" else api.compress
+        compress = api.compress_with_codebook if "codebook" in options else api.compress
         return Processed(compress(sound, backend=backend, **options), sound.duration)
     if settings.verb == "reconstruct":
         result = api.reconstruct(sound, backend=backend, **options)
@@ -154,16 +136,10 @@ def process(
     return Processed(None, sound.duration, {"metrics": metrics, "verdict": found["verdict"], "verification": found})
 
 
-class _Named(BytesIO):
-    """Bytes that a message can call by a name."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self.name = name
-
-
 def _sound(name: str, data: bytes, seconds: float | None) -> Waveform:
-    sound = io.read(_Named(data, name))
+    file = BytesIO(data)
+    file.name = name  # for messages
+    sound = io.read(file)
     if seconds is None or sound.duration <= seconds:
         return sound
     return Waveform(sound.samples[:, : max(1, round(seconds * sound.sample_rate))], sound.sample_rate)

@@ -1,30 +1,43 @@
-"""A model, and the files that pass through it."""
+"""A model, and the files that pass through it, also several through one call of its denoiser.
+
+Of several, each sound is a job in a thread of its own, with the codec as it is. One job runs at a time; one that asks
+the denoiser waits until all others ask too or are done. Then the last one answers all: what has the same timestep, tag
+and number of frames goes through the network as one batch. Sounds of one length share every call; so do all that are
+longer than the denoiser's window, which sees them in windows of one length.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from noisebook.api import EMBEDDED
-from noisebook.batch.batching import Share, side_by_side
 from noisebook.batch.planning import Batch, Task
 from noisebook.batch.storage import OutOfSpace
 from noisebook.batch.verbs import Processed, process
+from noisebook.diffusion.backend import Backend, Condition
 from noisebook.errors import AudioError, Error
 
-__all__ = ["Outcome", "Worker"]
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+Share = Callable[["Backend"], "Backend"]  # a backend -> one whose denoiser is shared with other jobs
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a file."""
 
-    task: Task  # which
+    task: Task
     values: dict[str, Any]  # for its record: digests, sizes, seconds
     error: str | None = None  # why it failed; None: it did not
     fatal: bool = False  # the same would happen to every file that follows
@@ -87,3 +100,97 @@ def _failure(task: Task, known: dict[str, Any], error: Exception) -> Outcome:
     else:
         reason = f"a bug: {type(error).__name__}: {reason}"
     return Outcome(task, {**known, "traceback": "".join(traceback.format_exception(error))}, reason)
+
+
+def side_by_side(jobs: Sequence[Callable[[Share], T]]) -> list[T]:
+    """What the jobs return; the first exception of one ends all. One job alone gets the backend itself."""
+    if len(jobs) < 2:
+        return [job(lambda backend: backend) for job in jobs]
+    turns = _Turns(len(jobs))
+    with ThreadPoolExecutor(len(jobs), "batching") as threads:
+        results = [threads.submit(turns.run, job) for job in jobs]
+        try:
+            return [result.result() for result in results]
+        except BaseException:
+            turns.cancelled = True  # they end at their next call of the denoiser
+            raise
+
+
+@dataclass(eq=False)
+class _Call:
+    """A call of the denoiser `x [B, C, T', F']` that waits for its answer."""
+
+    backend: Backend
+    x: torch.Tensor
+    t: int
+    tag: int
+    condition: Condition | None
+    answer: Future[torch.Tensor] = field(default_factory=Future)
+
+
+class _Turns:
+    """Which of the jobs runs, and the calls of those that wait."""
+
+    def __init__(self, jobs: int) -> None:
+        self._turn = threading.Lock()  # held by the job that runs
+        self._running = jobs  # not waiting, whether or not they have begun
+        self._waiting: list[_Call] = []
+        self.cancelled = False
+
+    def run(self, job: Callable[[Share], T]) -> T:
+        with self._turn:
+            try:
+                return job(lambda backend: cast("Backend", _Shared(backend, self)))
+            finally:
+                self._pause()
+
+    def ask(self, call: _Call) -> torch.Tensor:
+        self._waiting.append(call)
+        self._pause()
+        self._turn.release()
+        try:
+            return call.answer.result()
+        finally:
+            self._turn.acquire()
+
+    def _pause(self) -> None:
+        """One fewer runs; the last one answers all that wait."""
+        self._running -= 1
+        if self._running or not self._waiting:
+            return
+        calls, self._waiting = self._waiting, []
+        self._running += len(calls)
+        alike: dict[tuple[object, ...], list[_Call]] = defaultdict(list)
+        for call in calls:
+            key = id(call.backend), call.t, call.tag, id(call.condition), tuple(call.x.shape[1:])
+            alike[key].append(call)
+        for group in alike.values():
+            self._answer(group)
+
+    def _answer(self, calls: list[_Call]) -> None:
+        import torch
+
+        first = calls[0]
+        try:
+            if self.cancelled:
+                raise Error("interrupted")
+            x = first.x if len(calls) == 1 else torch.cat([call.x for call in calls])
+            answers = first.backend.denoise(x, first.t, tag=first.tag, condition=first.condition)
+            for call, answer in zip(calls, answers.split([len(call.x) for call in calls]), strict=True):
+                call.answer.set_result(answer)
+        except Exception as error:
+            for call in calls:
+                call.answer.set_exception(error)
+
+
+class _Shared:
+    """A backend, but its denoiser is asked together with other jobs."""
+
+    def __init__(self, backend: Backend, turns: _Turns) -> None:
+        self._backend, self._turns = backend, turns
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def denoise(self, x: torch.Tensor, t: int, tag: int = 0, condition: Condition | None = None) -> torch.Tensor:
+        return self._turns.ask(_Call(self._backend, x, t, tag, condition))

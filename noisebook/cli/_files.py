@@ -8,23 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
 import click
+import numpy as np
 
-from noisebook.cli._shared import STANDARD, Outcome, asked, error_values, report, wrong_usage
+from noisebook.api import Decoding, Waveform
+from noisebook.audio import io
+from noisebook.audio.formats import WRITABLE, encode, encode_blocks, pipe_wav, subtype_of
+from noisebook.cli._shared import STANDARD, STREAM_SUFFIX, Outcome, asked, error_values, report, wrong_usage
 from noisebook.errors import AudioError, ConfigError, Error, NotAStream, StreamError
 
-if TYPE_CHECKING:
-    from typing import IO
-
-    from noisebook.api import Decoding
-    from noisebook.audio.io import Recording
-    from noisebook.audio.waveform import Waveform
-
-STREAM_SUFFIX = ".ddcm"
 _OF_TREES = ("compress", "decompress", "reconstruct")  # what `batch` does too
-_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".caf", ".w64", ".m4a")  # in a folder
 
 
 @dataclass(frozen=True)
@@ -38,18 +33,11 @@ class Output:
     @property
     def _format(self) -> tuple[str, str]:
         """libsndfile's names of the container and the sample format; WAV where the suffix names none."""
-        from noisebook.audio.formats import WRITABLE, subtype_of
-
         suffix = _suffix(self.path) if _suffix(self.path) in WRITABLE else ".wav"
         return WRITABLE[suffix][0], subtype_of(suffix, self.bits)
 
     def check_format(self, sample_rate: int, channels: int) -> None:
         """Raise now, and not after minutes of decoding, if the format cannot hold such a sound."""
-        import numpy as np
-
-        from noisebook.audio.formats import encode
-        from noisebook.audio.waveform import Waveform
-
         silence = Waveform(np.zeros((channels, 1), np.float32), sample_rate)
         container, subtype = self._format
         try:
@@ -59,94 +47,71 @@ class Output:
 
     def write(self, data: bytes | memoryview) -> None:
         """To the file, whole or not at all, or to standard output."""
-        from noisebook.audio import io
-
         if self.path == STANDARD:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()  # here, where a failure is still reported
         else:
             io.write_bytes_atomic(self.path, data, overwrite=self.force)
 
-    def write_sound(self, sound: Waveform) -> int:
-        """Write a sound; returns how many samples were beyond full scale and held."""
-        from noisebook.audio.formats import encode
-
-        data, held = encode(sound, *self._format)
-        self.write(data)
-        return held
-
-    def write_decoding(self, decoding: Decoding) -> int:
-        """`write_sound` of a sound that is being decoded, block by block."""
-        from noisebook.audio import io
-        from noisebook.audio.formats import encode_blocks, pipe_wav
-
+    def write_sound(self, sound: Waveform | Decoding) -> int:
+        """Write a sound block by block; returns how many samples beyond full scale were held within it."""
         container, subtype = self._format
-        shape, blocks = (decoding.channels, decoding.sample_count), (block.samples for block in decoding.blocks)
-        if self.path == STANDARD:
-            return pipe_wav(self.write, blocks, shape, decoding.sample_rate, subtype) + decoding.held
+        pieces = [sound] if isinstance(sound, Waveform) else sound.blocks
+        shape, blocks = (sound.channels, sound.sample_count), (piece.samples for piece in pieces)
 
         def fill(file: IO[bytes]) -> int:
-            return encode_blocks(file, blocks, shape, decoding.sample_rate, container, subtype)
+            return encode_blocks(file, blocks, shape, sound.sample_rate, container, subtype)
 
-        return io.write_atomic(self.path, fill, overwrite=self.force) + decoding.held
+        if self.path == STANDARD:
+            held = pipe_wav(self.write, blocks, shape, sound.sample_rate, subtype)
+        else:
+            held = io.write_atomic(self.path, fill, overwrite=self.force)
+        return held if isinstance(sound, Waveform) else held + sound.held
 
 
-OutputOf = Callable[[str, Mapping[str, Any]], Output]  # `stream_output` or `sound_output`
+OutputOf = Callable[[str, str | None, Mapping[str, Any]], Output]  # `stream_output` or `sound_output`
 Work = Callable[[str, Output], tuple[Mapping[str, Any], str]]
 
 
-def stream_output(source: str, options: Mapping[str, Any], *, added: str = "") -> Output:
-    """Where the stream of the sound `source` goes: the command's target or output, else its name with `added`."""
-    from noisebook.audio.formats import WRITABLE
-
+def stream_output(source: str, target: str | None, options: Mapping[str, Any], *, added: str = "") -> Output:
+    """Where the stream of the sound `source` goes: the target, else a file of its name with `added`."""
     if _suffix(source) == STREAM_SUFFIX:
         raise ConfigError(f"{source} is named like a stream already; to hear it: noisebook decompress {source}")
-    output = _output(source, options, added + STREAM_SUFFIX)
+    output = _output(source, target, options, added + STREAM_SUFFIX)
     if _suffix(output.path) in WRITABLE:
         better = Path(output.path).with_suffix(STREAM_SUFFIX)
         raise ConfigError(f"{output.path} is named like a sound, and compress writes a stream; name it {better}")
     return output
 
 
-def sound_output(source: str, options: Mapping[str, Any], *, added: str = "", stream_by: str | None = None) -> Output:
+def sound_output(
+    source: str, target: str | None, options: Mapping[str, Any], *, added: str = "", stream_by: str | None = None
+) -> Output:
     """The same of a sound; `stream_by` is the option that would make a stream, for a target that is named like one."""
-    from noisebook.audio.formats import WRITABLE
-
-    named = options["target"] or options["output"]
-    if stream_by is not None and named is not None and _suffix(named) == STREAM_SUFFIX:
-        better = Path(named).with_suffix(".wav")
-        raise ConfigError(f"{named} is named like a stream; {stream_by} makes one, {better} a sound")
-    output = _output(source, options, f"{added}.wav")
-    path = output.path
-    is_device = os.path.exists(path) and not os.path.isfile(path)
-    if path != STANDARD and not is_device and _suffix(path) not in WRITABLE:
-        raise ConfigError(f"cannot write {path} as sound; its suffix must be one of {' '.join(WRITABLE)}")
+    if stream_by is not None and target is not None and _suffix(target) == STREAM_SUFFIX:
+        better = Path(target).with_suffix(".wav")
+        raise ConfigError(f"{target} is named like a stream; {stream_by} makes one, {better} a sound")
+    output = _output(source, target, options, f"{added}.wav")
+    is_device = os.path.exists(output.path) and not os.path.isfile(output.path)
+    if output.path != STANDARD and not is_device and _suffix(output.path) not in WRITABLE:
+        raise ConfigError(f"cannot write {output.path} as sound; its suffix must be one of {' '.join(WRITABLE)}")
     return output
 
 
-def _output(source: str, options: Mapping[str, Any], suffix: str) -> Output:
-    """The second argument or -o, else beside the source with `suffix`, else standard output for standard input."""
-    path = given_once(options)
+def _output(source: str, target: str | None, options: Mapping[str, Any], suffix: str) -> Output:
+    """The target, else beside the source with `suffix`, else standard output for standard input."""
     check_source(source)
-    if path is None:
-        path = STANDARD if source == STANDARD else str(Path(source).with_name(f"{Path(source).stem}{suffix}"))
-    if path != STANDARD:
-        check_target(path, source, force=options["force"])
+    if target is None:
+        target = STANDARD if source == STANDARD else str(Path(source).with_name(f"{Path(source).stem}{suffix}"))
+    if target != STANDARD:
+        check_target(target, source, force=options["force"])
     else:
         outcome = click.get_current_context().find_object(Outcome)
         if outcome is not None:
             outcome.result_on_stdout = True
         if sys.stdout.isatty():
             raise ConfigError("standard output is a terminal; redirect it, or name a file with -o")
-    return Output(path, options["force"], options.get("bits"))
-
-
-def given_once(options: Mapping[str, Any]) -> str | None:
-    """OUT, of a command that takes it as an argument and as an option."""
-    argument, option = options["target"], options["output"]
-    if argument is not None and option is not None:
-        raise wrong_usage("give the output once: as the second argument or with -o")
-    return argument if argument is not None else option
+    return Output(target, options["force"], options.get("bits"))
 
 
 def check_source(source: str) -> None:
@@ -189,22 +154,8 @@ def _suffix(name: str) -> str:
     return Path(name).suffix.lower()
 
 
-def sounds_in(sources: Sequence[str]) -> Iterator[str]:
-    """Files as they are named, and the sounds within folders in the order of their names."""
-    for source in sources:
-        if not Path(source).is_dir():
-            yield source
-            continue
-        found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
-        if not found:
-            raise AudioError(f"there are no sounds in {source}; known in a folder are {' '.join(_SOUNDS)}")
-        yield from map(str, found)
-
-
 def read_sound(source: str, output: Output | None = None) -> Waveform:
     """A sound file, or one on standard input; the format of the output must be able to hold such a sound."""
-    from noisebook.audio import io
-
     check_source(source)
     sound = io.read(sys.stdin.buffer if source == STANDARD else source)
     if output is not None:
@@ -212,10 +163,8 @@ def read_sound(source: str, output: Output | None = None) -> Waveform:
     return sound
 
 
-def open_sound(source: str) -> Recording:
+def open_sound(source: str) -> io.Recording:
     """A sound decoded block by block and never held whole; to be closed."""
-    from noisebook.audio import io
-
     return io.Recording(sys.stdin.buffer if source == STANDARD else source)
 
 
@@ -250,6 +199,28 @@ def held_text(held: int) -> str:
     return f"; {what} turned down; --bits float keeps them"
 
 
+def sound_values(path: str, sound: Waveform | Decoding, seconds: float) -> dict[str, Any]:
+    """What a report says of a sound that was written, and of the time it took to make."""
+    return {
+        "output": path,
+        "sample_rate": sound.sample_rate,
+        "channels": sound.channels,
+        "duration": round(sound.duration, 3),
+        "seconds": round(seconds, 3),
+    }
+
+
+def stream_values(path: str, size: int, duration: float, seconds: float) -> dict[str, Any]:
+    """The same of a stream of so many bytes."""
+    return {
+        "output": path,
+        "bytes": size,
+        "bitrate": round(8 * size / duration, 3),
+        "duration": round(duration, 3),
+        "seconds": round(seconds, 3),
+    }
+
+
 def each(paths: Sequence[str], options: Mapping[str, Any], output_of: OutputOf, suffix: str, work: Work) -> int:
     """Do the files of `IN [OUT]`, `IN... -o DIR` or `IN... DIR`, and report each. The exit status.
 
@@ -259,7 +230,7 @@ def each(paths: Sequence[str], options: Mapping[str, Any], output_of: OutputOf, 
     if len(files) == 1:
         report(*work(*files[0]))
         return 0
-    rows: list[Mapping[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for source, output in files:
         try:
             values, text = work(source, output)
@@ -279,30 +250,23 @@ def _pairs(
     paths: Sequence[str], options: Mapping[str, Any], output_of: OutputOf, suffix: str
 ) -> list[tuple[str, Output]]:
     """Inputs with their outputs, all checked."""
-    folder: str | None = options["output"]
-    if folder is None and len(paths) > 1 and os.path.isdir(paths[-1]):
-        *paths, folder = paths
-    if folder is not None and len(paths) == 2 and not os.path.exists(paths[1]) and not os.path.isdir(folder):
+    target: str | None = options["output"]
+    if target is None and len(paths) > 1 and (len(paths) == 2 or os.path.isdir(paths[-1])):
+        *paths, target = paths
+    elif target is not None and len(paths) == 2 and not os.path.exists(paths[1]) and not os.path.isdir(target):
         raise wrong_usage("give the output once: as the second argument or with -o")
-    if folder is not None and (len(paths) > 1 or os.path.isdir(folder) or folder.endswith(("/", os.sep))):
-        return _in_folder(paths, folder, options, output_of, suffix)
-    if len(paths) > 2:
-        raise wrong_usage("several inputs need a folder for their results: -o DIR")
-    target = paths[1] if len(paths) == 2 else None
-    return [(paths[0], output_of(paths[0], {**options, "target": target}))]
-
-
-def _in_folder(
-    paths: Sequence[str], folder: str, options: Mapping[str, Any], output_of: OutputOf, suffix: str
-) -> list[tuple[str, Output]]:
-    if STANDARD in (*paths, folder):
+    if target is None or (len(paths) == 1 and not os.path.isdir(target) and not target.endswith(("/", os.sep))):
+        if len(paths) > 1:
+            raise wrong_usage("several inputs need a folder for their results: -o DIR")
+        return [(paths[0], output_of(paths[0], target, options))]
+    if STANDARD in (*paths, target):
         raise ConfigError(f"standard input and output ({STANDARD}) go alone, and not with several files")
-    targets: dict[str, str] = {}
+    sources: dict[str, str] = {}  # by the name of the result
     for path in paths:
         check_source(path)
-        target = str(Path(folder) / Path(path).with_suffix(suffix).name)
-        if target in targets:
-            raise ConfigError(f"{targets[target]} and {path} would both become {target}; name one of them anew")
-        targets[target] = path
-    make_folder(folder)  # after what could be wrong with the inputs: a folder for nothing helps nobody
-    return [(path, output_of(path, {**options, "target": target, "output": None})) for target, path in targets.items()]
+        result = str(Path(target) / Path(path).with_suffix(suffix).name)
+        if result in sources:
+            raise ConfigError(f"{sources[result]} and {path} would both become {result}; name one of them anew")
+        sources[result] = path
+    make_folder(target)  # after what could be wrong with the inputs: a folder for nothing helps nobody
+    return [(path, output_of(path, result, options)) for result, path in sources.items()]

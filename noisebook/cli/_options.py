@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from noisebook.api.models import ModelOptions
+from noisebook.api import ModelOptions
+from noisebook.audio.formats import BITS
+from noisebook.cli._shared import wrong_usage
 from noisebook.options import Option, Options
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 
 class Parsed(click.ParamType):
-    """A value that a function makes of a word; its ValueError says what is wrong with it."""
+    """A value that a function makes of a word; `wanted` says what that has to be, or else the function's ValueError."""
 
-    def __init__(self, parse: Callable[[str], Any], name: str = "text") -> None:
-        self.name, self._parse = name, parse
+    def __init__(self, parse: Callable[[str], Any], name: str, wanted: str | None = None) -> None:
+        self.name, self._parse, self._wanted = name, parse, wanted
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value, or BadParameter."""
@@ -32,21 +32,11 @@ class Parsed(click.ParamType):
         try:
             return self._parse(value)
         except ValueError as error:
-            self.fail(f"{str(error).rstrip('.')}.", param, ctx)
+            wrong = str(error) if self._wanted is None else f"{value!r} is not {self._wanted}"
+            self.fail(f"{wrong.rstrip('.')}.", param, ctx)
 
 
-class _File(click.ParamType):
-    """A name of a file or folder, which shells complete. It is checked where it is opened."""
-
-    name = "path"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="file")]
-
-
-FILE = _File()
+FILE = click.Path(readable=False)  # a name of a file or folder, which shells complete; it is checked where it is opened
 POSITIVE = click.FloatRange(0, min_open=True)
 
 
@@ -110,13 +100,28 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def output_option(help: str, *arguments: Decorator) -> Decorator:
+    """OUT, after other arguments, as an argument and as an option: the parameter output."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_output(target: str | None, output: str | None, **options: Any) -> Any:
+            if target is not None and output is not None:
+                raise wrong_usage("give the output once: as the second argument or with -o")
+            return command(output=output if target is None else target, **options)
+
+        return together(
+            *arguments,
+            click.argument("target", metavar="[OUT]", required=False, type=FILE),
+            click.option("-o", "--output", metavar="OUT", type=FILE, help=help),
+        )(with_output)
+
+    return decorate
+
+
 def in_out(help: str, *, required: bool = True) -> Decorator:
-    """`IN [OUT]`, and OUT as an option: the parameters source, target and output."""
-    return together(
-        click.argument("source", metavar="IN", required=required, type=FILE),
-        click.argument("target", metavar="[OUT]", required=False, type=FILE),
-        click.option("-o", "--output", metavar="OUT", type=FILE, help=help),
-    )
+    """`IN [OUT]`: the parameters source and output."""
+    return output_option(help, click.argument("source", metavar="IN", required=required, type=FILE))
 
 
 def refuse(names: Collection[str], why: str) -> None:
@@ -141,7 +146,7 @@ metrics_option = click.option(
     help="Some metrics only, with commas between; by default all that can run.",
 )  # fmt: skip
 bits_option = click.option(
-    "--bits", type=click.Choice(["16", "24", "float"]), metavar="BITS",
+    "--bits", type=click.Choice([*BITS]), metavar="BITS",
     help="Of a sample in .wav, .aiff, .caf, .w64 and .flac: 16 (default), 24, or float, which keeps what is beyond "
     "full scale; else a limiter turns it down.",
 )  # fmt: skip

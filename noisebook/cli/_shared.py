@@ -10,17 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from noisebook.options import OnStep
 
-if TYPE_CHECKING:
-    from noisebook.api import Decoding
-    from noisebook.audio.waveform import Waveform
-
 STANDARD = "-"  # standard input or output
+STREAM_SUFFIX = ".ddcm"
 _LONG = 120.0  # seconds; work that takes longer is announced
 
 
@@ -47,39 +44,12 @@ class Work:
 
 @contextmanager
 def progress(label: str, *, quiet: bool | None = None) -> Iterator[Work]:
-    """Time what is done within, draw a bar of its steps where standard error is a terminal, and announce what is long.
+    """Time what is done within, draw a bar of its steps where standard error is a terminal, and announce what is long;
+    where `quiet`, as by default the running command was asked to be, only time it."""
+    work, started, first = Work(), time.perf_counter(), 0.0
 
-    Args:
-        quiet: show nothing; by default as the running command was asked.
-    """
-    work, started = Work(), time.perf_counter()
-    quiet = asked("quiet", "as_json") if quiet is None else quiet
-    try:
-        if quiet or not sys.stderr.isatty():
-            work.on_step = None if quiet else _announcing(label)
-            yield work
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task, announce = bar.add_task(label, total=None), _announcing(label)
-
-            def on_step(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total)
-                announce(done, total)
-
-            work.on_step = on_step
-            yield work
-    finally:
-        work.seconds = time.perf_counter() - started
-
-
-def _announcing(label: str) -> OnStep:
-    """Says how long the work will take, where that is long, after two steps: the first may have loaded networks."""
-    first = 0.0
-
-    def on_step(done: int, total: int) -> None:
+    def announce(done: int, total: int) -> None:
+        """After two steps: the first may have loaded networks."""
         nonlocal first
         now = time.perf_counter()
         if done == 1:
@@ -87,7 +57,27 @@ def _announcing(label: str) -> OnStep:
         elif done == 2 and (rest := (now - first) * (total - done)) > _LONG:
             click.echo(f"noisebook: {label}: about {round(rest / 60)} minutes for {total} steps", err=True)
 
-    return on_step
+    try:
+        if asked("quiet", "as_json") if quiet is None else quiet:
+            yield work
+        elif not sys.stderr.isatty():
+            work.on_step = announce
+            yield work
+        else:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task(label, total=None)
+
+                def on_step(done: int, total: int) -> None:
+                    bar.update(task, completed=done, total=total)
+                    announce(done, total)
+
+                work.on_step = on_step
+                yield work
+    finally:
+        work.seconds = time.perf_counter() - started
 
 
 def asked(*names: str) -> bool:
@@ -112,11 +102,8 @@ def finite(value: Any) -> Any:
 
 
 def table(rows: Sequence[Sequence[str]], *, right_from: int | None = None) -> str:
-    """A table whose first row is its head, within the width of a terminal; in a file, each row is one line.
-
-    Args:
-        right_from: the first of the columns that are aligned to the right.
-    """
+    """A table whose first row is its head, within the width of a terminal; in a file, each row is one line. Columns
+    from `right_from` on are aligned to the right."""
     from rich.console import Console
     from rich.table import Table
 
@@ -156,25 +143,3 @@ def report(values: Mapping[str, Any], text: str) -> None:
     elif not asked("quiet"):
         # A file's name may hold bytes that are no text.
         click.echo(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), err=err)
-
-
-def sound_values(path: str, sound: Waveform | Decoding, seconds: float) -> dict[str, Any]:
-    """What a report says of a sound that was written, and of the time it took to make."""
-    return {
-        "output": path,
-        "sample_rate": sound.sample_rate,
-        "channels": sound.channels,
-        "duration": round(sound.duration, 3),
-        "seconds": round(seconds, 3),
-    }
-
-
-def stream_values(path: str, size: int, duration: float, seconds: float) -> dict[str, Any]:
-    """The same of a stream of so many bytes."""
-    return {
-        "output": path,
-        "bytes": size,
-        "bitrate": round(8 * size / duration, 3),
-        "duration": round(duration, 3),
-        "seconds": round(seconds, 3),
-    }

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
-from noisebook.api.models import ModelOptions
+from noisebook.api import DecodeOptions, ModelOptions, ReconstructOptions
+from noisebook.audio.formats import WRITABLE
+from noisebook.batch.planning import Batch, RunOptions
+from noisebook.batch.runs import dry_run, estimate, run
+from noisebook.batch.verbs import Settings
 from noisebook.cli import _options
 from noisebook.cli._options import FILE, options_of
 from noisebook.cli._shared import progress, report
 from noisebook.cli.codec import codec_options, coding
-from noisebook.codec.options import DecodeOptions
-from noisebook.synthesis.options import ReconstructOptions
-
-if TYPE_CHECKING:
-    from noisebook.batch.planning import Plan
-    from noisebook.batch.runs import Estimate, Summary
-
-__all__ = ["batch"]
 
 _LISTED = 20  # failures on the terminal; all are in the manifest
-_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".caf", ".w64")
 
 
 @click.group()
@@ -42,33 +37,31 @@ def batch() -> None:
     """
 
 
-def _run_options(loading: Callable[..., Any]) -> Callable[..., Any]:
+def _run_options(loading: _options.Decorator) -> _options.Decorator:
     """What all four take, before the options of their model."""
     return _options.together(
         click.argument("source", metavar="SRC", type=FILE),
         click.argument("target", metavar="DST", type=FILE),
-        click.option(
-            "--executor", "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-            help="local: this machine. ray: actors of the cluster that RAY_ADDRESS names, or of one on this machine.",
-        ),
-        click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Models at work at once."),
-        click.option(
-            "--batch", "batch_size", type=click.IntRange(1), default=1, show_default=True,
-            help="Files that go through the network in one call, where their lengths allow; for GPUs.",
-        ),
-        click.option("--resume", is_flag=True, help="Skip what is done already with these settings and sources."),
+        options_of(RunOptions),
         click.option("--dry-run", is_flag=True, help="Say what would be done, and about how long it would take."),
-        click.option("-f", "--force", is_flag=True, help="Overwrite what is in DST."),
         _options.quiet_option,
         _options.json_option,
         loading,
-    )  # fmt: skip
+    )
 
 
-_format = click.option(
-    "--format", "suffix", type=click.Choice([suffix[1:] for suffix in _SUFFIXES]), default="wav", show_default=True,
-    help="Format of the sounds.",
-)  # fmt: skip
+_formats = [suffix[1:] for suffix in WRITABLE if suffix != ".aif"]  # another spelling of .aiff
+_sound_format = _options.together(
+    click.option(
+        "--format",
+        "suffix",
+        type=click.Choice(_formats),
+        default="wav",
+        show_default=True,
+        help="Format of the sounds.",
+    ),
+    _options.bits_option,
+)
 
 
 @batch.command()
@@ -82,15 +75,13 @@ def compress(**options: Any) -> int:
     noisebook batch compress recordings streams --preset 1500 --resume --workers 4
     noisebook batch compress recordings s3://bucket/streams --dry-run
     """
-    codec = _given(options, "codec", "codebook")
-    return _do("compress", {**coding(options).to_dict(), **codec}, options)
+    return _do("compress", {**coding(options).to_dict(), **_given(options, "codebook")}, options)
 
 
 @batch.command()
 @options_of(DecodeOptions, without=("start", "end", "damaged"))
 @_options.codebook_option
-@_format
-@_options.bits_option
+@_sound_format
 @_run_options(_options.stream_loading_options)
 def decompress(**options: Any) -> int:
     """Turn every .ddcm stream below SRC back into a sound below DST.
@@ -103,8 +94,7 @@ def decompress(**options: Any) -> int:
 
 @batch.command()
 @options_of(ReconstructOptions)
-@_format
-@_options.bits_option
+@_sound_format
 @_run_options(_options.loading_options)
 def reconstruct(**options: Any) -> int:
     """Pass every sound below SRC through the autoencoder and a vocoder, without bits.
@@ -144,48 +134,36 @@ def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _do(verb: str, verb_options: Mapping[str, Any], options: Mapping[str, Any]) -> int:
-    from noisebook.batch.planning import Batch
-    from noisebook.batch.runs import dry_run, run
-    from noisebook.batch.verbs import Settings
-
     settings = Settings(verb, verb_options, ModelOptions.among(options), f".{options.get('suffix', 'wav')}")
-    chosen = {name: options[name] for name in ("executor", "workers", "batch_size", "resume", "force")}
-    wanted = Batch(options["source"], options["target"], settings, **chosen)
+    batch = Batch(options["source"], options["target"], settings, RunOptions.among(options))
     if options["dry_run"]:
-        from noisebook.batch.runs import estimate
-
-        plan = dry_run(wanted)
-        _report_plan(plan, estimate(wanted, plan))
+        _report_plan(batch)
         return 0
     with progress(f"{verb}: files") as work:
-        summary = run(wanted, on_file=work.on_step)
-    report(summary.to_dict(), _text(summary))
+        summary = run(batch, on_file=work.on_step)
+    counts = [f"{summary.done} done", f"{summary.skipped} done before", f"{len(summary.failed)} failed"]
+    if summary.left_out:
+        counts.append(f"{summary.left_out} of other kinds left out")
+    size = f", {summary.bytes} bytes" if summary.bytes else ""
+    amount = f"{summary.audio_seconds:.1f} s of sound{size}, {summary.seconds:.1f} s"
+    lines = [*_failures(summary.failed), f"files: {', '.join(counts)}; {amount}"]
+    report({**vars(summary), "failed": _reasons(summary.failed)}, "\n".join(lines))
     if options["quiet"] and summary.failed:
         count = _count(len(summary.failed), "file")
         click.echo(f"noisebook: {count} failed: {settings.manifest} says why", err=True)
     return 1 if summary.failed else 0
 
 
-def _text(summary: Summary) -> str:
-    counts = [f"{summary.done} done", f"{summary.skipped} done before", f"{len(summary.failed)} failed"]
-    if summary.left_out:
-        counts.append(f"{summary.left_out} of other kinds left out")
-    size = f", {summary.bytes} bytes" if summary.bytes else ""
-    amount = f"{summary.audio_seconds:.1f} s of sound{size}, {summary.seconds:.1f} s"
-    return "\n".join([*_failures(summary.failed), f"files: {', '.join(counts)}; {amount}"])
-
-
-def _report_plan(plan: Plan, expected: Estimate) -> None:
+def _report_plan(batch: Batch) -> None:
+    plan = dry_run(batch)
+    expected, refused = estimate(batch, plan), [(task.source, error) for task, error in plan.refused]
     values = {
-        **vars(expected),
-        "skipped": plan.skipped,
-        "left_out": plan.left_out,
-        "refused": [{"source": task.source, "error": error} for task, error in plan.refused],
-        "todo": [{"source": task.source, "target": task.target, "other": task.other} for task in plan.todo],
-    }
+        **vars(expected), "skipped": plan.skipped, "left_out": plan.left_out, "refused": _reasons(refused),
+        "todo": list(map(vars, plan.todo)),
+    }  # fmt: skip
     lines = _first([f"{task.source} -> {task.target or task.other or ''}" for task in plan.todo], "more file")
-    lines += _failures([(task.source, error) for task, error in plan.refused])
-    counts = f"{expected.files} to do, {plan.skipped} done before, {len(plan.refused)} refused"
+    counts = f"{expected.files} to do, {plan.skipped} done before, {len(refused)} refused"
+    lines += _failures(refused)
     lines.append(f"files: {counts}; {expected.source_bytes} bytes, {expected.audio_seconds:.1f} s of sound")
     if expected.unknown:
         lines.append(f"{_count(expected.unknown, 'file')} of unknown length: not in these numbers")
@@ -196,7 +174,11 @@ def _report_plan(plan: Plan, expected: Estimate) -> None:
     report(values, "\n".join(lines))
 
 
-def _failures(failed: list[tuple[str, str]]) -> list[str]:
+def _reasons(failed: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"source": source, "error": error} for source, error in failed]
+
+
+def _failures(failed: Sequence[tuple[str, str]]) -> list[str]:
     width = max((len(_printable(source)) for source, _ in failed), default=0)
     return _first([f"{_printable(source):{width}}  {error}" for source, error in failed], "more failure")
 

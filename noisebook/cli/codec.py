@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from noisebook.api.models import ModelOptions
+from noisebook import api
+from noisebook.api import CodebookOptions, DecodeOptions, EncodeOptions, ModelOptions, StreamInfo
 from noisebook.cli import _files, _options
 from noisebook.cli._options import FILE, options_of
-from noisebook.cli._shared import error_values, number, progress, report, sound_values, stream_values, wrong_usage
-from noisebook.codec.options import AUTO, CodebookOptions, DecodeOptions, EncodeOptions
+from noisebook.cli._shared import (
+    STANDARD,
+    STREAM_SUFFIX,
+    error_values,
+    number,
+    progress,
+    report,
+    wrong_usage,
+)
+from noisebook.codec.options import AUTO
+from noisebook.diffusion.backend import Backend, BackendInfo
 from noisebook.errors import CorruptStream, WrongModel
-
-if TYPE_CHECKING:
-    from noisebook.api import StreamInfo
-    from noisebook.diffusion.backend import Backend, BackendInfo
-
-__all__ = ["codec_options", "coding", "compress", "decompress", "info", "play"]
 
 _DAMAGED = "damaged or cut short: its size or a checksum is wrong; decompress --damaged plays what is there"
 _ONLY = {
@@ -75,7 +79,7 @@ def compress(paths: tuple[str, ...], **options: Any) -> int:
     chosen = coding(options)
     load = cache(ModelOptions.among(options).load)  # for all of them, and not before the first is known to be sound
     return _files.each(
-        paths, options, _files.stream_output, _files.STREAM_SUFFIX,
+        paths, options, _files.stream_output, STREAM_SUFFIX,
         lambda source, out: _compress(source, out, chosen, load, options["codebook"]),
     )  # fmt: skip
 
@@ -99,8 +103,6 @@ def _compress(
     codebook: str,
 ) -> tuple[Mapping[str, Any], str]:
     """One sound to a stream; what to report of it."""
-    from noisebook import api
-
     with _files.open_sound(source) as sound:
         if isinstance(chosen, EncodeOptions) and chosen.preset == AUTO:
             preset, reasons = api.auto_preset(sound)
@@ -115,34 +117,31 @@ def _compress(
                     sound, backend=model, codebook=codebook, options=chosen, on_step=work.on_step
                 )
     out.write(stream)
-    shown = api.read_info(stream, info=model.info)
-    rate = _rate_values(shown, chosen.asked_bitrate, model.info)
+    shown, asked = api.read_info(stream, info=model.info), chosen.asked_bitrate
     ratio = 2 * sound.channels * sound.sample_count / shown.file_bytes
-    values = stream_values(out.path, shown.file_bytes, sound.duration, work.seconds)
-    values |= {"ratio_to_pcm16": round(ratio, 2), **rate}
+    why_more = None if asked is None or shown.bitrate <= _NOTICED * asked else _why_more(shown, asked, model.info)
+    values = _files.stream_values(out.path, shown.file_bytes, sound.duration, work.seconds) | {
+        "ratio_to_pcm16": round(ratio, 2), "asked_bitrate": asked, "payload_bytes": shown.payload_bytes,
+        "other_bytes": shown.file_bytes - (shown.payload_bytes or 0), "why_more": why_more,
+    }  # fmt: skip
     rates = f"{number(shown.bitrate, 5)} bit/s, 1:{number(ratio)} of 16-bit PCM"
     text = f"{out.path}: {shown.file_bytes} bytes, {rates}, {work.seconds:.1f} s"
-    if rate["why_more"]:
-        text += f"; more than {number(rate['asked_bitrate'])} bit/s, for {rate['why_more']}"
-    return values, text
+    return values, text if why_more is None else f"{text}; more than {number(asked or 0)} bit/s, for {why_more}"
 
 
-def _rate_values(shown: StreamInfo, asked: float | None, info: BackendInfo) -> dict[str, Any]:
-    """What of a stream is payload and what is not, and, where it has more than the bit/s that were asked for, why."""
-    beside = shown.file_bytes - (shown.payload_bytes or 0)
-    values = {"asked_bitrate": asked, "payload_bytes": shown.payload_bytes, "other_bytes": beside}
-    if asked is None or shown.bitrate <= _NOTICED * asked:
-        return {**values, "why_more": None}
-    per_byte = 8 / shown.duration
-    reasons = [f"{beside} bytes are not payload ({number(beside * per_byte, 3)} bit/s)"]
-    more = (shown.payload_bytes or 0) * per_byte - asked
-    if more > (_NOTICED - 1) * asked:
-        why = "the codebook has a bitrate of its own"
-        if shown.params is not None:  # choices come in parts, and the last ones reach beyond the sound's end
-            part = 2 ** int(shown.params["log2_part"]) / info.frame_values / info.frames_per_second
-            why = f"choices come {number(part)} s of sound at a time"
-        reasons.append(f"{why} ({number(more, 3)} bit/s)")
-    return {**values, "why_more": " and ".join(reasons)}
+def _why_more(shown: StreamInfo, asked: float, info: BackendInfo) -> str:
+    """Why a stream has more than the bit/s that were asked for."""
+    payload, per_byte = shown.payload_bytes or 0, 8 / shown.duration
+    beside = shown.file_bytes - payload
+    reason = f"{beside} bytes are not payload ({number(beside * per_byte, 3)} bit/s)"
+    more = payload * per_byte - asked
+    if more <= (_NOTICED - 1) * asked:
+        return reason
+    why = "the codebook has a bitrate of its own"
+    if shown.params is not None:  # choices come in parts, and the last ones reach beyond the sound's end
+        part = 2 ** int(shown.params["log2_part"]) / info.frame_values / info.frames_per_second
+        why = f"choices come {number(part)} s of sound at a time"
+    return f"{reason} and {why} ({number(more, 3)} bit/s)"
 
 
 @click.command()
@@ -171,22 +170,18 @@ def decompress(paths: tuple[str, ...], **options: Any) -> int:
     )
 
 
-def _sound_output(source: str, options: Mapping[str, Any]) -> _files.Output:
+def _sound_output(source: str, target: str | None, options: Mapping[str, Any]) -> _files.Output:
     """Where the sound of a stream goes, once the source is known to be a stream."""
-    from noisebook import api
-
-    if source != _files.STANDARD:
+    if source != STANDARD:
         with _files.naming(source):
             api.read_info(_files.read_bytes(source))
-    return _files.sound_output(source, options)
+    return _files.sound_output(source, target, options)
 
 
 def _decompress(
     source: str, out: _files.Output, load: Callable[[str], Backend], options: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], str]:
     """One stream to a sound; what to report of it."""
-    from noisebook import api
-
     with _files.naming(source):
         data = _files.read_bytes(source)
         shown = api.read_info(data)  # is it a stream at all? Asked before the model is loaded.
@@ -197,8 +192,8 @@ def _decompress(
             sound = api.decompress_to_blocks(
                 data, backend=model, codebook=options["codebook"], options=chosen, on_step=work.on_step
             )
-            held = out.write_decoding(sound)
-    values = sound_values(out.path, sound, work.seconds) | {"held": held}
+            held = out.write_sound(sound)
+    values = _files.sound_values(out.path, sound, work.seconds) | {"held": held}
     kind = {1: "mono", 2: "stereo"}[sound.channels]
     text = f"{out.path}: {sound.duration:.2f} s, {kind} at {sound.sample_rate} Hz, {work.seconds:.1f} s"
     return values, text + _files.held_text(held)
@@ -229,7 +224,6 @@ def play(source: str, output: str | None, **options: Any) -> int:
     if output is not None:
         status: int = click.get_current_context().invoke(decompress, paths=(source,), output=output, **options)
         return status
-    from noisebook import api
     from noisebook.audio.speakers import speakers
 
     to_speakers = speakers()
@@ -242,7 +236,7 @@ def play(source: str, output: str | None, **options: Any) -> int:
         blocks, shape = (block.samples for block in sound.blocks), (sound.channels, sound.sample_count)
         with progress("playing", quiet=True) as work:
             to_speakers(blocks, shape, sound.sample_rate)
-    report(sound_values(source, sound, work.seconds), f"{source}: {sound.duration:.2f} s played")
+    report(_files.sound_values(source, sound, work.seconds), f"{source}: {sound.duration:.2f} s played")
     return 0
 
 
@@ -260,8 +254,6 @@ def info(source: str, model: str | None, **_: Any) -> int:
     noisebook info song.ddcm
     noisebook info song.ddcm --json
     """
-    from noisebook import api
-
     with _files.naming(source):
         data = _files.read_bytes(source)
         shown = api.read_info(data)

@@ -13,21 +13,18 @@ from typing import Any, NoReturn
 import click
 
 from noisebook._version import __version__
-from noisebook.cli._files import STREAM_SUFFIX
-from noisebook.cli._shared import Outcome, error_values, spoken_warnings
+from noisebook.cli._shared import STREAM_SUFFIX, Outcome, error_values, spoken_warnings
 from noisebook.errors import Error
-
-__all__ = ["cli", "main"]
 
 _NO_COMMAND: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # before 8.2 click shows the help itself
 # Where in `noisebook.cli` each command is, what it does (its help lists them without importing them), and what other
 # programs call it.
 _COMMANDS = {
     "batch": ("batch", "Do a whole tree of files.", ""),
-    "bench": ("bench", "Time the codec on this machine, beside the published ones.", "benchmark time speed"),
+    "bench": ("machine", "Time the codec on this machine, beside the published ones.", "benchmark time speed"),
     "calibrate": ("models", "Measure a model's error curve, and keep it with the model.", ""),
     "codebook": ("models", "Latent codebooks, which --codec vq writes a sound with.", "codebooks fit"),
-    "compare": ("compare", "Compare methods and codecs on the same sounds, on one page.", ""),
+    "compare": ("evaluation", "Compare methods and codecs on the same sounds, on one page.", ""),
     "completion": ("machine", "Complete commands, options and files in a shell.", ""),
     "compress": ("codec", "Compress a sound to a .ddcm stream.", "enc pack zip convert"),
     "decompress": ("codec", "Turn a .ddcm stream back into sound.", "dec unpack unzip extract"),
@@ -36,14 +33,14 @@ _COMMANDS = {
     "info": ("codec", "Show what a stream says about itself, and if it is whole.", "show"),
     "models": ("models", "List the installed models.", "list"),
     "play": ("codec", "Hear a .ddcm stream.", "hear"),
-    "recommend": ("verification", "Listen to a sound and name the method and preset that suit it.", "presets"),
+    "recommend": ("evaluation", "Listen to a sound and name the method and preset that suit it.", "presets"),
     "reconstruct": ("synthesis", "Pass a sound through the model without any bits.", ""),
     "restore": ("synthesis", "Fill gaps of a sound, invent a lost band, or undo clipping.", "inpaint declip"),
     "studio": ("machine", "Open a page on which all of noisebook can be tried.", "gui web serve ui"),
-    "tally": ("compare", "Say what the listeners of a blind test heard.", ""),
+    "tally": ("evaluation", "Say what the listeners of a blind test heard.", ""),
     "transform": ("synthesis", "Lead a sound towards a prompt.", ""),
     "verify": (
-        "verification", "Say whether a sound is related to another, and how near it is.", "evaluate eval metrics score"
+        "evaluation", "Say whether a sound is related to another, and how near it is.", "evaluate eval metrics score"
     ),
 }  # fmt: skip
 _ALIASES = {"encode": "compress", "decode": "decompress"}
@@ -127,33 +124,28 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     be. Anything else is a bug and shows its trace.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    outcome = Outcome()
+    outcome, code = Outcome(), 1
     try:
         with spoken_warnings():
             status: Any = cli.main(arguments, prog_name="noisebook", standalone_mode=False, obj=outcome)
+        sys.exit(status if isinstance(status, int) else 0)
     except _NO_COMMAND as error:  # a group alone: its help, as of `noisebook` alone
         click.echo(error.format_message(), err=True)
         sys.exit(2)
     except click.UsageError as error:
-        what = error.format_message().rstrip(".")
+        what, code = error.format_message().rstrip("."), 2
         if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent is None:
             what = f"options follow the command: noisebook COMMAND ... {error.option_name}"
         command = error.ctx.command_path if error.ctx else "noisebook"
-        _fail({"kind": "UsageError", "message": f"{what}; see {command} --help"}, 2, given, outcome)
+        failure = {"kind": "UsageError", "message": f"{' '.join(what.split())}; see {command} --help"}
     except (click.Abort, KeyboardInterrupt):
-        _fail({"kind": "Interrupted", "message": "interrupted"}, 130, given, outcome)
+        failure, code = {"kind": "Interrupted", "message": "interrupted"}, 130
     except Error as error:
-        _fail(error_values(error), 1, given, outcome)
+        failure = error_values(error)
     except OSError as error:  # `audio.io` makes an Error of those of files, and click ends quietly on a closed pipe
-        message = f"cannot write to standard output: {error.strerror}"
-        _fail({"kind": "AudioError", "message": message}, 1, given, outcome)
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-def _fail(error: dict[str, str], status: int, arguments: list[str], outcome: Outcome) -> NoReturn:
-    message = " ".join(error["message"].split())
-    click.echo(f"noisebook: {message}", err=True)
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        failure = {"kind": "AudioError", "message": f"cannot write to standard output: {error.strerror}"}
+    click.echo(f"noisebook: {failure['message']}", err=True)
+    options = given[: given.index("--")] if "--" in given else given
     if "--json" in options and not outcome.result_on_stdout:
-        click.echo(json.dumps({"error": {**error, "message": message, "exit_status": status}}, indent=2))
-    sys.exit(status)
+        click.echo(json.dumps({"error": {**failure, "exit_status": code}}, indent=2))
+    sys.exit(code)

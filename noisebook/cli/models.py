@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from noisebook.api.codebooks import FitOptions
-from noisebook.api.models import ModelOptions
+from noisebook import api
+from noisebook.api import FitOptions, ModelOptions, Waveform
+from noisebook.audio.io import bundled_clips
+from noisebook.benchmark.doctor import list_models
 from noisebook.cli import _files
 from noisebook.cli._options import (
     FILE,
@@ -20,16 +22,12 @@ from noisebook.cli._options import (
     options_of,
     result_options,
 )
-from noisebook.cli._shared import progress, report, table, wrong_usage
+from noisebook.cli._shared import STANDARD, progress, report, table, wrong_usage
+from noisebook.comparison.inputs import sound_files
+from noisebook.diffusion.backend import BackendInfo
+from noisebook.diffusion.plan import Curve
 from noisebook.errors import ConfigError
-
-if TYPE_CHECKING:
-    from noisebook.audio.waveform import Waveform
-    from noisebook.diffusion.backend import BackendInfo
-    from noisebook.diffusion.plan import Curve
-    from noisebook.options import OnStep
-
-__all__ = ["calibrate", "codebook", "models"]
+from noisebook.options import OnStep
 
 _SUFFIX = ".safetensors"
 
@@ -49,9 +47,6 @@ def models(install: str | None, **_: Any) -> None:
     noisebook models
     noisebook models --install downloads/model
     """
-    from noisebook import api
-    from noisebook.benchmark.doctor import list_models
-
     if install is not None:
         found = api.install_model(install)
         click.echo(f"noisebook: {found.name} is in {found.folder} ({found.source})", err=True)
@@ -88,9 +83,6 @@ def calibrate(sources: tuple[str, ...], dry_run: bool, reset: bool, **options: A
     noisebook calibrate recordings/*.wav --model cvssp/audioldm2-music --device cuda
     noisebook calibrate --model FOLDER --reset
     """
-    from noisebook import api
-    from noisebook.audio.io import bundled_clips
-
     if reset:
         if sources or dry_run:
             raise wrong_usage("--reset takes neither IN nor --dry-run")
@@ -156,12 +148,10 @@ def fit(sources: tuple[str, ...], output: str, force: bool, limit_minutes: float
     noisebook codebook fit recordings/ -o mine.safetensors
     noisebook codebook fit a.wav b.flac -o tiny.safetensors --unit position --method kmeans --size 256
     """
-    from noisebook import api
-
-    _files.check_target(output, _files.STANDARD, force=force)
+    _files.check_target(output, STANDARD, force=force)
     if Path(output).suffix != _SUFFIX:
         raise ConfigError(f"a codebook is a safetensors file; name it {Path(output).with_suffix(_SUFFIX)}")
-    paths = list(_files.sounds_in(sources))
+    paths = list(map(str, sound_files(map(Path, sources))))
     backend = ModelOptions.among(options).load()
     chosen = FitOptions.among(options)
     with progress("fitting") as work:  # first over the files, then over the tables
@@ -190,8 +180,6 @@ def info(name: str, model: str, **_: Any) -> None:
     noisebook codebook info frame-residual
     noisebook codebook info mine.safetensors --json
     """
-    from noisebook import api
-
     rate = api.model_info(model, offline=True).frames_per_second
     shown = api.codebook_info(api.load_codebook(name), frames_per_second=rate)
     report({"name": name, **shown}, _codebook_text(shown))
@@ -206,8 +194,6 @@ def list_codebooks(model: str, **_: Any) -> None:
     \b
     noisebook codebook list
     """
-    from noisebook import api
-
     rate = api.model_info(model, offline=True).frames_per_second
     rows = [
         {"name": name, **api.codebook_info(api.codebook_record(name), frames_per_second=rate)}
@@ -218,8 +204,6 @@ def list_codebooks(model: str, **_: Any) -> None:
 
 def _read(paths: Sequence[str], limit_minutes: float | None, on_step: OnStep | None) -> Iterator[Waveform]:
     """The sounds, one at a time, until there are enough minutes of them."""
-    from noisebook.audio.waveform import Waveform
-
     left = 60 * limit_minutes if limit_minutes is not None else float("inf")
     for done, path in enumerate(paths, 1):
         sound = _files.read_sound(path)

@@ -11,8 +11,6 @@ import click
 
 from noisebook.cli.main import cli
 
-__all__ = ["reference"]
-
 _WIDTH = 100  # columns
 _HEAD = """\
 # The command line

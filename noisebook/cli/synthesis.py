@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from noisebook.api.models import ModelOptions
-from noisebook.cli import _files
-from noisebook.cli._options import FILE, in_out, options_of, refuse, sound_options
-from noisebook.cli._shared import (
-    STANDARD,
-    finite,
-    number,
-    progress,
-    report,
-    sound_values,
-    stream_values,
-    table,
-    wrong_usage,
-)
-from noisebook.codec.options import EncodeOptions
-from noisebook.errors import ConfigError
-from noisebook.synthesis.options import (
-    TRANSFORM_METHODS,
+from noisebook import api
+from noisebook.api import (
     DamageOptions,
+    EncodeOptions,
     GenerateOptions,
     GenerateStreamOptions,
+    ModelOptions,
     ReconstructOptions,
     RestoreOptions,
     TransformOptions,
+    Waveform,
 )
+from noisebook.cli import _files
+from noisebook.cli._options import FILE, in_out, options_of, output_option, refuse, sound_options
+from noisebook.cli._shared import STANDARD, finite, number, progress, report, table, wrong_usage
+from noisebook.diffusion.backend import Backend
+from noisebook.errors import ConfigError
+from noisebook.synthesis.options import TRANSFORM_METHODS
 
 if TYPE_CHECKING:
-    from noisebook.audio.waveform import Waveform
-    from noisebook.diffusion.backend import Backend
     from noisebook.synthesis.damage import Damage
 
-__all__ = ["generate", "reconstruct", "restore", "transform"]
-
+_CODING = ("preset", "bitrate", "quality", "tag")  # of restore --ddcm
 _AXES = ("front_end", "posterior", "latent_limit", "vocoder", "post")  # of a reconstruction
 
 
@@ -63,8 +53,6 @@ def reconstruct(source: str | None, every: bool, listing: bool, **options: Any) 
     noisebook reconstruct song.flac -p simple --front-end historical
     noisebook reconstruct song.flac folder --all
     """
-    from noisebook import api
-
     if listing:
         _list_presets()
         return
@@ -73,50 +61,41 @@ def reconstruct(source: str | None, every: bool, listing: bool, **options: Any) 
     chosen = ReconstructOptions.among(options)
     api.reconstruction_preset(chosen)  # names a wrong choice before any work
     if every:
-        _every_preset(source, chosen, options)
-        return
-    out = _files.sound_output(source, options, added=f"-{chosen.preset}")
-    sound = _files.read_sound(source, out)
-    values = _reconstructed(out, sound, chosen, ModelOptions.among(options).load())
-    report(values, _reconstruction_text(values))
-
-
-def _every_preset(source: str, chosen: ReconstructOptions, options: Mapping[str, Any]) -> None:
-    from noisebook import api
-
-    target = _files.given_once(options)
-    refuse(["preset"], "and --all exclude each other")
-    if STANDARD in (source, target):
-        raise ConfigError("--all names its files after IN, in a folder; neither can be -")
-    _files.check_source(source)
-    folder = Path(source).parent if target is None else Path(target)
-    _files.make_folder(str(folder))
-    outputs = {}
-    for preset in api.reconstruction_presets():
-        path = str(folder / f"{Path(source).stem}-{preset.name}.wav")
-        outputs[preset.name] = _files.sound_output(source, {**options, "target": path, "output": None})
+        outputs = _every_output(source, options)
+    else:
+        outputs = {chosen.preset: _files.sound_output(source, options["output"], options, added=f"-{chosen.preset}")}
     sound = _files.read_sound(source, outputs[chosen.preset])
-    backend = ModelOptions.among(options).load()
-    results = []
-    with progress("reconstructing") as work:
+    backend, results = ModelOptions.among(options).load(), []
+    with progress("reconstructing", quiet=None if every else True) as work:
         for name, out in outputs.items():
             results.append(_reconstructed(out, sound, chosen.replaced(preset=name), backend))
             if work.on_step is not None:
                 work.on_step(len(results), len(outputs))
-    report({"outputs": results}, "\n".join(map(_reconstruction_text, results)))
+    report({"outputs": results} if every else results[0], "\n".join(map(_reconstruction_text, results)))
+
+
+def _every_output(source: str, options: Mapping[str, Any]) -> dict[str, _files.Output]:
+    """The outputs of --all by preset, in their folder."""
+    refuse(["preset"], "and --all exclude each other")
+    target = options["output"]
+    if STANDARD in (source, target):
+        raise ConfigError("--all names its files after IN, in a folder; neither can be -")
+    _files.check_source(source)
+    folder, stem = str(Path(source).parent if target is None else target), Path(source).stem
+    _files.make_folder(folder)
+    paths = {preset.name: str(Path(folder, f"{stem}-{preset.name}.wav")) for preset in api.reconstruction_presets()}
+    return {name: _files.sound_output(source, path, options) for name, path in paths.items()}
 
 
 def _reconstructed(out: _files.Output, sound: Waveform, chosen: ReconstructOptions, backend: Backend) -> dict[str, Any]:
     """Reconstruct and write; what the report says of it."""
-    from noisebook import api
-
     with progress("reconstructing", quiet=True) as work:
         result = api.reconstruct(sound, backend=backend, options=chosen)
     held = out.write_sound(result.waveform)
     measures, silence = (
         {name: finite(round(value, 3)) for name, value in one.items()} for one in (result.measures, result.silence)
     )
-    values = {"preset": chosen.preset, **sound_values(out.path, result.waveform, work.seconds), "held": held}
+    values = {"preset": chosen.preset, **_files.sound_values(out.path, result.waveform, work.seconds), "held": held}
     return {**values, "ran": vars(result.ran), "measures": measures, "silence": silence}
 
 
@@ -131,8 +110,6 @@ def _reconstruction_text(values: Mapping[str, Any]) -> str:
 
 
 def _list_presets() -> None:
-    from noisebook import api
-
     rows = [
         {"preset": preset.name, **{axis: str(getattr(preset, axis)) for axis in _AXES}}
         for preset in api.reconstruction_presets()
@@ -162,13 +139,11 @@ def transform(source: str, **options: Any) -> None:
     noisebook transform song.flac x.wav -m improved --codebook own --temperature 0.1
     noisebook transform birds.wav x.wav -p rain -m full-diffusion --steps 50
     """
-    from noisebook import api
-
     method = options["method"]
     of_others = {name for names in TRANSFORM_METHODS.values() for name in names}.difference(TRANSFORM_METHODS[method])
     refuse(of_others, f"is no option of --method {method}")
     chosen = TransformOptions.among(options)
-    out = _files.sound_output(source, options, added=f"-{chosen.method}")
+    out = _files.sound_output(source, options["output"], options, added=f"-{method}")
     sound = _files.read_sound(source, out)
     backend = ModelOptions.among(options).load()
     unknown = _unknown_words(backend, chosen.prompt, chosen.negative)
@@ -176,16 +151,14 @@ def transform(source: str, **options: Any) -> None:
         changed = api.transform(sound, backend=backend, options=chosen, on_step=work.on_step)
     held = out.write_sound(changed)
     values = {name: getattr(chosen, name) for name in ("method", "strength", "prompt", "seed")}
-    values |= sound_values(out.path, changed, work.seconds) | {"unknown_words": unknown, "held": held}
+    values |= _files.sound_values(out.path, changed, work.seconds) | {"unknown_words": unknown, "held": held}
     text = f"{out.path}: {chosen.method}, strength {chosen.strength:g}, {changed.duration:.2f} s, {work.seconds:.1f} s"
     report(values, text + _files.held_text(held))
 
 
 @click.command()
-@click.argument("prompt", metavar="PROMPT")
-@click.argument("target", metavar="[OUT]", required=False, type=FILE)
-@click.option(
-    "-o", "--output", metavar="OUT", type=FILE, help="The sound or stream to write; by default generated.wav or .ddcm."
+@output_option(
+    "The sound or stream to write; by default generated.wav or .ddcm.", click.argument("prompt", metavar="PROMPT")
 )
 @options_of(GenerateOptions)
 @click.option(
@@ -208,51 +181,50 @@ def generate(prompt: str, **options: Any) -> None:
     noisebook generate music tune.ddcm --ddcm 64 --wav tune.wav
     """
     as_stream = options["K"] is not None
-    sound_only = ("preset", "guidance", "rescale", "scheduler", "spacing", "num_candidates")
-    _check_ddcm(as_stream, with_it=("candidates", "wav"), without_it=sound_only)
-    if options["target"] is None is options["output"]:
-        options["target"] = "generated.ddcm" if as_stream else "generated.wav"
+    sound_only = {*GenerateOptions.names()}.difference(GenerateStreamOptions.names())
+    _refuse_by_ddcm(as_stream, sound_only=sound_only, stream_only=("candidates", "wav"))
+    if options["output"] is None:
+        options["output"] = "generated.ddcm" if as_stream else "generated.wav"
     (_generate_stream if as_stream else _generate_sound)(prompt, options)
 
 
 def _generate_sound(prompt: str, options: Mapping[str, Any]) -> None:
-    from noisebook import api
-
-    out = _files.sound_output(STANDARD, options, stream_by="--ddcm 64")
+    target = _files.sound_output(STANDARD, options["output"], options, stream_by="--ddcm 64")
     chosen, backend = GenerateOptions.among(options), ModelOptions.among(options).load()
-    _unknown_words(backend, prompt, options["negative"])
+    _unknown_words(backend, prompt, chosen.negative)
     with progress("generating") as work:
         made = api.generate(prompt, backend=backend, options=chosen, on_step=work.on_step)
-    out.write_sound(made.sound)
-    values = sound_values(out.path, made.sound, work.seconds) | {"seed": made.seed, "unknown_words": made.unknown}
-    rate, duration = made.sound.sample_rate, made.sound.duration
-    text = f"{out.path}: {duration:.2f} s at {rate} Hz, seed {made.seed}, {work.seconds:.1f} s"
+    target.write_sound(made.sound)
+    values = _files.sound_values(target.path, made.sound, work.seconds) | {
+        "seed": made.seed,
+        "unknown_words": made.unknown,
+    }
+    what = f"{made.sound.duration:.2f} s at {made.sound.sample_rate} Hz, seed {made.seed}, {work.seconds:.1f} s"
     if made.similarities:
         values["similarities"] = made.similarities
-        text += f", the best of {len(made.similarities)}: {max(made.similarities):.3f} of CLAP"
-    report(values, text)
+        what += f", the best of {len(made.similarities)}: {max(made.similarities):.3f} of CLAP"
+    report(values, f"{target.path}: {what}")
 
 
 def _generate_stream(prompt: str, options: Mapping[str, Any]) -> None:
-    from noisebook import api
-
-    out, wav = _files.stream_output(STANDARD, options), options["wav"]
-    if wav == out.path:
+    target, wav = _files.stream_output(STANDARD, options["output"], options), options["wav"]
+    if wav == target.path:
         raise ConfigError(f"{wav} cannot be the stream and the sound; name another --wav")
-    beside = None if wav is None else _files.sound_output(STANDARD, {**options, "target": wav, "output": None})
-    wanted = options if options["steps"] is not None else {**options, "steps": GenerateStreamOptions().steps}
-    chosen, backend = GenerateStreamOptions.among(wanted), ModelOptions.among(options).load()
-    _unknown_words(backend, prompt, options["negative"])
+    beside = None if wav is None else _files.sound_output(STANDARD, wav, options)
+    chosen = GenerateStreamOptions.among({name: value for name, value in options.items() if value is not None})
+    backend = ModelOptions.among(options).load()
+    _unknown_words(backend, prompt, chosen.negative)
     with progress("generating") as work:
         made = api.generate_stream(prompt, backend=backend, options=chosen, on_step=work.on_step)
-    out.write(made.data)
+    target.write(made.data)
     if beside is not None:
         beside.write_sound(made.sound)
     size, duration = len(made.data), made.sound.duration
-    values = sound_values(out.path, made.sound, work.seconds) | stream_values(out.path, size, duration, work.seconds)
+    values = _files.sound_values(target.path, made.sound, work.seconds)
+    values |= _files.stream_values(target.path, size, duration, work.seconds)
     values |= {"seed": made.seed, "unknown_words": made.unknown, "wav": wav}
     rate = f"{size} bytes, {number(8 * size / duration)} bit/s"
-    report(values, f"{out.path}: {rate}, {duration:.2f} s of sound, {work.seconds:.1f} s")
+    report(values, f"{target.path}: {rate}, {duration:.2f} s of sound, {work.seconds:.1f} s")
 
 
 @click.command()
@@ -263,7 +235,7 @@ def _generate_stream(prompt: str, options: Mapping[str, Any]) -> None:
 )  # fmt: skip
 @options_of(RestoreOptions)
 @click.option("--ddcm", is_flag=True, help="Compress at the same time: OUT is a .ddcm stream.")
-@options_of(EncodeOptions, "preset", "bitrate", "quality", "tag", prefix="With --ddcm: ")
+@options_of(EncodeOptions, *_CODING, prefix="With --ddcm: ")
 @sound_options
 def restore(source: str, ddcm: bool, **options: Any) -> None:
     """Restore a damaged sound: the model invents what is lost, in agreement with what is not.
@@ -277,15 +249,13 @@ def restore(source: str, ddcm: bool, **options: Any) -> None:
     noisebook restore loud.flac --task declip
     noisebook restore talk.wav talk.ddcm --task bandwidth --ddcm --preset 1500
     """
-    stream_only = ("preset", "bitrate", "quality", "tag")
-    _check_ddcm(ddcm, with_it=stream_only, without_it=("prompt", "guidance", "steps", "keep"))
+    sound_only = {*RestoreOptions.names()}.difference(DamageOptions.names(), EncodeOptions.names())
+    _refuse_by_ddcm(ddcm, sound_only=sound_only, stream_only=_CODING)
     (_restore_stream if ddcm else _restore_sound)(source, options)
 
 
 def _restore_sound(source: str, options: Mapping[str, Any]) -> None:
-    from noisebook import api
-
-    out = _files.sound_output(source, options, added="-restored", stream_by="--ddcm")
+    out = _files.sound_output(source, options["output"], options, added="-restored", stream_by="--ddcm")
     sound = _files.read_sound(source, out)
     chosen, backend = RestoreOptions.among(options), ModelOptions.among(options).load()
     with progress("restoring") as work:
@@ -294,16 +264,14 @@ def _restore_sound(source: str, options: Mapping[str, Any]) -> None:
     fitting, gain_db = (made.sound, 0.0) if out.bits == "float" else api.within_full_scale(made.sound)
     out.write_sound(fitting)
     found, what = _restored(made.damage, made.sound.sample_rate)
-    values = sound_values(out.path, made.sound, work.seconds) | found
+    values = _files.sound_values(out.path, made.sound, work.seconds) | found
     values |= {"gain_db": gain_db, "unknown_words": made.unknown}
     quieter = f"; made quieter by {-gain_db:g} dB to fit full scale" if gain_db else ""
     report(values, f"{out.path}: {what}, {made.sound.duration:.2f} s, {work.seconds:.1f} s{quieter}")
 
 
 def _restore_stream(source: str, options: Mapping[str, Any]) -> None:
-    from noisebook import api
-
-    out = _files.stream_output(source, options, added="-restored")
+    out = _files.stream_output(source, options["output"], options, added="-restored")
     chosen, coding = DamageOptions.among(options), EncodeOptions.among(options)
     sound, backend = _files.read_sound(source), ModelOptions.among(options).load()
     with progress("restoring") as work:
@@ -313,7 +281,7 @@ def _restore_stream(source: str, options: Mapping[str, Any]) -> None:
     out.write(made.data)
     size, (found, what) = len(made.data), _restored(made.damage, sound.sample_rate)
     rate = f"{size} bytes, {number(8 * size / sound.duration, 5)} bit/s"
-    values = stream_values(out.path, size, sound.duration, work.seconds) | found
+    values = _files.stream_values(out.path, size, sound.duration, work.seconds) | found
     report(values, f"{out.path}: {what}, {rate}, {work.seconds:.1f} s")
 
 
@@ -330,23 +298,20 @@ def _restored(damage: Damage, sample_rate: int) -> tuple[dict[str, Any], str]:
     return {"task": damage.task, "threshold": threshold}, f"declipped at {threshold:g}"
 
 
-def _check_ddcm(as_stream: bool, *, with_it: Sequence[str], without_it: Sequence[str]) -> None:
+def _refuse_by_ddcm(as_stream: bool, *, sound_only: Collection[str], stream_only: Collection[str]) -> None:
     """Refuse the options that need --ddcm where it is not given, and those that exclude it where it is."""
     if as_stream:
-        refuse(without_it, "does not go with --ddcm")
+        refuse(sound_only, "does not go with --ddcm")
     else:
-        refuse(with_it, "goes with --ddcm only")
+        refuse(stream_only, "goes with --ddcm only")
 
 
 def _unknown_words(backend: Backend, *prompts: str | None) -> tuple[str, ...]:
     """The words of prompts that have no effect, after saying so: before the work begins."""
-    from noisebook import api
-
-    unknown = api.unknown_words(backend, *filter(None, prompts))
-    _tell_unknown(unknown)
-    return unknown
+    return _tell_unknown(api.unknown_words(backend, *filter(None, prompts)))
 
 
-def _tell_unknown(words: Sequence[str]) -> None:
+def _tell_unknown(words: tuple[str, ...]) -> tuple[str, ...]:
     if words:
         click.echo(f"noisebook: words without effect: {', '.join(words)}", err=True)
+    return words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -45,7 +45,7 @@ def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path, mono: b
     comparison itself. AudioError for a file that cannot be read, and for a folder without sounds.
     """
     inputs: dict[str, Input] = {}
-    for path in {path.resolve(): path for path in _files(sources, beside.resolve())}.values():
+    for path in {path.resolve(): path for path in sound_files(sources, beside=beside.resolve())}.values():
         whole = io.read(path)
         samples = whole.samples[:, : max(1, round(limit_seconds * whole.sample_rate))]
         cut = Waveform(np.ascontiguousarray(samples), whole.sample_rate)
@@ -63,7 +63,12 @@ def load(sources: Sequence[Path], *, limit_seconds: float, beside: Path, mono: b
     return tuple(inputs.values())
 
 
-def _files(sources: Sequence[Path], beside: Path) -> Iterator[Path]:
+def sound_files(sources: Iterable[Path], *, beside: Path | None = None) -> Iterator[Path]:
+    """Files as they are named, and the sounds within folders by name, but for those in the folder `beside`.
+
+    Raises:
+        AudioError: a folder without sounds.
+    """
     for source in sources:
         if not source.is_dir():
             yield source

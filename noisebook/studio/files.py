@@ -13,28 +13,24 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from noisebook.errors import AudioError, ConfigError, StreamError
+import soundfile
 
-if TYPE_CHECKING:
-    from noisebook.audio.waveform import Waveform
-
-__all__ = ["Limits", "ResultStore", "read_sound", "read_stream", "safe_name"]
+from noisebook.api import Waveform, read_info
+from noisebook.audio.io import read
+from noisebook.errors import AudioError, StreamError
+from noisebook.options import Options, option
 
 _READABLE = "WAV, FLAC, Ogg Vorbis, Opus, MP3 and AIFF"
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What is taken; raises ConfigError for a limit that nothing can meet."""
+class Limits(Options):
+    """What is taken; 10^6 bytes are a megabyte."""
 
-    seconds: float = 60.0  # of a sound
-    megabytes: float = 50.0  # of a file, 10^6 bytes
-
-    def __post_init__(self) -> None:
-        if not (self.seconds > 0 and self.megabytes > 0):
-            raise ConfigError(f"limits of {self.seconds:g} s and {self.megabytes:g} MB: both must be above 0")
+    seconds: float = option(60.0, "Longest sound that is accepted.", above=0, flags=("--limit-seconds",), metavar="S")
+    megabytes: float = option(50.0, "Largest file that is accepted.", above=0, flags=("--max-mb",), metavar="MB")
 
     def check_seconds(self, seconds: float, what: str) -> None:
         """Raise AudioError for a sound that is too long."""
@@ -53,18 +49,11 @@ class Limits:
 
 
 def read_sound(path: Path, limits: Limits) -> Waveform:
-    """The sound of an uploaded file.
+    """The sound of an uploaded file; AudioError if it is too large, too long, no sound or of more than two channels.
 
-    Only libsndfile decodes it: it tells length and channels before the samples, so that a small file cannot unfold
+    Only libsndfile decodes it: it gives length and channels before the samples, so that a small file cannot unfold
     into hours. What needs ffmpeg is left to the command line.
-
-    Raises:
-        AudioError: too large, too long, silent about what it is, more than two channels, or damaged.
     """
-    import soundfile
-
-    from noisebook.audio.io import read
-
     limits.check_size(path.stat().st_size)
     try:
         # By its descriptor: the name, which a visitor chose, must not decide what the file is.
@@ -83,14 +72,7 @@ def read_sound(path: Path, limits: Limits) -> Waveform:
 
 
 def read_stream(path: Path, limits: Limits) -> bytes:
-    """The bytes of an uploaded .ddcm file that claims a sound within the limits.
-
-    Raises:
-        AudioError: too large or too long.
-        StreamError: not a stream.
-    """
-    from noisebook.api import read_info
-
+    """The bytes of an uploaded .ddcm file; AudioError if it or its sound is too large, StreamError if it is none."""
     limits.check_size(path.stat().st_size)
     data = path.read_bytes()
     try:
@@ -110,14 +92,13 @@ def safe_name(name: str, default: str = "sound") -> str:
 class _Entry(NamedTuple):
     owner: str | None
     size: int
-    names: frozenset[str]
+    files: Mapping[str, Path]
 
 
 class ResultStore:
-    """Files by token and name, in one folder. All methods may be called from any thread.
+    """Files by token and name, in a folder that belongs to the store. All methods may be called from any thread.
 
     Args:
-        folder: exists, and belongs to the store.
         per_owner: results that are kept of each owner, which the page can show again.
         megabytes: room for all of them, 10^6 bytes.
     """
@@ -133,36 +114,31 @@ class ResultStore:
         token = secrets.token_urlsafe(16)
         with self._lock:
             (self._folder / token).mkdir()
+            paths = {name: self._folder / token / name for name in files}
             for name, data in files.items():
-                (self._folder / token / name).write_bytes(data)
-            self._entries[token] = _Entry(owner, sum(map(len, files.values())), frozenset(files))
-            for old in self._surplus(token):
+                paths[name].write_bytes(data)
+            for old in self._tokens(owner)[: -self._per_owner + 1 or None] if owner is not None else ():
                 self._remove(old)
+            self._entries[token] = _Entry(owner, sum(map(len, files.values())), paths)
+            owned = [one for one, entry in self._entries.items() if entry.owner is not None and one != token]
+            while owned and sum(entry.size for entry in self._entries.values()) > self._room:
+                self._remove(owned.pop(0))
         return token
 
     def find(self, token: str, name: str) -> Path | None:
-        """The file, if it was put there and is still there. No part of either name is used as a path unchecked."""
+        """The file, if it was put there and is still there. No part of either name is used as a path."""
         with self._lock:
             entry = self._entries.get(token)
-            return self._folder / token / name if entry is not None and name in entry.names else None
+            return None if entry is None else entry.files.get(name)
 
     def clear(self, owner: str) -> None:
         """Remove everything of an owner."""
         with self._lock:
-            for token in [token for token, entry in self._entries.items() if entry.owner == owner]:
+            for token in self._tokens(owner):
                 self._remove(token)
 
-    def _surplus(self, newest: str) -> list[str]:
-        """Tokens that have to go, the newest never."""
-        owner = self._entries[newest].owner
-        own = [token for token, entry in self._entries.items() if entry.owner == owner]
-        surplus = own[: -self._per_owner] if owner is not None else []
-        used = sum(entry.size for token, entry in self._entries.items() if token not in surplus)
-        for token, entry in self._entries.items():
-            if used > self._room and entry.owner is not None and token not in surplus and token != newest:
-                surplus.append(token)
-                used -= entry.size
-        return surplus
+    def _tokens(self, owner: str | None) -> list[str]:
+        return [token for token, entry in self._entries.items() if entry.owner == owner]
 
     def _remove(self, token: str) -> None:
         del self._entries[token]

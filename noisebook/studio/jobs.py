@@ -7,22 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from noisebook import api
 from noisebook.audio.io import bundled_clips, read
+from noisebook.audio.resample import resample
+from noisebook.audio.waveform import Waveform, downmix
+from noisebook.comparison.inputs import SAMPLE_RATE
+from noisebook.comparison.judging import delay_of, placed
+from noisebook.comparison.methods import Job
+from noisebook.comparison.programs import available_codecs
+from noisebook.diffusion.backend import Backend
 from noisebook.errors import ConfigError, Error
+from noisebook.metrics.suite import available
 from noisebook.options import OnStep
 from noisebook.studio.settings import Settings
-
-if TYPE_CHECKING:
-    from noisebook.audio.waveform import Waveform
-    from noisebook.diffusion.backend import Backend
-    from noisebook.verification.sounds import Verification
-
-__all__ = [
-    "CLIPS", "READY", "READY_PRESETS", "Cancelled", "Result", "Tell", "Track", "compared", "open_stream", "ready_made",
-    "run",
-]  # fmt: skip
+from noisebook.verification.sounds import Verification
 
 READY = Path(__file__).parents[1] / "assets" / "ready"  # what docs/make_sounds.py made of the bundled clips
 READY_PRESETS = ("3000", "300", "30")
@@ -85,18 +85,9 @@ def run(
 ) -> Iterator[Result]:
     """Do what the settings ask for: first what can be heard, then, where that can be compared, the same with metrics.
 
-    Args:
-        sound: the visitor's; not used by "generate".
-        name: of the sound, for files.
-        tell: called before each part of the work and after each call of the denoiser; what it raises ends the job.
-
-    Raises:
-        ConfigError: no sound.
-        Error: as the method.
-        Cancelled: by `tell`.
+    Error without a sound, but for "generate", and as of the method. `tell` is called before each part of the work and
+    after each call of the denoiser, and what it raises ends the job; `name` is for files.
     """
-    from noisebook.comparison.programs import available_codecs
-
     names = settings.methods if settings.method == "compare" else ()
     planned = [compared(name, settings.seed) for name in names] or [(_label(settings), settings)]
     progress = _Progress(tell, stages=sum(2 if one.method == "codec" else 1 for _, one in planned))
@@ -142,13 +133,7 @@ def ready_made(clip: str) -> Result:
 
 
 def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Tell | None = None) -> Result:
-    """Decode a stream, and show what it says about itself.
-
-    Raises:
-        StreamError: not a whole stream of this model.
-    """
-    from noisebook import api
-
+    """Decode a stream, and show what it says about itself; StreamError if it is no whole stream of this model."""
     progress = _Progress(tell, stages=1)
     info = api.read_info(data, info=backend.info)
     started = time.perf_counter()
@@ -160,8 +145,6 @@ def open_stream(data: bytes, *, backend: Backend, name: str = "stream", tell: Te
 
 def compared(name: str, seed: int = 0) -> tuple[str, Settings]:
     """Label and settings of one of `compared_methods`; a codec that is a program is a comparison of one method."""
-    from noisebook.comparison.programs import available_codecs
-
     if name in available_codecs():
         return available_codecs()[name].label, Settings(method="compare", methods=(name,), seed=seed)
     kind, _, choice = name.partition("-")
@@ -185,8 +168,6 @@ def _label(settings: Settings) -> str:
 
 def _track(label: str, settings: Settings, given: Any, backend: Backend, progress: _Progress) -> Track:
     """Do one method; `given` is the visitor's sound."""
-    from noisebook import api
-
     started = time.perf_counter()
     sound, stream, notes = given, None, list[str]()
     unknown: tuple[str, ...] = ()
@@ -237,12 +218,7 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
 
 def _by_program(name: str, given: Waveform) -> Track:
     """What a codec of the machine makes of a sound: its file, and the sound decoded and in its place."""
-    from noisebook.audio.resample import resample
-    from noisebook.audio.waveform import Waveform, downmix
-    from noisebook.comparison.inputs import SAMPLE_RATE
-    from noisebook.comparison.judging import delay_of, placed
-    from noisebook.comparison.methods import Job
-    from noisebook.comparison.programs import available_codecs
+    from noisebook.audio.waveform import Waveform
 
     started = time.perf_counter()
     method, sound = available_codecs()[name], resample(given, SAMPLE_RATE)
@@ -257,12 +233,9 @@ def _judged(track: Track, original: Waveform, progress: _Progress, *, controls: 
     """The track with metrics, where the original says how good it is."""
     if not track.comparable:
         return track
-    from noisebook.api.verify import verify
-    from noisebook.metrics.suite import available
-
     names = [name for name in METRICS if name in available()]
     steps = progress.stage("judging")
-    found = verify(original, track.sound, lag=0, metrics=names, controls=controls, on_step=steps)
+    found = api.verify(original, track.sound, lag=0, metrics=names, controls=controls, on_step=steps)
     return replace(track, verification=found)
 
 

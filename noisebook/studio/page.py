@@ -20,8 +20,6 @@ from noisebook.studio.runner import JobRunner
 from noisebook.studio.settings import MAX_COMPARED, METHODS, Settings, compared_methods
 from noisebook.synthesis.options import TRANSFORM_METHODS
 
-__all__ = ["build", "theme"]
-
 _OTHER = "other"  # in place of a preset: the slider
 _STALE = "() => { document.querySelector('#result noisebook-result')?.stale(true); }"
 _EMPTY = "Choose a sound and a method, then press Make. The result appears here."

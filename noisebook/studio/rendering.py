@@ -7,22 +7,18 @@ page around it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
-from noisebook.audio.formats import encode
+from noisebook.audio.io import wav_bytes
 from noisebook.audio.waveform import Waveform
 from noisebook.metrics.suite import METRICS
 from noisebook.report.page import matched_gains, outline, templates
 from noisebook.report.results import ARROWS, goodness, number, rate
 from noisebook.studio.files import ResultStore
 from noisebook.studio.jobs import Result, Track
-
-if TYPE_CHECKING:
-    from noisebook.verification.sounds import Verification
-
-__all__ = ["head", "look", "message", "render_result", "store_sounds"]
+from noisebook.verification.sounds import Verification
 
 Json = dict[str, Any]
 _YARDSTICKS = ("zimtohrli", "mel_db_mae")  # that order results in a sentence, the first that was measured
@@ -34,7 +30,7 @@ def store_sounds(result: Result, store: ResultStore, owner: str | None) -> str:
     held: dict[str, bytes] = {}
     for stem, sound, track in _sounds(result):
         # 16 bits: what the command line writes, without the delay or the colour of a lossy format.
-        held[f"{stem}.wav"] = bytes(encode(sound, "WAV", "PCM_16")[0])
+        held[f"{stem}.wav"] = wav_bytes(sound)
         if track is not None and track.stream is not None:
             held[f"{stem}{track.suffix}"] = track.stream
     return store.put(owner, held)
@@ -75,23 +71,13 @@ def message(sentence: str, *, problem: bool = True) -> str:
     return _wrapped("message.html.jinja", sentence=sentence, problem=problem)
 
 
-def head() -> str:
-    """What the page's head needs: the element that shows results, and the players in it."""
-    return _rendered("head.html.jinja")
-
-
-def look() -> str:
-    """The style of Gradio's part of the page."""
-    return _rendered("gradio.css")
-
-
 def _wrapped(template: str, **facts: Any) -> str:
     """In an attribute, since Gradio compares what is inside of elements and misses templates."""
-    return str(Markup('<noisebook-result content="{}"></noisebook-result>').format(_rendered(template, **facts)))
+    return str(Markup('<noisebook-result content="{}"></noisebook-result>').format(rendered(template, **facts)))
 
 
-def _rendered(template: str, **facts: Any) -> str:
-    """A template of the studio, or a style sheet, or one that it shares with the reports."""
+def rendered(template: str, **facts: Any) -> str:
+    """A template or style sheet of the studio, or one that it shares with the reports."""
     return templates("noisebook.studio", "noisebook.report").get_template(template).render(**facts)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from noisebook.diffusion.backend import Backend
 from noisebook.errors import ConfigError, Error
 from noisebook.studio import jobs
 from noisebook.studio.files import Limits, ResultStore, read_sound, read_stream, safe_name
@@ -17,18 +16,13 @@ from noisebook.studio.jobs import Cancelled, Result, Tell
 from noisebook.studio.rendering import render_result, store_sounds
 from noisebook.studio.settings import Settings
 
-if TYPE_CHECKING:
-    from noisebook.diffusion.backend import Backend
-
-__all__ = ["JobRunner"]
-
 
 class JobRunner:
     """One model, and everybody's jobs. All methods may be called from any thread; a session is one open page.
 
     Args:
         folder: for the files of results; exists.
-        backend_for: the model of an uploaded stream; `backend` if None.
+        backend_for: the model of an uploaded stream; by default `backend`.
         jobs: that run at the same time; sounds are read and results written within them, so that memory is bounded.
         waiting: jobs that may wait for their turn; more are refused.
     """
@@ -50,7 +44,6 @@ class JobRunner:
         self._changed = threading.Condition()  # notified when the queue changes or a job is cancelled
         self._ends: dict[str, threading.Event] = {}  # session -> whether its job is cancelled
         self._uploads: dict[str, set[Path]] = {}
-        self._closed: deque[str] = deque(maxlen=1000)  # sessions, the last ones
 
     def begin(self, session: str) -> None:
         """A job of this session will come; from now on it can be cancelled."""
@@ -64,14 +57,11 @@ class JobRunner:
                 self._changed.notify_all()
 
     def keep_upload(self, session: str, path: Path) -> None:
-        """Remember a file that the session sent, so that it goes when the page is closed; or now, if it is already."""
+        """Remember a file that the session sent, so that it goes when the page is closed."""
         self._uploads.setdefault(session, set()).add(path)
-        if session in self._closed:
-            self.close(session)
 
     def close(self, session: str) -> None:
         """The page is closed: its job ends, its results and uploads go."""
-        self._closed.append(session)
         self.cancel(session)
         self.store.clear(session)
         own = self._uploads.pop(session, set())
@@ -92,12 +82,8 @@ class JobRunner:
         return render_result(result, store_sounds(result, self.store, None))
 
     def make(self, session: str, settings: Settings, upload: Path | None, *, tell: Tell | None = None) -> Iterator[str]:
-        """Run a job and give its result as HTML: first to be heard, then with numbers.
-
-        Raises:
-            Error: a sentence for the visitor.
-            Cancelled: by the visitor.
-        """
+        """Run a job and give its result as HTML: first to be heard, then with numbers. An `Error` is a sentence for the
+        visitor; Cancelled if the visitor cancels it."""
 
         def job(tell: Tell) -> Iterator[Result]:
             sound, name = None, safe_name(settings.prompt, "generated")

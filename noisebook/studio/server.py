@@ -15,8 +15,6 @@ from noisebook.studio.runner import JobRunner
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["application", "listen", "serve", "url_of"]
-
 _LOOPBACK = ("127.0.0.1", "localhost")
 # The browser itself refuses whatever is not from here. Gradio builds its templates with `Function` and inline styles.
 _POLICY = (
@@ -31,16 +29,12 @@ _HEADERS = (
 
 
 def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") -> FastAPI:
-    """The web application.
+    """The web application; MissingExtra where Gradio is not installed.
 
     Args:
-        runner: does the work.
         uploads: folder for what visitors send; exists.
         host: where it will listen; on the loopback only requests that name it, and come from its own page, are
             answered, so that no foreign page can reach it.
-
-    Raises:
-        MissingExtra: Gradio is not installed.
     """
     # Both are read when Gradio is imported.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -56,7 +50,7 @@ def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") ->
     from noisebook.audio.io import bundled_clips
     from noisebook.studio.jobs import READY
     from noisebook.studio.page import build, theme
-    from noisebook.studio.rendering import head, look
+    from noisebook.studio.rendering import rendered
 
     def file(token: str, name: str) -> Any:
         """A file of a result."""
@@ -76,7 +70,8 @@ def application(runner: JobRunner, uploads: Path, *, host: str = "127.0.0.1") ->
         app, build(runner), path="", server_name=host,
         app_kwargs={"docs_url": None, "openapi_url": None}, footer_links=[], run_history=False, ssr_mode=False,
         max_file_size=int(runner.limits.megabytes * 1e6), allowed_paths=[str(p) for p in bundled_clips().values()],
-        show_error=False, theme=theme(), css=look(), head=head(), enable_monitoring=False, mcp_server=False,
+        show_error=False, theme=theme(), css=rendered("gradio.css"), head=rendered("head.html.jinja"),
+        enable_monitoring=False, mcp_server=False,
     )  # fmt: skip
 
 

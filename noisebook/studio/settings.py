@@ -8,14 +8,14 @@ from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 from urllib.parse import urlencode
 
+from noisebook.api import codebook_names, reconstruction_presets
 from noisebook.audio.io import bundled_clips
 from noisebook.codec.options import EncodeOptions
 from noisebook.codec.presets import DEFAULT, PRESETS
+from noisebook.comparison.programs import available_codecs
 from noisebook.errors import ConfigError
 from noisebook.options import Option, Options, again, option
 from noisebook.synthesis.options import TRANSFORM_METHODS, TransformOptions
-
-__all__ = ["MAX_COMPARED", "METHODS", "Settings", "compared_methods"]
 
 MAX_COMPARED = 4  # methods in one comparison
 
@@ -58,11 +58,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Settings(Options):
-    """Everything that a visitor chooses but the sound itself.
-
-    Raises:
-        ConfigError: a value that is not possible; says which are.
-    """
+    """Everything that a visitor chooses but the sound itself."""
 
     method: str = option("codec", "What is done with the sound.", choices=tuple(METHODS))
     clip: str = option("", "Name of a bundled clip; empty for the visitor's own sound.")
@@ -101,11 +97,8 @@ class Settings(Options):
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Settings:
-        """What `query` wrote. Names that begin with an underscore belong to the page itself and are passed over.
-
-        Raises:
-            ConfigError: a name or value that there is not.
-        """
+        """What `query` wrote; ConfigError for a name or value that there is not. Names that begin with an underscore
+        belong to the page itself and are passed over."""
         kinds = get_type_hints(cls)
         values = {name: text for name, text in query.items() if not name.startswith("_")}
         unknown = sorted(set(values) - set(kinds))
@@ -116,9 +109,6 @@ class Settings(Options):
 
 def compared_methods() -> tuple[str, ...]:
     """Presets of the codec, codebooks of the package, the ceiling, and the codecs that are programs of this machine."""
-    from noisebook.api import codebook_names
-    from noisebook.comparison.programs import available_codecs
-
     codecs = (f"codec-{preset.name}" for preset in PRESETS)
     return (*codecs, *(f"vq-{name}" for name in codebook_names()), "reconstruct-matched", *available_codecs())
 
@@ -126,8 +116,6 @@ def compared_methods() -> tuple[str, ...]:
 @cache
 def _choices() -> dict[str, tuple[str, ...]]:
     """What is possible where a list takes time to make."""
-    from noisebook.api import codebook_names, reconstruction_presets
-
     return {
         "clip": ("", *bundled_clips()),
         "codebook": ("", *codebook_names()),

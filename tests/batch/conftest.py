@@ -16,11 +16,10 @@ import pytest
 from noisebook.api.models import ModelOptions
 from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
-from noisebook.batch.planning import Batch
+from noisebook.batch.planning import Batch, RunOptions
 from noisebook.batch.verbs import Settings
 
 FAST = {"preset": "300"}
-AS_TYPED = {**FAST, "codec": "ddcm"}  # by the command line
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +43,7 @@ def batch_of(tiny_model: Path) -> Callable[..., Batch]:
         suffix = options.pop("suffix", ".wav")
         engine = ModelOptions(str(options.pop("model", tiny_model)), device="cpu", threads=1)
         settings = Settings(verb, verb_options, engine, suffix)
-        return Batch(str(source), str(target), settings, **options)
+        return Batch(str(source), str(target), settings, RunOptions(**options))
 
     return make
 

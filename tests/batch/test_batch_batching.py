@@ -11,7 +11,7 @@ import pytest
 
 from noisebook import api
 from noisebook.audio.waveform import Waveform
-from noisebook.batch.batching import side_by_side
+from noisebook.batch.worker import side_by_side
 from noisebook.codec.decoder import decode_latent
 from noisebook.errors import AudioError, ConfigError
 from tests.batch.conftest import tone

@@ -13,7 +13,7 @@ import pytest
 
 from noisebook.audio.io import write
 from noisebook.batch.runs import run
-from tests.batch.conftest import AS_TYPED, contents, done, lines, make_corpus, tone
+from tests.batch.conftest import contents, done, lines, make_corpus, tone
 
 HERE = Path(__file__).parent
 KILLS = 6
@@ -57,7 +57,7 @@ def test_a_batch_that_is_killed_again_and_again_ends_as_an_undisturbed_one(corpu
     assert sorted(done(Path("out"))) == sorted(done(Path("undisturbed")))
     runs = [line["state"] for line in lines(Path("out"))].count("run")
     assert runs > 3, "the kills came too late, or too early, to mean anything"
-    assert run(batch_of(resume=True, options=AS_TYPED)).skipped == len(expected)
+    assert run(batch_of(resume=True)).skipped == len(expected)
 
 
 def test_a_single_compress_that_is_killed_leaves_its_target_whole_or_absent(killing):
@@ -143,7 +143,7 @@ def test_an_interrupt_or_a_kill_ends_all_workers_and_resume_goes_on(end, tiny_mo
     assert 0 < before < 11
     if end == signal.SIGINT:
         assert all(name.endswith(".ddcm") for name in contents(Path("out")))
-    summary = run(batch_of(resume=True, options=AS_TYPED))
+    summary = run(batch_of(resume=True))
     assert (summary.done, summary.skipped) == (11 - before, before)
     assert len(contents(Path("out"))) == 11
     assert all(name.endswith(".ddcm") for name in contents(Path("out")))

@@ -13,7 +13,7 @@ from noisebook import api
 from noisebook.api.models import ModelOptions
 from noisebook.audio.io import read, write
 from noisebook.batch import worker
-from noisebook.batch.planning import Batch
+from noisebook.batch.planning import Batch, RunOptions
 from noisebook.batch.runs import dry_run, run
 from noisebook.batch.storage import Storage
 from noisebook.batch.verbs import Settings
@@ -234,7 +234,7 @@ def test_a_target_inside_the_source_is_no_source(corpus, batch_of):
         ({"target": "src/a.wav"}, "src/a.wav is a file: name a folder for the results"),
         ({"target": "src/../src"}, "is the folder of the sources"),
         ({"executor": "cloud"}, "executor 'cloud': local, ray are possible"),
-        ({"workers": 0}, "0 workers: 1 at least"),
+        ({"workers": 0}, "workers 0: at least 1 is possible"),
         ({"options": {"preset": "17"}}, "17"),
         ({"options": {"bitrate": 1e9}}, "1e"),
         ({"options": {"channels": "quadro"}}, "quadro"),
@@ -321,7 +321,7 @@ def test_each_stream_is_decoded_by_the_model_that_made_it(tiny_model, other_mode
     for index, data in enumerate(streams):
         Path(f"in/{index}.ddcm").write_bytes(data)
     engine = ModelOptions(None, device="cpu", threads=1)
-    batch = Batch("in", "out", Settings("decompress", {}, engine), batch_size=2, resume=True)
+    batch = Batch("in", "out", Settings("decompress", {}, engine), RunOptions(batch_size=2, resume=True))
     summary = run(batch)
     assert summary.done == 1
     ((source, error),) = summary.failed

@@ -15,7 +15,7 @@ import pytest
 from noisebook.batch.runs import dry_run, run
 from noisebook.batch.storage import TEMPORARY, Storage
 from noisebook.errors import AudioError, ConfigError
-from tests.batch.conftest import AS_TYPED, contents, make_corpus
+from tests.batch.conftest import contents, make_corpus
 
 pytest.importorskip("moto", reason="no server of S3: pip install 'moto[s3]' flask flask-cors")
 fsspec = pytest.importorskip("fsspec")
@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_goes_on_from_the_store(
     ran = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert ran.returncode == 9, ran.stderr
     assert len(keys(s3, "out")) == 2
-    batch = batch_of(source="s3://corpus/src", target="s3://corpus/out", resume=True, force=True, options=AS_TYPED)
+    batch = batch_of(source="s3://corpus/src", target="s3://corpus/out", resume=True, force=True)
     assert run(batch).failed == []
     run(batch_of(target="here"))
     assert keys(s3, "out") == contents(Path("here"))

@@ -27,8 +27,8 @@ def test_what_is_written_is_read_and_listed(storage):
     storage.write("z.wav", memoryview(b"zero"))
     assert storage.files() == {"a/b/c.wav": 5, "z.wav": 4}
     assert storage.read("a/b/c.wav") == b"three"
-    assert storage.has("z.wav")
-    assert not storage.has("a")
+    assert storage.is_file("z.wav")
+    assert not storage.is_file("a")
     assert storage.digest("z.wav").startswith("f9194e73")
     with storage.open("z.wav") as file:
         assert file.read(2) == b"ze"

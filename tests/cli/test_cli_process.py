@@ -43,7 +43,7 @@ def test_the_package_imports_nothing_heavy():
 def test_help_imports_no_command():
     loaded = "import sys; print(*sorted(name for name in sys.modules if name.startswith('noisebook.cli.')))"
     code = f"from noisebook.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    {loaded}"
-    assert python(code).splitlines()[-1] == "noisebook.cli._files noisebook.cli._shared noisebook.cli.main"
+    assert python(code).splitlines()[-1] == "noisebook.cli._shared noisebook.cli.main"
 
 
 def test_help_and_usage_errors_import_nothing_heavy():

@@ -116,7 +116,7 @@ def test_a_stream_beside_its_ceilings_and_random_indices(noisebook, engine, soun
     (["absent.wav", "ref.wav"], 1, "no file absent.wav"),
     (["ref.wav", "absent.ddcm"], 1, "absent.ddcm"),
     (["ref.wav", "same.wav", "--metrics", "loudnes"], 1, "mel_db_mae"),
-    (["ref.wav", "same.wav", "--lag", "soon"], 2, "soon: give a whole number"),
+    (["ref.wav", "same.wav", "--lag", "soon"], 2, "'soon' is not a whole number"),
     (["ref.wav", "same.wav", "--lag", "999999", "--metrics", "snr_db"], 1, "lag"),
 ])  # fmt: skip
 def test_what_cannot_be_compared_is_told(arguments, status, told, fails):

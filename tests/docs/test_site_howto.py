@@ -67,7 +67,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_vocoder: None)
     model, machine = {"name": "tiny", "fingerprint": "00"}, dict.fromkeys(MACHINE, "")
     monkeypatch.setattr("noisebook.studio.server.application", lambda *args, **options: None)
     monkeypatch.setattr("noisebook.studio.server.serve", lambda *args: None)
-    monkeypatch.setattr("noisebook.cli.bench._corpus", lambda *args: [])
+    monkeypatch.setattr("noisebook.cli.machine._corpus", lambda *args: [])
     monkeypatch.setattr("webbrowser.open", lambda url: None)
     monkeypatch.setattr(
         "noisebook.benchmark.runs.benchmark",

@@ -223,7 +223,7 @@ def test_calibration_changes_what_a_stream_means_and_can_be_taken_back(run, nois
 
 
 def test_calibration_with_the_sounds_of_the_package(run, monkeypatch, sound):
-    monkeypatch.setattr("noisebook.audio.io.bundled_clips", lambda: {"sound": sound})
+    monkeypatch.setattr("noisebook.cli.models.bundled_clips", lambda: {"sound": sound})
     assert len(run("calibrate", "--dry-run")["timesteps"]) == 20
 
 

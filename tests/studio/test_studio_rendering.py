@@ -11,7 +11,7 @@ import soundfile
 from noisebook.audio.waveform import Waveform
 from noisebook.studio.files import ResultStore
 from noisebook.studio.jobs import run
-from noisebook.studio.rendering import head, message, render_result, store_sounds
+from noisebook.studio.rendering import message, render_result, rendered, store_sounds
 from noisebook.studio.settings import Settings
 
 
@@ -96,7 +96,7 @@ def test_a_problem_is_an_alert():
 
 
 def test_the_head_holds_everything_the_element_needs():
-    text = head()
+    text = rendered("head.html.jinja")
     assert 'customElements.define("noisebook-result"' in text
     assert "class SyncedSounds" in text
     assert "class SoundPicture" in text

@@ -12,7 +12,7 @@ import torch
 from noisebook import api
 from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.batch.batching import side_by_side
+from noisebook.batch.worker import side_by_side
 from noisebook.codec.decoder import decode_latent
 from noisebook.codec.encoder import compress_towards, header_of, prepare, target_latent
 from noisebook.codec.options import EncodeOptions
