@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -44,6 +45,7 @@ class JobRunner:
         self._changed = threading.Condition()  # notified when the queue changes or a job is cancelled
         self._ends: dict[str, threading.Event] = {}  # session -> whether its job is cancelled
         self._uploads: dict[str, set[Path]] = {}
+        self._closed: deque[str] = deque(maxlen=1000)  # sessions, the last ones
 
     def begin(self, session: str) -> None:
         """A job of this session will come; from now on it can be cancelled."""
@@ -57,11 +59,14 @@ class JobRunner:
                 self._changed.notify_all()
 
     def keep_upload(self, session: str, path: Path) -> None:
-        """Remember a file that the session sent, so that it goes when the page is closed."""
+        """Remember a file that the session sent, so that it goes when the page is closed; or now, if it is already."""
         self._uploads.setdefault(session, set()).add(path)
+        if session in self._closed:
+            self.close(session)
 
     def close(self, session: str) -> None:
         """The page is closed: its job ends, its results and uploads go."""
+        self._closed.append(session)
         self.cancel(session)
         self.store.clear(session)
         own = self._uploads.pop(session, set())

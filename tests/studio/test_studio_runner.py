@@ -177,3 +177,8 @@ def test_uploads_go_with_the_session_that_sent_them(runner, tmp_path):
     assert not own.parent.exists()
     runner.close("ben")
     assert not both.parent.exists()
+    late = tmp_path / "c/late.wav"  # the page was closed before it said whose file it is
+    late.parent.mkdir()
+    late.write_bytes(b"sound")
+    runner.keep_upload("ben", late)
+    assert not late.parent.exists()
