@@ -75,7 +75,7 @@ class Trip:
 
 
 def round_trip(out: Path, preset: str) -> Trip:
-    """Compress, inspect and decompress `original.wav`, each in its own process; exits where this one hears another."""
+    """Compress, inspect and decompress `original.wav`, each in a process; exits if this one decodes another sound."""
     stream, sound = out / f"{preset}.ddcm", out / f"{preset}.wav"
     encode_seconds = _noisebook("compress", out / "original.wav", stream, "--preset", preset, "-f")[1]
     info = json.loads(_noisebook("info", stream, "--json")[0])

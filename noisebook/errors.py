@@ -11,7 +11,7 @@
         |-- TruncatedStream fewer bytes than the header promises
         |-- CorruptStream   checksum mismatch, or bytes past the end
         |-- WrongModel      made with another model than the one given
-        `-- WrongCodebook   made with another latent codebook than those at hand
+        `-- WrongCodebook   made with another latent codebook than the installed ones
 
 A message says what was given, what is allowed and what to do. Anything that is not an `Error` is a bug.
 """
@@ -77,4 +77,4 @@ class WrongModel(StreamError):
 
 
 class WrongCodebook(StreamError):
-    """The stream was made with another latent codebook than the one given, or than those at hand."""
+    """The stream was made with another latent codebook than the one given, or than the installed ones."""

@@ -39,7 +39,7 @@ class ModelOptions(Options):
     )  # fmt: skip
     device: str = option(
         "auto",
-        "auto (the fastest at hand), cpu, cuda, mps or xpu, with its number where there are several (cuda:1).",
+        "auto (the fastest here), cpu, cuda, mps or xpu, with its number where there are several (cuda:1).",
         metavar="DEVICE",
     )
     dtype: str = option(
@@ -119,7 +119,7 @@ def find_model(data: bytes) -> str:
 
     Raises:
         StreamError: no header that can be read.
-        WrongModel: no such model is at hand; the message says which it is and which were looked at.
+        WrongModel: no such model is installed; the message says which it is and which were looked at.
         ModelError: the model inside the package cannot be read.
     """
     return model_of(parse_header(data)[0].fingerprint)

@@ -47,7 +47,7 @@ def recommend(
         need: "compress", "smallest", "highest-quality", "production" (which store the sound), "reconstruct",
             "quick-test", "high-frequency-music" (which pass it through the model without bits), "transformation" or
             "research" (which change it).
-        sound_kind: "voice", "ambience", "short-effect", "classical" or "electronic"; by default what is heard.
+        sound_kind: "voice", "ambience", "short-effect", "classical" or "electronic"; by default found by listening.
         name: of the sound's file, for the command.
 
     Raises:

@@ -141,7 +141,7 @@ class _Head:
         self.first, self.count, self.hertz = int(used[0]), len(used), hertz[used]
         self.lobe = np.full(len(used), _LOBE * _RATE / size)
         self.turns = used * _HOP / size % 1  # of each bin's frequency in a hop
-        # A sine of amplitude 1 has a peak of size / 4 behind a Hann window; bands are told in its terms.
+        # A sine of amplitude 1 has a peak of size / 4 behind a Hann window; bands are measured against it.
         self._gain = torch.from_numpy((share[used] * size / 4).astype(np.float32))
 
     def overlap_add(self, total: torch.Tensor, spectrum: torch.Tensor, first: int) -> None:

@@ -55,7 +55,7 @@ def models_folder() -> Path:
 
 
 def installed() -> Iterator[InstalledModel]:
-    """Every model at hand, the embedded one first; others that cannot be read are told of in the log and left out.
+    """Every installed model, the embedded one first; one that cannot be read is left out, with a warning in the log.
     ModelError where the embedded model cannot be read."""
     yield _read(mini_files.WEIGHTS, "inside the package")
     for folder, source in (*_of_user(), *_of_packages()):
@@ -86,15 +86,15 @@ def find(stream_id: bytes) -> InstalledModel:
 
 
 def install(folder: Path) -> InstalledModel:
-    """Copy a model into the user's folder, under its fingerprint; one that is at hand already stays where it is.
+    """Copy a model into the user's folder, under its fingerprint; one that is installed already stays where it is.
     ModelError for no model, one that streams could not tell from another, or a place that cannot be written to."""
     fingerprint = mini_files.model_info(folder).fingerprint.hex()
     for model in installed():
         if model.fingerprint == fingerprint:
             return model
-        _check_told_apart(fingerprint, model.fingerprint, model.name)
+        _check_distinct(fingerprint, model.fingerprint, model.name)
     for released in RELEASED:
-        _check_told_apart(fingerprint, released.fingerprint, f"{released.name} of noisebook {released.version}")
+        _check_distinct(fingerprint, released.fingerprint, f"{released.name} of noisebook {released.version}")
     target = models_folder() / fingerprint[:16]
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
@@ -145,7 +145,7 @@ def _of_packages() -> Iterator[tuple[Path, str]]:
             _warn(f"{source}: entry point {entry.name} of {GROUP} fails: {type(error).__name__}: {error}")
 
 
-def _check_told_apart(own: str, other: str, name: str) -> None:
+def _check_distinct(own: str, other: str, name: str) -> None:
     if own != other and own[:_STREAM_ID] == other[:_STREAM_ID]:
         raise ModelError(f"its fingerprint {own[:8]} begins as {other[:8]} of {name}, and streams carry two bytes")
 

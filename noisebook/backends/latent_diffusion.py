@@ -66,7 +66,7 @@ class LatentDiffusion(PipelineBackend, FeatureModel):
         super().__init__(checkpoint, **where)
         self._scale = float(checkpoint.config("vae").get("scaling_factor", 0.18215))  # the library's default
         self._prediction = checkpoint.config("scheduler").get("prediction_type", "epsilon")
-        shown = checkpoint.store(self.weights_digest(checkpoint)) / "licence-told.txt"
+        shown = checkpoint.store(self.weights_digest(checkpoint)) / "licence-shown.txt"
         if checkpoint.pipeline == "AudioLDM2Pipeline" and not shown.is_file():
             _log.warning("%s", _NOTICE)
             write_text(shown, _NOTICE + "\n")

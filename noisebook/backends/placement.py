@@ -82,13 +82,13 @@ def computing(part: str) -> Iterator[None]:
     except Error:
         raise
     except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         advice = "noisebook doctor --model tells which parts do"
-        raise ModelError(f"{part} cannot compute what it is given ({told}); {advice}") from error
+        raise ModelError(f"{part} cannot compute what it is given ({reason}); {advice}") from error
 
 
 def usable_device(name: str, dtype: torch.dtype = torch.float32) -> torch.device:
-    """A device of torch on which a denoiser can compute in `dtype`; "auto" is the fastest at hand. ConfigError where it
+    """A device of torch on which a denoiser can compute in `dtype`; "auto" is the fastest here. ConfigError where it
     is not there, and for float16 on a CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -62,8 +62,8 @@ def verify(reference: str, estimate: str, require_related: bool, **options: Any)
     """Say whether EST is related to REF, and how near it is.
 
     Both are any sound files; EST may be a .ddcm stream, which is decoded. They are compared in mono and aligned in
-    time; metrics hear 48 kHz where one sound has more than 16, the verdict hears 16 kHz. In stereo, left and right are
-    compared too, with a warning where they differ. Every number stands beside what other sounds get: another clip, a
+    time; metrics work at 48 kHz where one sound has more than 16, the verdict at 16 kHz. In stereo, left and right are
+    compared too, with a warning where they differ. Every number is shown beside what other sounds get: another clip, a
     shuffle of REF, pink noise, silence, random indices, and the best that the model could do. The verdict is "related"
     only where EST is nearer to REF than all but 5 % of unrelated controls.
 
@@ -180,7 +180,7 @@ def _verdict_text(verdict: Verdict) -> str:
 @click.option(
     "--sound-kind",
     metavar="KIND",
-    help="voice, classical, electronic, ambience or short-effect; by default what is heard.",
+    help="voice, classical, electronic, ambience or short-effect; by default found by listening.",
 )
 @click.option("--rules", "listing", is_flag=True, help="Show the table of rules, as without IN.")
 @_options.json_option
@@ -296,7 +296,7 @@ def compare(sources: tuple[Path, ...], listing: bool, **options: Any) -> int:
 @click.option("--key", metavar="FILE", required=True, type=click.Path(path_type=Path), help="key.json of the test.")
 @_options.json_option
 def tally(sheets: tuple[Path, ...], key: Path, **_: Any) -> None:
-    """Say what listeners of a blind test heard, from the sheets that its page saved.
+    """Sum up what listeners of a blind test answered, from the sheets that its page saved.
 
     \b
     noisebook tally anna.csv ben.csv --key report/mushra/key.json
@@ -401,5 +401,5 @@ def _tally_text(counted: Mapping[str, Any]) -> str:
         lines.append(f"  {row['label']:32}{row['correct']} of {row['n']} right, p = {row['p_value']:.3g}")
     excluded = [row["listener"] for row in counted["listeners"] if row.get("excluded")]
     if excluded:
-        lines.append(f"  left out, for they did not hear the hidden reference: {', '.join(excluded)}")
+        lines.append(f"  left out, since they rated the hidden reference too low: {', '.join(excluded)}")
     return "\n".join(lines)

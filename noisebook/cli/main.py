@@ -37,7 +37,7 @@ _COMMANDS = {
     "reconstruct": ("synthesis", "Pass a sound through the model without any bits.", ""),
     "restore": ("synthesis", "Fill gaps of a sound, invent a lost band, or undo clipping.", "inpaint declip"),
     "studio": ("machine", "Open a page on which all of noisebook can be tried.", "gui web serve ui"),
-    "tally": ("evaluation", "Say what the listeners of a blind test heard.", ""),
+    "tally": ("evaluation", "Sum up what the listeners of a blind test answered.", ""),
     "transform": ("synthesis", "Lead a sound towards a prompt.", ""),
     "verify": (
         "evaluation", "Say whether a sound is related to another, and how near it is.", "evaluate eval metrics score"

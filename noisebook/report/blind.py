@@ -225,7 +225,7 @@ def _minutes(seconds: float) -> int:
 
 
 def tally(sheets: Sequence[Path], key: Path) -> Json:
-    """What the listeners heard: {"design", "kit", "listeners": [...], "conditions": [...]} or {..., "methods": [...]}.
+    """What listeners answered: {"design", "kit", "listeners": [...], "conditions": [...]} or {..., "methods": [...]}.
 
     MUSHRA: for each condition mean, 95 % bootstrap interval and number of ratings, without the listeners that BS.1534-3
     excludes after the test. ABX: for each method and each listener the right answers and the one-sided binomial

@@ -218,8 +218,6 @@ def _track(label: str, settings: Settings, given: Any, backend: Backend, progres
 
 def _by_program(name: str, given: Waveform) -> Track:
     """What a codec of the machine makes of a sound: its file, and the sound decoded and in its place."""
-    from noisebook.audio.waveform import Waveform
-
     started = time.perf_counter()
     method, sound = available_codecs()[name], resample(given, SAMPLE_RATE)
     coded = method.run(Job(downmix(sound) if method.mono else sound, timeout=_TIMEOUT))

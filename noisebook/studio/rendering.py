@@ -126,7 +126,7 @@ def _sentences(result: Result) -> list[str]:
         silent = any(track.verification for track in result.tracks)
         return ["The original is silence: there is nothing to compare."] if silent else []
     sentences = []
-    for related, words in ((True, "related to the original"), (False, "not to be told from an unrelated sound")):
+    for related, words in ((True, "related to the original"), (False, "not distinguishable from an unrelated sound")):
         labels = [label for label, found in judged if found.verdict.related == related]
         if labels:
             sentences.append(f"{', '.join(labels)}: {words}.")

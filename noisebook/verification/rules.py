@@ -17,7 +17,7 @@ NEEDS = (
     "production", "reconstruct",
 )  # fmt: skip
 OTHER_NAMES = {"quality": "highest-quality", "bright": "high-frequency-music", "transform": "transformation"}
-# What a sound is, by what is heard: the first that applies; none of them does for a long effect full of onsets.
+# What a sound is taken for: the first that applies; none of them does for a long effect full of onsets.
 SOUND_KINDS: dict[str, Callable[[Traits], bool]] = {
     "voice": lambda t: t.kind == "speech",
     "ambience": lambda t: t.tonality < 0.35 and t.onsets < 1,
@@ -88,7 +88,7 @@ RULES: tuple[Rule, ...] = (
     Rule("preset", ("compress",), ("electronic",), "other music", "3000",
          "ViSQOL of music 3.90, 3.76 at 1.5 kbit/s (codecs.md)", "1500"),
     Rule("preset", ("compress",), (), "anything else", "3000",
-         "the default: ViSQOL 3.65, 3.76 at 6 kbit/s; beyond it the vocoder decides what is heard (results.md)",
+         "the default: ViSQOL 3.65, 3.76 at 6 kbit/s; beyond it the vocoder is the limit (results.md)",
          "6000"),
     Rule("preset", ("quick-test",), (), "a first impression of the model", "matched",
          "no diffusion and no processing: features 2.37 dB off, ultimate-fix 2.43 (systems.md)",

@@ -127,8 +127,8 @@ class NoisebookResult extends HTMLElement {
   /* Say whether the settings are no longer those of the result. */
   stale(changed = true) {
     this.changed = changed;
-    const told = this.shadowRoot?.querySelector(".stale");
-    if (told) told.hidden = !changed;
+    const notice = this.shadowRoot?.querySelector(".stale");
+    if (notice) notice.hidden = !changed;
   }
 
   silence() {
