@@ -116,14 +116,9 @@ def coder_of(
 def coded(
     latents: torch.Tensor, coder: SegmentCoder | PublishedCoder, denoise: Denoise, shaped: bool, **share: float
 ) -> tuple[Row, torch.Tensor, torch.Tensor]:
-    """Encode, and go on from where a decoder of the payload would be; the channels of `latents` are the clips.
-
-    `shaped` is the search of the encoder, `share` how much of the residual it shapes, if not the default.
-
-    Returns:
-        Payload rate; decoded latents one step after the last coded one, which is the mean of what the bits leave open,
-        and after the codec's tail.
-    """
+    """Payload rate, and decoded latents: one step after the last coded one, which is the mean of what the bits leave
+    open, and after the codec's tail. The channels of `latents` are the clips; `shaped` is the search of the encoder,
+    `share` how much of the residual it shapes, if not the default."""
     start, info = coder.start_noise(latents.device), coder.info
     last = coder.plan[-1].s or 0
     target = segment.shaped(latents, denoise, info.schedule, last, **share) if shaped else latents

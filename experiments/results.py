@@ -141,10 +141,7 @@ class Decode:
 
 def decodes(bench: Bench, place: int, methods: tuple[str, ...]) -> tuple[Input, dict[str, Decode]]:
     """A clip of the comparison and what some methods made of it, by their ids; done now where it has not been done.
-
-    Raises:
-        ConfigError: a method failed.
-    """
+    ConfigError where a method failed."""
     run = _run(bench.options, methods)
     found = {}
     for row in run.rows_of(place):

@@ -7,7 +7,7 @@ an error (Cover & Thomas 2006, 10.3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import pi, sqrt
 
@@ -20,17 +20,10 @@ _CHANNELS, _BINS = 8, 16
 
 @dataclass(frozen=True, eq=False)
 class GaussianSource:
-    """A stationary source of latents `[1, 8, L, 16]`.
+    """A stationary source of latents `[1, 8, L, 16]`."""
 
-    Attributes:
-        name: for tables.
-        spectrum: `[8, L / 2 + 1, 16]`, of mean variance 1; L is even.
-        schedule: of the noise that the denoiser removes.
-    """
-
-    name: str
-    spectrum: torch.Tensor
-    schedule: Schedule
+    spectrum: torch.Tensor  # `[8, L / 2 + 1, 16]`, of mean variance 1; L is even
+    schedule: Schedule  # of the noise that the denoiser removes
 
     @property
     def frames(self) -> int:
@@ -75,7 +68,7 @@ class GaussianSource:
 
 def white(schedule: Schedule, frames: int) -> GaussianSource:
     """Independent values of variance 1."""
-    return _normalised("white", torch.ones(_CHANNELS, frames // 2 + 1, _BINS), schedule)
+    return GaussianSource(torch.ones(_CHANNELS, frames // 2 + 1, _BINS), schedule)
 
 
 def coloured(schedule: Schedule, frames: int, *, correlation: float = 0.9) -> GaussianSource:
@@ -83,9 +76,5 @@ def coloured(schedule: Schedule, frames: int, *, correlation: float = 0.9) -> Ga
     angles = torch.linspace(0, pi, frames // 2 + 1)
     time = 1 / (1 - 2 * correlation * torch.cos(angles) + correlation**2)
     channels, bins = torch.arange(1, _CHANNELS + 1) ** -0.5, 1 / torch.arange(1, _BINS + 1)
-    return _normalised("coloured", channels[:, None, None] * time[:, None] * bins, schedule)
-
-
-def _normalised(name: str, spectrum: torch.Tensor, schedule: Schedule) -> GaussianSource:
-    source = GaussianSource(name, spectrum, schedule)
-    return GaussianSource(name, spectrum / source._mean(spectrum), schedule)
+    source = GaussianSource(channels[:, None, None] * time[:, None] * bins, schedule)
+    return replace(source, spectrum=source.spectrum / source._mean(source.spectrum))

@@ -1,7 +1,6 @@
 """Whether held-out stereo music comes back from where it was.
 
-Every clip is coded as it is at every bitrate and, for control, as mono at one; the image alone, uncoded and within a
-budget, is put on the true power mean of left and right.
+Every clip is coded as it is at every bitrate and, for control, as mono at one.
 """
 
 from __future__ import annotations
@@ -14,11 +13,8 @@ import soundfile
 
 from experiments.study import Bench, Parts, Row, Study, clip_paths, mean_of, table
 from noisebook import api
-from noisebook.audio.image import measure_image, power_mean, spread
 from noisebook.audio.io import read
-from noisebook.audio.resample import resample
 from noisebook.audio.waveform import Waveform
-from noisebook.codec.stereo import encode_image
 from noisebook.metrics import image_coherence, image_level_db, mean_coherence
 
 BITRATES = ("300", "1500", "3000")
@@ -42,20 +38,12 @@ def stereo_paths(folder: Path, limit: int) -> list[Path]:
 
 
 def judged(bench: Bench, path: str) -> Row:
-    """Rows of a clip: with an image at every bitrate, as mono at one, and what an image can do by itself."""
+    """Rows of a clip: with an image at every bitrate, and as mono at one."""
     backend, whole = bench.backend, read(path)
     clip = Waveform(whole.samples[:, : round(_SECONDS * whole.sample_rate)], whole.sample_rate)
-    heard = resample(clip, backend.info.sample_rate)
-    mean = power_mean(heard.samples, heard.sample_rate)
-    image = measure_image(heard.samples, heard.sample_rate)
-    _, coded = encode_image(image, 200 * clip.duration)
-    rows = []
-    for name, one in (("image uncoded, no codec", image), ("image of 200 bit/s, no codec", coded)):
-        alone = Waveform(spread(mean, one, heard.sample_rate), heard.sample_rate)
-        rows.append(_row(name, clip, resample(alone, clip.sample_rate, count=clip.sample_count).samples))
     data = api.compress(clip, backend=backend, preset=CONTROL, channels="mono")
     mono = api.decompress(data, backend=backend).samples[0]
-    rows.append(_row(f"{CONTROL}, mono", clip, np.stack([mono, mono])))
+    rows = [_row(f"{CONTROL}, mono", clip, np.stack([mono, mono]))]
     for preset in BITRATES:
         data = api.compress(clip, backend=backend, preset=preset)
         decoded = api.decompress(data, backend=backend).samples

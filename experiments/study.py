@@ -42,44 +42,26 @@ Parts = dict[str, str]  # name of a part of a page -> Markdown
 
 @dataclass(frozen=True)
 class Study:
-    """One of the measurements of the documentation.
+    """One of the measurements of the documentation."""
 
-    Attributes:
-        name: on the command line and in the markers.
-        title: what it measures, in a line.
-        run: makes the parts of the pages; "about" is the beginning of a sentence that says what was measured.
-        pages: that show the parts, from the root of the repository.
-        limit: clips of each kind.
-        minutes: of one core, with `limit`.
-    """
-
-    name: str
-    title: str
-    run: Callable[[Bench], Parts]
-    pages: tuple[str, ...]
-    limit: int
-    minutes: float
+    name: str  # on the command line and in the markers
+    title: str  # what it measures, in a line
+    run: Callable[[Bench], Parts]  # the part "about" is the beginning of a sentence that says what was measured
+    pages: tuple[str, ...]  # that show the parts, from the root of the repository
+    limit: int  # clips of each kind
+    minutes: float  # of one core, with `limit`
 
 
 @dataclass(frozen=True)
 class Options:
-    """Of a run of a study; a worker process makes the same bench of them.
+    """Of a run of a study; a worker process makes the same bench of them."""
 
-    Attributes:
-        study: its name.
-        clips: folder of held-out sounds named by kind: `music-...`, `speech-...`, `sfx-...`.
-        model: as `api.load_backend` takes it.
-        report: folder of what is measured; what is there of the same model and limit is not measured again.
-        limit: clips of each kind.
-        jobs: processes.
-    """
-
-    study: str
-    clips: Path
-    model: str
-    report: Path
-    limit: int
-    jobs: int = 1
+    study: str  # its name
+    clips: Path  # folder of held-out sounds named by kind: `music-...`, `speech-...`, `sfx-...`
+    model: str  # as `api.load_backend` takes it
+    report: Path  # folder of what is measured; what is there of the same model and limit is not measured again
+    limit: int  # clips of each kind
+    jobs: int = 1  # processes
 
 
 @dataclass(frozen=True)
@@ -178,11 +160,7 @@ def clip_paths(
     folder: Path, limit: int, *, kinds: Sequence[str] = KINDS, fits: Callable[[Path], bool] = lambda _: True
 ) -> list[Path]:
     """`limit` files of each kind that fit, as many of each package, evenly spread over their names; all where there are
-    fewer.
-
-    Raises:
-        ConfigError: there are none.
-    """
+    fewer, ConfigError where there are none."""
     chosen: list[Path] = []
     for kind in kinds:
         by_package: dict[str, list[Path]] = {}
@@ -220,11 +198,7 @@ def parts_of(study: Study, options: Options) -> Parts:
 
 
 def fill(pages: Iterable[Path], parts: Mapping[str, str]) -> None:
-    """Put each part between its markers, on every page that has them.
-
-    Raises:
-        ConfigError: no page has a place for a part.
-    """
+    """Put each part between its markers, on every page that has them; ConfigError if no page has a place for it."""
     missing = set(parts)
     for page in pages:
         text = page.read_text(encoding="utf-8")

@@ -18,14 +18,7 @@ from noisebook.audio.io import write
 from noisebook.audio.waveform import Waveform
 from noisebook.errors import AudioError, ConfigError, MissingExtra
 from training.clips import FULL_RATE, PREFIX_OF_KIND, Samples, read_sound, sound_files
-from training.cutting import (
-    JUDGED,
-    Piece,
-    judging_pieces,
-    thin,
-    training_pieces,
-    unpack_archives,
-)
+from training.cutting import JUDGED, Piece, judging_pieces, thin, training_pieces, unpack_archives
 from training.packages import Package
 
 APT_LOCK = Lock()  # one download at a time, however many packages are cut at once

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -42,10 +41,8 @@ class ClipEntry:
 
 
 def kind_of(path: Path, default: str | None = None) -> str:
-    """Kind from the `KIND__` or `KIND-` name prefix, else from a folder named after a kind, else `default`.
-
-    Raises ConfigError where none of the three answers.
-    """
+    """Kind from the `KIND__` or `KIND-` name prefix, else from a folder named after a kind, else `default`; ConfigError
+    where none of the three answers."""
     words = {**{kind: kind for kind in KINDS}, "sfx": "effects"}
     prefix = re.split("__|-", path.name, maxsplit=1)[0]
     for word in (prefix, *reversed(path.parts[:-1])):
@@ -61,10 +58,7 @@ def kind_of(path: Path, default: str | None = None) -> str:
 
 def sound_files(folder: Path, *, required: bool = True) -> list[Path]:
     """Sound files of a folder and of those in it, by name; links are left out, since their targets are there.
-
-    Raises:
-        ConfigError: there are none, and some are required.
-    """
+    ConfigError if there are none, and some are required."""
     paths = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
     found = sorted(path for path in paths if path.is_file() and not path.is_symlink())
     if required and not found:
@@ -95,12 +89,7 @@ def read_sound(path: Path) -> Samples:
 
 
 def pack_folder(
-    folder: Path,
-    out: Path,
-    *,
-    sample_rate: int = FULL_RATE,
-    default_kind: str | None = None,
-    on_step: Callable[[int, int], None] | None = None,
+    folder: Path, out: Path, *, sample_rate: int = FULL_RATE, default_kind: str | None = None
 ) -> dict[str, Any]:
     """Decode every sound file under `folder` to `out/audio.i16` (mono) with `out/index.json`.
 
@@ -124,8 +113,6 @@ def pack_folder(
             digest.update(length.to_bytes(8, "little"))
             clips.append(ClipEntry(name.as_posix(), kind, start, length))
             start += length
-            if on_step is not None:
-                on_step(len(clips), len(paths))
     index = {
         "sample_rate": sample_rate,
         "clips": [asdict(clip) for clip in clips],
@@ -139,10 +126,8 @@ def pack_folder(
 def write_opus(folder: Path, out: Path, *, size: int, bitrate: int) -> tuple[float, int]:
     """Clips of `folder` as Opus files of `bitrate` bit/s in `out`, until the next one would exceed `size` bytes in all.
 
-    Kinds take turns, and the clips of a kind are taken evenly spread over their names. Returns hours and files.
-
-    Raises:
-        ConfigError: no sound files, or a clip of no kind.
+    Kinds take turns, and the clips of a kind are taken evenly spread over their names. Gives hours and number of files;
+    ConfigError for no sound files, or a clip of no kind.
     """
     import soundfile
 
@@ -179,12 +164,7 @@ class Packed:
 
 
 def read_packed(folder: Path, sample_rate: int = FULL_RATE) -> Packed:
-    """A packed folder.
-
-    Raises:
-        ConfigError: nothing is packed there, or at another rate than the one that is wanted.
-        AudioError: samples are missing.
-    """
+    """A packed folder. ConfigError if nothing is packed there, or at another rate; AudioError if it lacks samples."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -34,11 +34,7 @@ _SPEECH = ("radiomessage", "tv-newswav", "hogchant3")
 
 
 def fit_kinds(folder: Path) -> None:
-    """The regression for the sounds of a folder, written into the package.
-
-    Raises:
-        ConfigError: no sounds, or not all kinds.
-    """
+    """The regression for the sounds of a folder, written into the package; ConfigError unless it has all kinds."""
     rows, kinds, packages = [], [], []
     for number, path in enumerate(_chosen(folder)):
         kind = KINDS.index(kind_of(path))
@@ -55,13 +51,8 @@ def fit_kinds(folder: Path) -> None:
 
 
 def regression(rows: np.ndarray, kinds: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Multinomial logistic regression with a ridge: `p = softmax((row - centre) / scale @ weights + bias)`.
-
-    Args:
-        rows: statistics `[crops, V]`.
-        kinds: of each crop, all present.
-        weights: of each crop, 1 in all.
-    """
+    """Multinomial logistic regression of statistics `[crops, V]` with a ridge, each crop with its kind (all are there)
+    and its weight (1 in all): `p = softmax((row - centre) / scale @ weights + bias)`."""
     centre, scale = rows.mean(0), rows.std(0) + 1e-6
     x, target, share = (torch.from_numpy(one) for one in ((rows - centre) / scale, kinds, weights))
     slopes = torch.zeros(rows.shape[1], len(KINDS), dtype=torch.float64, requires_grad=True)

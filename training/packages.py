@@ -115,10 +115,8 @@ HELD_OUT: tuple[Package, ...] = (
 
 
 def choose(names: str | None, kind: str, *, held_out: bool) -> tuple[Package, ...]:
-    """Rows of one table by comma-separated `names` (None: all) that hold `kind` ("all": any).
-
-    Raises ConfigError for a name that is not in this table; the two tables never mix.
-    """
+    """Rows of one table by comma-separated `names` (None: all) that hold `kind` ("all": any). ConfigError for a name
+    that is not in this table; the two tables never mix."""
     table, other = (HELD_OUT, TRAIN) if held_out else (TRAIN, HELD_OUT)
     by_name = {package.name: package for package in table}
     wanted = list(by_name) if names is None else [name.strip() for name in names.split(",")]

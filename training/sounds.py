@@ -25,21 +25,11 @@ _QUIETER_DB = 7.0  # scale of how much
 
 
 class Sounds:
-    """Random crops of training sound.
+    """Random crops of training sound; ConfigError for nothing to train on, or sound of another rate.
 
-    Args:
-        folder: of `training.data pack`, or of sound files, which are then decoded into memory by all cores.
-        device: of torch; the sound lies there.
-        seed: of the draws; the number of a step makes them go on where a stopped training was.
-        synthetic: share of sounds that are synthetic notes.
-        sample_rate: Hz, at which the folder is packed.
-
-    Attributes:
-        hours: of sound.
-        fingerprint: of the packed folder; empty for loose files.
-
-    Raises:
-        ConfigError: nothing to train on, or sound of another rate.
+    The folder is one of `training.data pack`, or of sound files, which all cores decode into memory; `fingerprint` is
+    empty for those. The sound lies on the device. `synthetic` is the share of sounds that are synthetic notes. With the
+    number of a step in the seed, draws go on where a stopped training was.
     """
 
     def __init__(
@@ -53,7 +43,7 @@ class Sounds:
         self._kinds = kinds
         self._rng = np.random.default_rng(seed)
         self._notes = self._first_notes() if synthetic else torch.empty(0)
-        self.hours = len(audio) / sample_rate / 3600
+        self.hours = len(audio) / sample_rate / 3600  # of sound
 
     def batch(self, clips: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Waveforms `[clips, samples]` at levels the codec codes at, and the index of their kind in `KINDS`, `[clips]`;

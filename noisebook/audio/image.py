@@ -107,7 +107,9 @@ def measure_image(samples: np.ndarray, sample_rate: int) -> StereoImage:
     A band keeps its values while it is silent, of weight 0; a channel that is silent in a frame is so in all bands.
     AudioError for other shapes.
     """
-    size, hop, count = _window_size(sample_rate), _hop(sample_rate), _checked(samples).shape[1]
+    if samples.ndim != 2 or len(samples) != 2:
+        raise AudioError(f"samples of shape {list(samples.shape)} are not stereo: give [2, N]")
+    size, hop, count = _window_size(sample_rate), _hop(sample_rate), samples.shape[1]
     bands, frames = image_shape(count, sample_rate)
     total = np.zeros((3, frames, bands))
     steps = max(1, -(-count // hop))  # spectrum t is centred on sample t hop
@@ -154,40 +156,6 @@ def _held(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     last = np.maximum.accumulate(np.where(known, frames, -1), axis=1)
     source = np.where(last >= 0, last, known.argmax(1)[:, None])
     return np.where(known.any(axis=1, keepdims=True), np.take_along_axis(values, source, axis=1), 0).astype(np.int8)
-
-
-def power_mean(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`[2, N] -> [N]`, a sound with the power mean of left and right as its short-time spectrum.
-
-    Its phases are those of `L + R exp(i angle)`, the angle that of the two in each band: what a downmix is for a model
-    that hears waveforms, without the cancellations of `(L + R) / 2`. AudioError for other shapes.
-    """
-    count = _checked(samples).shape[1]
-    result = np.empty(count, np.float32)
-    for seen, kept, place in pieces(count, _BLOCK, 4 * _window_size(sample_rate)):
-        result[place] = _power_mean(samples[:, seen], sample_rate)[kept]
-    return result
-
-
-def _power_mean(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    size, hop, bands = _window_size(sample_rate), _hop(sample_rate), image_bands(sample_rate)
-    padded = np.pad(samples, ((0, 0), (size, size + -samples.shape[1] % hop)))
-    left, right = _spectra(padded, size, hop)
-    angle = np.angle(_by_band(left * right.conj(), sample_rate, bands))
-    aligned = left + right * _to_bins(np.exp(1j * angle).astype(np.complex64), sample_rate)
-    power = (_power(left) + _power(right)) / 2
-    spectrum = aligned * _ratio(np.sqrt(power), np.abs(aligned))
-    # No sound has just this spectrum where the two are unlike; what its overlapping windows cancel is made up for.
-    heard = _spectra(_overlapped(spectrum[None], size, hop), size, hop)[0]
-    sums = (_smoothed(_by_band(values, sample_rate, bands), _SHORT) for values in (power, _power(heard)))
-    spectrum = heard * _to_bins(np.sqrt(_ratio(*sums)).astype(np.float32), sample_rate)
-    return _overlapped(spectrum[None], size, hop)[0, size : size + samples.shape[1]]
-
-
-def _checked(samples: np.ndarray) -> np.ndarray:
-    if samples.ndim != 2 or len(samples) != 2:
-        raise AudioError(f"samples of shape {list(samples.shape)} are not stereo: give [2, N]")
-    return samples
 
 
 # ---------------------------------------------------------------- spread

@@ -14,7 +14,6 @@ from noisebook.audio.image import (
     image_bands,
     image_frames,
     measure_image,
-    power_mean,
     spread,
 )
 from noisebook.errors import AudioError, ConfigError
@@ -105,8 +104,6 @@ def test_blocks_measure_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_two_channels_have_an_image(shape: tuple[int, ...]) -> None:
     with pytest.raises(AudioError, match="not stereo"):
         measure_image(np.zeros(shape, np.float32), 16000)
-    with pytest.raises(AudioError, match="not stereo"):
-        power_mean(np.zeros(shape, np.float32), 16000)
 
 
 @pytest.mark.parametrize(
@@ -214,22 +211,6 @@ def test_what_was_measured_comes_back_measured() -> None:
     swell = np.linspace(0.1, 1, 64000, dtype=np.float32)
     samples = np.stack([a + 0.5 * b * swell, a * swell + 0.5 * c])
     image = measure_image(samples, 16000)
-    again = measure_image(spread(power_mean(samples, 16000), image, 16000), 16000)
+    again = measure_image(spread(noise(4 * 16000, seed=1)[0], image, 16000), 16000)
     assert np.abs(image.level_db - again.level_db)[3:].mean() < 1
     assert np.abs(COHERENCES[image.coherence.astype(int)] - COHERENCES[again.coherence.astype(int)])[3:].mean() < 0.1
-
-
-# ---------------------------------------------------------------- power mean
-
-
-@pytest.mark.parametrize("phase", [1.0, -1.0])
-def test_power_mean_of_one_sound_is_that_sound_whatever_its_sign(phase: float) -> None:
-    mono = noise(40000)[0]
-    mean = power_mean(np.stack([mono, np.float32(phase) * mono]), 16000)
-    assert np.allclose(np.abs(mean), np.abs(mono), atol=1e-4)
-
-
-def test_power_mean_keeps_the_energy_of_unlike_channels() -> None:
-    samples = noise(300000, channels=2)
-    samples[1] *= 2
-    assert db(power_mean(samples, 16000)) == pytest.approx(db(samples), abs=0.7)
