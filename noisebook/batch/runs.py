@@ -11,8 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import soundfile
-
 from noisebook import api
 from noisebook._version import __version__
 from noisebook.audio import io
@@ -183,6 +181,8 @@ def _now() -> str:
 
 def _length(source: Storage, name: str) -> tuple[float, int] | None:
     """Seconds and channels from the file's header; None where libsndfile does not know it, or it is damaged."""
+    import soundfile
+
     try:
         if suffix_of(name) == STREAM_SUFFIX:
             info = api.read_info(source.read(name))

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import soundfile
-
 from noisebook.api import Waveform, read_info
 from noisebook.audio.io import read
 from noisebook.errors import AudioError, StreamError
@@ -54,6 +52,8 @@ def read_sound(path: Path, limits: Limits) -> Waveform:
     Only libsndfile decodes it: it gives length and channels before the samples, so that a small file cannot unfold
     into hours. What needs ffmpeg is left to the command line.
     """
+    import soundfile
+
     limits.check_size(path.stat().st_size)
     try:
         # By its descriptor: the name, which a visitor chose, must not decide what the file is.

@@ -61,6 +61,11 @@ for arguments in (["--help"], ["compress", "--help"], ["--version"], ["compress"
     assert python(code + LOADED) == "\n"
 
 
+def test_the_doctor_starts_without_what_it_looks_for():
+    """Where a library is missing or broken the doctor has to say so, and the help of batch needs none."""
+    python(f"import sys\nsys.modules |= dict.fromkeys({HEAVY})\nimport noisebook.cli.machine, noisebook.cli.batch")
+
+
 def test_help_is_quick():
     """In seconds of CPU, which do not depend on what else the machine does; the best of three."""
 
