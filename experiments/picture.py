@@ -1,7 +1,7 @@
 """Draw a held-out clip and its decode side by side: docs/images/decode.webp.
 
-Above, on a linear scale from 60 to 1500 Hz and with a window of 4096 samples, which tells partials apart: whether what
-sounds is in tune and stands still. Below, from 0 to 20 kHz: what came back of the whole band. Four seconds are drawn.
+Above, on a linear scale from 60 to 1500 Hz and with a window of 4096 samples, which separates partials: whether what
+sounds is in tune and steady. Below, from 0 to 20 kHz: what came back of the whole band. Four seconds are drawn.
 """
 
 from __future__ import annotations

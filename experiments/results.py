@@ -4,7 +4,7 @@ A folder of the report is that of a comparison (docs/howto/compare.md): what is 
 again, neither for these pages nor for other studies (`decodes`). All that the pages say lies in docs/results.json.
 
     compared   every method on every clip: quality, tuning, treble, sizes
-    steady     tones that stand still, through some of the methods
+    steady     steady tones, through some of the methods
     controls   latent error of another clip's stream and of random indices, on some clips
     drift      the same stream with one and two threads, in float32 and bfloat16
     time       the share of encoding that is not spent in networks

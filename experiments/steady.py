@@ -1,4 +1,4 @@
-"""What becomes of sounds that stand still: pitch, level, and whether they ripple at the model's frame rates.
+"""What becomes of steady tones: pitch, level, and whether they ripple at the model's frame rates.
 
 Sines and sawtooth notes, a struck string and a sung note, each of four seconds at 48 kHz, through a method of
 `noisebook compare`: `ddcm-RATE`, `autoencoder`, `vocoder`, `opus-6k` and so on. A model that makes its phases frame by
