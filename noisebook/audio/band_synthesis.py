@@ -7,12 +7,13 @@
 1966), by the frequency of the partial to which a bin belongs: the mode of the fine bands that mean shift (Comaniciu &
 Meer 2002) reaches from it, right to two cents for a lone partial. Above the fine bands they are random, but for
 partials that stand alone and for the harmonics of a voice, which go on to some 4 kHz. In a **round of consistency**,
-after Griffin & Lim (1984), the front end hears the sound, its STFT is multiplied by what is wanted over what is found,
-and put together again; for each bank in turn.
+after Griffin & Lim (1984), the sound is analysed, its STFT is multiplied by what is wanted over what is found, and put
+together again; for each bank in turn.
 
 A sum of frequencies would remember all that was before it. So phases begin anew every `PHASE_BLOCK` frames of the
-timeline, and what they miss of that beginning is spread over the block before it, a detuning of at most 0.2 Hz: nothing
-jumps, and a piece of a timeline sounds as the whole does, `SYNTHESIS_REACH` frames away from its ends.
+timeline, and what they miss of that beginning is spread over the block before it, a detuning of at most 0.2 Hz (of the
+pitch of a voice, and of its harmonics in proportion): nothing jumps, and a piece of a timeline sounds as the whole
+does, `SYNTHESIS_REACH` frames away from its ends.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ from noisebook.audio.bands import BAND_FLOOR, BANKS, HOP_LENGTH, PADDING, PHASE_
 from noisebook.audio.features import BAND_FEATURES
 from noisebook.audio.voicing import Pitch, find_pitch
 
-__all__ = ["synthesise_bands"]
-
 _ROUNDS = 7
 
 _SHIFTS = 12  # of the mean shift
@@ -44,6 +43,7 @@ _BREATH = (4000.0, 2000.0)  # Hz: around here, over so many, a voice becomes noi
 _FADED = 0.93  # of the top of a bank: from there the next one takes over
 _MOST = 1.4  # nepers (12 dB) by which one round changes a band
 _AT_ONCE = 256  # frames of an STFT that are held
+_PRECISE = ("cpu", "cuda")  # devices that compute in float64, as phases do
 _HOP, _RATE = HOP_LENGTH, SAMPLE_RATE
 _FINE = BANKS[0]
 _FINE_HZ = 1440.0  # up to here it tells partials: beside its last band a mode could only be that band, a steady whistle
@@ -57,14 +57,15 @@ def synthesise_bands(bands: torch.Tensor, *, first_frame: int = 0, rounds: int =
         first_frame: index of the piece's first frame on its timeline.
         rounds: of consistency; 0 leaves what partials alone make.
     """
-    with torch.no_grad(), torch.autocast(bands.device.type, enabled=False):
-        wanted = bands[:, 0].float()
+    place = bands.device if bands.device.type in _PRECISE else torch.device("cpu")
+    with torch.no_grad(), torch.autocast(place.type, enabled=False):
+        wanted = bands[:, 0].float().to(place)
         sound = _first_guess(wanted, first_frame)
         parts = wanted.split([bank.count for bank in BANKS], -1)
         for _ in range(rounds):
             for bank, own in reversed(list(zip(BANKS, parts, strict=True))):  # pitch has the last word
                 sound = _consistent(sound, own, bank)
-        return sound
+        return sound.to(bands.device)
 
 
 def _first_guess(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
@@ -154,8 +155,8 @@ def _consistent(sound: torch.Tensor, wanted: torch.Tensor, bank: Bank) -> torch.
     """The sound `[B, N]` after one round towards the bands `[B, T, count]` of a bank."""
     stft, spread = _stft(bank), _spread(bank, sound.device)
     filters = band_filters(bank, sound.device) * stft.decimation  # of a window of so many fewer samples
-    heard = F.pad(_decimated(sound, stft.decimation), (stft.pad, stft.size - stft.hop - stft.pad))
-    frames, window, change = heard.unfold(1, stft.size, stft.hop), stft.window(sound.device), torch.zeros_like(heard)
+    padded = F.pad(_decimated(sound, stft.decimation), (stft.pad, stft.size - stft.hop - stft.pad))
+    frames, window, change = padded.unfold(1, stft.size, stft.hop), stft.window(sound.device), torch.zeros_like(padded)
     for first in range(0, wanted.shape[1], _AT_ONCE):
         piece = slice(first, first + _AT_ONCE)
         spectrum = torch.fft.rfft(frames[:, piece] * window, n=stft.n_fft)

@@ -10,15 +10,14 @@ import torch
 
 from noisebook.audio.bands import BAND_FLOOR, BANKS
 
-__all__ = ["Pitch", "find_pitch"]
-
 _PITCHES = np.exp(np.arange(np.log(80.0), np.log(420.0), 0.01))  # Hz, candidates
 _HIGHEST_HZ = 1440.0  # of a harmonic that counts
 # Harmonics from so many Hz on say which pitch it is, and that there is a voice at a mean contrast of so many nepers
 # (8 and 13 dB). Those from 700 Hz on must agree, since a bass and cymbals are no voice.
 _ALL_HZ, _ALL = 200.0, (0.9, 1.5)
 _UPPER_HZ, _UPPER = 700.0, (0.3, 0.7)
-_BETWEEN = (-1 / 2, -1 / 3, 1 / 3, 1 / 2)  # of a pitch; where it has harmonics if it is twice or thrice the voice's
+# Of a pitch: where there are harmonics if it is two, three or five times that of the voice.
+_BETWEEN = (-1 / 2, -2 / 5, -1 / 3, 1 / 3, 2 / 5, 1 / 2)
 _DEEP = 5.0  # nepers (43 dB) below the loudest band, beneath which nothing is looked at
 _QUIET = BAND_FLOOR + 2.5
 
@@ -32,7 +31,8 @@ class Pitch(NamedTuple):
 
 def find_pitch(fine: torch.Tensor) -> Pitch:
     """The pitch whose harmonics stand highest over what lies between them (a comb on log magnitudes, after Schroeder
-    1968), of bands of the first bank, natural log, `[B, T, count]`."""
+    1968), of bands of the first bank, natural log, `[B, T, count]`. The ends of its range, 80 and 420 Hz, may stand for
+    a pitch beyond them, of which nothing is certain."""
     combs = _combs(fine.device)
     bands = torch.maximum(fine, (fine.amax(-1, keepdim=True) - _DEEP).clamp_min(_QUIET))
     contrast = bands @ combs[0]
@@ -42,7 +42,7 @@ def find_pitch(fine: torch.Tensor) -> Pitch:
     below, at, above = (contrast.gather(-1, middle + step) for step in (-1, 0, 1))
     between = (0.5 * (below - above) / (below - 2 * at + above).clamp_max(-1e-6)).clamp(-0.5, 0.5)  # of a parabola
     hertz = _PITCHES[0] * (_PITCHES[1] / _PITCHES[0]) ** (middle + between).double()
-    return Pitch(hertz, _ramp(best, _ALL) * _ramp(upper, _UPPER))
+    return Pitch(hertz, _ramp(best, _ALL) * _ramp(upper, _UPPER) * (place == middle))
 
 
 def _ramp(value: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
@@ -53,10 +53,12 @@ def _ramp(value: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
 def _combs(device: torch.device) -> torch.Tensor:
     """`[2, count, pitches]`: weights of the bands whose sum is the mean contrast of a pitch's harmonics, of all and of
     the upper ones."""
-    centres = BANKS[0].edges[1:-1]
+    bands = np.arange(BANKS[0].count)
 
     def at(hertz: np.ndarray) -> np.ndarray:
-        return np.stack([np.interp(hertz, centres, row) for row in np.eye(len(centres))])
+        """`[count, n]`: weights that interpolate between the bands."""
+        place = np.interp(hertz, BANKS[0].edges[1:-1], bands)
+        return np.maximum(0, 1 - np.abs(place - bands[:, None]))
 
     def comb(pitch: float, lowest: float) -> np.ndarray:
         harmonics = pitch * np.arange(np.ceil(lowest / pitch), _HIGHEST_HZ // pitch + 1)

@@ -42,6 +42,21 @@ def test_the_pitch_of_a_voice(hertz: float) -> None:
     assert float((found.hertz / hertz).log2().abs().max()) < 10 / 1200
 
 
+@pytest.mark.parametrize("hertz", [66.0, 74.0, 78.0, 425.0])
+def test_a_voice_out_of_range_is_no_voice_of_another_pitch(hertz: float) -> None:
+    assert float(pitch_of(voice(hertz)).certain.max()) < 0.05
+
+
+def test_sounds_of_a_batch_and_of_one_frame() -> None:
+    bands = bands_of(voice(131.0))[:, 0, :, : BANKS[0].count]
+    both = find_pitch(torch.cat([bands, torch.full_like(bands, -11.5)]))
+    alone = find_pitch(bands[:, 40:41])
+    assert float((both.hertz[0] / find_pitch(bands).hertz[0] - 1).abs().max()) < 1e-6
+    assert float(both.certain[1].max()) == 0
+    assert float(alone.hertz) == pytest.approx(float(both.hertz[0, 40]))
+    assert synthesise_bands(bands_of(voice(131.0))[:, :, 40:41]).shape == (1, 480)
+
+
 def test_a_gliding_voice_is_followed() -> None:
     found = pitch_of(voice(180.0, glide=0.2))
     wanted = 180 * (1 + 0.2 * (torch.arange(100)[INSIDE] + 0.5) / 100)
