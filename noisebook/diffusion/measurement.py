@@ -30,7 +30,9 @@ class Measurement:
     def fitted(self, x0_hat: torch.Tensor, backend: FeatureBackend) -> torch.Tensor:
         """The estimate `[B, C, T', F']` nearest to x0_hat that agrees with the measurement."""
         decoded = backend.decode(x0_hat)
-        return x0_hat + (backend.encode(self.completed(decoded)) - backend.encode(decoded))
+        # The plain encoder: `encode` may improve its latent by gradients, which is too dear at every step.
+        wanted, found = (backend.posterior(features)[0] for features in (self.completed(decoded), decoded))
+        return x0_hat + (wanted - found)
 
     def part(self, start: int, end: int) -> Measurement:
         """Frames `start` to `end` of the features."""
