@@ -223,7 +223,7 @@ def play(
 ) -> Iterator[Waveform]:
     """The sound of a .ddcm stream block by block, each as soon as it is decoded, in memory that does not grow with it.
 
-    Args, Raises: as of `decompress_to_blocks`, but no length is too long.
+    Arguments and errors are those of `decompress_to_blocks`, but no length is too long.
     """
     return _decoding(data, backend, codebook, options.replaced(max_seconds=inf), on_step, seconds).blocks
 

@@ -48,7 +48,7 @@ def reconstruct(
 
     Raises:
         AudioError: more than two channels.
-        ConfigError: a choice that there is not, or a model that hears waveforms.
+        ConfigError: a choice that there is not, or a model of waveforms.
         ModelError: no vocoder gave sound.
     """
     from noisebook.diffusion.backend import with_features
@@ -119,7 +119,8 @@ class GeneratedSound:
     sound: Waveform  # at the model's rate
     seed: int  # that makes the same sound again, with the same options and model
     unknown: tuple[str, ...]  # words of the prompts that the model does not know, and that had no effect
-    similarities: tuple[float, ...] = field(default=(), kw_only=True)  # cosine of each candidate to the prompt, by seed
+    # Of several candidates, in the order of their seeds, each one's cosine to the prompt.
+    similarities: tuple[float, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Sound as arrays: files in and out, sample rate, level, channels, and the front ends that models hear."""
+"""Sound as arrays: files in and out, sample rate, level, channels, and the front ends of models."""

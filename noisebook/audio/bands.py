@@ -68,14 +68,14 @@ def _magnitudes(waveform: torch.Tensor, bank: Bank) -> torch.Tensor:
     window = F.pad(torch.hann_window(bank.n_fft, device=waveform.device), (silent, silent))
     filters = band_filters(bank, waveform.device)
 
-    def heard(frames: torch.Tensor) -> torch.Tensor:
+    def magnitudes(frames: torch.Tensor) -> torch.Tensor:
         magnitude = torch.fft.rfft(frames * window)[..., : len(filters)].abs()
         if waveform.ndim == 3:
             magnitude = magnitude.unflatten(0, (len(waveform), -1)).square().mean(1).sqrt()
         return magnitude @ filters
 
     frames = F.pad(waveform.reshape(-1, waveform.shape[-1]), (pad, pad)).unfold(1, n_fft, HOP_LENGTH)
-    return torch.cat([heard(piece) for piece in frames.split(_AT_ONCE, 1)], 1)
+    return torch.cat([magnitudes(piece) for piece in frames.split(_AT_ONCE, 1)], 1)
 
 
 @lru_cache(maxsize=8)

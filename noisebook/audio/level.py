@@ -1,5 +1,5 @@
-"""How loud a sound is, and what brings it to a level: peak, coding gain, high-pass, loudness (ITU-R BS.1770-4) and a
-peak guard. All of them work block by block and at any rate, for sounds of hours at 1 to 384 kHz."""
+"""How loud a sound is, and what brings it to a level: peak, coding gain, high-pass, loudness (ITU-R BS.1770-4), peak
+guard, and the gain of a decode. All work block by block and at any rate, for sounds of hours at 1 to 384 kHz."""
 
 from __future__ import annotations
 
@@ -245,13 +245,6 @@ class PeakGuard:
 def guard_margin(sample_rate: int) -> int:
     """Samples beyond which a `PeakGuard` does not notice a cut."""
     return 2 * max(1, round(_REACH_SECONDS * sample_rate))
-
-
-def guarded(waveform: Waveform) -> tuple[Waveform, int]:
-    """A whole sound through a `PeakGuard`, and how many samples were beyond full scale."""
-    guard = PeakGuard(waveform.sample_rate)
-    samples = np.concatenate(list(guard.blocks([waveform.samples])), axis=1)
-    return (waveform if not guard.held else Waveform(samples, waveform.sample_rate)), guard.held
 
 
 # ---------------------------------------------------------------- the gain of a decode

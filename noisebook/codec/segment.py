@@ -1,6 +1,6 @@
 """One segment of the timeline to payload bits and back: `reverse` with noise that is chosen, or read.
 
-What the choices aim at is a target: the latent, or for each step the target that is nearest to its x0_hat.
+What the choices lead to is a target: one latent for all steps, or an `Aim`, which gives each step its own.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def encode_segment(
     """The payload that leads the diffusion from `start` to a target, and the latent that a decoder of it has.
 
     Args:
-        target: `[channels, C, frames, F']`, or as it names.
+        target: the latent `[channels, C, frames, F']`, or an `Aim`.
         coder, denoise, tail, start: as of `decode_segment`.
     """
     aim, writer, steps = _aim_of(target), BitWriter(), count()

@@ -219,10 +219,12 @@ def _bits(data: bytes) -> np.ndarray:
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a stream says about itself. The last six are None where the model is not there.
+    """What a stream says about itself; the last six are None without its model.
 
-    `channel_mode` is "mono"; "image", one channel and where of left and right what of it is; "equal", one channel
-    twice; "dual", left and right apart; or "joint", left and right by a model of stereo sound.
+    `channel_mode` is "mono"; "image", one channel and how it spreads over left and right; "equal", one channel twice;
+    "dual", left and right apart; or "joint", left and right by a model of stereo sound. `order` is "segments", one
+    after the other, or in a progressive stream "steps" of all segments: any beginning of it is the whole sound, less
+    exactly.
     """
 
     codec: str  # "ddcm", chosen noise, or "vq", a quantised latent
@@ -238,9 +240,7 @@ class StreamInfo:
     params: dict[str, int] | None  # coding parameters of the chosen noise
     codebook: str | None  # of vq: first bytes of its fingerprint, hexadecimal
     rule: str | None  # of vq: "hard" or "soft"
-    order: (
-        str  # "segments"; or of a progressive stream "steps", of which any beginning is the whole sound, less exactly
-    )
+    order: str
     pauses: int  # spans of silence that carry no choices
     image_bytes: int  # of the file, for the image of that channel mode
     file_bytes: int
@@ -248,9 +248,7 @@ class StreamInfo:
     segments: int | None = None
     payload_bytes: int | None = None
     coded_steps: int | None = None
-    work: float | None = (
-        None  # of decoding a second, in time or memory, over that of the dearest preset: see `max_work`
-    )
+    work: float | None = None  # of decoding a second, over that of the most expensive preset; `max_work` bounds it
     intact: bool | None = None  # whether sizes and checksums agree
     verified: int | None = None  # segments or steps from the start that pass their checksum; None of vq
 

@@ -92,7 +92,7 @@ class Backend(Protocol):
 
 
 class FeatureBackend(Backend, Protocol):
-    """A model whose autoencoder hears features, with a vocoder behind it: what reconstruction and restoration need.
+    """A model whose autoencoder works on features, with a vocoder behind it: what reconstruction and restoration need.
 
     Features are `[B, 1, T, bins]`, as `info.features` says.
     """
@@ -139,7 +139,7 @@ class FeatureModel(ABC):
         return front_end_of(self.info).analyse(waveform)
 
     def to_latent(self, waveform: torch.Tensor) -> torch.Tensor:
-        return self.encode(self.features(waveform.squeeze(1)))  # [B, 2, N] stays: their power mean is heard
+        return self.encode(self.features(waveform.squeeze(1)))  # [B, 2, N] stays: the front end takes their power mean
 
     def to_waveform(self, latent: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         return self.vocode(self.decode(latent), first_frame * self.info.feature_frames)[:, None]
@@ -155,7 +155,7 @@ class FeatureModel(ABC):
 
 
 def with_features(backend: Backend) -> FeatureBackend:
-    """The backend, where its autoencoder hears features; ConfigError where it hears waveforms."""
+    """The backend, where its autoencoder works on features; ConfigError where it works on waveforms."""
     front_end_of(backend.info)
     return cast(FeatureBackend, backend)
 
@@ -176,7 +176,7 @@ def with_ranking(backend: Backend) -> RankingBackend:
 
 
 def front_end_of(info: BackendInfo) -> Features:
-    """The features that a model's autoencoder hears; ConfigError where it hears waveforms."""
+    """The features that a model's autoencoder works on; ConfigError where it works on waveforms."""
     if info.features is None:
-        raise ConfigError(f"{info.name} hears waveforms; this needs a model of features, such as mini or audioldm2")
+        raise ConfigError(f"{info.name} works on waveforms; this needs a model of features, such as mini or audioldm2")
     return info.features

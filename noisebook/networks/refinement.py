@@ -1,4 +1,4 @@
-"""What an autoencoder of bands can say, and its encoder does not.
+"""What an autoencoder of bands can express, and its encoder does not find.
 
 An encoder guesses a latent in one pass. Its decoder can do more: it can be differentiated, so a latent can be moved
 until the decoded bands come nearer (semi-amortised inference, Kim et al. 2018; latents of learned image codecs are
