@@ -251,8 +251,8 @@ def decompress_file(
 
     Raises:
         StreamError, ConfigError, ModelError: as `decompress`.
-        AudioError: a file that cannot be read, a target that exists or cannot be written, or a format that cannot hold
-            the sound.
+        AudioError: as `decompress`; a file that cannot be read, a target that exists or cannot be written, or a format
+            that cannot hold the sound.
     """
     from noisebook.audio import io
     from noisebook.audio.formats import WRITABLE, encode_blocks, subtype_of

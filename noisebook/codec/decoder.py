@@ -54,8 +54,8 @@ class Decoder:
         on_step: called with (steps done, steps of the whole stream).
         parsed: as `parse_header` returned it, where the header is read already.
 
-    `header`, `timeline` and `image` are of the stream, as of `Stream`; `sample_rate`, `channels` and `sample_count` of
-    the sound that can be decoded.
+    `header`, `timeline` and `image` (the message of its stereo image, where it has one) are those of the stream;
+    `sample_rate` in Hz, `channels` and `sample_count` per channel those of the sound that can be decoded.
 
     Raises:
         StreamError: in its kinds, for bytes that are not a whole and undamaged stream of this model; with `damaged`,
