@@ -107,6 +107,8 @@ def load(codec: _Codec, folder: str) -> Any:
     from safetensors import SafetensorError
 
     try:
+        if codec.package == "transformers":
+            import_module("transformers.utils.logging").disable_progress_bar()  # it would be shown with --quiet too
         cls = getattr(import_module(codec.package), codec.cls)
         return cls.from_pretrained(folder, local_files_only=True).eval()
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:

@@ -38,10 +38,11 @@ def test_without_weights_the_reason_is_told(tmp_path):
         assert "no weights" in row.missing or "pip install" in row.missing
 
 
-def test_encodec(tmp_path):
+def test_encodec(tmp_path, capsys):
     transformers = pytest.importorskip("transformers")
     config = transformers.EncodecConfig(num_filters=4, hidden_size=16, codebook_dim=16, num_lstm_layers=1)
     transformers.EncodecModel(config).save_pretrained(tmp_path / "encodec_24khz")
+    capsys.readouterr()
     for rate in (1500, 6000):
         row = rows(tmp_path)[f"encodec-{rate}"]
         assert row.missing is None
@@ -49,6 +50,7 @@ def test_encodec(tmp_path):
         assert 8 * len(coded.data) == pytest.approx(rate, abs=8)  # of one second: 75 frames of 10 bits
         assert (coded.sound.samples.shape, coded.sound.sample_rate) == ((1, 24000), 24000)
     assert np.array_equal(coded.sound.samples, row.run(Job(SOUND)).sound.samples)
+    assert "%" not in capsys.readouterr().err, "no progress bar"
 
 
 def test_dac(tmp_path):
