@@ -23,7 +23,7 @@ _QUIET = BAND_FLOOR + 2.5
 
 
 class Pitch(NamedTuple):
-    """Of each frame, `[B, T, 1]`: the pitch in Hz, and how certain it is (0 to 1) that all sound is one voice of it."""
+    """Of each frame, `[B, T, 1]`: the pitch in Hz, and how certain it is (0 to 1) that its harmonics are there."""
 
     hertz: torch.Tensor
     certain: torch.Tensor
