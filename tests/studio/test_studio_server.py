@@ -148,7 +148,7 @@ def test_the_command_says_what_it_cannot_do(tiny_model, monkeypatch):
     runner = CliRunner()
     ran = runner.invoke(cli, ["studio", "--port", "0", "--no-open", "--model", "nowhere"])
     assert "model 'nowhere'" in str(ran.exception)
-    assert "must be above 0" in str(runner.invoke(cli, ["studio", "--limit-seconds", "nan"]).exception)
+    assert "above 0 is possible" in str(runner.invoke(cli, ["studio", "--limit-seconds", "nan"]).exception)
     assert runner.invoke(cli, ["studio", "--port", "70000"]).exit_code == 2
     monkeypatch.setitem(sys.modules, "gradio", None)
     ran = runner.invoke(cli, ["studio", "--port", "0", "--no-open", "--model", str(tiny_model)])
