@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         parts = parts_of(study, options)
         if args.print:
             print("\n\n".join(f"## {key}\n\n{part}" for key, part in parts.items()))
-        else:
+        elif study.pages:  # the picture has none
             fill([ROOT / page for page in study.pages], parts)
         print(f"{name}: {(time.perf_counter() - started) / 60:.1f} minutes, {args.jobs} processes", flush=True)
 
