@@ -82,7 +82,7 @@ RULES: tuple[Rule, ...] = (
          "nobody follows the detail of noise; effects gain 0.37 in ViSQOL from 300 to 1500 bit/s, music 0.42 "
          "(codecs.md)", "300"),
     Rule("preset", ("compress",), ("short-effect",), "short, under 2 s", "3000",
-         "2 s are 750 bytes; effects have ViSQOL 3.40, 3.47 at 6 kbit/s (codecs.md)", "6000"),
+         "2 s are 750 bytes; effects have ViSQOL 3.40, 3.48 at 6 kbit/s (codecs.md)", "6000"),
     Rule("preset", ("compress",), ("classical",), "music, tonal", "6000",
          "steady partials show every error: ViSQOL of music 4.00, 3.90 at 3 kbit/s (codecs.md)", "3000"),
     Rule("preset", ("compress",), ("electronic",), "other music", "3000",
