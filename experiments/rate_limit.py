@@ -5,7 +5,7 @@ Of each clip 3.2 s are coded; every number is of a payload that was written.
     rivals     partitioned with matched timesteps, Turbo-DDCM and classic DDCM as published, at equal bits; what the
                search of the encoder gains
     equal      the bits that the presets need for the error of Turbo-DDCM
-    pauses     speech with as much digital silence as sound, with and without a variable rate
+    pauses     speech with as much faint noise as sound, with and without a variable rate
     sources    a synthetic Gaussian source with its exact denoiser, against the rate-distortion bound
 """
 

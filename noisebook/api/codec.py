@@ -20,7 +20,7 @@ from noisebook.api.recommend import auto_preset
 from noisebook.audio.level import PeakGuard, guard_margin
 from noisebook.audio.waveform import MAX_SAMPLES, Sound, Waveform, as_sound, downmix
 from noisebook.codec.options import AUTO, CodebookOptions, DecodeOptions, EncodeOptions
-from noisebook.codec.stream import StreamInfo, described
+from noisebook.codec.stream import StreamInfo, stream_info
 from noisebook.coding import container
 from noisebook.errors import AudioError, ConfigError
 from noisebook.options import OnStep
@@ -285,7 +285,7 @@ def read_info(data: bytes, *, info: BackendInfo | None = None) -> StreamInfo:
         StreamError: the header cannot be read, or holds what this build cannot decode.
         WrongModel: `info` belongs to another model.
     """
-    return described(data, info)
+    return stream_info(data, info)
 
 
 def _target(source: Path | str, target: Path | str | None, suffix: str, overwrite: bool) -> Path:

@@ -39,7 +39,7 @@ _DELAY = 0.02  # seconds over which the partials of a block begin one after the 
 _LOBE = 2.0  # bins of the window's main lobe to either side: a partial further away is not this bin's
 _ALONE = (0.6, 1.2)  # nepers (5 and 10 dB) over its surroundings from which a partial may be, and is, alone
 _FOOT, _VOICE_FOOT = 0.01, 0.1  # of a main lobe: of a partial that stands alone, of a harmonic of a voice
-_BREATH = (4000.0, 2000.0)  # Hz: around here, over so many, a voice becomes noise
+_HARMONICS_END = (4000.0, 2000.0)  # Hz: around here, over so many, harmonics fade into noise
 _FADED = 0.93  # of the top of a bank: from there the next one takes over
 _MOST = 1.4  # nepers (12 dB) by which one round changes a band
 _AT_ONCE = 256  # frames of an STFT that are held
@@ -79,12 +79,12 @@ def _first_guess(wanted: torch.Tensor, first_frame: int) -> torch.Tensor:
         piece = wanted[:, start:end]
         lone = _lone_partials(piece[..., _FINE.count :])
         voice = _harmonics(find_pitch(piece[..., : _FINE.count]), into)
-        voiced = voice.certain * (1 - lone.certain)
-        lobe = lone.lobe * torch.lerp(torch.ones_like(voiced), voice.lobe, voiced)
+        voicing = voice.voicing * (1 - lone.certain)
+        lobe = lone.lobe * torch.lerp(torch.ones_like(voicing), voice.lobe, voicing)
         magnitude = (piece @ _envelope(device)).clamp(max=1.0).exp() * lobe
         turns = _since_beginning(_turns(piece) + lone.beyond, into)
-        phases = _beginning(device) + torch.where(voiced > 0, voice.turns, turns)
-        noise = _noise(block, device)[into : into + end - start] * (1 - torch.maximum(lone.certain, voiced))
+        phases = _beginning(device) + torch.where(voicing > 0, voice.turns, turns)
+        noise = _noise(block, device)[into : into + end - start] * (1 - torch.maximum(lone.certain, voicing))
         spectrum = torch.polar(magnitude, (torch.remainder(phases + noise, 1.0) * 2 * torch.pi).float())
         for head, total, part in zip(_HEADS, totals, spectrum.split([head.count for head in _HEADS], -1), strict=True):
             head.overlap_add(total, part, start)
@@ -248,10 +248,10 @@ def _lone_partials(coarse: torch.Tensor) -> _Lone:
 
 class _Harmonics(NamedTuple):
     """Of a voice above the fine bands, each `[B, t, bins]`: the turns of the harmonic nearest to a bin since the block
-    began, how certain it is, and the height of its main lobe."""
+    began, its voicing, and the height of its main lobe."""
 
     turns: torch.Tensor
-    certain: torch.Tensor
+    voicing: torch.Tensor
     lobe: torch.Tensor
 
 
@@ -261,7 +261,7 @@ def _harmonics(pitch: Pitch, into: int) -> _Harmonics:
     number = torch.round(own["hertz"] / pitch.hertz)
     turns = number * _since_beginning(pitch.hertz * (_HOP / _RATE), into)
     distance = (number * pitch.hertz - own["hertz"]).float()
-    return _Harmonics(turns, pitch.certain * own["voiced"], _lobe(distance, own["lobe"], _VOICE_FOOT))
+    return _Harmonics(turns, pitch.voicing * own["voiced"], _lobe(distance, own["lobe"], _VOICE_FOOT))
 
 
 def _lobe(distance: torch.Tensor, width: torch.Tensor, foot: float) -> torch.Tensor:
@@ -353,7 +353,7 @@ def _coarse(device: torch.device) -> dict[str, torch.Tensor]:
     near = np.abs(hertz[:, None] - centres).argmin(1)
     arrays = {"centres": centres, "spacing": np.gradient(centres), "hertz": hertz, "lobe": _bins("lobe"),
               "near": near, "above": hertz > _FINE_HZ,
-              "voiced": (hertz > _FINE_HZ) * (1 - _risen(hertz, *_BREATH))}  # fmt: skip
+              "voiced": (hertz > _FINE_HZ) * (1 - _risen(hertz, *_HARMONICS_END))}  # fmt: skip
     return {name: torch.as_tensor(array, dtype=torch.float32, device=device) for name, array in arrays.items()}
 
 

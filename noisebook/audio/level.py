@@ -122,11 +122,11 @@ def loudness_of(blocks: Iterable[np.ndarray], sample_rate: int) -> float:
     """
     power = _block_power(resampled_blocks(blocks, sample_rate, _RATE))
     loudness = np.array([_OFFSET + _decibel(block) for block in power])
-    heard = loudness > _GATE
-    if not heard.any():
+    passing = loudness > _GATE
+    if not passing.any():
         return -inf
-    gate = _OFFSET + _decibel(power[heard].mean()) + _RELATIVE_GATE
-    return _OFFSET + _decibel(power[heard & (loudness > gate)].mean())
+    gate = _OFFSET + _decibel(power[passing].mean()) + _RELATIVE_GATE
+    return _OFFSET + _decibel(power[passing & (loudness > gate)].mean())
 
 
 def _block_power(blocks: Iterable[np.ndarray]) -> np.ndarray:

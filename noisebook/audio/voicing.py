@@ -23,16 +23,16 @@ _QUIET = BAND_FLOOR + 2.5
 
 
 class Pitch(NamedTuple):
-    """Of each frame, `[B, T, 1]`: the pitch in Hz, and how certain it is (0 to 1) that its harmonics are there."""
+    """Of each frame, `[B, T, 1]`: the pitch in Hz, and its voicing: how surely its harmonics are there, 0 to 1."""
 
     hertz: torch.Tensor
-    certain: torch.Tensor
+    voicing: torch.Tensor
 
 
 def find_pitch(fine: torch.Tensor) -> Pitch:
     """The pitch whose harmonics stand highest over what lies between them (a comb on log magnitudes, after Schroeder
-    1968), of bands of the first bank, natural log, `[B, T, count]`. The ends of its range, 80 and 420 Hz, may stand for
-    a pitch beyond them, of which nothing is certain."""
+    1968), of bands of the first bank, natural log, `[B, T, count]`. A pitch found at either end of the range, 80
+    and 420 Hz, may lie beyond it: there the voicing is 0."""
     combs = _combs(fine.device)
     bands = torch.maximum(fine, (fine.amax(-1, keepdim=True) - _DEEP).clamp_min(_QUIET))
     contrast = bands @ combs[0]

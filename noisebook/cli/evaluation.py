@@ -1,5 +1,4 @@
-"""`verify`, `compare`, `tally` and `recommend`: what a sound is beside another, methods beside each other, and which
-suits a sound."""
+"""`verify`, `compare`, `tally`, `recommend`: sounds and methods beside each other, and which suits a sound."""
 
 from __future__ import annotations
 
@@ -32,8 +31,6 @@ _NOT_RELATED = 3  # exit status
 _CHANNELS = {1: "mono", 2: "stereo"}
 _ARROWS = {"higher": "up", "lower": "down", "zero": "0"}
 _SETTINGS = ("methods", "rates", "metrics", "prompt", "limit_seconds", "timeout")  # that the manifest records
-
-
 _LAG = Parsed(lambda text: None if text == "auto" else int(text), "lag", "a whole number of samples at 16 kHz, or auto")
 _RATES = Parsed(
     lambda text: tuple(map(float, text.split(","))), "rates", "numbers with commas between, such as 300,1500"
@@ -178,10 +175,9 @@ def _verdict_text(verdict: Verdict) -> str:
     "high-frequency-music: through the model, without bits; transformation or research: to change it.",
 )  # fmt: skip
 @click.option(
-    "--sound-kind",
-    metavar="KIND",
+    "--sound-kind", metavar="KIND",
     help="voice, classical, electronic, ambience or short-effect; by default found by listening.",
-)
+)  # fmt: skip
 @click.option("--rules", "listing", is_flag=True, help="Show the table of rules, as without IN.")
 @_options.json_option
 def recommend(source: str | None, need: str | None, sound_kind: str | None, listing: bool, **_: Any) -> None:
@@ -372,9 +368,8 @@ def _ranking(results: Mapping[str, Any]) -> str:
     rows = [["", "bit/s", *names]]
     for method in results["methods"]:
         cells = [means.get((method["id"], name)) for name in names]
-        rows.append(
-            [method["id"], rate(method["bit_per_second"]), *("-" if cell is None else f"{cell:.2f}" for cell in cells)]
-        )
+        shown = ("-" if cell is None else f"{cell:.2f}" for cell in cells)
+        rows.append([method["id"], rate(method["bit_per_second"]), *shown])
     return table(rows, right_from=1)
 
 

@@ -129,13 +129,13 @@ def compress_with_codebook(
 
 def prepare(sound: Sound, options: EncodeOptions, backend: Backend) -> Prepared:
     """Header, latent and image of a sound; errors as of `compress`."""
-    header, layout, samples = _described(sound, options, backend.info)
+    header, layout, samples = _laid_out(sound, options, backend.info)
     return _analysed(sound, samples, header, layout, backend, audible=options.search == "shaped")
 
 
 def header_of(sound: Sound, options: EncodeOptions, info: BackendInfo) -> Header:
     """The header of the stream of a sound, with the gain at which its samples are coded; errors as of `compress`."""
-    return _described(sound, options, info)[0]
+    return _laid_out(sound, options, info)[0]
 
 
 def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Tensor:
@@ -144,7 +144,7 @@ def target_latent(sound: Sound, header: Header, *, backend: Backend) -> torch.Te
     return analyse(samples, Timeline.of(header, backend.info), backend)
 
 
-def _described(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Header, Layout, np.ndarray]:
+def _laid_out(sound: Sound, options: EncodeOptions, info: BackendInfo) -> tuple[Header, Layout, np.ndarray]:
     """Header and layout, and the samples `[channels, N']` at the model's rate and the header's gain."""
     mode = _channel_mode(sound, options.channel_mode, info)
     if options.tag is not None and options.tag not in info.tags:
@@ -337,7 +337,7 @@ def _smallest(
     def error_at(rung: int) -> float:
         if rung not in tried:
             own = options.replaced(params=presets.params_for(ladder[rung], quality=options.quality, info=info))
-            header, layout, _ = _described(sound, own, info)
+            header, layout, _ = _laid_out(sound, own, info)
             at_rung = replace(prepared, header=header, timeline=layout)
             payloads, decoded = _chosen(targets(at_rung, own, backend), at_rung, backend)
             tried[rung] = error_of(decoded), at_rung, payloads, decoded

@@ -278,7 +278,7 @@ def _in_words(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def described(data: bytes, info: BackendInfo | None = None) -> StreamInfo:
+def stream_info(data: bytes, info: BackendInfo | None = None) -> StreamInfo:
     """What a stream says about itself; with the info of its model also whether it is whole.
 
     Raises:

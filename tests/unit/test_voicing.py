@@ -31,20 +31,20 @@ def bands_of(sound: np.ndarray) -> torch.Tensor:
 
 
 def pitch_of(sound: np.ndarray) -> Pitch:
-    hertz, certain = find_pitch(bands_of(sound)[:, 0, :, : BANKS[0].count])
-    return Pitch(hertz[0, INSIDE, 0], certain[0, INSIDE, 0])
+    hertz, voicing = find_pitch(bands_of(sound)[:, 0, :, : BANKS[0].count])
+    return Pitch(hertz[0, INSIDE, 0], voicing[0, INSIDE, 0])
 
 
 @pytest.mark.parametrize("hertz", [90.0, 131.0, 207.0, 333.0])
 def test_the_pitch_of_a_voice(hertz: float) -> None:
     found = pitch_of(voice(hertz))
-    assert float(found.certain.min()) > 0.7  # harmonics 90 Hz apart are barely resolved at 1.4 kHz
+    assert float(found.voicing.min()) > 0.7  # harmonics 90 Hz apart are barely resolved at 1.4 kHz
     assert float((found.hertz / hertz).log2().abs().max()) < 10 / 1200
 
 
 @pytest.mark.parametrize("hertz", [66.0, 74.0, 78.0, 425.0])
 def test_a_voice_out_of_range_is_no_voice_of_another_pitch(hertz: float) -> None:
-    assert float(pitch_of(voice(hertz)).certain.max()) < 0.05
+    assert float(pitch_of(voice(hertz)).voicing.max()) < 0.05
 
 
 def test_sounds_of_a_batch_and_of_one_frame() -> None:
@@ -52,7 +52,7 @@ def test_sounds_of_a_batch_and_of_one_frame() -> None:
     both = find_pitch(torch.cat([bands, torch.full_like(bands, -11.5)]))
     alone = find_pitch(bands[:, 40:41])
     assert float((both.hertz[0] / find_pitch(bands).hertz[0] - 1).abs().max()) < 1e-6
-    assert float(both.certain[1].max()) == 0
+    assert float(both.voicing[1].max()) == 0
     assert float(alone.hertz) == pytest.approx(float(both.hertz[0, 40]))
     assert synthesise_bands(bands_of(voice(131.0))[:, :, 40:41]).shape == (1, 480)
 
@@ -75,7 +75,7 @@ def test_a_gliding_voice_is_followed() -> None:
     ids=["noise", "silence", "a pure tone", "a bass with cymbals"],
 )
 def test_what_is_no_voice(sound: np.ndarray) -> None:
-    assert float(pitch_of(sound).certain.mean()) < 0.05
+    assert float(pitch_of(sound).voicing.mean()) < 0.05
 
 
 def contrast_db(sound: np.ndarray, pitch: float, low: float, high: float) -> float:
